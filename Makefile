@@ -1,0 +1,39 @@
+# Everything a fresh machine needs is installed into .venv by the first target that wants it; started again, nothing is installed.
+
+PYTHON ?= $(firstword $(shell command -v python3.12 >/dev/null 2>&1 && python3.12 -c 'import venv, ensurepip' 2>/dev/null && echo python3.12) python3)
+BIN := .venv/bin
+READY := .venv/.ready
+export HF_HUB_OFFLINE ?= 1
+export AXOLOTL_DO_NOT_TRACK ?= 1
+
+.PHONY: help quickstart test test-all check bench clean
+help:
+	@echo "make quickstart   set up, then the whole path on this machine: generate, verify, train, grade"
+	@echo "make test         set up, then the tests (test-all: the slow ones too)"
+	@echo "make check        lint, types, import contract"
+	@echo "make bench        speed and memory beside other tools"
+
+$(READY): setup.cfg pyproject.toml .ci/constraints.txt .ci/setup
+	PYTHON="$(PYTHON)" bash .ci/setup
+	@touch $@
+
+quickstart: $(READY)
+	@PATH="$(CURDIR)/$(BIN):$$PATH" bash examples/quickstart/run.sh
+
+test: $(READY)
+	$(BIN)/python -m pytest -m "not slow"
+
+test-all: $(READY)
+	$(BIN)/python -m pytest
+
+check: $(READY)
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+bench: $(READY)
+	$(BIN)/python tests/benchmarks/run.py
+
+clean:
+	rm -rf .venv .bench .cache examples/*/out

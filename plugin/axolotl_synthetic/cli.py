@@ -1,0 +1,232 @@
+"""`axolotl synthetic …`: reads the config, calls `run.py`, prints what came of it. Decides nothing.
+
+Only the `synthetic:` block and what grading needs are read from the YAML, without Axolotl's validation of the rest, so that a
+command starts at once and needs no GPU. Heavy imports stay inside the commands.
+"""
+
+from __future__ import annotations
+
+import functools
+import json
+import sys
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import click
+
+from axolotl_synthetic.errors import ConfigError, Interrupted, SyntheticError
+
+if TYPE_CHECKING:
+    from axolotl_synthetic.config import Settings
+    from axolotl_synthetic.run import Outcome
+
+Command = TypeVar("Command", bound=Callable[..., Any])
+CONFIG = click.argument("config", type=click.Path(path_type=Path), metavar="CONFIG")
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+def synthetic() -> None:
+    """Training data from a few seed questions: planned, generated, verified and graded.
+
+    Add a `synthetic:` block to the YAML that you train with. `plan` says which strategy is worth your budget and what it will
+    cost, `preview` shows a few samples, `generate` makes the training file. `axolotl train CONFIG` does it all, and trains.
+
+    A run that was stopped goes on where it stopped: start it again. Nothing that was paid for is lost.
+    """
+
+
+def _one_message(command: Command) -> Command:
+    """End with an error's text and exit code; a traceback is a bug."""
+
+    @functools.wraps(command)
+    def wrapped(*args: Any, **kwargs: Any) -> Any:
+        try:
+            return command(*args, **kwargs)
+        except SyntheticError as error:
+            _complain(str(error))
+            sys.exit(error.exit_code)
+        except KeyboardInterrupt:
+            _complain("stopped; what was paid for is kept")
+            sys.exit(Interrupted.exit_code)
+
+    return wrapped  # type: ignore[return-value]
+
+
+@synthetic.command()
+@CONFIG
+@click.option("--pilot", type=click.IntRange(min=1), metavar="N", help="Measure with N samples a strategy (asks the teacher).")
+@click.option("--json", "as_json", is_flag=True, help="One JSON object, for programs.")
+@_one_message
+def plan(config: Path, pilot: int | None, as_json: bool) -> None:
+    """Which strategy is worth the budget, why, and what it will cost. Asks no teacher."""
+    from axolotl_synthetic import plan as planning
+    from axolotl_synthetic import run
+
+    if pilot is not None:
+        raise ConfigError("--pilot does not work in this version; leave it out: the estimates then name their assumptions")
+    settings, _ = _read(config)
+    prepared = run.prepare(settings)
+    estimates = planning.estimate(settings, prepared.seeds.seeds)
+    if as_json:
+        click.echo(json.dumps(planning.to_dict(prepared.plan, estimates), indent=2))
+        return
+    _print_plan(prepared.plan, estimates, len(prepared.seeds.seeds))
+
+
+@synthetic.command()
+@CONFIG
+@click.option("-n", "number", type=click.IntRange(min=1), default=3, show_default=True, help="How many samples.")
+@_one_message
+def preview(config: Path, number: int) -> None:
+    """A few samples with their verdicts. They stay in the ledger, so `generate` does not pay for them again."""
+    from axolotl_synthetic import run, terminal
+
+    settings, _ = _read(config)
+    console = terminal.out()
+    for row in run.preview(settings, number):
+        console.rule(f"{row['id']}: {row['status']}", align="left")
+        console.print("question:", style="bold")
+        console.print(row["question"] or "(none)", markup=False, highlight=False)
+        console.print("answer:", style="bold")
+        console.print(row["answer"] or "(none)", markup=False, highlight=False)
+        if row["status"] == "failed":
+            console.print(f"failed: {row['reason']}", markup=False)
+        for check in row["checks"]:
+            verdict = {True: "passed", False: "FAILED", None: "did not apply"}[check["passed"]]
+            console.print(f"{check['name']}: {verdict}" + (f" ({check['detail']})" if check["detail"] else ""), markup=False)
+
+
+@synthetic.command()
+@CONFIG
+@_one_message
+def generate(config: Path) -> None:
+    """Make the training file. Started again, it goes on where it stopped; Ctrl-C lets calls under way finish and keeps them."""
+    from axolotl_synthetic import run
+
+    settings, _ = _read(config)
+    _print_outcome(run.generate(settings))
+
+
+@synthetic.command()
+@CONFIG
+@_one_message
+def status(config: Path) -> None:
+    """Where a run stands: calls, tokens, cost, verdicts. Changes nothing."""
+    from axolotl_synthetic import run, terminal
+
+    settings, _ = _read(config)
+    stand = run.status(settings)
+    progress = stand.progress
+    if stand.running:
+        state = "running"
+    elif stand.manifest is not None:
+        state = str(stand.manifest["status"])
+    else:
+        state = "stopped before its end; `axolotl synthetic generate` goes on"
+    console = terminal.out()
+    rows = {
+        "state": state,
+        "samples": f"{progress.accepted:,} accepted, {progress.rejected:,} rejected, {progress.failed:,} failed",
+        "calls": f"{stand.queries['total']:,} ({stand.queries['retried']:,} retries; {progress.reused:,} replies taken from the ledger)",
+        "tokens": f"{stand.tokens:,}",
+        "cost": "unknown (no price)" if stand.usd is None else f"USD {stand.usd:.4f}",
+        "folder": str(stand.folder),
+    }
+    for name, text in rows.items():
+        console.print(f"{name:8} {text}", markup=False, highlight=False)
+
+
+@synthetic.command()
+@CONFIG
+@_one_message
+def grade(config: Path) -> None:
+    """lm-eval on the base model and on the trained student: held-out seeds, and the tasks named in `grade.tasks`."""
+    from axolotl_synthetic import run, terminal
+
+    settings, training = _read(config)
+    made = run.grade(settings, training)
+    from axolotl_synthetic import grading
+
+    console = terminal.out()
+    console.print(grading.table(made.rows))
+    console.print(f"written to {settings.folder / run.GRADE}", markup=False, highlight=False)
+
+
+def _read(config: Path) -> tuple[Settings, Mapping[str, Any]]:
+    """The `synthetic:` block and the rest of a config."""
+    import yaml
+
+    from axolotl_synthetic.config import load_settings
+
+    try:
+        text = config.read_text(encoding="utf-8")
+    except OSError as error:
+        raise ConfigError(f"{config}: cannot be read: {error.strerror}; give the path of your Axolotl YAML") from error
+    except UnicodeDecodeError as error:
+        raise ConfigError(f"{config}: is not UTF-8 ({error.reason} at byte {error.start}); save it as UTF-8") from error
+    try:
+        document = yaml.safe_load(text)
+    except yaml.YAMLError as error:
+        raise ConfigError(f"{config}: is no YAML: {' '.join(str(error).split())}") from error
+    if not isinstance(document, dict) or "synthetic" not in document:
+        raise ConfigError(f"{config}: has no `synthetic:` block; add one (the README shows it)")
+    try:
+        return load_settings(document["synthetic"]), document
+    except ConfigError as error:
+        raise ConfigError(f"{config}: {error}") from None
+
+
+def _complain(text: str) -> None:
+    click.echo(f"axolotl-synthetic: {text}", err=True)
+
+
+def _print_plan(plan: Any, estimates: Mapping[str, Any], seeds: int) -> None:
+    from rich.table import Table
+
+    from axolotl_synthetic import terminal
+
+    console = terminal.out()
+    shares = ", ".join(f"{name} {share:.0%}" for name, share in plan.strategy.items())
+    ratio = "unknown" if plan.budget_ratio is None else f"{plan.budget_ratio:.1f}"
+    console.print(f"strategy: {shares}", style="bold", highlight=False)
+    console.print(f"{seeds:,} seeds · budget ratio {ratio} · new prompts lead from about {plan.crossover:.1f}", highlight=False)
+    for reason in plan.reasons:
+        console.print(f"  - {reason}", markup=False, highlight=False)
+    table = Table("strategy", title="what each would cost", title_justify="left")
+    for heading in ("calls", "tokens", "USD", "hours", "samples", "USD a sample"):
+        table.add_column(heading, justify="right")
+    for name, one in estimates.items():
+        shown = [_number(getattr(one, field)) for field in ("queries", "tokens", "usd", "hours", "accepted", "usd_per_accepted")]
+        table.add_row(name, *shown)
+    console.print(table)
+    console.print(f"assumed: {next(iter(estimates.values())).assumed}", markup=False, highlight=False)
+
+
+def _number(value: float | None) -> str:
+    if value is None:
+        return "unknown"
+    return f"{value:,.0f}" if value >= 100 else f"{value:,.4g}"
+
+
+def _print_outcome(outcome: Outcome) -> None:
+    """What a newcomer wants to know of a run: calls, what was accepted, what was rejected and why, where the files are."""
+    from axolotl_synthetic import terminal
+
+    console = terminal.out()
+    manifest, counts = outcome.manifest, outcome.counts
+    queries, train = manifest["queries"], manifest["files"]["train"]
+    if outcome.was_finished:
+        console.print("nothing to do: this run was finished before", highlight=False)
+    usd = "" if manifest["usd"] is None else f", USD {manifest['usd']:.4f}"
+    tokens = sum(manifest["tokens"].values())
+    share = f" ({counts.accepted / counts.planned:.0%})" if counts.planned else ""
+    console.print(f"calls     {queries['total']:,} to the models ({queries['reused']:,} replies reused), {tokens:,} tokens{usd}", highlight=False)
+    console.print(f"samples   {counts.accepted:,} of {counts.planned:,} accepted{share}, {counts.rejected:,} rejected, {counts.failed:,} failed", highlight=False)
+    for title, reasons in (("rejected", counts.rejections), ("failed", counts.failures)):
+        for name, number in reasons.items():
+            console.print(f"            {number:,} {title} by {name}" if title == "rejected" else f"            {number:,} failed: {name}", markup=False, highlight=False)
+    if manifest["status"] == "budget_exhausted":
+        console.print("ended     by the budget, before as many samples were accepted as it may name", highlight=False)
+    console.print(f"training  {train['rows']:,} chats in {outcome.folder / train['path']}", markup=False, highlight=False)
+    console.print(f"details   {outcome.folder}/samples.jsonl (every candidate with its verdicts), manifest.json, README.md", markup=False, highlight=False)

@@ -1,0 +1,385 @@
+"""The `synthetic:` block: its fields, their defaults (each stated here and nowhere else), and what may not be combined.
+
+`load_settings` is the way in: it reports every problem of a block at once, each with its path, the value and the remedy.
+What a name stands for (a task, a check, a distilabel class) is looked up by the stage that uses it.
+"""
+
+from __future__ import annotations
+
+import difflib
+import re
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Discriminator, Field, Tag, ValidationError, field_validator
+from pydantic_core import ErrorDetails
+
+from axolotl_synthetic.errors import ConfigError
+from axolotl_synthetic.records import STRATEGIES
+
+# What DESIGN promises and this version does not do yet: refused by name, so that nobody believes that it was done.
+NOT_YET: Mapping[str, str] = {
+    "engine": "`engine: ray` does not work in this version; leave `engine` out or write `engine: local`",
+    "review": "review in Argilla does not work in this version; leave `review` out",
+    "study": "deciding by a study does not work in this version; leave `study` out",
+    "text_to_sql": "`task: text_to_sql` does not work in this version; use math, multiple_choice, instruction or a class of yours",
+}
+SECRET_KEYS = re.compile(r"(api_?key|token|secret|password|authorization)$", re.IGNORECASE)
+ENVIRONMENT_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+
+
+class Block(BaseModel):
+    """Any part of the `synthetic:` block: unknown keys are refused, and what was read does not change."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
+
+
+def _environment_name(value: object) -> object:
+    # A key pasted here by mistake must not be echoed, so the message shows nothing of the value.
+    if isinstance(value, str) and (not ENVIRONMENT_NAME.fullmatch(value) or value.startswith("sk_")):
+        raise ValueError("must be the NAME of an environment variable, such as OPENAI_API_KEY; export the key under that name")
+    return value
+
+
+EnvironmentName = Annotated[str, BeforeValidator(_environment_name)]
+
+
+class Seeds(Block):
+    """The user's own questions."""
+
+    path: str = "seeds.jsonl"
+    """A file (jsonl, json, csv or parquet), a folder that `datasets.load_dataset` reads, or a Hub dataset."""
+    name: str | None = None
+    """The Hub dataset's configuration."""
+    split: str = "train"
+    """The Hub dataset's split."""
+    limit: int | None = Field(default=None, ge=1)
+    """|S|: take this many seeds, drawn with `seed`; null takes all."""
+    holdout: float = Field(default=0, ge=0)
+    """Seeds kept out of generation, for grading: a share (below 1) of the file's rows or a count (1 and more)."""
+    fields: dict[str, str] = {"question": "question", "answer": "answer"}
+    """The task's names and the file's columns; a dot reaches into a nested column. A name left out means its own column."""
+    databases: str | None = None
+    """Text to SQL: where a seed's database is, such as `dbs/{database}.sqlite`."""
+
+    @field_validator("holdout")
+    @classmethod
+    def validate_holdout(cls, value: float) -> float:
+        if value >= 1 and value != int(value):
+            raise ValueError("must be a share below 1 or a whole number of seeds")
+        return value
+
+
+class Budget(Block):
+    """What a run may use. The first limit that is reached ends it."""
+
+    samples: int | None = Field(default=None, ge=1)
+    """Accepted samples: the paper's Q."""
+    queries: int | None = Field(default=None, ge=1)
+    """Calls of every kind, to teacher and augmenter, retries included."""
+    tokens: int | None = Field(default=None, ge=1)
+    """Prompt and completion tokens together."""
+    usd: float | None = Field(default=None, gt=0)
+    """US dollars; needs the models' `price`."""
+
+
+class Generation(Block):
+    """How a model samples."""
+
+    temperature: float = Field(default=0.7, ge=0, le=2)
+    """Sampling temperature; the paper's is 0.7."""
+    max_new_tokens: int = Field(default=512, ge=1)
+    """The longest reply, in tokens."""
+    top_p: float | None = Field(default=None, gt=0, le=1)
+    """Nucleus sampling; null leaves it to the server."""
+
+
+class Price(Block):
+    """US dollars per million tokens."""
+
+    input: float = Field(ge=0)
+    """Per million prompt tokens."""
+    output: float = Field(ge=0)
+    """Per million completion tokens."""
+
+
+class Model(Block):
+    """What every provider has."""
+
+    concurrency: int = Field(default=64, ge=1, le=4096)
+    """Calls open at once."""
+    timeout: float = Field(default=600, gt=0)
+    """Seconds for one call."""
+    retries: int = Field(default=6, ge=0)
+    """How often a failed call is asked again where that can help."""
+    generation: Generation = Generation()
+    """How the model samples."""
+    price: Price | None = None
+    """Absent: the cost is unknown, and shown as such."""
+    strength: Literal["strong", "weak"] | None = None
+    """Augmenter only: a weak one does not invent new questions. Null: taken to be as strong as the teacher."""
+
+
+class OpenAIModel(Model):
+    """Any OpenAI-compatible server."""
+
+    provider: Literal["openai"] = "openai"
+    """Which kind of teacher this is."""
+    model: str = "meta-llama/Llama-3.1-70B-Instruct"
+    """The model's name, as the server knows it."""
+    base_url: str = "http://localhost:8000/v1"
+    """The server's address, up to and with `/v1`."""
+    api_key_env: EnvironmentName = "OPENAI_API_KEY"
+    """The NAME of the environment variable that holds the key. A server on this machine may go without one."""
+
+    @field_validator("base_url")
+    @classmethod
+    def validate_base_url(cls, value: str) -> str:
+        if not re.match(r"https?://[^/]", value):
+            raise ValueError("must begin with http:// or https:// and name a host, such as http://localhost:8000/v1")
+        if "@" in value.split("//", 1)[1].split("/", 1)[0]:
+            raise ValueError("must not hold a user name or password; put the key into the variable named by `api_key_env`")
+        return value.rstrip("/")
+
+
+class EmbeddedModel(Model):
+    """SmolLM2-135M-Instruct on this machine's CPU, started and stopped by the run."""
+
+    provider: Literal["embedded"]
+    """Which kind of teacher this is."""
+    model: Literal["SmolLM2-135M-Instruct"] = "SmolLM2-135M-Instruct"
+    """The one model that comes with the package."""
+    concurrency: int = Field(default=8, ge=1, le=64)
+    """Calls open at once; the server keeps one slot for each."""
+
+
+class DistilabelModel(Model):
+    """Any LLM class of distilabel."""
+
+    provider: Literal["distilabel"]
+    """Which kind of teacher this is."""
+    llm: str
+    """A class of `distilabel.models`, such as `LiteLLM`, or a dotted path to a class of yours."""
+    model: str | None = None
+    """The name to record; null takes it from `kwargs`."""
+    kwargs: dict[str, Any] = {}
+    """What the class is made with. Keys stay in the environment variables that the class reads."""
+
+    @field_validator("kwargs")
+    @classmethod
+    def validate_no_secret(cls, value: dict[str, Any]) -> dict[str, Any]:
+        for key in value:
+            if SECRET_KEYS.search(key):
+                raise ValueError(f"must not hold `{key}`: keys are never written down; export the variable that the class reads")
+        return value
+
+
+def _provider(value: Any) -> str:
+    if isinstance(value, Mapping):
+        return str(value.get("provider", "openai"))
+    return str(getattr(value, "provider", "openai"))
+
+
+AnyModel = Annotated[
+    Annotated[OpenAIModel, Tag("openai")]
+    | Annotated[EmbeddedModel, Tag("embedded")]
+    | Annotated[DistilabelModel, Tag("distilabel")],
+    Discriminator(
+        _provider,
+        custom_error_type="unknown_provider",
+        custom_error_message="provider must be openai, embedded or distilabel",
+    ),
+]
+
+def _strategy(value: object) -> object:
+    names = " | ".join(STRATEGIES)
+    if isinstance(value, str) and value in ("auto", *STRATEGIES):
+        return value
+    if not isinstance(value, Mapping) or not value:
+        raise ValueError(f"must be auto | {names}, or {{name: share, …}} with shares that add up to 1")
+    for name, share in value.items():
+        if name not in STRATEGIES:
+            raise ValueError(f"`{name}` is no strategy; the strategies are {names}")
+        if isinstance(share, bool) or not isinstance(share, int | float) or not 0 <= share <= 1:
+            raise ValueError(f"the share of {name} must be a number from 0 to 1, not {share!r}")
+    if abs(sum(value.values()) - 1) > 1e-6:
+        raise ValueError(f"the shares add up to {sum(value.values()):g}, not to 1")
+    return value
+
+
+def _checks(value: object) -> object:
+    for entry in value if isinstance(value, list) else [value]:
+        options = list(entry.values()) if isinstance(entry, Mapping) and len(entry) == 1 else None
+        if not isinstance(entry, str) and not (options and (options[0] is None or isinstance(options[0], Mapping))):
+            raise ValueError(f"must be a list of check names or {{name: {{option: value}}}}, not {entry!r}")
+    return [entry if isinstance(entry, str) else {k: v or {} for k, v in entry.items()} for entry in value]  # type: ignore[attr-defined]
+
+
+class Grade(Block):
+    """What lm-eval measures, on the base model and on the student."""
+
+    tasks: list[str] = []
+    """lm-eval tasks besides the held-out seeds' own."""
+    limit: int | None = Field(default=None, ge=1)
+    """At most this many questions a task."""
+    after_train: bool = True
+    """Grade when `axolotl train` is done, if there is a task or a held-out seed."""
+
+
+class Settings(Block):
+    """The whole `synthetic:` block."""
+
+    task: str = "math"
+    """math, multiple_choice, instruction, or the dotted path of a class of yours."""
+    seeds: Seeds = Seeds()
+    """The user's own questions."""
+    strategy: Annotated[str | dict[str, float], BeforeValidator(_strategy)] = "auto"
+    """One strategy, shares of several that add up to 1, or `auto`: by the ratio of budget to seeds."""
+    budget: Budget = Budget(samples=1000)
+    """At least one limit; the first that is reached ends the run."""
+    teacher: AnyModel = OpenAIModel()
+    """The model that answers."""
+    augmenter: AnyModel | None = None
+    """The model that rewrites and invents questions; null: the teacher."""
+    verify: Annotated[list[str | dict[str, dict[str, Any]]], BeforeValidator(_checks)] | None = None
+    """Checks by name, or {name: options}; null: the task's own."""
+    review: None = None
+    """Human review in Argilla."""
+    study: None = None
+    """A finished study's folder."""
+    include_seeds: bool = True
+    """The seed pairs join the training file."""
+    grade: Grade = Grade()
+    """What is graded, and when."""
+    output_dir: str = "./synthetic"
+    """Where the run's files go."""
+    seed: int = 42
+    """Of every random draw."""
+    engine: Literal["local"] = "local"
+    """Where the pipeline runs."""
+
+    @property
+    def folder(self) -> Path:
+        return Path(self.output_dir)
+
+    def model_for(self, role: Literal["teacher", "augmenter"]) -> OpenAIModel | EmbeddedModel | DistilabelModel:
+        return self.augmenter if role == "augmenter" and self.augmenter is not None else self.teacher
+
+
+def load_settings(block: object) -> Settings:
+    """Read a `synthetic:` block.
+
+    Args:
+        block: what stands under `synthetic:`, as YAML gives it.
+
+    Raises:
+        ConfigError: with every problem of the block, one a line.
+    """
+    if not isinstance(block, Mapping):
+        raise ConfigError("synthetic: must be a block of settings such as `seeds:`, `budget:` and `teacher:`; see the README")
+    raw = _plain(block)
+    problems = list(_combinations(raw))
+    settings = None
+    try:
+        settings = Settings.model_validate(raw)
+    except ValidationError as error:
+        problems = [_describe(detail, raw) for detail in error.errors(include_url=False)] + problems
+    if settings is None or problems:
+        unique = list(dict.fromkeys(problem for problem in problems if problem))
+        count = "a problem" if len(unique) == 1 else f"{len(unique)} problems"
+        raise ConfigError(f"the `synthetic:` block has {count}:\n" + "\n".join(f"  - {problem}" for problem in unique))
+    return settings
+
+
+def _plain(value: Any) -> Any:
+    """Plain dicts and lists of what Axolotl's DictDefault or a YAML reader hand over."""
+    if isinstance(value, Mapping):
+        return {key: _plain(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(item) for item in value]
+    return value
+
+
+def _combinations(raw: Mapping[str, Any]) -> Iterator[str]:
+    """Problems between keys. Reads the raw block, so that they are found together with the problems of single keys."""
+
+    def part(name: str) -> Mapping[str, Any]:
+        return value if isinstance(value := raw.get(name), Mapping) else {}
+
+    budget = part("budget")
+    if "budget" in raw and isinstance(raw["budget"], Mapping) and not any(v is not None for v in budget.values()):
+        yield "synthetic.budget: sets no limit; give at least one of samples, queries, tokens, usd"
+    if budget.get("usd") is not None:
+        for role in ("teacher", "augmenter"):
+            if (role == "teacher" or part(role)) and not part(role).get("price"):
+                yield (
+                    f"synthetic.budget.usd: {budget['usd']} cannot be kept without synthetic.{role}.price; "
+                    "add `price: {input: …, output: …}` in USD per million tokens"
+                )
+    if part("teacher").get("strength") is not None:
+        yield "synthetic.teacher.strength: only an augmenter has a strength; move it under `augmenter:`"
+    for role in ("teacher", "augmenter"):
+        if part(role).get("provider") == "distilabel":
+            kwargs = part(role).get("kwargs")
+            for key in kwargs if isinstance(kwargs, Mapping) else ():
+                if key == "generation_kwargs":
+                    yield f"synthetic.{role}.kwargs.generation_kwargs: write `generation:` beside `kwargs:` instead"
+    if raw.get("task") == "text_to_sql":
+        yield f"synthetic.task: {NOT_YET['text_to_sql']}"
+
+
+def _describe(detail: ErrorDetails, raw: Mapping[str, Any]) -> str:
+    """One problem as a line: where, what stands there, what to do."""
+    location = [part for part in detail["loc"] if part not in _TAGS]
+    path = ".".join(["synthetic", *(str(part) for part in location)])
+    if len(location) == 1 and location[0] in NOT_YET and raw.get(str(location[0])) is not None:
+        return f"{path}: {NOT_YET[str(location[0])]}"
+    if detail["type"] == "extra_forbidden":
+        return f"{path}: unknown key{_remedy(location, raw)}"
+    context = detail.get("ctx", {})
+    message = str(context["error"]) if "error" in context else detail["msg"][:1].lower() + detail["msg"][1:]
+    name = str(location[-1]) if location else ""
+    if detail["type"] == "value_error" and name in ("strategy", "verify"):
+        return f"{path}: {message}"
+    if name == "api_key_env" or SECRET_KEYS.search(name) or name in ("kwargs", "base_url"):
+        return f"{path}: {message}"
+    if detail["type"] == "missing":
+        return f"{path}: is required"
+    return f"{path}: {_short(detail['input'])}: {message}"
+
+
+# pydantic puts the chosen branch of a union into a location; a user's YAML has no such key.
+_TAGS = {"openai", "embedded", "distilabel"}
+
+
+def _remedy(location: list[Any], raw: Mapping[str, Any]) -> str:
+    key = str(location[-1])
+    if SECRET_KEYS.search(key):
+        return "; keys are never written into a config: export it and name the variable in `api_key_env`"
+    known = _known_keys(location[:-1], raw)
+    close = difflib.get_close_matches(key, known, n=1)
+    return f"; did you mean `{close[0]}`?" if close else f"; known here: {', '.join(known)}"
+
+
+def _known_keys(location: list[Any], raw: Mapping[str, Any]) -> list[str]:
+    """The keys of the block at `location`."""
+    blocks: Mapping[str, type[Block]] = {
+        "seeds": Seeds,
+        "budget": Budget,
+        "grade": Grade,
+        "generation": Generation,
+        "price": Price,
+    }
+    providers: Mapping[str, type[Block]] = {"openai": OpenAIModel, "embedded": EmbeddedModel, "distilabel": DistilabelModel}
+    if not location:
+        return list(Settings.model_fields)
+    name = str(location[-1])
+    if name in ("teacher", "augmenter"):
+        return list(providers[_provider(raw[name])].model_fields)
+    return list(blocks[name].model_fields) if name in blocks else []
+
+
+def _short(value: object, limit: int = 80) -> str:
+    text = repr(value)
+    return text if len(text) <= limit else text[: limit - 1] + "…"

@@ -1,0 +1,242 @@
+"""What a run leaves behind: `samples.jsonl`, the training file, the card and the manifest.
+
+Everything is written beside its place and renamed into it; the manifest comes last, so its presence means that the rest is
+whole. The same samples and seeds give the same bytes.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from axolotl_synthetic.errors import StorageError
+from axolotl_synthetic.ledger import Totals
+from axolotl_synthetic.records import Seed, to_json
+
+FORMAT = 1
+MANIFEST = "manifest.json"
+SAMPLES = "samples.jsonl"
+CARD = "README.md"
+
+
+@dataclass(frozen=True)
+class Counts:
+    """How the candidates ended: planned = accepted + rejected + failed. `rejections` are by check, `failures` by reason."""
+
+    accepted: int
+    rejected: int
+    failed: int
+    rejections: Mapping[str, int]
+    failures: Mapping[str, int]
+    by_strategy: Mapping[str, Mapping[str, int]]
+
+    @property
+    def planned(self) -> int:
+        return self.accepted + self.rejected + self.failed
+
+
+@dataclass(frozen=True)
+class TrainingFile:
+    """The file that Axolotl trains on."""
+
+    path: Path
+    rows: int
+    sha256: str
+
+
+def read_samples(path: Path) -> Iterator[dict[str, Any]]:
+    """The rows of a `samples.jsonl`."""
+    with _told(path), open(path, encoding="utf-8") as file:
+        for line in file:
+            yield json.loads(line)
+
+
+def count(samples: Path) -> Counts:
+    """Read through a `samples.jsonl` once."""
+    status: Counter[str] = Counter()
+    rejections: Counter[str] = Counter()
+    failures: Counter[str] = Counter()
+    by_strategy: dict[str, Counter[str]] = {}
+    for row in read_samples(samples):
+        status[row["status"]] += 1
+        by_strategy.setdefault(row["strategy"], Counter())[row["status"]] += 1
+        if row["status"] == "rejected":
+            rejections[row["reason"]] += 1
+        elif row["status"] == "failed":
+            failures[row["reason"].split(":", 1)[0]] += 1
+    return Counts(
+        *(status["accepted"], status["rejected"], status["failed"]),
+        *(dict(rejections.most_common()), dict(failures.most_common())),
+        {name: dict(counts) for name, counts in by_strategy.items()},
+    )
+
+
+def write_samples(folder: Path, spool: Path) -> Path:
+    """Put the spool of verification into its place."""
+    with _told(folder):
+        os.replace(spool, folder / SAMPLES)
+    return folder / SAMPLES
+
+
+def write_training_file(
+    folder: Path, samples: Path, seeds: Sequence[Seed], prompt: Callable[[Seed], str], solution: Callable[[Seed], str | None]
+) -> TrainingFile:
+    """The seed pairs (those with an answer) and the accepted samples, as chats.
+
+    Args:
+        folder: the output folder; a former training file stays there.
+        samples: the `samples.jsonl` to take the accepted ones of.
+        seeds: the seeds to include, none for none.
+        prompt, solution: how the task writes a seed's question and answer for the student.
+    """
+    beside = folder / "train.jsonl.tmp"
+    digest, rows = hashlib.sha256(), 0
+    with _told(folder), open(beside, "wb") as file:
+        for row in _training_rows(samples, seeds, prompt, solution):
+            line = (to_json(row) + "\n").encode()
+            digest.update(line)
+            file.write(line)
+            rows += 1
+        path = folder / f"train-{digest.hexdigest()[:12]}.jsonl"
+        _into_place(file, beside, path)
+    return TrainingFile(path, rows, digest.hexdigest())
+
+
+def _training_rows(
+    samples: Path, seeds: Sequence[Seed], prompt: Callable[[Seed], str], solution: Callable[[Seed], str | None]
+) -> Iterator[dict[str, Any]]:
+    for seed in seeds:
+        if (answer := solution(seed)) is not None:
+            yield _chat(prompt(seed), answer, seed.id, "seed", seed.id)
+    for row in read_samples(samples):
+        if row["status"] == "accepted":
+            yield _chat(row["question"], row["answer"], row["id"], row["strategy"], row["seed_id"])
+
+
+def _chat(question: str, answer: str, row_id: str, strategy: str, seed_id: str) -> dict[str, Any]:
+    messages = [{"role": "user", "content": question}, {"role": "assistant", "content": answer}]
+    return {"messages": messages, "id": row_id, "strategy": strategy, "seed_id": seed_id}
+
+
+def manifest(
+    *,
+    status: str,
+    strategy: Mapping[str, float],
+    budget_ratio: float | None,
+    seeds: Mapping[str, Any],
+    counts: Counts,
+    totals: Totals,
+    reused: int,
+    seconds: float,
+    samples: Path,
+    training: TrainingFile,
+) -> dict[str, Any]:
+    """The manifest, in the contract's words. Whoever writes it writes it last."""
+    return {
+        "format": FORMAT,
+        "status": status,
+        "strategy": dict(strategy),
+        "budget_ratio": budget_ratio,
+        "seeds": dict(seeds),
+        "counts": {name: getattr(counts, name) for name in ("planned", "accepted", "rejected", "failed")},
+        "rejections": dict(counts.rejections),
+        "queries": {**totals.queries, "reused": reused},
+        "tokens": {"prompt": totals.prompt_tokens, "completion": totals.completion_tokens},
+        "usd": totals.usd,
+        "seconds": round(seconds, 3),
+        "files": {
+            "train": {"path": training.path.name, "rows": training.rows, "sha256": training.sha256},
+            "samples": {"path": samples.name, "rows": counts.planned, "sha256": _sha256(samples)},
+        },
+    }
+
+
+def read_manifest(folder: Path) -> dict[str, Any] | None:
+    """The manifest, None when the run is not complete."""
+    path = folder / MANIFEST
+    try:
+        manifest: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        return None
+    except ValueError as error:
+        raise StorageError(f"{path}: is no JSON ({error}); delete it and run `axolotl synthetic generate` again") from error
+    return manifest
+
+
+def write_card(folder: Path, manifest: Mapping[str, Any], *, task: str, teacher: str, augmenter: str, counts: Counts) -> None:
+    """The dataset card, with the Hub's front matter."""
+    shares = ", ".join(f"{name} {share:.0%}" for name, share in manifest["strategy"].items())
+    rows = "\n".join(
+        f"| {name} | {sum(by.values())} | {by.get('accepted', 0)} | {by.get('rejected', 0)} | {by.get('failed', 0)} |"
+        for name, by in counts.by_strategy.items()
+    )
+    reasons = "\n".join(f"- `{name}`: {number}" for name, number in counts.rejections.items()) or "- none"
+    train = manifest["files"]["train"]
+    usd = "unknown" if manifest["usd"] is None else f"{manifest['usd']:.2f}"
+    write_text(
+        folder / CARD,
+        f"""---
+configs:
+  - config_name: default
+    data_files: {train["path"]}
+tags:
+  - synthetic
+  - axolotl
+---
+# Synthetic training data: {task}
+
+{train["rows"]} chats of {manifest["seeds"]["count"]} seeds ({shares}), made by axolotl-synthetic with the strategies of
+"Balancing Cost and Effectiveness of Synthetic Data Generation Strategies for LLMs" (arXiv 2409.19759).
+
+| | |
+| --- | --- |
+| answers by | {teacher} |
+| questions by | {augmenter} |
+| calls | {manifest["queries"]["total"]} ({manifest["tokens"]["prompt"]} prompt and {manifest["tokens"]["completion"]} completion tokens, USD {usd}) |
+| status | {manifest["status"]} |
+
+| strategy | planned | accepted | rejected | failed |
+| --- | --- | --- | --- | --- |
+{rows}
+
+Rejected, by check:
+
+{reasons}
+
+`samples.jsonl` holds every candidate with its verdicts; the model names above say which terms of use the texts are under.
+""",
+    )
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write a file in one step: it is there whole, or as it was before."""
+    beside = path.with_name(path.name + ".tmp")
+    with _told(path), open(beside, "w", encoding="utf-8") as file:
+        file.write(text)
+        _into_place(file, beside, path)
+
+
+def _into_place(file: Any, beside: Path, path: Path) -> None:
+    file.flush()
+    os.fsync(file.fileno())
+    os.replace(beside, path)
+
+
+def _sha256(path: Path) -> str:
+    with open(path, "rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+@contextmanager
+def _told(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise StorageError(f"{path}: {error.strerror}; free some space or make it writable, then run the same command again") from error

@@ -1,0 +1,101 @@
+"""Every error that this package raises on purpose, and the exit code that each ends a command with.
+
+    SyntheticError                1
+    ├── ConfigError               2   the config, the seeds or the study is wrong
+    │   └── SeedsError            2   … and it is the seeds' file or rows
+    ├── ServiceError              3   the teacher, Argilla or another service cannot be used at all
+    ├── FolderInUseError          4   another run holds the output folder
+    ├── StorageError              1   the disk is full, or a file of ours cannot be read or written
+    ├── TrainingError             1   a program that we start (lm-eval, Axolotl) ended with an error
+    └── Interrupted             130   the user asked to stop
+
+    CallFailed                    -   one call to a model failed: data for the ledger, never the end of a run
+    ├── RetryableCall             -   … and the same call may succeed later
+    └── RefusedCall               -   … and asking again cannot help
+
+A `SyntheticError`'s text is all that a user sees: it names what was wrong, where, and what to do. A traceback is a bug.
+"""
+
+from __future__ import annotations
+
+from typing import Literal
+
+
+class SyntheticError(Exception):
+    """An end of the command that the user can do something about."""
+
+    exit_code = 1
+
+
+class ConfigError(SyntheticError):
+    exit_code = 2
+
+
+class SeedsError(ConfigError):
+    pass
+
+
+class ServiceError(SyntheticError):
+    exit_code = 3
+
+
+class FolderInUseError(SyntheticError):
+    exit_code = 4
+
+
+class StorageError(SyntheticError):
+    pass
+
+
+class TrainingError(SyntheticError):
+    pass
+
+
+class Interrupted(SyntheticError):
+    exit_code = 130
+
+
+Cost = Literal["none", "query", "unknown"]
+"""What a failed call has cost: nothing, for it never left; a query, for the server refused it without generating; or unknown,
+for the server may have generated (and billed) what did not arrive."""
+
+
+class CallFailed(Exception):
+    """One call to a model that brought no usable reply.
+
+    Args:
+        reason: a short name for the ledger and the samples, such as `timeout` or `http_500`.
+        detail: what the server said, cut short; never a header.
+        cost: what it has cost.
+    """
+
+    def __init__(self, reason: str, detail: str = "", *, cost: Cost = "unknown") -> None:
+        super().__init__(f"{reason}: {detail}" if detail else reason)
+        self.reason = reason
+        self.cost = cost
+
+
+class RetryableCall(CallFailed):
+    """A call that may succeed when asked again.
+
+    Args:
+        retry_after: seconds that the server asked us to wait, None when it did not say.
+        slow_down: the server cannot take as many calls (HTTP 429, 503, refused connections): fewer at once from now on.
+    """
+
+    def __init__(
+        self,
+        reason: str,
+        detail: str = "",
+        *,
+        cost: Cost = "unknown",
+        retry_after: float | None = None,
+        slow_down: bool = False,
+    ) -> None:
+        super().__init__(reason, detail, cost=cost)
+        self.retry_after = retry_after
+        self.slow_down = slow_down
+
+
+class RefusedCall(CallFailed):
+    """A call that will never succeed: the content was filtered, the prompt is too long, …"""

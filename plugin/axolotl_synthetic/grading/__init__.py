@@ -1,0 +1,30 @@
+"""Grading with lm-eval: the held-out seeds as a task of it, its runs on the base model and the student, and their comparison.
+
+    export.py        held-out seeds → a folder that plain `lm_eval --include_path` runs
+    heldout.py       what that folder calls back into while it is graded
+    models.py        which model is graded: the base, a LoRA adapter on it, or full weights
+    evaluate.py      starts lm-eval in a process of its own, shows its progress, reads its scores
+    child.py         that process; the only file that runs lm-eval, with heldout.py the only ones that lm-eval runs
+    comparison.py    base against student: the table and `grade.json`
+
+When and what is graded is decided in `run.py`.
+"""
+
+from axolotl_synthetic.grading.comparison import Grade, Row, compare, table
+from axolotl_synthetic.grading.evaluate import Score, evaluate, refuse_unknown_tasks
+from axolotl_synthetic.grading.export import HELD_OUT_TASK, export_task
+from axolotl_synthetic.grading.models import ModelArgs, student_in
+
+__all__ = [
+    "HELD_OUT_TASK",
+    "Grade",
+    "ModelArgs",
+    "Row",
+    "Score",
+    "compare",
+    "evaluate",
+    "export_task",
+    "refuse_unknown_tasks",
+    "student_in",
+    "table",
+]

@@ -1,0 +1,92 @@
+"""The process that lm-eval runs in: `python -m axolotl_synthetic.grading.child JOB`, with a job that `evaluate.py` wrote.
+
+Apart, because torch and lm-eval take long to import, may take all of a GPU's memory, and print what they like. It is lm-eval's
+own `simple_evaluate` and not its command line, for three things that the command line cannot do: choose the device and the type
+of numbers after looking, apply a chat template only where there is one, and not read its 14,000 tasks (about 10 s) for ours.
+"""
+
+from __future__ import annotations
+
+import fnmatch
+import json
+import os
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+UNKNOWN_TASKS = 3
+"""Exit code when a task's name is not known; the names stand in the result."""
+
+
+def main() -> None:
+    job = json.loads(Path(sys.argv[1]).read_text(encoding="utf-8"))
+    result: dict[str, Any] = {}
+    try:
+        run(job, result)
+    finally:
+        Path(job["result"]).write_text(json.dumps(result), encoding="utf-8")
+    sys.exit(UNKNOWN_TASKS if result.get("unknown") else 0)
+
+
+def run(job: Mapping[str, Any], result: dict[str, Any]) -> None:
+    # Before anything reads them: one process for tokenizing is enough, and forking after threads have started warns.
+    os.environ["TOKENIZERS_PARALLELISM"] = "false"
+    from lm_eval.tasks import TaskManager
+    from lm_eval.utils import setup_logging
+
+    setup_logging()
+    manager = TaskManager(include_path=job["include_path"], include_defaults=job["lm_eval_tasks"])
+    names, result["unknown"] = resolve(manager, job["tasks"])
+    if result["unknown"] or job["model"] is None:
+        return
+
+    from lm_eval import simple_evaluate
+
+    model = load_model(job["model"], job["batch_size"])
+    results = simple_evaluate(
+        model=model,
+        tasks=names,
+        task_manager=manager,
+        limit=job["limit"],
+        apply_chat_template=getattr(model.tokenizer, "chat_template", None) is not None,
+        fewshot_as_multiturn=getattr(model.tokenizer, "chat_template", None) is not None,
+        log_samples=False,
+    )
+    result["scores"] = {name: results["results"][name] for name in names if name in results["results"]}
+    result["questions"] = {name: counts["effective"] for name, counts in results["n-samples"].items()}
+
+
+def resolve(manager: Any, asked: Sequence[str]) -> tuple[list[str], list[str]]:
+    """The tasks and groups that names stand for (a name may be a tag or have wildcards), and the names that stand for none."""
+    names: list[str] = []
+    unknown: list[str] = []
+    for name in asked:
+        found = fnmatch.filter(manager.all_tasks, name)
+        if not found:
+            unknown.append(name)
+        for match in found:
+            entry = manager.task_index[match]
+            # A tag has no score of its own, its tasks have.
+            names += entry["task"] if entry["type"] == "tag" else [match]
+    return list(dict.fromkeys(names)), unknown
+
+
+def load_model(model: Mapping[str, Any], batch_size: int) -> Any:
+    import torch
+    from lm_eval.api.registry import get_model
+
+    cuda = torch.cuda.is_available()
+    arguments = {
+        "pretrained": model["base"],
+        "peft": model["adapter"],
+        "tokenizer": model["tokenizer"],
+        "dtype": model["dtype"] or ("auto" if cuda else "float32"),
+        "trust_remote_code": model["trust_remote_code"],
+    }
+    given = {name: value for name, value in arguments.items() if value is not None}
+    return get_model("hf").create_from_arg_obj(given, {"batch_size": batch_size, "device": "cuda" if cuda else "cpu"})
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,200 @@
+"""Runs lm-eval on one model in a process of its own (`child.py`): its output to a log file, its progress to the caller."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import subprocess
+import sys
+import tempfile
+from collections import deque
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import IO, Any
+
+from axolotl_synthetic.errors import ConfigError, StorageError, TrainingError
+from axolotl_synthetic.grading.child import UNKNOWN_TASKS
+from axolotl_synthetic.grading.export import HELD_OUT_TASK
+from axolotl_synthetic.grading.models import ModelArgs
+
+
+@dataclass(frozen=True, slots=True)
+class Score:
+    """What lm-eval measured on one task.
+
+    Attributes:
+        value: of the metric, between 0 and 1 where it is a share.
+        stderr: standard error of `value`; None when lm-eval gives none, as for a single question.
+        metric: with the filter of replies where a task has several, as in `exact_match,strict-match`.
+        questions: how many were asked, None when lm-eval does not say.
+    """
+
+    value: float
+    stderr: float | None
+    metric: str
+    questions: int | None = None
+
+
+def evaluate(
+    *,
+    model: ModelArgs,
+    tasks: Sequence[str],
+    include_path: Path | None,
+    log: Path,
+    limit: int | None = None,
+    batch_size: int = 16,
+    on_progress: Callable[[int, int], None] = lambda done, total: None,
+) -> dict[str, Score]:
+    """Grade one model.
+
+    Args:
+        model: what is graded.
+        tasks: names of lm-eval's tasks, groups and tags, wildcards allowed, and of a task in `include_path`.
+        include_path: a folder with tasks besides lm-eval's own.
+        log: a file that everything lm-eval prints is added to.
+        limit: at most this many questions a task.
+        batch_size: sequences at once.
+        on_progress: is called with the requests done and all requests; starts again at 0 for each kind of request.
+
+    Returns:
+        A score for each task; for a group its own, for a tag or a wildcard those of its tasks.
+
+    Raises:
+        ConfigError: if a task is not known; no model is loaded then.
+        TrainingError: if lm-eval ends with an error.
+        StorageError: if the log cannot be written.
+    """
+    result = _run(model, tasks, include_path, log, limit, batch_size, on_progress)
+    questions = result["questions"]
+    return {task: choose(metrics, questions.get(task)) for task, metrics in result["scores"].items()}
+
+
+def refuse_unknown_tasks(tasks: Sequence[str], *, log: Path, include_path: Path | None = None) -> None:
+    """Check names of tasks without loading a model, for before anything is paid for. Takes about 10 s unless `tasks` is empty.
+
+    Raises:
+        ConfigError: if lm-eval knows no such task.
+    """
+    if tasks:
+        _run(None, tasks, include_path, log, None, 1, lambda done, total: None)
+
+
+def choose(metrics: Mapping[str, Any], questions: int | None = None) -> Score:
+    """The main one of a task's metrics, which lm-eval hands over as `metric,filter` and `metric_stderr,filter`."""
+    names = [key for key, value in metrics.items() if "," in key and "_stderr," not in key and isinstance(value, int | float)]
+    if not names:
+        raise TrainingError(f"lm-eval reported no metric, only {', '.join(metrics)}; leave the task out of synthetic.grade.tasks")
+    # Exact match before accuracy: a task that has both generates, and its accuracy is a detail.
+    preferred = ("exact_match,strict-match", "exact_match,", "acc_norm,", "acc,", "")
+    name = next(name for start in preferred for name in names if name.startswith(start))
+    metric, _, chosen_filter = name.partition(",")
+    stderr = metrics.get(f"{metric}_stderr,{chosen_filter}")
+    return Score(
+        value=float(metrics[name]),
+        # The text "N/A" where there is none.
+        stderr=float(stderr) if isinstance(stderr, int | float) else None,
+        metric=metric if chosen_filter == "none" else name,
+        questions=questions,
+    )
+
+
+def _run(
+    model: ModelArgs | None,
+    tasks: Sequence[str],
+    include_path: Path | None,
+    log: Path,
+    limit: int | None,
+    batch_size: int,
+    on_progress: Callable[[int, int], None],
+) -> dict[str, Any]:
+    with tempfile.TemporaryDirectory(prefix="axolotl-synthetic-") as scratch:
+        job, result = Path(scratch) / "job.json", Path(scratch) / "result.json"
+        content = {
+            "model": asdict(model) if model else None,
+            "tasks": list(tasks),
+            "lm_eval_tasks": any(task != HELD_OUT_TASK for task in tasks),
+            "include_path": str(include_path) if include_path else None,
+            "limit": limit,
+            "batch_size": batch_size,
+            "result": str(result),
+        }
+        job.write_text(json.dumps(content), encoding="utf-8")
+        code, last_words = _child(job, log, on_progress)
+        written: dict[str, Any] = json.loads(result.read_text(encoding="utf-8")) if result.is_file() else {}
+    if code == UNKNOWN_TASKS and written.get("unknown"):
+        names = ", ".join(map(repr, written["unknown"]))
+        raise ConfigError(f"synthetic.grade.tasks: lm-eval knows no task {names}; `lm_eval ls tasks` lists the names")
+    if code != 0:
+        what = f"lm-eval could not grade {model.name}" if model else "lm-eval could not read its tasks"
+        raise TrainingError(f"{what}: {_how_it_ended(code, last_words)}; see {log}")
+    return written
+
+
+def _child(job: Path, log: Path, on_progress: Callable[[int, int], None]) -> tuple[int, str]:
+    """Run the child to its end; its exit code and the line that says the most about a failure."""
+    command = [sys.executable, "-P", "-m", "axolotl_synthetic.grading.child", str(job)]
+    last_lines: deque[str] = deque(maxlen=200)
+    try:
+        log.parent.mkdir(parents=True, exist_ok=True)
+        log_file = log.open("a", encoding="utf-8")
+    except OSError as error:
+        raise StorageError(f"{log}: the log of lm-eval cannot be written: {error}; free space or change output_dir") from error
+    with log_file:
+        log_file.write(f"--- lm-eval: {job.read_text(encoding='utf-8')}\n")
+        child = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, env=environment())
+        assert child.stdout is not None
+        try:
+            for line, is_final in _lines(child.stdout):
+                if progress := read_progress(line):
+                    on_progress(*progress)
+                if is_final:
+                    log_file.write(line + "\n")
+                    log_file.flush()
+                    last_lines.append(line)
+            return child.wait(), telling_line(last_lines)
+        finally:
+            # Whatever ended us - Ctrl-C, an error in `on_progress` - must not leave a model in memory.
+            if child.poll() is None:
+                child.kill()
+                child.wait()
+            child.stdout.close()
+
+
+def environment() -> dict[str, str]:
+    """The child's environment: what is importable here is importable there, and it is no rank of a distributed training."""
+    # Left by torchrun or accelerate when Axolotl's hook grades after training; with them the child would wait for its peers.
+    ranks = re.compile(r"(LOCAL_|GROUP_|ROLE_)?(RANK|WORLD_SIZE)|MASTER_(ADDR|PORT)|(TORCHELASTIC|ACCELERATE|FSDP|ROLE)_.*")
+    kept = {name: value for name, value in os.environ.items() if not ranks.fullmatch(name)}
+    return kept | {"PYTHONPATH": os.pathsep.join(path for path in sys.path if path), "PYTHONUNBUFFERED": "1"}
+
+
+def _lines(stream: IO[bytes]) -> Iterator[tuple[str, bool]]:
+    """The stream's lines as they come, False for those that a progress bar will overwrite."""
+    rest = b""
+    while chunk := os.read(stream.fileno(), 65536):
+        *lines, rest = re.split(rb"(?<=[\r\n])", rest + chunk)
+        for line in lines:
+            yield line.decode("utf-8", "replace").rstrip("\r\n"), line.endswith(b"\n")
+    if rest:
+        yield rest.decode("utf-8", "replace"), True
+
+
+def read_progress(line: str) -> tuple[int, int] | None:
+    """Done and all of lm-eval's own bars, `Running generate_until requests:  15%|█▌  | 12/80 [00:05<…`."""
+    found = re.search(r"Running \w+ requests:.*\| *(\d+)/(\d+) \[", line)
+    return (int(found[1]), int(found[2])) if found else None
+
+
+def telling_line(lines: Sequence[str]) -> str:
+    """The last line that names an error, else the last line with words."""
+    words = [line.strip() for line in lines if line.strip()]
+    errors = [line for line in words if re.match(r"[\w.]*(Error|Exception|Interrupt|NotFound)\b", line)]
+    return (errors or words or ["it printed nothing"])[-1]
+
+
+def _how_it_ended(code: int, last_words: str) -> str:
+    if code < 0:
+        return f"it was killed by signal {-code}, for lack of memory perhaps (a smaller model or batch helps)"
+    return last_words

@@ -1,0 +1,109 @@
+"""Writes the held-out seeds as a task of lm-eval that runs by plain `lm_eval --include_path FOLDER`, wherever the folder is moved.
+
+How its replies are graded stands in `heldout.py`; its YAML is the template `heldout.yaml`.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from importlib import resources
+from pathlib import Path
+from string import Template
+from typing import Any
+
+from axolotl_synthetic.errors import StorageError
+from axolotl_synthetic.grading.heldout import FILE
+from axolotl_synthetic.records import Seed
+from axolotl_synthetic.tasks import BUILT_IN, Task, load_task
+
+HELD_OUT_TASK = "synthetic_heldout"
+
+# lm-eval looks for a `!function` in a Python file beside the YAML, so there has to be one.
+METRICS = '''"""Lets lm-eval find this folder's rows, and axolotl-synthetic's own reading of final answers. Written by axolotl-synthetic."""
+
+from pathlib import Path
+
+from axolotl_synthetic.grading.heldout import answer, grade, prompt, read_rows
+
+__all__ = ["answer", "dataset", "grade", "prompt"]
+
+
+def dataset(**_):
+    return read_rows(Path(__file__).parent)
+'''
+
+
+def export_task(
+    folder: Path, *, task: Task, held_out: Sequence[Seed], task_name: str = HELD_OUT_TASK, max_gen_toks: int = 512
+) -> str | None:
+    """Write the task.
+
+    Args:
+        folder: `lm_eval/` in the run's output folder; made when it is not there.
+        task: whose prompts and equivalence are used.
+        held_out: seeds kept out of generation; those without a final answer are left out.
+        task_name: what lm-eval calls it.
+        max_gen_toks: a reply is cut off after this many tokens.
+
+    Returns:
+        `task_name`; None when there is nothing to grade, because the task has no final answers or no held-out seed has one.
+        Then what an earlier run exported is removed.
+
+    Raises:
+        StorageError: if the folder cannot be written.
+    """
+    rows = list(_rows(task, held_out)) if task.has_final_answer else []
+    template = Template(resources.files(__package__).joinpath("heldout.yaml").read_text(encoding="utf-8"))
+    files = {
+        FILE: "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows),
+        "metrics.py": METRICS,
+        # The last to come and the first to go: lm-eval sees the folder by its YAML.
+        f"{task_name}.yaml": template.substitute(task=task_name, max_gen_toks=max_gen_toks),
+    }
+    try:
+        if not rows:
+            for name in reversed(files):
+                (folder / name).unlink(missing_ok=True)
+            return None
+        folder.mkdir(parents=True, exist_ok=True)
+        for name, text in files.items():
+            _write(folder / name, text)
+    except OSError as error:
+        raise StorageError(f"{folder}: the task of the held-out seeds cannot be written: {error}; free space or change output_dir") from error
+    return task_name
+
+
+def _rows(task: Task, held_out: Sequence[Seed]) -> Iterator[Mapping[str, Any]]:
+    reference = _reference(task)
+    for seed in held_out:
+        gold = task.gold_answer(seed)
+        if gold is None:
+            continue
+        question = seed.question
+        # Every row has every key: the first row's keys decide the columns of a dataset.
+        yield {
+            "id": seed.id,
+            "task": reference,
+            "prompt": task.prompt(question),
+            "answer": gold,
+            "question": question.text,
+            "choices": list(question.choices),
+            "labels": list(question.labels),
+            "context": question.context,
+            "database": question.database,
+        }
+
+
+def _reference(task: Task) -> str:
+    """What `load_task` finds this task by, also when a class of the user's inherits a built-in task's name."""
+    if task.name in BUILT_IN and type(load_task(task.name)) is type(task):
+        return task.name
+    return f"{type(task).__module__}.{type(task).__qualname__}"
+
+
+def _write(path: Path, text: str) -> None:
+    unfinished = path.with_name(f".{path.name}.tmp")
+    unfinished.write_text(text, encoding="utf-8")
+    os.replace(unfinished, path)

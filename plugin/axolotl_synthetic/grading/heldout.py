@@ -1,0 +1,59 @@
+"""What an exported task calls while lm-eval runs it: reads its rows and grades replies as the run verified its samples.
+
+Imported only by the `metrics.py` that `export.py` writes beside the rows, inside lm-eval's process.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from axolotl_synthetic.records import Question
+from axolotl_synthetic.tasks import Task, load_task
+
+FILE = "heldout.jsonl"
+
+
+def read_rows(folder: Path) -> Mapping[str, Any]:
+    """The rows beside a task, as lm-eval wants them: a dataset for each split."""
+    from datasets import Dataset
+
+    rows = [json.loads(line) for line in (folder / FILE).read_text(encoding="utf-8").splitlines()]
+    # Made in memory: a dataset loaded by path would come from the cache after the file has changed.
+    return {"test": Dataset.from_list(rows)}
+
+
+def prompt(row: Mapping[str, Any]) -> str:
+    text: str = row["prompt"]
+    return text
+
+
+def answer(row: Mapping[str, Any]) -> str:
+    text: str = row["answer"]
+    return text
+
+
+def grade(row: Mapping[str, Any], replies: Sequence[str]) -> dict[str, float]:
+    """Whether the reply's final answer is the seed's. A reply without a final answer is wrong, as it is for a reader."""
+    task = _task(row["task"])
+    question = question_of(row)
+    found = task.final_answer(replies[0], question)
+    return {"exact_match": float(found is not None and task.equivalent(found, row["answer"], question))}
+
+
+def question_of(row: Mapping[str, Any]) -> Question:
+    return Question(
+        text=row["question"],
+        choices=tuple(row["choices"]),
+        labels=tuple(row["labels"]),
+        context=row["context"],
+        database=row["database"],
+    )
+
+
+@cache
+def _task(name: str) -> Task:
+    return load_task(name)

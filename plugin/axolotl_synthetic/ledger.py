@@ -1,0 +1,398 @@
+"""Every call to a model, durable before and after it is made: the truth that budgets and reruns rest on.
+
+One SQLite file (WAL) in the output folder. A call is written as `sent` together with its reservation (one query, its worst case
+of tokens and dollars) before the request leaves, and settled with the reply after it: a process killed in between leaves a
+`sent` row whose reservation stays spent, because the server may have billed it. Limits are kept by the statement that makes
+the reservation, so no number of processes can exceed them together.
+
+Writes come in groups (`commit` takes many), because a transaction costs a disk flush; who groups them stands in
+`pipelines/calls.py`. The ledger knows nothing of strategies or verdicts; it also carries the few counters by which the steps
+of a running pipeline and the terminal know of one another (`Progress`).
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import sqlite3
+import time
+from collections import OrderedDict
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import Any
+
+from axolotl_synthetic.config import Budget, Generation, Price
+from axolotl_synthetic.errors import Cost, StorageError
+from axolotl_synthetic.records import PURPOSES, Message, Reply, Request
+
+FORMAT = 1
+MILLION = 1_000_000
+# Prompts kept in memory by their hash, so that the thousandth answer to a seed does not look its prompt up again.
+REMEMBERED_PROMPTS = 20_000
+
+SCHEMA = """
+CREATE TABLE IF NOT EXISTS meta (key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS prompts (id INTEGER PRIMARY KEY, hash BLOB NOT NULL UNIQUE, messages TEXT NOT NULL);
+CREATE TABLE IF NOT EXISTS calls (
+    id INTEGER PRIMARY KEY,
+    key BLOB NOT NULL,              -- model, messages, sampling parameters but for max_new_tokens, sample number
+    purpose TEXT NOT NULL,
+    role TEXT NOT NULL,
+    model TEXT NOT NULL,
+    prompt INTEGER NOT NULL REFERENCES prompts,
+    parameters TEXT NOT NULL,
+    max_new_tokens INTEGER NOT NULL,
+    sample INTEGER NOT NULL,
+    attempt INTEGER NOT NULL,       -- 0 for the first, more for a retry
+    started REAL NOT NULL,          -- Unix time
+    outcome TEXT NOT NULL,          -- sent, ok, failed; unsent when it provably never left
+    error TEXT,
+    reply TEXT,
+    finish_reason TEXT,
+    prompt_tokens INTEGER,
+    completion_tokens INTEGER,
+    seconds REAL,
+    usd REAL                        -- NULL when the price is unknown
+);
+CREATE INDEX IF NOT EXISTS calls_by_key ON calls (key) WHERE outcome = 'ok';
+CREATE TABLE IF NOT EXISTS spent (
+    one INTEGER PRIMARY KEY CHECK (one = 1),
+    queries INTEGER NOT NULL DEFAULT 0,
+    tokens INTEGER NOT NULL DEFAULT 0,   -- settled and reserved together
+    usd REAL NOT NULL DEFAULT 0          -- likewise
+);
+CREATE TABLE IF NOT EXISTS progress (
+    one INTEGER PRIMARY KEY CHECK (one = 1),
+    seen INTEGER NOT NULL DEFAULT 0,
+    accepted INTEGER NOT NULL DEFAULT 0,
+    rejected INTEGER NOT NULL DEFAULT 0,
+    failed INTEGER NOT NULL DEFAULT 0,
+    waiting INTEGER NOT NULL DEFAULT 0,
+    reused INTEGER NOT NULL DEFAULT 0,
+    ended_by TEXT NOT NULL DEFAULT ''
+);
+INSERT OR IGNORE INTO spent (one) VALUES (1);
+INSERT OR IGNORE INTO progress (one) VALUES (1);
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """A request as it will be sent to one model.
+
+    Attributes:
+        worst_tokens: an upper bound of prompt and completion tokens together.
+        price: of the model, None when it is unknown.
+    """
+
+    request: Request
+    model: str
+    generation: Generation
+    price: Price | None
+    attempt: int = 0
+
+    @property
+    def worst_tokens(self) -> int:
+        return worst_prompt_tokens(self.request.messages) + self.generation.max_new_tokens
+
+    @property
+    def worst_usd(self) -> float:
+        if self.price is None:
+            return 0.0
+        prompt = worst_prompt_tokens(self.request.messages) * self.price.input
+        return (prompt + self.generation.max_new_tokens * self.price.output) / MILLION
+
+
+@dataclass(frozen=True, slots=True)
+class Settled:
+    """How a call ended: a reply, or an error's text and what it has cost."""
+
+    call_id: int
+    call: Call
+    reply: Reply | None = None
+    error: str | None = None
+    cost: Cost = "unknown"
+
+
+@dataclass(frozen=True, slots=True)
+class Stored:
+    """A reply that was paid for before."""
+
+    call_id: int
+    reply: Reply
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """Where a running pipeline stands.
+
+    Attributes:
+        seen: candidates that verification has had, whatever became of them.
+        accepted, rejected, failed: candidates with a final verdict.
+        waiting: candidates that passed every check of their own and wait for an earlier one to be compared with.
+        reused: replies taken from the ledger in this run.
+        ended_by: the limit that ended the run: samples, queries, tokens, usd, candidates; empty while it runs.
+    """
+
+    seen: int = 0
+    accepted: int = 0
+    rejected: int = 0
+    failed: int = 0
+    waiting: int = 0
+    reused: int = 0
+    ended_by: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Totals:
+    """What was sent to models, ever, for this folder.
+
+    `queries` has a count for each purpose, `total` and `retried`; `usd` is None when the price of any call is unknown.
+    """
+
+    queries: Mapping[str, int]
+    prompt_tokens: int
+    completion_tokens: int
+    usd: float | None
+    seconds: float
+
+
+def worst_prompt_tokens(messages: Sequence[Message]) -> int:
+    """An upper bound of a chat's tokens: a byte-level tokenizer never makes more tokens than bytes, and 16 a turn is more than
+    any chat template in use adds."""
+    return sum(len(message["content"].encode()) + 16 for message in messages) + 16
+
+
+def identity(call: Call) -> bytes:
+    """What makes two calls the same sample: model, messages, sampling parameters but for the length limit, sample number."""
+    request = call.request
+    sampling = [call.generation.temperature, call.generation.top_p]
+    text = json.dumps([call.model, [[m["role"], m["content"]] for m in request.messages], sampling, request.sample])
+    return hashlib.blake2b(text.encode(), digest_size=16).digest()
+
+
+class Ledger:
+    """One open connection to `ledger.sqlite`. Not for use by two threads at once; open one for each.
+
+    Args:
+        path: the file, made when it is missing.
+        limits: what all calls together may use; None for a connection that makes no calls.
+
+    Raises:
+        StorageError: if the file cannot be opened, or is not a ledger of this format.
+    """
+
+    def __init__(self, path: Path, limits: Budget | None = None) -> None:
+        self.path = path
+        self._limits = limits
+        self._prompts: OrderedDict[bytes, int] = OrderedDict()
+        with _told(path):
+            self._db = sqlite3.connect(path, timeout=60, isolation_level=None, check_same_thread=False)
+            self._db.execute("PRAGMA journal_mode = WAL")
+            # A committed group survives a power failure, not only the end of the process.
+            self._db.execute("PRAGMA synchronous = FULL")
+            self._db.executescript(SCHEMA)
+            found = self.meta("format")
+        if found is None:
+            self.set_meta(format=str(FORMAT))
+        elif found != str(FORMAT):
+            raise StorageError(f"{path}: is a ledger of format {found}; this version reads {FORMAT}: use another output_dir")
+
+    def close(self) -> None:
+        self._db.close()
+
+    def __enter__(self) -> Ledger:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    # What the folder was made for
+
+    def meta(self, key: str) -> str | None:
+        row = self._db.execute("SELECT value FROM meta WHERE key = ?", (key,)).fetchone()
+        return None if row is None else str(row[0])
+
+    def set_meta(self, **values: str) -> None:
+        with _told(self.path):
+            self._db.executemany("INSERT OR REPLACE INTO meta (key, value) VALUES (?, ?)", values.items())
+
+    # Calls
+
+    def find(self, call: Call, key: bytes) -> Stored | None:
+        """The reply to an equal call, if one was paid for and still serves: one that ended by itself within today's limit, or
+        that was cut off at no less than it."""
+        rows = self._db.execute(
+            "SELECT id, reply, finish_reason, prompt_tokens, completion_tokens, seconds, max_new_tokens"
+            " FROM calls WHERE key = ? AND outcome = 'ok' ORDER BY id DESC",
+            (key,),
+        )
+        limit = call.generation.max_new_tokens
+        for call_id, text, finish_reason, prompt_tokens, completion_tokens, seconds, had in rows:
+            reply = Reply(text, finish_reason, prompt_tokens, completion_tokens, seconds)
+            serves = had == limit if reply.cut_off else had == limit or (completion_tokens or 0) <= limit
+            if serves:
+                return Stored(call_id, reply)
+        return None
+
+    def commit(self, calls: Sequence[Call], settled: Sequence[Settled]) -> list[int | None]:
+        """Settle some calls and write others as sent, in one durable transaction.
+
+        Returns:
+            For each of `calls` its id in the ledger, or None where a limit does not allow it.
+
+        Raises:
+            StorageError: if the disk is full or the file cannot be written; nothing of the group was written then.
+        """
+        with _told(self.path), self._transaction():
+            for one in settled:
+                self._settle(one)
+            return [self._send(call) for call in calls]
+
+    def _send(self, call: Call) -> int | None:
+        budget = self._limits or Budget()
+        tokens, usd = call.worst_tokens, call.worst_usd
+        granted = self._db.execute(
+            "UPDATE spent SET queries = queries + 1, tokens = tokens + :tokens, usd = usd + :usd WHERE"
+            " (:max_queries IS NULL OR queries + 1 <= :max_queries) AND"
+            " (:max_tokens IS NULL OR tokens + :tokens <= :max_tokens) AND"
+            " (:max_usd IS NULL OR usd + :usd <= :max_usd)",
+            {
+                **{"tokens": tokens, "usd": usd},
+                **{"max_queries": budget.queries, "max_tokens": budget.tokens, "max_usd": budget.usd},
+            },
+        )
+        if granted.rowcount == 0:
+            return None
+        request = call.request
+        sampling = call.generation.model_dump(exclude={"max_new_tokens"}, exclude_none=True)
+        row = self._db.execute(
+            "INSERT INTO calls (key, purpose, role, model, prompt, parameters, max_new_tokens, sample, attempt, started, outcome)"
+            " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 'sent')",
+            (
+                *(identity(call), request.purpose, request.role, call.model, self._prompt(request.messages)),
+                *(json.dumps(sampling), call.generation.max_new_tokens, request.sample, call.attempt, time.time()),
+            ),
+        )
+        return row.lastrowid
+
+    def _prompt(self, messages: Sequence[Message]) -> int:
+        text = json.dumps([dict(message) for message in messages], ensure_ascii=False)
+        digest = hashlib.blake2b(text.encode(), digest_size=16).digest()
+        if (known := self._prompts.get(digest)) is not None:
+            return known
+        self._db.execute("INSERT OR IGNORE INTO prompts (hash, messages) VALUES (?, ?)", (digest, text))
+        (number,) = self._db.execute("SELECT id FROM prompts WHERE hash = ?", (digest,)).fetchone()
+        self._prompts[digest] = number
+        if len(self._prompts) > REMEMBERED_PROMPTS:
+            self._prompts.popitem(last=False)
+        return int(number)
+
+    def _settle(self, settled: Settled) -> None:
+        call, reply = settled.call, settled.reply
+        tokens, usd = call.worst_tokens, call.worst_usd
+        if reply is None:
+            outcome = "unsent" if settled.cost == "none" else "failed"
+            self._db.execute("UPDATE calls SET outcome = ?, error = ? WHERE id = ?", (outcome, settled.error, settled.call_id))
+            if settled.cost != "unknown":
+                query = 1 if settled.cost == "none" else 0
+                self._db.execute("UPDATE spent SET queries = queries - ?, tokens = tokens - ?, usd = usd - ?", (query, tokens, usd))
+            return
+        cost = usd_of(call, reply)
+        self._db.execute(
+            "UPDATE calls SET outcome = 'ok', reply = ?, finish_reason = ?, prompt_tokens = ?, completion_tokens = ?, seconds = ?,"
+            " usd = ? WHERE id = ?",
+            (
+                *(reply.text, reply.finish_reason, reply.prompt_tokens, reply.completion_tokens, reply.seconds),
+                *(cost, settled.call_id),
+            ),
+        )
+        if reply.prompt_tokens is None or reply.completion_tokens is None:
+            return  # a server that counts nothing: the worst case stays reserved
+        used = reply.prompt_tokens + reply.completion_tokens
+        self._db.execute("UPDATE spent SET tokens = tokens + ?, usd = usd + ?", (used - tokens, (cost or 0.0) - usd))
+
+    # Counters of a run
+
+    def progress(self) -> Progress:
+        names = ", ".join(field.name for field in fields(Progress))
+        with _told(self.path):
+            return Progress(*self._db.execute(f"SELECT {names} FROM progress").fetchone())
+
+    def report(self, **values: Any) -> None:
+        """Set some of `Progress`."""
+        columns = ", ".join(f"{name} = ?" for name in values)
+        with _told(self.path):
+            self._db.execute(f"UPDATE progress SET {columns}", tuple(values.values()))
+
+    def begin_run(self) -> None:
+        """Forget the counters of the run before."""
+        with _told(self.path), self._transaction():
+            self._db.execute("DELETE FROM progress")
+            self._db.execute("INSERT INTO progress (one) VALUES (1)")
+
+    def spent(self) -> tuple[int, int, float]:
+        """Queries, tokens and dollars that are spent or reserved."""
+        queries, tokens, usd = self._db.execute("SELECT queries, tokens, usd FROM spent").fetchone()
+        return queries, tokens, usd
+
+    def totals(self) -> Totals:
+        """What was sent to models, ever, for this folder."""
+        counts = dict.fromkeys(("total", *PURPOSES, "retried"), 0)
+        rows = self._db.execute(
+            "SELECT purpose, count(*), sum(attempt > 0) FROM calls WHERE outcome != 'unsent' GROUP BY purpose"
+        ).fetchall()
+        for purpose, count, retried in rows:
+            counts[purpose] += count
+            counts["total"] += count
+            counts["retried"] += retried
+        prompt, completion, usd, unpriced, seconds = self._db.execute(
+            "SELECT coalesce(sum(prompt_tokens), 0), coalesce(sum(completion_tokens), 0), coalesce(sum(usd), 0),"
+            " coalesce(sum(usd IS NULL), 0), coalesce(sum(seconds), 0) FROM calls WHERE outcome = 'ok'"
+        ).fetchone()
+        return Totals(counts, prompt, completion, None if unpriced else usd, seconds)
+
+    def failures(self) -> dict[str, int]:
+        """Failed calls by the first word of their error."""
+        rows = self._db.execute(
+            "SELECT substr(error, 1, instr(error || ':', ':') - 1) AS reason, count(*) FROM calls"
+            " WHERE outcome IN ('failed', 'unsent') GROUP BY reason ORDER BY count(*) DESC"
+        )
+        return dict(rows.fetchall())
+
+    @contextmanager
+    def _transaction(self) -> Iterator[None]:
+        self._db.execute("BEGIN IMMEDIATE")
+        try:
+            yield
+        except BaseException:
+            self._db.execute("ROLLBACK")
+            raise
+        self._db.execute("COMMIT")
+
+
+def usd_of(call: Call, reply: Reply) -> float | None:
+    """US dollars for a reply, None when the price or the tokens are unknown."""
+    if call.price is None or reply.prompt_tokens is None or reply.completion_tokens is None:
+        return None
+    return (reply.prompt_tokens * call.price.input + reply.completion_tokens * call.price.output) / MILLION
+
+
+@contextmanager
+def _told(path: Path) -> Iterator[None]:
+    """SQLite's errors as one of ours."""
+    try:
+        yield
+    except sqlite3.DatabaseError as error:
+        text = str(error)
+        if "full" in text:
+            remedy = "free some space, then run the same command again: what was paid for is kept"
+        elif "readonly" in text or "unable to open" in text:
+            remedy = "make the folder writable, or choose another output_dir"
+        elif "malformed" in text or "not a database" in text:
+            remedy = "the file is damaged: recover it with `sqlite3 ledger.sqlite .recover`, or choose another output_dir"
+        else:
+            remedy = "see whether another program holds the file; what was committed is kept"
+        raise StorageError(f"{path}: {text}; {remedy}") from error

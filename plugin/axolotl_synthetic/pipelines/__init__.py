@@ -1,0 +1,10 @@
+"""distilabel pipelines: from seeds to judged candidates, through the ledger. The only folder that knows distilabel's steps.
+
+`pipeline.py` runs it, `steps.py` are its two steps, `engine.py` keeps the window of candidates rolling, `calls.py` makes one
+call, `schedule.py` says which candidate is next.
+"""
+
+import warnings
+
+# Of distilabel's own classes, at their import; nothing that a user could do about it.
+warnings.filterwarnings("ignore", message="The '.*' attribute with value .* was provided to the `Field")

@@ -1,0 +1,312 @@
+"""One call from question to durable reply: look it up in the ledger, reserve, ask, retry where that can help, settle.
+
+This is the small interface through which pipelines reach the ledger (`Calls.chain`). The budget is kept twice: by the ledger's
+own statement, which nothing can get past, and before that by admission, which lets a candidate begin only when the whole chain
+of its calls fits, so that nothing is paid for the first half of a sample.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from collections import deque
+from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field, replace
+
+from tenacity import AsyncRetrying, RetryCallState, retry_if_exception_type, stop_after_attempt, wait_exponential_jitter
+
+from axolotl_synthetic.config import Budget
+from axolotl_synthetic.errors import CallFailed, RetryableCall, SyntheticError
+from axolotl_synthetic.ledger import Call, Ledger, Settled, Stored, identity
+from axolotl_synthetic.pipelines.window import Window
+from axolotl_synthetic.records import Reply, Request, Role
+from axolotl_synthetic.teachers import ModelSettings, Teacher, model_name
+
+# 1.5, 3, 6, 12, 24, 48 s and up to 2 s of jitter each: the default of six retries outlasts a server that is away for a minute.
+BACKOFF = wait_exponential_jitter(initial=1.5, max=60, jitter=2)
+# A server may ask for any wait; an hour's is its way of saying that it will not serve.
+LONGEST_RETRY_AFTER = 300.0
+
+
+class BudgetReached(Exception):
+    """No limit allows another call. `args[0]` names the limit: queries, tokens or usd."""
+
+
+class Stopped(Exception):
+    """The run is ending: no new call may leave."""
+
+
+@dataclass
+class Asked:
+    """One model as the engine sees it."""
+
+    settings: ModelSettings
+    teacher: Teacher
+    window: Window = field(init=False)
+    name: str = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.window = Window(self.settings.concurrency)
+        self.name = model_name(self.settings)
+
+
+class Calls:
+    """Everything that the candidates of a run share: the models, the ledger, the budget.
+
+    Args:
+        ledger: a path's ledger, opened twice: reading happens in the event loop, writing in a thread.
+        models: who answers for each role.
+        budget: the limits; `samples` is not for this file.
+    """
+
+    def __init__(self, reader: Ledger, writer: Ledger, models: Mapping[Role, Asked], budget: Budget) -> None:
+        self._reader = reader
+        self._writer = _Groups(writer)
+        self.models = models
+        self._budget = budget
+        self._in_flight: dict[bytes, asyncio.Future[Stored]] = {}
+        self._promised = 0
+        self._admission = asyncio.Lock()
+        self._released = asyncio.Event()
+        self.stopping = asyncio.Event()
+        self.reused = 0
+        self.denied_by: str | None = None
+
+    def chain(self, calls: int) -> Chain:
+        """The calls of one candidate.
+
+        Args:
+            calls: how many it makes when all goes well; what admission asks room for.
+        """
+        return Chain(self, calls)
+
+    def stop(self) -> None:
+        """No new call leaves from now on; those under way end by themselves."""
+        self.stopping.set()
+        self._released.set()
+
+    async def close(self) -> None:
+        await self._writer.close()
+
+    async def ask(self, request: Request, chain: Chain) -> Stored:
+        """The reply to a request: from the ledger, from an equal call under way, or from the model.
+
+        Raises:
+            CallFailed: if the model gave no usable reply, after the retries that were worth it.
+            BudgetReached: if no limit allows the call.
+            Stopped: if the run is ending.
+            SyntheticError: if nothing can be asked any more.
+        """
+        asked = self.models[request.role]
+        call = Call(request, asked.name, asked.settings.generation, asked.settings.price)
+        key = identity(call)
+        if (under_way := self._in_flight.get(key)) is not None:
+            return await asyncio.shield(under_way)
+        if (stored := self._reader.find(call, key)) is not None:
+            self.reused += 1
+            return stored
+        future: asyncio.Future[Stored] = asyncio.get_running_loop().create_future()
+        self._in_flight[key] = future
+        try:
+            await chain.admit(call)
+            stored = await self._with_retries(call, asked, chain)
+        except BaseException as error:
+            future.set_exception(error)
+            future.exception()  # seen: nobody may be waiting for it
+            raise
+        finally:
+            del self._in_flight[key]
+        future.set_result(stored)
+        return stored
+
+    async def _with_retries(self, call: Call, asked: Asked, chain: Chain) -> Stored:
+        try:
+            # Most calls need no retry, and tenacity's bookkeeping costs more than a call to an instant server.
+            return await self._once(call, asked, chain)
+        except RetryableCall as error:
+            first = error
+        async for attempt in AsyncRetrying(
+            stop=stop_after_attempt(asked.settings.retries + 1),
+            retry=retry_if_exception_type(RetryableCall),
+            wait=_wait,
+            sleep=self._sleep,
+            reraise=True,
+        ):
+            number = attempt.retry_state.attempt_number - 1
+            with attempt:
+                if number == 0:
+                    raise first
+                return await self._once(replace(call, attempt=number), asked, chain)
+        raise AssertionError("tenacity ends by returning or raising")
+
+    async def _sleep(self, seconds: float) -> None:
+        """Wait, but not into the end of a run."""
+        try:
+            await asyncio.wait_for(self.stopping.wait(), seconds)
+        except TimeoutError:
+            return
+        raise Stopped
+
+    async def _once(self, call: Call, asked: Asked, chain: Chain) -> Stored:
+        async with asked.window:
+            if self.stopping.is_set():
+                raise Stopped
+            call_id = await self._writer.send(call)
+            chain.sent()
+            if call_id is None:
+                raise BudgetReached(self._limit_reached(call))
+            try:
+                reply = await asked.teacher.complete(call.request.messages, call.generation, call.request.sample)
+            except CallFailed as error:
+                if isinstance(error, RetryableCall) and error.slow_down:
+                    asked.window.complained()
+                await self._writer.settle(Settled(call_id, call, error=str(error), cost=error.cost))
+                raise
+            except SyntheticError as error:
+                await self._writer.settle(Settled(call_id, call, error=str(error), cost="query"))
+                raise
+            asked.window.succeeded()
+            await self._writer.settle(Settled(call_id, call, reply=reply))
+            return Stored(call_id, reply)
+
+    async def admit(self, calls: int, call: Call) -> None:
+        """Promise a chain its calls; who comes first is served first.
+
+        Raises:
+            BudgetReached: if they do not fit, and no chain under way can give anything back.
+        """
+        async with self._admission:
+            while not self._fits(calls, call):
+                if self._promised == 0 or self.stopping.is_set():
+                    self.denied_by = self._limit_reached(call, calls)
+                    raise BudgetReached(self.denied_by)
+                self._released.clear()
+                await self._released.wait()
+            self._promised += calls
+
+    def release(self, calls: int) -> None:
+        """Take back what was promised: the call was reserved by the ledger now, or will not be made."""
+        self._promised -= calls
+        self._released.set()
+
+    def _fits(self, calls: int, call: Call) -> bool:
+        budget = self._budget
+        if budget.queries is None and budget.tokens is None and budget.usd is None:
+            return True
+        queries, tokens, usd = self._reader.spent()
+        # Later calls of a chain are taken to be as long as its first: admission is a forecast, the ledger keeps the limit.
+        wanted = self._promised + calls
+        return (
+            (budget.queries is None or queries + wanted <= budget.queries)
+            and (budget.tokens is None or tokens + wanted * call.worst_tokens <= budget.tokens)
+            and (budget.usd is None or usd + wanted * call.worst_usd <= budget.usd)
+        )
+
+    def _limit_reached(self, call: Call, calls: int = 1) -> str:
+        queries, tokens, _ = self._reader.spent()
+        if self._budget.queries is not None and queries + calls > self._budget.queries:
+            return "queries"
+        if self._budget.tokens is not None and tokens + calls * call.worst_tokens > self._budget.tokens:
+            return "tokens"
+        return "usd"
+
+
+class Chain:
+    """The calls of one candidate, one after the other. `requests` and `tokens` grow with them."""
+
+    def __init__(self, calls: Calls, planned: int) -> None:
+        self._calls = calls
+        self._left = planned
+        self._promised = 0
+        self.requests: list[int] = []
+        self.tokens = 0
+
+    async def ask(self, request: Request) -> Reply:
+        """See `Calls.ask`."""
+        stored = await self._calls.ask(request, self)
+        self._left = max(0, self._left - 1)
+        self.requests.append(stored.call_id)
+        self.tokens += (stored.reply.prompt_tokens or 0) + (stored.reply.completion_tokens or 0)
+        return stored.reply
+
+    async def admit(self, call: Call) -> None:
+        """Before the first call that the ledger does not have: get all that are left promised."""
+        if not self._promised:
+            wanted = max(1, self._left)
+            await self._calls.admit(wanted, call)
+            self._promised = wanted
+
+    def sent(self) -> None:
+        """The ledger's reservation has taken a promise's place. Retries are nobody's promise."""
+        if self._promised:
+            self._promised -= 1
+            self._calls.release(1)
+
+    def close(self) -> None:
+        """Give back what was promised and not used."""
+        if self._promised:
+            self._calls.release(self._promised)
+            self._promised = 0
+
+
+class _Groups:
+    """Gathers what is to be written while a transaction is under way into the next one."""
+
+    def __init__(self, ledger: Ledger) -> None:
+        self._ledger = ledger
+        self._thread = ThreadPoolExecutor(1, thread_name_prefix="ledger")
+        self._calls: deque[tuple[Call, asyncio.Future[int | None]]] = deque()
+        self._settled: deque[tuple[Settled, asyncio.Future[None]]] = deque()
+        self._flushing: asyncio.Task[None] | None = None
+
+    async def send(self, call: Call) -> int | None:
+        future: asyncio.Future[int | None] = asyncio.get_running_loop().create_future()
+        self._calls.append((call, future))
+        self._flush_soon()
+        return await future
+
+    async def settle(self, settled: Settled) -> None:
+        future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._settled.append((settled, future))
+        self._flush_soon()
+        await future
+
+    async def close(self) -> None:
+        if self._flushing is not None:
+            await self._flushing
+        self._thread.shutdown()
+
+    def _flush_soon(self) -> None:
+        if self._flushing is None or self._flushing.done():
+            self._flushing = asyncio.create_task(self._flush())
+
+    async def _flush(self) -> None:
+        loop = asyncio.get_running_loop()
+        while self._calls or self._settled:
+            calls, settled = list(self._calls), list(self._settled)
+            self._calls.clear()
+            self._settled.clear()
+            futures = [future for _, future in (*calls, *settled)]
+            try:
+                ids = await loop.run_in_executor(
+                    self._thread, self._ledger.commit, [call for call, _ in calls], [one for one, _ in settled]
+                )
+            except SyntheticError as error:
+                for future in futures:
+                    if not future.done():
+                        future.set_exception(error)
+                continue
+            for (_, sent), call_id in zip(calls, ids, strict=True):
+                if not sent.done():
+                    sent.set_result(call_id)
+            for _, done in settled:
+                if not done.done():
+                    done.set_result(None)
+
+
+def _wait(state: RetryCallState) -> float:
+    """Seconds before the next attempt: what the server asked for and some jitter, or a jittered exponential."""
+    error = state.outcome.exception() if state.outcome else None
+    asked = error.retry_after if isinstance(error, RetryableCall) else None
+    return BACKOFF(state) if asked is None else min(LONGEST_RETRY_AFTER, asked) + random.random()

@@ -1,0 +1,186 @@
+"""Keeps a rolling window of candidates open: each is a chain of calls, and the next one starts when any other has ended.
+
+There is no batch and no barrier, so one slow reply holds up nothing but its own candidate. Which candidates there are is decided
+by their numbers (`schedule.py`); whether one may start is decided here: never when the samples that may still come of those
+under way are enough, so a run never pays for a sample that it does not need, and which samples are in does not depend on the
+order in which replies arrive.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable
+from contextlib import AsyncExitStack
+from dataclasses import replace
+
+from axolotl_synthetic.errors import CallFailed, ServiceError, SyntheticError
+from axolotl_synthetic.ledger import Ledger
+from axolotl_synthetic.pipelines.calls import Asked, BudgetReached, Calls, Stopped
+from axolotl_synthetic.pipelines.job import CANDIDATES_PER_SAMPLE, Job, Workplace
+from axolotl_synthetic.pipelines.schedule import Planned, schedule
+from axolotl_synthetic.records import Candidate, Role
+from axolotl_synthetic.strategies import Source, load_strategies, worked_examples
+from axolotl_synthetic.tasks import load_task
+from axolotl_synthetic.teachers import open_teacher
+
+# So many candidates in a row that no reply came for, each after all its retries, mean that none will.
+FAILURES_IN_A_ROW = 20
+# Candidates that the budget denies before the run gives up looking for later ones whose calls are all in the ledger.
+LOOK_AHEAD = 256
+POLL_SECONDS = 0.02
+STOP_POLL_SECONDS = 0.2
+
+
+class Engine:
+    """One run's rolling window.
+
+    Args:
+        work: where the job is, and where stopping and errors are told.
+        emit: takes each candidate as it ends. One without `status` and `answer` that was never planned (no call was paid for
+            it) has the status None and an empty id: its number alone is to be passed over.
+    """
+
+    def __init__(self, work: Workplace, emit: Callable[[Candidate], None]) -> None:
+        self._work = work
+        self._job: Job = work.job()
+        self._emit = emit
+        self._task = load_task(self._job.settings.task)
+        self._strategies = load_strategies()
+        # Drawn once; hashing thousands of seeds for each candidate would cost more than an instant call.
+        self._examples = worked_examples(self._job.seeds, self._job.settings.seed)
+        self._failures = 0
+        self._denied = 0
+        self._ended = asyncio.Event()
+
+    async def run(self) -> None:
+        """Until a limit is reached, the user asks to stop, or nothing can be asked any more."""
+        job = self._job
+        budget = job.settings.budget
+        async with AsyncExitStack() as stack:
+            reader = stack.enter_context(Ledger(job.ledger))
+            writer = stack.enter_context(Ledger(job.ledger, budget))
+            models = self._open_models(stack)
+            self._calls = Calls(reader, writer, models, budget)
+            stack.push_async_callback(self._calls.close)
+            self._ledger = reader
+            watcher = asyncio.create_task(self._watch())
+            # At most one call of a candidate is open at a time, so this many candidates keep every model busy.
+            places = sum({id(asked): asked.settings.concurrency for asked in models.values()}.values())
+            ended_by = await self._roll(places)
+            watcher.cancel()
+            reader.report(ended_by=ended_by, reused=self._calls.reused)
+
+    def _open_models(self, stack: AsyncExitStack) -> dict[Role, Asked]:
+        job = self._job
+        models: dict[Role, Asked] = {}
+        for role, settings in job.models.items():
+            if role == "augmenter" and settings == job.models["teacher"]:
+                models[role] = models["teacher"]  # one model, one window
+                continue
+            teacher = open_teacher(settings)
+            stack.push_async_callback(teacher.close)
+            models[role] = Asked(settings, teacher)
+        return models
+
+    async def _roll(self, places: int) -> str:
+        """Start candidates while they may start; returns the limit that ended it, empty when the user or an error did."""
+        job = self._job
+        most = job.most_candidates
+        samples = job.settings.budget.samples
+        if most is None and samples is not None:
+            most = CANDIDATES_PER_SAMPLE * samples
+        under_way: set[asyncio.Task[None]] = set()
+        ended_by = ""
+        started = 0
+        for planned in schedule(job.seeds, job.shares):
+            while len(under_way) >= places:
+                self._ended.clear()
+                await self._ended.wait()
+            if samples is not None and not await self._needed(started, samples):
+                ended_by = "" if self._calls.stopping.is_set() else "samples"
+                break
+            if self._calls.stopping.is_set():
+                break
+            if self._denied >= LOOK_AHEAD:
+                break
+            if most is not None and started >= most:
+                ended_by = "candidates"
+                break
+            started += 1
+            task = asyncio.create_task(self._candidate(planned))
+            under_way.add(task)
+            task.add_done_callback(under_way.discard)
+        if under_way:
+            await asyncio.wait(under_way)
+        return self._calls.denied_by or ended_by if ended_by != "samples" else ended_by
+
+    async def _needed(self, started: int, samples: int) -> bool:
+        """Wait until another candidate is surely needed (True) or surely is not, or the run is ending (False)."""
+        while not self._calls.stopping.is_set():
+            progress = self._ledger.progress()
+            if progress.accepted >= samples:
+                return False
+            if progress.accepted + progress.waiting + (started - progress.seen) < samples:
+                return True
+            await asyncio.sleep(POLL_SECONDS)
+        return False
+
+    async def _candidate(self, planned: Planned) -> None:
+        strategy = self._strategies[planned.candidate.strategy]
+        chain = self._calls.chain(strategy.calls)
+        candidate = planned.candidate
+        try:
+            source = Source(planned.seed, self._examples.beside(planned.seed), planned.round)
+            candidate = await strategy(candidate, source, self._task, chain.ask)
+            self._failures = 0
+            self._denied = 0
+        except CallFailed as error:
+            candidate = candidate.fail(str(error))
+            self._count_failure(error)
+        except BudgetReached as reached:
+            self._denied += 1
+            candidate = candidate.fail(f"budget: no {reached.args[0]} left for the next call") if chain.requests else _skipped(candidate)
+        except Stopped:
+            candidate = candidate.fail("stopped") if chain.requests else _skipped(candidate)
+        except SyntheticError as error:
+            self._end(error)
+            candidate = candidate.fail(str(error))
+        except Exception as error:  # the boundary: one candidate never touches another
+            candidate = candidate.fail(f"{type(error).__name__}: {error}")
+        finally:
+            chain.close()
+            self._ended.set()
+        names = {role: asked.name for role, asked in self._calls.models.items()}
+        augmenter = names["augmenter"] if strategy.calls > 1 else None
+        self._emit(
+            replace(candidate, requests=tuple(chain.requests), tokens=chain.tokens, teacher=names["teacher"], augmenter=augmenter)
+        )
+
+    def _count_failure(self, error: CallFailed) -> None:
+        self._failures += 1
+        if self._failures >= FAILURES_IN_A_ROW:
+            self._end(
+                ServiceError(
+                    f"the last {self._failures} candidates all failed, the last with `{error}`; see that the teacher works, then run the"
+                    " same command again: what was paid for is kept"
+                )
+            )
+
+    def _end(self, error: SyntheticError) -> None:
+        self._work.fail(error)
+        self._calls.stop()
+
+    async def _watch(self) -> None:
+        """Look for the user's wish to stop, and tell the terminal how much was reused."""
+        told = time.monotonic()
+        while not self._work.stopped():
+            await asyncio.sleep(STOP_POLL_SECONDS)
+            if self._calls.reused and time.monotonic() - told > 1:
+                told = time.monotonic()
+                self._ledger.report(reused=self._calls.reused)
+        self._calls.stop()
+
+
+def _skipped(candidate: Candidate) -> Candidate:
+    return replace(candidate, id="", status=None)

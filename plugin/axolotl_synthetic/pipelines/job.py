@@ -1,0 +1,102 @@
+"""What the steps of one pipeline share, and the small folder through which they reach one another.
+
+distilabel runs each step in a process of its own and writes a step's attributes into its cache, so a step is given only the
+folder's path. The folder lies outside the output folder: when that one's disk is full, an error can still be told.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import json
+import os
+import pickle
+import signal
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from axolotl_synthetic import errors
+from axolotl_synthetic.config import Settings
+from axolotl_synthetic.errors import SyntheticError
+from axolotl_synthetic.records import Role, Seed
+from axolotl_synthetic.teachers import ModelSettings
+
+# After 20 candidates for each sample asked for, what is being rejected will go on being rejected (DESIGN).
+CANDIDATES_PER_SAMPLE = 20
+
+
+@dataclass(frozen=True)
+class Job:
+    """One run of the pipeline.
+
+    Attributes:
+        settings: the user's.
+        models: the settings to open each model with, servers of ours running.
+        seeds: in the order in which they are used.
+        shares: strategy and share of the candidates.
+        ledger: path of the ledger.
+        spool: path of the file that verification writes, a line of `samples.jsonl` for each candidate, in their order.
+        most_candidates: end after so many, None for no such limit.
+    """
+
+    settings: Settings
+    models: Mapping[Role, ModelSettings]
+    seeds: tuple[Seed, ...]
+    shares: Mapping[str, float]
+    ledger: Path
+    spool: Path
+    most_candidates: int | None = None
+
+
+@dataclass(frozen=True)
+class Workplace:
+    """The folder of one running pipeline."""
+
+    path: Path
+
+    def put(self, job: Job) -> None:
+        (self.path / "job.pickle").write_bytes(pickle.dumps(job))
+        # Room for an error's text: it can then be written in place even when this disk is full as well.
+        (self.path / "error").write_text(" " * 4096)
+
+    def job(self) -> Job:
+        job = pickle.loads((self.path / "job.pickle").read_bytes())
+        assert isinstance(job, Job)
+        return job
+
+    def stop(self) -> None:
+        """Ask the pipeline to end: no new calls."""
+        try:
+            (self.path / "stop").touch()
+        except OSError:
+            (self.path / "job.pickle").unlink()
+
+    def stopped(self) -> bool:
+        return (self.path / "stop").exists() or not (self.path / "job.pickle").exists()
+
+    def fail(self, error: SyntheticError) -> None:
+        """Keep the first error that ends the run, for the process that started the pipeline; and stop."""
+        if self.error() is None:
+            text = json.dumps([type(error).__name__, str(error)[:3000]])
+            with open(self.path / "error", "r+", encoding="utf-8") as file:
+                file.write(text)
+        self.stop()
+
+    def error(self) -> SyntheticError | None:
+        text = (self.path / "error").read_text(encoding="utf-8").strip()
+        if not text:
+            return None
+        name, message = json.loads(text)
+        made: SyntheticError = getattr(errors, name)(message)
+        return made
+
+
+def die_with_parent() -> None:
+    """Have the kernel kill this process when its parent ends (Linux), so that a killed run leaves nothing behind that goes on
+    asking a teacher."""
+    if sys.platform == "linux":
+        pr_set_pdeathsig = 1
+        ctypes.CDLL(None).prctl(pr_set_pdeathsig, signal.SIGKILL)
+        if os.getppid() == 1:
+            os._exit(1)

@@ -1,0 +1,41 @@
+"""Which candidate comes next: its strategy, its seed, its round. Pure, and the same in every run of a config."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+from axolotl_synthetic.records import Candidate, Seed
+
+
+@dataclass(frozen=True, slots=True)
+class Planned:
+    """The candidate, its seed, and how many candidates of its strategy the seed has had before."""
+
+    candidate: Candidate
+    seed: Seed
+    round: int
+
+
+def schedule(seeds: Sequence[Seed], shares: Mapping[str, float]) -> Iterator[Planned]:
+    """Candidates without end.
+
+    Every strategy goes through the seeds in their order, again and again; strategies take turns so that after any number of
+    candidates each is within one of its share (the quota method of Balinski and Young, 1975). A strategy's own sequence does not
+    depend on the shares, so a run with other shares finds its calls in the ledger.
+
+    Args:
+        seeds: at least one.
+        shares: strategy and share, adding up to 1.
+    """
+    made = dict.fromkeys((name for name, share in shares.items() if share > 0), 0)
+    number = 0
+    while True:
+        # The strategy that would lag most behind its share; ties go to the one named first.
+        strategy = max(made, key=lambda name: shares[name] * (number + 1) - made[name])
+        index = made[strategy]
+        seed, of_seed = seeds[index % len(seeds)], index // len(seeds)
+        candidate = Candidate(number, f"{strategy}-{seed.id}-{of_seed}", strategy, seed.id)
+        yield Planned(candidate, seed, of_seed)
+        made[strategy] += 1
+        number += 1

@@ -1,0 +1,176 @@
+"""The two distilabel steps: `Generate` runs the engine and yields candidates as they end, `Verify` judges them.
+
+A row of the pipeline is a pack of candidates that ended at about the same time. With a row for each candidate distilabel would
+hold rows back until a batch of them is full, while the engine waits for their verdicts; and the last row, which must not be
+missing (an empty last batch hangs distilabel 1.5.3), can be a pack of none.
+
+distilabel reads the annotation `StepInput` at run time, so annotations are not postponed in this file.
+"""
+
+import asyncio
+import heapq
+import pickle
+import queue
+import threading
+import time
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from distilabel.steps import GeneratorStep, Step, StepInput
+from pydantic import PrivateAttr
+
+from axolotl_synthetic.checks import Check, load_checks
+from axolotl_synthetic.errors import StorageError, SyntheticError
+from axolotl_synthetic.ledger import Ledger
+from axolotl_synthetic.pipelines.engine import Engine
+from axolotl_synthetic.pipelines.job import Job, Workplace
+from axolotl_synthetic.records import Candidate, Seed, judged, to_json, to_sample
+from axolotl_synthetic.strategies import load_strategies
+from axolotl_synthetic.tasks import Task, load_task
+
+PACK = 512
+PACK_SECONDS = 0.05
+
+
+class Generate(GeneratorStep):
+    """Yields packs of candidates, as they end."""
+
+    work: str
+    """The workplace's path."""
+
+    @property
+    def outputs(self) -> list[str]:
+        return ["candidates"]
+
+    def process(self, offset: int = 0) -> Iterator[tuple[list[dict[str, Any]], bool]]:
+        ended: "queue.SimpleQueue[Candidate | None]" = queue.SimpleQueue()
+        engine = threading.Thread(target=self._run, args=(ended,), name="engine")
+        engine.start()
+        over = False
+        while not over:
+            pack: list[Candidate] = []
+            first = ended.get()
+            until = time.monotonic() + PACK_SECONDS
+            while first is not None and len(pack) < PACK:
+                pack.append(first)
+                try:
+                    first = ended.get(timeout=max(0.0, until - time.monotonic()))
+                except queue.Empty:
+                    break
+            over = first is None
+            if not over and first is not pack[-1]:
+                pack.append(first)
+            yield [{"candidates": pickle.dumps(pack)}], over
+        engine.join()
+
+    def _run(self, ended: "queue.SimpleQueue[Candidate | None]") -> None:
+        work = Workplace(Path(self.work))
+        try:
+            _run_in_a_loop(Engine(work, ended.put))
+        except SyntheticError as error:
+            work.fail(error)
+        except BaseException as error:
+            work.fail(SyntheticError(f"the pipeline broke: {type(error).__name__}: {error}; please report this"))
+            raise
+        finally:
+            ended.put(None)
+
+
+def _run_in_a_loop(engine: Engine) -> None:
+    try:
+        import uvloop
+    except ImportError:
+        asyncio.run(engine.run())
+    else:
+        uvloop.run(engine.run())
+
+
+class Verify(Step):
+    """Judges candidates: each by itself as it comes, then against the accepted ones before it, in the order of their numbers.
+
+    Writes the spool (a line of `samples.jsonl` for each candidate, in order) and tells the engine through the ledger how many
+    were accepted.
+    """
+
+    work: str
+    """The workplace's path."""
+    input_batch_size: int = 1
+    """One pack at a time, so that no verdict waits for others."""
+
+    _early: list[tuple[int, Candidate]] = PrivateAttr(default_factory=list)
+    _counts: dict[str, int] = PrivateAttr(default_factory=lambda: {"seen": 0, "accepted": 0, "rejected": 0, "failed": 0, "waiting": 0})
+    _next: int = PrivateAttr(default=0)
+
+    @property
+    def inputs(self) -> list[str]:
+        return ["candidates"]
+
+    @property
+    def outputs(self) -> list[str]:
+        return ["seen"]
+
+    def load(self) -> None:
+        super().load()
+        self._place = Workplace(Path(self.work))
+        job: Job = self._place.job()
+        self._task: Task = load_task(job.settings.task)
+        keeps_answer = {name: strategy.keeps_answer for name, strategy in load_strategies().items()}
+        checks = load_checks(job.settings.verify, self._task, keeps_answer)
+        self._single: list[Check] = [check for check in checks if not check.in_order]
+        self._ordered: list[Check] = [check for check in checks if check.in_order]
+        self._seeds: dict[str, Seed] = {seed.id: seed for seed in job.seeds}
+        self._ledger = Ledger(job.ledger)
+        self._spool = open(job.spool, "w", encoding="utf-8")
+
+    def process(self, inputs: StepInput) -> Iterator[list[dict[str, Any]]]:
+        try:
+            for row in inputs:
+                for candidate in pickle.loads(row["candidates"]):
+                    self._take(candidate)
+            self._spool.flush()
+            self._ledger.report(**self._counts)
+        except OSError as error:
+            self._place.fail(StorageError(f"{self._spool.name}: {error.strerror}; free some space, then run the same command again"))
+        except SyntheticError as error:
+            self._place.fail(error)
+        except Exception as error:
+            self._place.fail(SyntheticError(f"verification broke: {type(error).__name__}: {error}; please report this"))
+            raise
+        yield [{"seen": self._counts["seen"]}]
+
+    def unload(self) -> None:
+        self._spool.close()
+        self._ledger.close()
+        super().unload()
+
+    def _take(self, candidate: Candidate) -> None:
+        counts = self._counts
+        counts["seen"] += 1
+        if candidate.status is None and candidate.id:
+            candidate = self._judge_alone(candidate)
+        if candidate.status == "accepted":
+            counts["waiting"] += 1
+        heapq.heappush(self._early, (candidate.number, candidate))
+        while self._early and self._early[0][0] == self._next:
+            self._next += 1
+            self._finish(heapq.heappop(self._early)[1])
+
+    def _judge_alone(self, candidate: Candidate) -> Candidate:
+        seed = self._seeds[candidate.seed_id]
+        if candidate.answer is not None and candidate.question is not None:
+            final_answer = self._task.final_answer(candidate.answer, candidate.question)
+            candidate = replace(candidate, final_answer=final_answer)
+        return judged(candidate, [check(candidate, seed) for check in self._single])
+
+    def _finish(self, candidate: Candidate) -> None:
+        if not candidate.id:
+            return  # never planned: the budget was gone before its first call
+        if candidate.status == "accepted":
+            self._counts["waiting"] -= 1
+            seed = self._seeds[candidate.seed_id]
+            candidate = judged(candidate, [*candidate.checks, *(check(candidate, seed) for check in self._ordered)])
+        assert candidate.status is not None
+        self._counts[candidate.status] += 1
+        self._spool.write(to_json(to_sample(candidate)) + "\n")

@@ -1,0 +1,302 @@
+"""Axolotl's hooks: check the block, add the training file to `datasets:`, have it generated when it is not there, and have the
+student graded. Generating and grading run as commands of their own (`run.py` knows how), started from here."""
+
+from __future__ import annotations
+
+import importlib.util
+import logging
+import os
+import signal
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Iterator, Mapping, MutableMapping
+from contextlib import contextmanager
+from pathlib import Path
+from types import FrameType
+from typing import Any
+
+import yaml
+from axolotl.integrations.base import BasePlugin
+from filelock import FileLock, Timeout
+from pydantic import BaseModel
+
+from axolotl_synthetic.config import Settings, load_settings
+from axolotl_synthetic.errors import ConfigError, StorageError, SyntheticError
+
+# What a run imports; looked for before one is started, so that a missing package is one message and not a traceback.
+NEEDED = {"distilabel": "distilabel", "aiohttp": "aiohttp", "math_verify": "math-verify"}
+# Kinds of training that do not read question-and-answer pairs, or do not read `datasets:` at all.
+OTHER_TRAINING = ("rl", "reward_model", "process_reward_model", "pretraining_dataset")
+# What accelerate and torchrun tell a rank. A child that believed it was a rank would wait for the others for ever.
+RANK_VARIABLES = frozenset(
+    {"RANK", "LOCAL_RANK", "WORLD_SIZE", "LOCAL_WORLD_SIZE", "GROUP_RANK", "GROUP_WORLD_SIZE", "ROLE_RANK", "ROLE_NAME"}
+    | {"ROLE_WORLD_SIZE", "MASTER_ADDR", "MASTER_PORT"}
+)
+RANK_PREFIXES = ("ACCELERATE_", "TORCHELASTIC_", "FSDP_", "PARALLELISM_CONFIG_")
+# The handlers of axolotl/logging_config.py that write to the terminal. Their stream does not tell: colorama wraps it.
+AXOLOTL_TO_TERMINAL = ("console", "color_console")
+
+
+class SyntheticArgs(BaseModel):
+    """What the plugin adds to Axolotl's schema."""
+
+    synthetic: Settings | None = None
+    """The block; see `config.Settings`."""
+
+
+class SyntheticPlugin(BasePlugin):  # type: ignore[misc]  # Axolotl has no type information
+    """Generates what Axolotl trains on. Without a `synthetic:` block it does nothing."""
+
+    def get_input_args(self) -> str:
+        return f"{__name__}.{SyntheticArgs.__name__}"
+
+    def register(self, cfg: MutableMapping[str, Any]) -> None:
+        """Check the block and add our entry to `datasets:`; runs in every process and command, so it never generates."""
+        if "synthetic" not in cfg:
+            return
+        with _one_message():
+            settings = load_settings(cfg["synthetic"])
+            _refuse_other_training(cfg)
+        _log_to_file(settings.folder)
+        if not any(_is_ours(entry, settings.folder) for entry in cfg.get("datasets") or []):
+            cfg["datasets"] = [*(cfg.get("datasets") or []), _entry(settings.folder)]
+
+    def load_datasets(self, cfg: MutableMapping[str, Any], preprocess: bool = False) -> None:
+        """Make sure that the training file is there, and point Axolotl at it."""
+        if cfg.get("synthetic") is None:
+            return
+        with _one_message():
+            settings = load_settings(cfg["synthetic"])
+            path = _training_file(cfg, settings)
+            if path.stat().st_size == 0:
+                raise SyntheticError(f"{path} is empty: no sample was accepted; {settings.folder / 'samples.jsonl'} says why")
+        for entry in cfg["datasets"]:
+            if _is_ours(entry, settings.folder):
+                entry["path"] = str(path)
+        _say(f"the training data is {path}")
+
+    def post_train_unload(self, cfg: MutableMapping[str, Any]) -> None:
+        """Grade the student. The model is saved by now, so whatever goes wrong here is told and does not fail the training."""
+        if cfg.get("synthetic") is None or os.environ.get("RANK", "0") != "0":
+            return
+        settings = load_settings(cfg["synthetic"])
+        if not settings.grade.after_train or not (settings.grade.tasks or settings.seeds.holdout):
+            return
+        _free_gpu()
+        try:
+            code = _command("grade", cfg, settings)
+        except OSError as error:
+            code, reason = 1, str(error)
+        else:
+            reason = f"exit code {code}"
+        if code != 0:
+            config = cfg.get("axolotl_config_path") or "CONFIG"
+            _say(
+                f"the student was not graded ({reason}). The training itself succeeded and is saved in {cfg['output_dir']}; "
+                f"grade it with `axolotl synthetic grade {config}`"
+            )
+
+
+def _refuse_other_training(cfg: Mapping[str, Any]) -> None:
+    for key in OTHER_TRAINING:
+        if cfg.get(key):
+            raise ConfigError(
+                f"{key}: {cfg[key]!r}: cannot be combined with `synthetic:`, which writes questions and answers for supervised "
+                f"fine-tuning through `datasets:`; remove `{key}:` or `synthetic:`"
+            )
+
+
+def _entry(folder: Path) -> dict[str, Any]:
+    """Our entry of `datasets:`.
+
+    The path is a placeholder, for `load_datasets` to correct. `axolotl evaluate` has no such hook, so the last file that was
+    written, if there is one, does better than a name that does not exist.
+    """
+    written = max(folder.glob("train-*.jsonl"), key=lambda path: path.stat().st_mtime, default=folder / "train.jsonl")
+    return {
+        "path": str(written),
+        "ds_type": "json",
+        "type": "chat_template",
+        "field_messages": "messages",
+        "message_property_mappings": {"role": "role", "content": "content"},
+        "roles_to_train": ["assistant"],
+        "train_on_eos": "turn",
+    }
+
+
+def _is_ours(entry: Any, folder: Path) -> bool:
+    """Any `train*.jsonl` of our folder: a user who writes the entry keeps the other options of it."""
+    path = entry.get("path") if isinstance(entry, Mapping) else None
+    if not isinstance(path, str) or not Path(path).match("train*.jsonl"):
+        return False
+    return os.path.dirname(os.path.abspath(path)) == os.path.abspath(folder)
+
+
+def _training_file(cfg: Mapping[str, Any], settings: Settings) -> Path:
+    """The finished training file of these settings, generated now if there is none. Ranks that start together generate once."""
+    try:
+        from axolotl_synthetic import run
+    except ImportError as error:
+        raise ConfigError(f"a package is missing: {error}; install it: pip install axolotl-synthetic") from error
+    if path := run.training_file(settings):
+        return path
+    missing = [package for module, package in NEEDED.items() if importlib.util.find_spec(module) is None]
+    if missing:
+        raise ConfigError(f"generating needs {', '.join(missing)}, not installed here: pip install {' '.join(missing)}")
+    with _turn(settings.folder) as failures:
+        if path := run.training_file(settings):
+            return path
+        if failures.since_we_wait():
+            code = failures.code()
+            _say(f"generating failed in the process that this one waited for, with exit code {code}")
+            raise SystemExit(code)
+        failures.clear()
+        if code := _command("generate", cfg, settings):
+            failures.record(code)
+            raise SystemExit(code)
+        if path := run.training_file(settings):
+            return path
+    raise StorageError(
+        f"generating ended well, but {settings.folder} holds no training file for these settings: did the seeds or the config "
+        "change meanwhile? Start again"
+    )
+
+
+class _Failures:
+    """The exit code of the last run that failed, for the ranks that waited for it: they must not try, and pay, once more."""
+
+    def __init__(self, folder: Path, waiting_since: float | None) -> None:
+        self.note = folder / ".ranks.failed"
+        self.waiting_since = waiting_since
+
+    def since_we_wait(self) -> bool:
+        return self.waiting_since is not None and self.note.exists() and self.note.stat().st_mtime >= self.waiting_since
+
+    def code(self) -> int:
+        return int(self.note.read_text())
+
+    def record(self, code: int) -> None:
+        self.note.write_text(str(code))
+
+    def clear(self) -> None:
+        self.note.unlink(missing_ok=True)
+
+
+@contextmanager
+def _turn(folder: Path) -> Iterator[_Failures]:
+    """Wait until no other rank generates into this folder. The run itself holds another lock, against unrelated runs."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        lock = FileLock(folder / ".ranks.lock")
+        waiting_since = None
+        try:
+            lock.acquire(blocking=False)
+        except Timeout:
+            # The file system's clock may be coarser than ours.
+            waiting_since = time.time() - 1
+            _say(f"waiting for another process that generates into {folder}", every_rank=True)
+            lock.acquire()
+    except OSError as error:
+        raise StorageError(f"synthetic.output_dir: cannot write to {folder}: {error.strerror}; choose another folder") from error
+    try:
+        yield _Failures(folder, waiting_since)
+    finally:
+        lock.release()
+
+
+def _command(command: str, cfg: Mapping[str, Any], settings: Settings) -> int:
+    """Run `axolotl synthetic COMMAND` on these settings in a process of its own, on this terminal; its exit code.
+
+    In a process of its own because distilabel takes over the root logger and the signal handlers, and because forking where
+    CUDA is in use is unsafe.
+    """
+    block = {"synthetic": settings.model_dump(mode="json")} | {
+        key: cfg[key] for key in ("base_model", "adapter", "output_dir") if cfg.get(key) is not None
+    }
+    with tempfile.TemporaryDirectory(prefix="axolotl-synthetic-") as folder:
+        config = Path(folder) / "config.yml"
+        config.write_text(yaml.safe_dump(block, allow_unicode=True, sort_keys=False), encoding="utf-8")
+        for stream in (sys.stdout, sys.stderr):
+            stream.flush()
+        child = subprocess.Popen([sys.executable, "-m", "axolotl_synthetic", command, str(config)], env=_environment(os.environ))
+        with _signals_to(child):
+            code = child.wait()
+    if code < 0:
+        _say(f"{command} was ended by {signal.Signals(-code).name}" + ("; was memory short?" if code == -signal.SIGKILL else ""))
+    return code if code >= 0 else 128 - code
+
+
+def _environment(ours: Mapping[str, str]) -> dict[str, str]:
+    """The environment for a process that is no rank."""
+    theirs = {name: value for name, value in ours.items() if name not in RANK_VARIABLES and not name.startswith(RANK_PREFIXES)}
+    # accelerate and torchrun give each rank one thread; the child has the machine to itself.
+    if len(theirs) < len(ours) and theirs.get("OMP_NUM_THREADS") == "1":
+        del theirs["OMP_NUM_THREADS"]
+    return theirs
+
+
+@contextmanager
+def _signals_to(child: subprocess.Popen[bytes]) -> Iterator[None]:
+    """While the child works, let it end in its own way: it keeps what was paid for, and its exit code becomes ours."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+
+    def forward(number: int, _frame: FrameType | None) -> None:
+        # A terminal sends Ctrl-C to the child as well; a second one would ask it to stop at once.
+        if number != signal.SIGINT or not os.isatty(0):
+            child.send_signal(number)
+
+    before = {number: signal.signal(number, forward) for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def _free_gpu() -> None:
+    """Hand back the memory that torch keeps for a model that is gone: the grading process needs it."""
+    torch = sys.modules.get("torch")
+    if torch is not None and torch.cuda.is_available():
+        torch.cuda.empty_cache()
+
+
+def _log_to_file(folder: Path) -> None:
+    """Send what Axolotl logs below a warning to a file; leaves all alone where the user has said what they want to see."""
+    if os.environ.get("AXOLOTL_SYNTHETIC_VERBOSE") == "1" or "AXOLOTL_LOG_LEVEL" in os.environ:
+        return
+    path = folder / "axolotl.log"
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        to_file = logging.FileHandler(path, encoding="utf-8")
+    except OSError:
+        return  # a folder that is only read from is no reason to stop; the log stays on the terminal
+    to_file.set_name("axolotl-synthetic")
+    to_file.setFormatter(logging.Formatter("[%(asctime)s] [%(levelname)s] [%(name)s] %(message)s"))
+    for logger in (logging.getLogger("axolotl"), logging.getLogger()):
+        for handler in list(logger.handlers):
+            if handler.get_name() == to_file.get_name():
+                logger.removeHandler(handler)
+            elif handler.get_name() in AXOLOTL_TO_TERMINAL:
+                handler.setLevel(logging.WARNING)
+        logger.addHandler(to_file)
+    _say(f"Axolotl's log is {path} (AXOLOTL_SYNTHETIC_VERBOSE=1 shows it here)")
+
+
+@contextmanager
+def _one_message() -> Iterator[None]:
+    """End the process with an error's text and exit code: no traceback."""
+    try:
+        yield
+    except SyntheticError as error:
+        _say(str(error))
+        raise SystemExit(error.exit_code) from None
+
+
+def _say(text: str, *, every_rank: bool = False) -> None:
+    if every_rank or os.environ.get("LOCAL_RANK", "0") == "0":
+        print(f"axolotl-synthetic: {text}", file=sys.stderr, flush=True)

@@ -1,0 +1,199 @@
+"""What the stages hand on to one another: seeds, questions, calls and their replies, candidates, verdicts, decisions.
+
+All are frozen. Nothing here reads a file or decides anything; how each is made stands in the stage that makes it.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any, Literal
+
+ANSWER_AUGMENTATION = "answer_augmentation"
+QUESTION_REPHRASE = "question_rephrase"
+NEW_QUESTION = "new_question"
+STRATEGIES = (ANSWER_AUGMENTATION, QUESTION_REPHRASE, NEW_QUESTION)
+
+Purpose = Literal["answer", "rephrase", "new_question", "self_check", "judge"]
+PURPOSES: tuple[Purpose, ...] = ("answer", "rephrase", "new_question", "self_check", "judge")
+Role = Literal["teacher", "augmenter"]
+Status = Literal["accepted", "rejected", "failed"]
+
+Message = Mapping[str, str]
+"""One turn of a chat: `role` (system, user or assistant) and `content`."""
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """A question, with what has to stand beside it to be answered.
+
+    `choices` and `labels` (of equal length) are for multiple choice, `database` is for text to SQL, `context` is any text that
+    the question is about.
+    """
+
+    text: str
+    choices: tuple[str, ...] = ()
+    labels: tuple[str, ...] = ()
+    context: str | None = None
+    database: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Seed:
+    """One of the user's own questions. `answer` is None where the file has none; `id` depends on the content alone."""
+
+    id: str
+    question: Question
+    answer: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """One question to one model: what identifies it in the ledger.
+
+    Attributes:
+        purpose: what the call is for; the manifest counts calls by it.
+        role: which of the two models is asked.
+        messages: the chat.
+        sample: number of this sample among equal requests, from 0: a model that is asked the same thing twice at a
+            temperature above 0 is asked for two samples.
+    """
+
+    purpose: Purpose
+    role: Role
+    messages: tuple[Message, ...]
+    sample: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """What a model answered.
+
+    Attributes:
+        text: the content of the reply's message.
+        finish_reason: `stop` when the model ended by itself, `length` when it was cut off, or what else the server said.
+        prompt_tokens, completion_tokens: as the server counted them, None when it did not say.
+        seconds: from sending the request to the reply's last byte.
+    """
+
+    text: str
+    finish_reason: str = "stop"
+    prompt_tokens: int | None = None
+    completion_tokens: int | None = None
+    seconds: float = 0.0
+
+    @property
+    def cut_off(self) -> bool:
+        return self.finish_reason == "length"
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """What one check says of one candidate. `passed` is None when the check did not apply; `broken` when it crashed."""
+
+    name: str
+    passed: bool | None
+    detail: str = ""
+    broken: bool = False
+
+
+def passed(detail: str = "") -> Verdict:
+    return Verdict("", True, detail)
+
+
+def failed(detail: str) -> Verdict:
+    return Verdict("", False, detail)
+
+
+def not_applicable(detail: str) -> Verdict:
+    return Verdict("", None, detail)
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """What people decided of a sample in review.
+
+    `before` and `after` hold the fields that an edit changed.
+    """
+
+    verdict: Literal["accept", "edit", "reject"]
+    who: tuple[str, ...]
+    when: str
+    before: Mapping[str, str] = field(default_factory=dict)
+    after: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """One planned sample, from the moment its number is drawn to the verdict.
+
+    Attributes:
+        number: place in the run, from 0; it alone decides which samples are in, never the order in which replies arrive.
+        id: stable over reruns: strategy, seed and round.
+        question: what the student is asked; the seed's own until a strategy has written another.
+        prompt: `question` as the student reads it, choices and context included.
+        answer: the teacher's reply, None while (or when) there is none.
+        answer_cut_off: the teacher stopped at its token limit, not by itself.
+        final_answer: what the task read out of `answer`, None when there was none to read.
+        self_check: the augmenter's reply about its own question, None when it was not asked.
+        status, reason: `accepted`; `rejected` and the name of the check that did it; or `failed` and what went wrong.
+        requests: ids in the ledger of the calls that made it.
+        tokens: prompt and completion tokens of those calls together.
+    """
+
+    number: int
+    id: str
+    strategy: str
+    seed_id: str
+    question: Question | None = None
+    prompt: str | None = None
+    answer: str | None = None
+    answer_cut_off: bool = False
+    final_answer: str | None = None
+    self_check: str | None = None
+    status: Status | None = None
+    reason: str | None = None
+    checks: tuple[Verdict, ...] = ()
+    requests: tuple[int, ...] = ()
+    tokens: int = 0
+    teacher: str | None = None
+    augmenter: str | None = None
+    decision: Decision | None = None
+
+    def fail(self, reason: str) -> Candidate:
+        return replace(self, status="failed", reason=reason)
+
+
+def judged(candidate: Candidate, verdicts: Sequence[Verdict]) -> Candidate:
+    """The candidate with its verdicts: the first that failed is the reason for its rejection."""
+    against = next((verdict for verdict in verdicts if verdict.passed is False), None)
+    if against is None:
+        return replace(candidate, checks=tuple(verdicts), status="accepted", reason=None)
+    if against.broken:
+        return replace(candidate, checks=tuple(verdicts), status="failed", reason=f"check broken: {against.name}: {against.detail}")
+    return replace(candidate, checks=tuple(verdicts), status="rejected", reason=against.name)
+
+
+def to_sample(candidate: Candidate) -> dict[str, Any]:
+    """A row of `samples.jsonl`, in the contract's words and order."""
+    return {
+        "id": candidate.id,
+        "strategy": candidate.strategy,
+        "seed_id": candidate.seed_id,
+        "question": candidate.prompt,
+        "answer": candidate.answer,
+        "final_answer": candidate.final_answer,
+        "status": candidate.status,
+        "reason": candidate.reason,
+        "checks": [{"name": v.name, "passed": v.passed, "detail": v.detail} for v in candidate.checks],
+        "requests": list(candidate.requests),
+        "teacher": candidate.teacher,
+        "augmenter": candidate.augmenter,
+        "decision": None,
+    }
+
+
+def to_json(row: Mapping[str, Any]) -> str:
+    """One line of a `.jsonl` file of ours: UTF-8, no spaces to spare, keys in the order given."""
+    return json.dumps(row, ensure_ascii=False, separators=(",", ":"))

@@ -1,0 +1,222 @@
+"""The user's own questions: drawn, held out, and every row that cannot be used named with its place.
+
+`rows.py` reads the files; what makes a question of the right kind is for the task, which hands in `problem`.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import math
+import random
+import string
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from axolotl_synthetic.errors import SeedsError
+from axolotl_synthetic.records import Question, Seed
+from axolotl_synthetic.seeds.rows import BadRow, Row, read_rows
+
+if TYPE_CHECKING:  # pydantic, behind it, takes longer to load than most seed files take to read
+    from axolotl_synthetic import config
+
+# More would fill a terminal; all of them stand in `SeedSet.problems`.
+PROBLEMS_SHOWN = 5
+_MISSING = object()
+
+
+@dataclass(frozen=True)
+class SeedSet:
+    """What a run starts from.
+
+    Attributes:
+        seeds: questions to generate from, in the order drawn.
+        held_out: questions kept out of generation, for grading.
+        sha256: of both, in order; the same content drawn the same way has the same.
+        problems: a row that was skipped each, as `path:line: what; remedy`, and notes about the draw.
+    """
+
+    seeds: tuple[Seed, ...]
+    held_out: tuple[Seed, ...]
+    sha256: str
+    problems: tuple[str, ...]
+
+
+def read_seeds(
+    settings: config.Seeds,
+    *,
+    required: tuple[str, ...],
+    optional: tuple[str, ...],
+    problem: Callable[[Seed], str | None],
+    seed: int,
+) -> SeedSet:
+    """Read, check and draw the seeds.
+
+    Args:
+        settings: the `seeds:` block.
+        required, optional: the task's names of `seeds.fields`.
+        problem: why the task cannot use a seed, None when it can.
+        seed: of the draw. Other rows apart, a larger `limit` contains the seeds of a smaller one.
+
+    Raises:
+        SeedsError: if there is no such file, it cannot be read, it lacks a column, or no row of it can be used.
+    """
+    _refuse_unknown_names(settings.fields, required, optional)
+    usable, problems = _usable_seeds(read_rows(settings.path, settings.name, settings.split), settings, required, optional, problem)
+    if not usable:
+        raise SeedsError(f"synthetic.seeds: no row of {settings.path} can be used{_first_of(problems)}")
+    held_out, seeds = _draw(usable, settings, seed)
+    if settings.limit is not None and len(seeds) < settings.limit:
+        problems.append(f"{settings.path}: {len(seeds)} seeds where seeds.limit asks for {settings.limit}; all of them are taken")
+    ids = json.dumps([[one.id for one in seeds], [one.id for one in held_out]])
+    return SeedSet(tuple(seeds), tuple(held_out), hashlib.sha256(ids.encode()).hexdigest(), tuple(problems))
+
+
+def seed_id(question: Question, answer: str | None) -> str:
+    """A name for a seed that depends on its content alone, so that a reordered file keeps what was paid for."""
+    content = [question.text, question.choices, question.context, question.database, answer]
+    return hashlib.sha256(json.dumps(content, ensure_ascii=False).encode()).hexdigest()[:12]
+
+
+def _refuse_unknown_names(fields: Mapping[str, str], required: tuple[str, ...], optional: tuple[str, ...]) -> None:
+    known = (*required, *optional)
+    unknown = [name for name in fields if name not in known]
+    if unknown:
+        raise SeedsError(f"synthetic.seeds.fields: this task has no {', '.join(unknown)}; it has {', '.join(known)}")
+
+
+def _usable_seeds(
+    rows: Iterable[Row | BadRow],
+    settings: config.Seeds,
+    required: tuple[str, ...],
+    optional: tuple[str, ...],
+    problem: Callable[[Seed], str | None],
+) -> tuple[list[Seed], list[str]]:
+    usable: list[Seed] = []
+    problems: list[str] = []
+    first_place: dict[Question, str] = {}
+    columns: dict[str, None] = {}  # an ordered set
+    # `answer: answer` is the schema's default and says nothing about the file, so only other mappings are held to it.
+    unseen = {name for name in (*required, *optional) if name in required or settings.fields.get(name, name) != name}
+    for row in rows:
+        if isinstance(row, BadRow):
+            problems.append(f"{row.place}: {row.what}")
+            continue
+        columns.update(dict.fromkeys(str(column) for column in row.values))
+        values = {name: _reach(row.values, settings.fields.get(name, name)) for name in (*required, *optional)}
+        unseen -= {name for name, value in values.items() if value is not _MISSING}
+        try:
+            made = _seed_of(values, required)
+        except _Unusable as error:
+            problems.append(f"{row.place}: {error}")
+            continue
+        if (against := problem(made)) is not None:
+            problems.append(f"{row.place}: {against}")
+        elif made.question in first_place:
+            problems.append(f"{row.place}: the same question as {first_place[made.question]}; keep one of them")
+        else:
+            first_place[made.question] = row.place
+            usable.append(made)
+    if columns and unseen:
+        missing = ", ".join(f"{settings.fields.get(name, name)!r} (for `{name}`)" for name in sorted(unseen))
+        raise SeedsError(
+            f"synthetic.seeds.fields: no row of {settings.path} has a column {missing}; its columns are "
+            f"{', '.join(columns)}; map the task's names to them, such as `fields: {{question: {next(iter(columns))}}}`"
+        )
+    return usable, problems
+
+
+def _first_of(problems: list[str]) -> str:
+    if not problems:
+        return ": it is empty; give a question each row"
+    more = len(problems) - PROBLEMS_SHOWN
+    return ":\n" + "\n".join(f"  - {one}" for one in problems[:PROBLEMS_SHOWN]) + (f"\n  - and {more} more rows" if more > 0 else "")
+
+
+def _draw(usable: list[Seed], settings: config.Seeds, seed: int) -> tuple[list[Seed], list[Seed]]:
+    """Held-out seeds and seeds, the former first from the order drawn, so that `limit` does not move what is held out."""
+    order = list(usable)
+    random.Random(f"{seed}").shuffle(order)
+    share = settings.holdout
+    count = max(1, round(share * len(order))) if 0 < share < 1 else int(share)
+    if count >= len(order):
+        raise SeedsError(
+            f"synthetic.seeds.holdout: {share:g} keeps all {len(order)} usable rows of {settings.path} out of generation; "
+            "lower it or give more seeds"
+        )
+    rest = order[count:]
+    return order[:count], rest if settings.limit is None else rest[: settings.limit]
+
+
+class _Unusable(Exception):
+    """Why a row makes no seed, with the remedy."""
+
+
+def _reach(row: Mapping[str, Any], column: str) -> Any:
+    """The value in a column; `choices.text` reaches into a nested column, or into each item of a column of objects."""
+    if column in row:
+        return row[column]
+    value: Any = row
+    for part in column.split("."):
+        if isinstance(value, Mapping) and part in value:
+            value = value[part]
+        elif isinstance(value, list) and value and all(isinstance(item, Mapping) and part in item for item in value):
+            value = [item[part] for item in value]
+        else:
+            return _MISSING
+    return value
+
+
+def _seed_of(values: Mapping[str, Any], required: tuple[str, ...]) -> Seed:
+    for name in required:
+        if values[name] is _MISSING or values[name] is None:
+            raise _Unusable(f"no {name}; fill it in or point seeds.fields.{name} at its column")
+    text = _text("question", values.get("question"))
+    if text is None:
+        raise _Unusable("question is empty; fill it in")
+    choices = _texts("choices", values.get("choices"))
+    labels = _texts("labels", values.get("labels"))
+    if choices and not labels:
+        if len(choices) > len(string.ascii_uppercase):
+            raise _Unusable(f"{len(choices)} choices, more than there are letters; give labels")
+        labels = tuple(string.ascii_uppercase[: len(choices)])
+    if len(choices) != len(labels):
+        raise _Unusable(f"{len(choices)} choices and {len(labels)} labels; give a label each")
+    question = Question(text, choices, labels, _text("context", values.get("context")), _text("database", values.get("database")))
+    answer = _text("answer", values.get("answer"), numbers=True)
+    return Seed(seed_id(question, answer), question, answer)
+
+
+def _text(name: str, value: object, *, numbers: bool = False) -> str | None:
+    """A cell as text without the space around it, None where it is empty."""
+    if (
+        value is _MISSING or value is None or (isinstance(value, float) and math.isnan(value))
+    ):  # NaN is how tables say that there is nothing
+        return None
+    if numbers and type(value).__name__ in ("int", "float", "bool", "Decimal"):
+        value = str(value)
+    if not isinstance(value, str):
+        raise _Unusable(f"{name} is {type(value).__name__}, not text; write it as text")
+    try:
+        value.encode()
+    except UnicodeEncodeError:
+        raise _Unusable(f"{name} holds half a character (a lone surrogate); write the file anew as UTF-8") from None
+    return value.strip() or None
+
+
+def _texts(name: str, value: object) -> tuple[str, ...]:
+    """A cell as a list of texts; a csv cell may hold one as JSON."""
+    if value is _MISSING or value is None:
+        return ()
+    if isinstance(value, str) and value.lstrip().startswith("["):
+        try:
+            value = json.loads(value)
+        except (ValueError, RecursionError):
+            raise _Unusable(f'{name} is no list in JSON; write it as ["one", "two"]') from None
+    if not isinstance(value, list | tuple):
+        raise _Unusable(f'{name} is {type(value).__name__}, not a list of texts; write it as ["one", "two"]')
+    texts = [_text(name, item, numbers=True) for item in value]
+    if None in texts:
+        raise _Unusable(f"{name} holds an empty text; fill it in")
+    return tuple(text for text in texts if text is not None)

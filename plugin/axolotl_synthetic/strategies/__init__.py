@@ -1,0 +1,79 @@
+"""What a strategy is, and how one is found by name. Each of the paper's three has a file of its own (arXiv 2409.19759).
+
+A strategy says which calls make one sample out of one seed, in which order; who makes them, and what they cost, is for
+`pipelines/`. It judges nothing: that is for `checks/`.
+"""
+
+from __future__ import annotations
+
+import importlib
+import random
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Protocol
+
+from axolotl_synthetic.records import STRATEGIES, Candidate, Reply, Request, Seed
+
+if TYPE_CHECKING:
+    from axolotl_synthetic.tasks import Task
+
+# Four worked examples: what made a small teacher right in more than half of its answers, where none made it right in a quarter.
+WORKED_EXAMPLES = 4
+
+Ask = Callable[[Request], Awaitable[Reply]]
+"""Makes one call (or finds its reply in the ledger); raises CallFailed."""
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """What a candidate is made of.
+
+    Attributes:
+        seed: the seed.
+        examples: other seeds with answers.
+        round: how many candidates of this strategy the seed has had before, from 0: the sample number of its calls.
+    """
+
+    seed: Seed
+    examples: Sequence[Seed]
+    round: int
+
+
+class Strategy(Protocol):
+    """One file of this folder."""
+
+    calls: int
+    """Calls for one sample, when all goes well."""
+    keeps_answer: bool
+    """Whether the sample's final answer must be the seed's."""
+
+    def __call__(self, candidate: Candidate, source: Source, task: Task, ask: Ask) -> Awaitable[Candidate]:
+        """The candidate with its question and answer; failed, with the reason, where a reply could not be read."""
+
+
+def load_strategies() -> Mapping[str, Strategy]:
+    """All strategies by name."""
+    return {name: importlib.import_module(f"{__name__}.{name}").STRATEGY for name in STRATEGIES}
+
+
+@dataclass(frozen=True, slots=True)
+class Examples:
+    """Worked examples of a run: one more than is shown, for the seeds that are among them."""
+
+    drawn: tuple[Seed, ...]
+
+    def beside(self, seed: Seed) -> tuple[Seed, ...]:
+        """What is shown beside this seed: never itself."""
+        return tuple(other for other in self.drawn if other.id != seed.id)[:WORKED_EXAMPLES]
+
+
+def worked_examples(seeds: Sequence[Seed], draw: int) -> Examples:
+    """Draw from the seeds with answers. Every seed is shown the same ones, so that all prompts begin alike and a server's prefix
+    cache serves them.
+
+    Args:
+        seeds: all seeds of the run.
+        draw: the config's `seed`.
+    """
+    answered = [seed for seed in seeds if seed.answer is not None]
+    return Examples(tuple(random.Random(draw).sample(answered, min(len(answered), WORKED_EXAMPLES + 1))))

@@ -1,0 +1,34 @@
+"""Answer Augmentation: the seed's question as it is, and one more answer of the teacher's to it. One call."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+from axolotl_synthetic.records import Candidate, Question, Request
+from axolotl_synthetic.strategies import Ask, Source
+
+if TYPE_CHECKING:
+    from axolotl_synthetic.tasks import Task
+
+
+@dataclass(frozen=True)
+class AnswerAugmentation:
+    """See `strategies.Strategy`."""
+
+    calls: int = 1
+    keeps_answer: bool = True
+
+    async def __call__(self, candidate: Candidate, source: Source, task: Task, ask: Ask) -> Candidate:
+        return await answered(candidate, source.seed.question, source, task, ask)
+
+
+async def answered(candidate: Candidate, question: Question, source: Source, task: Task, ask: Ask) -> Candidate:
+    """The candidate with this question and the teacher's answer to it."""
+    request = Request("answer", "teacher", task.answer_messages(question, source.examples), source.round)
+    asked = replace(candidate, question=question, prompt=task.prompt(question))
+    reply = await ask(request)
+    return replace(asked, answer=reply.text.strip(), answer_cut_off=reply.cut_off)
+
+
+STRATEGY = AnswerAugmentation()

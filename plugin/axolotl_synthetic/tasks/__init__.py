@@ -1,0 +1,95 @@
+"""What a task is, and how one is found by name. Each task has a file of its own; its prompts stand in `prompts/<task>/`.
+
+A task knows how questions of its kind are put to a model, how the final answer is read out of a reply, and when two final
+answers are the same. It makes no calls and reads no files but its prompts.
+"""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Sequence
+from typing import Protocol
+
+from axolotl_synthetic.errors import ConfigError
+from axolotl_synthetic.records import Message, Question, Seed
+
+
+class Task(Protocol):
+    """A kind of question. `instruction.py` is the shortest example of one."""
+
+    name: str
+    """As in `task:`."""
+    required: tuple[str, ...]
+    """Names of `seeds.fields` that every row must have."""
+    optional: tuple[str, ...]
+    """Names of `seeds.fields` that a row may have."""
+    has_final_answer: bool
+    """Whether answers can be told right from wrong."""
+
+    def problem(self, seed: Seed) -> str | None:
+        """Why this seed cannot be used, in words that name the field; None when it can."""
+
+    def prompt(self, question: Question) -> str:
+        """The question as the student reads it, in training and in grading: with its choices, its context, …"""
+
+    def solution(self, seed: Seed) -> str | None:
+        """The seed's answer as the student should write it, None when it has none."""
+
+    def answer_messages(self, question: Question, examples: Sequence[Seed]) -> tuple[Message, ...]:
+        """What the teacher is asked. `examples` are seeds with answers, shown as worked examples."""
+
+    def rephrase_messages(self, question: Question, examples: Sequence[Seed]) -> tuple[Message, ...]:
+        """What the augmenter is asked for Question Rephrase."""
+
+    def new_question_messages(self, question: Question, examples: Sequence[Seed]) -> tuple[Message, ...]:
+        """What the augmenter is asked for New Question."""
+
+    def self_check_messages(self, question: Question) -> tuple[Message, ...]:
+        """What the augmenter is asked about a question that it wrote."""
+
+    def read_rephrase(self, reply: str, question: Question) -> Question | None:
+        """The reworded question in a reply, None when there is none to read."""
+
+    def read_new_question(self, reply: str, question: Question) -> Question | None:
+        """The new question in a reply, None when there is none to read."""
+
+    def read_self_check(self, reply: str) -> bool | None:
+        """Whether the augmenter stands by its question; None when the reply does not say."""
+
+    def final_answer(self, text: str, question: Question) -> str | None:
+        """The final answer that a reply marks as such, in one normal form; None when it marks none."""
+
+    def gold_answer(self, seed: Seed) -> str | None:
+        """The final answer of a seed, whose `answer` may be a bare value; None when it has none."""
+
+    def equivalent(self, one: str, other: str, question: Question) -> bool:
+        """Whether two final answers are the same answer."""
+
+
+BUILT_IN = ("math", "multiple_choice", "instruction")
+
+
+def load_task(name: str) -> Task:
+    """The task of that name.
+
+    Args:
+        name: one of `BUILT_IN`, or the dotted path of a class that is made without arguments.
+
+    Raises:
+        ConfigError: if there is no such task.
+    """
+    if name in BUILT_IN:
+        module = importlib.import_module(f"{__name__}.{name}")
+        task: Task = module.TASK
+        return task
+    package, _, attribute = name.rpartition(".")
+    if not package:
+        raise ConfigError(f"synthetic.task: {name!r} is no task; use {', '.join(BUILT_IN)} or the dotted path of a class of yours")
+    try:
+        made: Task = getattr(importlib.import_module(package), attribute)()
+    except (ImportError, AttributeError, TypeError) as error:
+        raise ConfigError(f"synthetic.task: {name!r} cannot be used: {error}; it must be an importable class made without arguments") from error
+    missing = [part for part in (*Task.__annotations__, "prompt", "answer_messages", "final_answer", "equivalent") if not hasattr(made, part)]
+    if missing:
+        raise ConfigError(f"synthetic.task: {name!r} lacks {', '.join(missing)}; see axolotl_synthetic.tasks.Task")
+    return made

@@ -1,0 +1,128 @@
+"""Finds choices in text: the one that a reply marks as its answer, and those that a new question lists.
+
+A letter counts only where it is marked as the answer: "A magnet sticks" begins with an article, and "the answer is a magnet" holds one.
+"""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections.abc import Iterator, Sequence
+from functools import lru_cache
+
+from axolotl_synthetic.records import Question
+
+# The answer stands at a reply's end; a runaway reply is not read further back than this many characters.
+LONGEST_READ = 20_000
+_MARK = re.compile(
+    r"(?:####|\\boxed\{|\b(?:answer|(?:correct|right|best)\s+(?:choice|option|one))\b[^\n.:]{0,60}?(?:\bis\b|:))[\s:*]*([^\n]*)",
+    re.IGNORECASE,
+)
+_WRAPPING = " \t\r\n\"'“”‘’`*_$()[]{}.,;:!?"
+_LATEX = re.compile(r"\\(?:text|textbf|mathrm|mathbf|boxed)\s*\{")
+_SENTENCE_END = re.compile(r"[.!?](?=\s|$)|;|\s(?:because|since|as|so|which)\b", re.IGNORECASE)
+# What may follow a bare label: nothing, or words that go on about it. `a magnet` must not read as A.
+_AFTER_LABEL = re.compile(r"\s*(?:$|[)\]}.:,;!?*\"'”’`\\$–—-](?![0-9])|\((?!\w\))|\s(?:because|since|as|is|for)\b)", re.IGNORECASE)
+_ANOTHER = re.compile(r"[\s)\]}.:,;*]*(?:,|/|&|\bor\b|\band\b)[\s(\[{*]*(\w{1,2})\b(?![\w'])", re.IGNORECASE)
+_LETTERED = re.compile(r"\s*(?:[-*]\s+)?[*_]*[(\[]?([A-Za-z])[.):\]][*_]*[ \t]*(\S.*)")
+_NUMBERED = re.compile(r"\s*(?:[-*]\s+)?[*_]*[(\[]?([1-9][0-9]?)[.):\]][*_]*[ \t]*(\S.*)")
+
+
+def label_of(text: str, question: Question) -> str | None:
+    """The label of the choice that a text names and does nothing else: `b`, `(B)`, `B. wet palms` or `Wet palms.`"""
+    return _as_label(text, question) or _as_choice(text, question) or _as_both(text, question)
+
+
+def labels_marked(text: str, question: Question) -> Iterator[str]:
+    """The labels that a reply marks as its answer, the last first; then a reply or a last line that is nothing but a choice."""
+    if not question.choices:
+        return
+    tail = text[-LONGEST_READ:]
+    for match in reversed(list(_MARK.finditer(tail))):
+        value = _LATEX.sub("", match[1])
+        label = label_of(value, question) or label_of(_SENTENCE_END.split(value, maxsplit=1)[0], question) or _leading(value, question)
+        if label is not None:
+            yield label
+    lines = tail.strip().splitlines()
+    for whole in (tail, lines[-1] if lines else ""):
+        if (label := label_of(whole, question)) is not None:
+            yield label
+
+
+def listed_choices(text: str) -> tuple[str, tuple[str, ...]]:
+    """A stem and the choices in lines `A. …` below it, labelled in order; no choices where the labels are out of order."""
+    lines = text.splitlines()
+    for pattern, labels in ((_LETTERED, "ABCDEFGHIJKLMNOPQRSTUVWXYZ"), (_NUMBERED, [str(number) for number in range(1, 27)])):
+        found = [(at, match[1].upper(), match[2]) for at, line in enumerate(lines) if (match := pattern.fullmatch(line.rstrip()))]
+        start = next((at for at, label, _ in found if label == labels[0] and any(other == labels[1] for _, other, _ in found)), None)
+        if start is None:
+            continue
+        listed = [(label, choice) for at, label, choice in found if at >= start]
+        stem = "\n".join(lines[:start]).strip().removesuffix("**").strip()
+        if [label for label, _ in listed] != list(labels[: len(listed)]):
+            return stem, ()
+        return stem, tuple(choice.strip().strip("*").strip() for _, choice in listed)
+    return text.strip(), ()
+
+
+def same_text(choices: Sequence[str]) -> str | None:
+    """A choice that says the same as another, None when all differ."""
+    keys = _keys(tuple(choices))
+    return next((choice for at, choice in enumerate(choices) if keys[at] in keys[:at]), None)
+
+
+def _key(text: str, *, fold: bool = True) -> str:
+    """Case, white space and punctuation apart; signs stay where a choice is `-5` or consists of signs alone."""
+    spaced = " ".join(unicodedata.normalize("NFC", text.casefold() if fold else text).split())
+    return re.sub(r"(?<![0-9])[.,;:!?\"'“”‘’`*]+|[.,;:!?\"'“”‘’`*]+(?![0-9])", "", spaced).strip() or spaced
+
+
+@lru_cache(maxsize=1024)
+def _keys(choices: tuple[str, ...]) -> tuple[str, ...]:
+    """A key a choice. Genes differ by case alone (`Ww`, `WW`), so case is dropped only where the choices differ without it."""
+    folded = tuple(_key(choice) for choice in choices)
+    return folded if len(set(folded)) == len(folded) else tuple(_key(choice, fold=False) for choice in choices)
+
+
+def _says(text: str, at: int, question: Question) -> bool:
+    """Whether a text is the choice at that place, under the keys that tell the choices apart."""
+    keys = _keys(question.choices)
+    bare = text.strip(_WRAPPING)
+    return keys[at] in (_key(text), _key(text, fold=False), _key(bare), _key(bare, fold=False))
+
+
+def _as_label(text: str, question: Question) -> str | None:
+    bare = re.sub(r"\A(?:option|choice)\s+", "", text.strip(_WRAPPING), flags=re.IGNORECASE).strip(_WRAPPING).casefold()
+    return next((label for label in question.labels if label.casefold() == bare), None)
+
+
+def _as_choice(text: str, question: Question) -> str | None:
+    found = [label for at, label in enumerate(question.labels) if _says(text, at, question)]
+    return found[0] if len(found) == 1 else None
+
+
+def _as_both(text: str, question: Question) -> str | None:
+    """`B. wet palms`, where label and text agree."""
+    bare = text.strip(" \t\r\n\"'“”‘’`*_$([{")
+    for at, label in enumerate(question.labels):
+        rest = bare[len(label) :]
+        if (
+            bare.casefold().startswith(label.casefold())
+            and rest[:1] in tuple(").:]*-–, ")
+            and _says(rest.lstrip(").:]*-–, "), at, question)
+        ):
+            return label
+    return None
+
+
+def _leading(value: str, question: Question) -> str | None:
+    """The label that a marked value begins with; None when a second one is joined to it."""
+    bare = re.sub(r"\A(?:option|choice)\s+", "", value.strip().lstrip("\"'“”‘’`*_$([{").strip(), flags=re.IGNORECASE)
+    for label in question.labels:
+        rest = bare[len(label) :]
+        if bare[: len(label)].casefold() == label.casefold() and _AFTER_LABEL.match(rest):
+            another = _ANOTHER.match(rest)
+            if another and any(another[1].casefold() == other.casefold() for other in question.labels):
+                return None
+            return label
+    return None

@@ -1,0 +1,109 @@
+"""Multiple choice: a stem, lettered choices, and a final answer that is a choice's label.
+
+How a choice is found in a reply stands in `choices.py`.
+"""
+
+from __future__ import annotations
+
+import string
+from collections.abc import Sequence
+from dataclasses import replace
+
+from axolotl_synthetic.records import Message, Question, Seed
+from axolotl_synthetic.tasks.choices import label_of, labels_marked, listed_choices, same_text
+from axolotl_synthetic.tasks.replies import read_question, read_yes_no
+from axolotl_synthetic.tasks.templates import chat
+
+
+class MultipleChoice:
+    name = "multiple_choice"
+    required: tuple[str, ...] = ("question", "choices")
+    optional: tuple[str, ...] = ("labels", "answer")
+    has_final_answer = True
+
+    def problem(self, seed: Seed) -> str | None:
+        question = seed.question
+        if len(question.choices) < 2:
+            return f"choices: {len(question.choices)} of them; give two or more"
+        if len({label.casefold() for label in question.labels}) < len(question.labels):
+            return f"labels: {', '.join(question.labels)} has one twice; give each choice its own"
+        if repeated := same_text(question.choices):
+            return f"choices: {repeated!r} stands there twice; drop or change one"
+        if seed.answer is not None and self.gold_answer(seed) is None:
+            return f"answer: {_short(seed.answer)!r} is neither one of the labels {', '.join(question.labels)} nor a choice's text"
+        return None
+
+    def prompt(self, question: Question) -> str:
+        choices = zip(question.labels, question.choices, strict=True)
+        return "\n".join([question.text, *(f"{label}. {choice}" for label, choice in choices)])
+
+    def solution(self, seed: Seed) -> str | None:
+        gold = self.gold_answer(seed)
+        if seed.answer is None or gold is None:
+            return None
+        last = f"Answer: {gold}"
+        if label_of(seed.answer, seed.question) is not None:
+            return last
+        return seed.answer if seed.answer.endswith(f"\n{last}") else f"{seed.answer}\n{last}"
+
+    def answer_messages(self, question: Question, examples: Sequence[Seed]) -> tuple[Message, ...]:
+        turns: list[Message] = []
+        for example in examples:
+            solution = self.solution(example)
+            # A bare label would teach the teacher to skip the reasoning.
+            if solution is not None and not solution.startswith("Answer:"):
+                turns += [{"role": "user", "content": self.prompt(example.question)}, {"role": "assistant", "content": solution}]
+        return chat(self.name, "answer", turns, prompt=self.prompt(question))
+
+    def rephrase_messages(self, question: Question, examples: Sequence[Seed]) -> tuple[Message, ...]:
+        return chat(self.name, "rephrase", question=question.text)
+
+    def new_question_messages(self, question: Question, examples: Sequence[Seed]) -> tuple[Message, ...]:
+        patterns = [*(self.prompt(example.question) for example in examples[:3]), self.prompt(question)]
+        return chat(self.name, "new_question", patterns=patterns)
+
+    def self_check_messages(self, question: Question) -> tuple[Message, ...]:
+        return chat(self.name, "self_check", prompt=self.prompt(question))
+
+    def read_rephrase(self, reply: str, question: Question) -> Question | None:
+        # Some models repeat or invent choices behind the stem; the seed's own are kept.
+        stem, _ = _stem_and_choices(reply)
+        return None if stem is None else replace(question, text=stem)
+
+    def read_new_question(self, reply: str, question: Question) -> Question | None:
+        stem, choices = _stem_and_choices(reply)
+        if stem is None or len(choices) < 2 or same_text(choices):
+            return None
+        return Question(stem, choices, tuple(string.ascii_uppercase[: len(choices)]))
+
+    def read_self_check(self, reply: str) -> bool | None:
+        return read_yes_no(reply)
+
+    def final_answer(self, text: str, question: Question) -> str | None:
+        """The label that the reply marks last, by the label itself or by the choice's text."""
+        return next(labels_marked(text, question), None)
+
+    def gold_answer(self, seed: Seed) -> str | None:
+        if seed.answer is None:
+            return None
+        return label_of(seed.answer, seed.question) or self.final_answer(seed.answer, seed.question)
+
+    def equivalent(self, one: str, other: str, question: Question) -> bool:
+        first, second = label_of(one, question), label_of(other, question)
+        return first is not None and first == second
+
+
+def _stem_and_choices(reply: str) -> tuple[str | None, tuple[str, ...]]:
+    text = read_question(reply)
+    if text is None:
+        return None, ()
+    stem, choices = listed_choices(text)
+    # Quotes around the stem alone show only now.
+    return read_question(stem), choices
+
+
+def _short(text: str) -> str:
+    return text if len(text) <= 60 else text[:59] + "…"
+
+
+TASK = MultipleChoice()

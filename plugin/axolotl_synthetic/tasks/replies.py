@@ -1,0 +1,51 @@
+"""What an augmenter's replies have in common over the tasks: a question among labels, quotes and fences; a yes or a no.
+
+Final answers are read by each task in its own way.
+"""
+
+from __future__ import annotations
+
+import re
+
+# A question is a few hundred characters; what is longer than this is a model that ran away.
+LONGEST_QUESTION = 8_000
+_FENCE = re.compile(r"\A```[\w-]*\n(.*?)\n?```\s*\Z", re.DOTALL)
+_LABEL = re.compile(
+    r"\A[#*_\s]*(?:(?:here\s+is|here's|sure|certainly|of\s+course)\b[^\n:]{0,80}[:!]\s*)?[*_]*"
+    r"(?:(?:the\s+|my\s+|a\s+)?(?:new|rephrased|reworded|rewritten|revised|generated)?\s*(?:question|problem|instruction|task)[*_]*\s*:)?[*_]*\s*"
+    r"(?:[0-9]{1,2}[.)]\s+)?",
+    re.IGNORECASE,
+)
+_QUOTES = {'"': '"', "'": "'", "“": "”", "«": "»", "`": "`"}
+_YES_NO = re.compile(r"\b(yes|no)\b", re.IGNORECASE)
+
+
+def read_question(reply: str) -> str | None:
+    """The question of a reply that was to hold nothing else, without labels, quotes and code fences; None if none is left."""
+    text = reply.strip()
+    if not text or len(text) > LONGEST_QUESTION:
+        return None
+    for _ in range(3):  # a label within quotes within a fence is seen; deeper is not
+        before = text
+        if fenced := _FENCE.match(text):
+            text = fenced[1].strip()
+        text = _LABEL.sub("", text, count=1).strip()
+        if len(text) > 1 and _QUOTES.get(text[0]) == text[-1] and text[0] not in text[1:-1]:
+            text = text[1:-1].strip()
+        if text.startswith("**") and text.endswith("**") and text.count("**") == 2:
+            text = text[2:-2].strip()
+        if text == before:
+            break
+    return text if any(letter.isalpha() for letter in text) else None
+
+
+def read_yes_no(reply: str) -> bool | None:
+    """The verdict that a reply ends with, else the one that it opens with; None when it has neither."""
+    lines = [line for line in reply[-2_000:].strip().splitlines() if line.strip()]
+    if not lines:
+        return None
+    words = {word.lower() for word in _YES_NO.findall(lines[-1])}
+    if len(words) == 1:
+        return "yes" in words
+    opening = re.match(r"\W*(yes|no)\b", reply.strip()[:100], re.IGNORECASE)
+    return None if opening is None else opening[1].lower() == "yes"

@@ -1,0 +1,39 @@
+"""The prompts' files as chats. What stands in them, and when they are asked, is for the tasks.
+
+A file in `prompts/<task>/` is a chat of Jinja2 templates: a line `[system]`, `[user]` or `[assistant]` opens a turn. Turns are
+told apart before anything is filled in, so that a seed which holds such a line, or Jinja2, stays text.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from functools import cache
+from pathlib import Path
+
+from jinja2 import Environment, StrictUndefined, Template
+
+from axolotl_synthetic.records import Message
+
+FOLDER = Path(__file__).parent / "prompts"
+_TURN = re.compile(r"^\[(system|user|assistant)\]\n", re.MULTILINE)
+
+
+def chat(task: str, name: str, turns: Sequence[Message] = (), **values: object) -> tuple[Message, ...]:
+    """The chat of `prompts/<task>/<name>.md`, filled in.
+
+    Args:
+        task, name: which file.
+        turns: further turns, put before the file's last one where that is the user's, else behind it.
+        values: what the templates name; one that is missing is an error of ours.
+    """
+    filled = [{"role": role, "content": template.render(values).strip()} for role, template in _templates(task, name)]
+    at = len(filled) - 1 if filled[-1]["role"] == "user" else len(filled)
+    return (*filled[:at], *turns, *filled[at:])
+
+
+@cache
+def _templates(task: str, name: str) -> tuple[tuple[str, Template], ...]:
+    environment = Environment(undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True, autoescape=False)
+    _, *parts = _TURN.split((FOLDER / task / f"{name}.md").read_text(encoding="utf-8"))
+    return tuple((role, environment.from_string(text)) for role, text in zip(parts[::2], parts[1::2], strict=True))

@@ -1,0 +1,83 @@
+"""What a teacher is, and how one is opened from its settings. Each provider has a file of its own.
+
+A teacher makes one call and says how it ended. It does not retry, does not count and does not remember: that is for
+`pipelines/calls.py`, the same for every provider.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from contextlib import AbstractContextManager, nullcontext
+from typing import Protocol
+
+from axolotl_synthetic.config import DistilabelModel, EmbeddedModel, Generation, OpenAIModel
+from axolotl_synthetic.records import Message, Reply
+
+ModelSettings = OpenAIModel | EmbeddedModel | DistilabelModel
+
+
+class Teacher(Protocol):
+    """A model that can be asked, teacher and augmenter alike."""
+
+    async def complete(self, messages: Sequence[Message], generation: Generation, sample: int) -> Reply:
+        """Ask once.
+
+        Args:
+            messages: the chat so far.
+            generation: how to sample.
+            sample: the sample's number, for servers that take a seed.
+
+        Raises:
+            RetryableCall: if the same call may succeed later.
+            RefusedCall: if it never will.
+            ServiceError: if no call to this model can succeed.
+        """
+
+    async def close(self) -> None:
+        """Let go of connections. Called once, after the last call."""
+
+
+def model_name(settings: ModelSettings) -> str:
+    """The name under which the ledger and the samples know the model."""
+    if isinstance(settings, DistilabelModel):
+        named = settings.model or next((settings.kwargs[key] for key in ("model", "model_id", "model_name") if key in settings.kwargs), None)
+        return str(named or settings.llm)
+    return settings.model
+
+
+def serve(settings: ModelSettings) -> AbstractContextManager[ModelSettings]:
+    """Start what a model needs beside the run, for as long as the context lasts.
+
+    Returns:
+        A context whose value is the settings to open teachers with: for the embedded model, those of the server just started.
+
+    Raises:
+        ServiceError: if the model cannot be used; the message says what to do.
+    """
+    if isinstance(settings, EmbeddedModel):
+        from axolotl_synthetic.teachers import embedded
+
+        return embedded.serve(settings)
+    if isinstance(settings, OpenAIModel):
+        from axolotl_synthetic.teachers import openai
+
+        openai.check(settings)
+    return nullcontext(settings)
+
+
+def open_teacher(settings: ModelSettings) -> Teacher:
+    """A teacher for the running event loop; `settings` are what `serve` gave.
+
+    Raises:
+        ConfigError: if the provider's class or its arguments are wrong.
+        ServiceError: if the model cannot be used.
+    """
+    if isinstance(settings, DistilabelModel):
+        from axolotl_synthetic.teachers import distilabel
+
+        return distilabel.open_teacher(settings)
+    if isinstance(settings, OpenAIModel):
+        from axolotl_synthetic.teachers import openai
+
+        return openai.OpenAITeacher(settings)
+    raise TypeError("an embedded model is opened through `serve`")

@@ -1,0 +1,170 @@
+"""Any LLM class of distilabel as a teacher. Asynchronous classes are called one request at a time; the others (such as
+`TransformersLLM`) get the requests that wait together as one batch, in a thread.
+
+distilabel says little of how a call failed, so what can be told from the exception is told, and the rest is worth a retry. Its
+own retries are switched off: each would be a call that no budget has seen.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import importlib
+import inspect
+import time
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+from distilabel.models.llms.base import LLM, AsyncLLM
+
+from axolotl_synthetic.config import DistilabelModel, Generation
+from axolotl_synthetic.errors import ConfigError, RefusedCall, RetryableCall, ServiceError
+from axolotl_synthetic.records import Message, Reply
+
+DETAIL_LENGTH = 300
+
+
+def open_teacher(settings: DistilabelModel) -> DistilabelTeacher:
+    """Make and load the class.
+
+    Raises:
+        ConfigError: if there is no such class, or it does not take these arguments.
+        ServiceError: if it cannot load: a missing package, a missing key, a model that is not there.
+    """
+    llm_class = _class(settings.llm)
+    arguments = dict(settings.kwargs)
+    if settings.model is not None and "model" in llm_class.model_fields:
+        arguments.setdefault("model", settings.model)
+    if "max_retries" in llm_class.model_fields:
+        arguments["max_retries"] = 0
+    if "timeout" in llm_class.model_fields:
+        arguments.setdefault("timeout", max(1, int(settings.timeout)))
+    try:
+        llm = llm_class(**arguments)
+    except (ValueError, TypeError) as error:  # pydantic's ValidationError is a ValueError
+        raise ConfigError(f"synthetic.teacher.kwargs: {settings.llm} cannot be made with them: {_short(error)}") from error
+    try:
+        llm.load()
+    except ImportError as error:
+        raise ServiceError(f"{settings.llm} needs a package that is not installed: {_short(error)}; install it") from error
+    except Exception as error:
+        raise ServiceError(f"{settings.llm} cannot be loaded: {_short(error)}; correct `kwargs`, or the key's variable") from error
+    return DistilabelTeacher(settings, llm)
+
+
+def _class(name: str) -> type[LLM]:
+    module, _, attribute = name.rpartition(".")
+    try:
+        found = getattr(importlib.import_module(module or "distilabel.models"), attribute)
+    except (ImportError, AttributeError) as error:
+        raise ConfigError(
+            f"synthetic.teacher.llm: {name!r} is neither a class of distilabel.models nor an importable dotted path ({_short(error)})"
+        ) from error
+    if not (inspect.isclass(found) and issubclass(found, LLM)):
+        raise ConfigError(f"synthetic.teacher.llm: {name!r} is no subclass of distilabel's LLM")
+    return found
+
+
+class DistilabelTeacher:
+    """See `teachers.Teacher`."""
+
+    def __init__(self, settings: DistilabelModel, llm: LLM) -> None:
+        self._settings = settings
+        self._llm = llm
+        call = llm.agenerate if isinstance(llm, AsyncLLM) else llm.generate
+        self._accepts = set(inspect.signature(call).parameters)
+        self._thread = ThreadPoolExecutor(1, thread_name_prefix="distilabel-llm")
+        self._waiting: list[tuple[list[Message], Generation, asyncio.Future[Reply]]] = []
+        self._batches: asyncio.Task[None] | None = None
+
+    async def complete(self, messages: Sequence[Message], generation: Generation, sample: int) -> Reply:
+        chat = [dict(message) for message in messages]
+        if not isinstance(self._llm, AsyncLLM):
+            return await self._in_a_batch(chat, generation)
+        began = time.monotonic()
+        try:
+            call = self._llm.agenerate(input=chat, num_generations=1, **self._arguments(generation))
+            output = await asyncio.wait_for(call, self._settings.timeout)
+        except Exception as error:
+            raise _failure(error, self._settings) from error
+        return _reply(output, generation, time.monotonic() - began)
+
+    async def close(self) -> None:
+        if self._batches is not None:
+            self._batches.cancel()
+        self._thread.shutdown(wait=False, cancel_futures=True)
+        self._llm.unload()
+
+    def _arguments(self, generation: Generation) -> dict[str, Any]:
+        """The sampling parameters that this class knows."""
+        wanted = {**generation.model_dump(exclude_none=True), "do_sample": generation.temperature > 0}
+        if not generation.temperature and "do_sample" in self._accepts:
+            del wanted["temperature"]  # transformers refuses 0; it is greedy by `do_sample` alone
+        return {name: value for name, value in wanted.items() if name in self._accepts}
+
+    async def _in_a_batch(self, chat: list[Message], generation: Generation) -> Reply:
+        future: asyncio.Future[Reply] = asyncio.get_running_loop().create_future()
+        self._waiting.append((chat, generation, future))
+        if self._batches is None or self._batches.done():
+            self._batches = asyncio.create_task(self._run_batches())
+        return await future
+
+    async def _run_batches(self) -> None:
+        loop = asyncio.get_running_loop()
+        while self._waiting:
+            await asyncio.sleep(0)  # let those that are about to ask join
+            # One call samples one way; who samples otherwise waits for the next.
+            generation = self._waiting[0][1]
+            batch = [one for one in self._waiting if one[1] == generation][: self._settings.concurrency]
+            self._waiting = [one for one in self._waiting if one not in batch]
+            began = time.monotonic()
+            try:
+                outputs = await loop.run_in_executor(self._thread, self._generate, [chat for chat, _, _ in batch], generation)
+            except Exception as error:
+                for _, _, future in batch:
+                    if not future.done():
+                        future.set_exception(_failure(error, self._settings))
+                continue
+            seconds = time.monotonic() - began
+            for (_, _, future), output in zip(batch, outputs, strict=True):
+                if future.done():
+                    continue
+                try:
+                    future.set_result(_reply(output, generation, seconds))
+                except RetryableCall as error:
+                    future.set_exception(error)
+
+    def _generate(self, chats: list[list[Message]], generation: Generation) -> list[dict[str, Any]]:
+        outputs: list[dict[str, Any]] = self._llm.generate(inputs=chats, num_generations=1, **self._arguments(generation))
+        return outputs
+
+
+def _reply(output: Any, generation: Generation, seconds: float) -> Reply:
+    """A reply of distilabel's output; that it was cut off can only be told by its length."""
+    generations = (output or {}).get("generations") or [None]
+    text = generations[0]
+    if not isinstance(text, str) or not text.strip():
+        raise RetryableCall("empty_reply", "distilabel gave no generation")
+    statistics = output.get("statistics") or {}
+    prompt, completion = (next(iter(statistics.get(name) or [None]), None) for name in ("input_tokens", "output_tokens"))
+    cut_off = completion is not None and completion >= generation.max_new_tokens
+    return Reply(text, "length" if cut_off else "stop", prompt, completion, seconds)
+
+
+def _failure(error: Exception, settings: DistilabelModel) -> Exception:
+    status = getattr(error, "status_code", None)
+    if status in (401, 403):
+        return ServiceError(f"{settings.llm}: the server refuses the key (HTTP {status}); set the variable that the class reads")
+    if status == 404:
+        return ServiceError(f"{settings.llm}: the server does not know the model or the address (HTTP 404); correct `kwargs`")
+    if isinstance(status, int) and 400 <= status < 500 and status not in (408, 409, 425, 429):
+        return RefusedCall(f"http_{status}", _short(error), cost="query")
+    if isinstance(status, int):
+        return RetryableCall(f"http_{status}", _short(error), slow_down=status in (429, 503))
+    if isinstance(error, TimeoutError):
+        return RetryableCall("timeout", f"no reply within {settings.timeout:g} s")
+    return RetryableCall(type(error).__name__, _short(error))
+
+
+def _short(error: object) -> str:
+    return " ".join(str(error).split())[:DETAIL_LENGTH]

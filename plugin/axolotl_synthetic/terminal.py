@@ -1,0 +1,117 @@
+"""What a user sees while something takes long: one line with rate and time left. Results go to stdout, progress to stderr.
+
+On a terminal it is a bar; elsewhere (a log file, CI) a line now and then. `NO_COLOR` is respected by rich.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
+
+POLL_SECONDS = 0.25
+# In a log, where every report stays: often enough to see that it goes on.
+LINE_SECONDS = 15.0
+
+
+@dataclass(frozen=True)
+class Stand:
+    """How far something is.
+
+    Attributes:
+        done, total: in any one unit; `total` 0 when the end is not known.
+        unit: of the rate, in the plural.
+        detail: what else there is to say.
+    """
+
+    done: float
+    total: float
+    unit: str
+    detail: str = ""
+
+
+def out() -> Console:
+    """For results. Long lines are not broken where nobody looks at them."""
+    console = Console()
+    return console if console.is_terminal else Console(soft_wrap=True)
+
+
+def err() -> Console:
+    """For progress and messages."""
+    console = Console(stderr=True)
+    return console if console.is_terminal else Console(stderr=True, soft_wrap=True)
+
+
+def notice(text: str) -> None:
+    """One line beside the progress."""
+    err().print(text, markup=False, highlight=False)
+
+
+@contextmanager
+def watched(title: str, look: Callable[[], Stand]) -> Iterator[None]:
+    """Show how far something is, for as long as the context lasts.
+
+    Args:
+        title: what is being done.
+        look: called from a thread of its own, a few times a second.
+    """
+    over = threading.Event()
+    thread = threading.Thread(target=_show, args=(title, look, over), name="progress", daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        over.set()
+        thread.join(timeout=5)
+
+
+@contextmanager
+def counted(title: str, unit: str) -> Iterator[Callable[[int, int], None]]:
+    """Like `watched`, told by whoever does the work: the context's value takes what is done and the total."""
+    state = [0, 0]
+
+    def tell(done: int, total: int) -> None:
+        state[:] = done, total
+
+    with watched(title, lambda: Stand(state[0], state[1], unit)):
+        yield tell
+
+
+def _show(title: str, look: Callable[[], Stand], over: threading.Event) -> None:
+    console = err()
+    began = time.monotonic()
+    first = look()
+    if not console.is_terminal:
+        while not over.wait(LINE_SECONDS):
+            console.print(f"{title}: {_line(look(), first, began)}", markup=False, highlight=False)
+        return
+    columns = (TextColumn("{task.description}"), BarColumn(bar_width=24), TextColumn("{task.fields[line]}"), TimeElapsedColumn())
+    with Progress(*columns, console=console, transient=True) as progress:
+        task: TaskID = progress.add_task(title, total=None, line="")
+        while not over.wait(POLL_SECONDS):
+            stand = look()
+            progress.update(task, completed=stand.done, total=stand.total or None, line=_line(stand, first, began))
+
+
+def _line(stand: Stand, first: Stand, began: float) -> str:
+    """Done of total, rate, time left. The rate is of this run alone: what was there at its start came for nothing."""
+    rate = (stand.done - first.done) / max(1e-9, time.monotonic() - began)
+    parts = [f"{stand.done:,.0f}/{stand.total:,.0f} {stand.unit}" if stand.total else f"{stand.done:,.0f} {stand.unit}"]
+    if rate > 0:
+        parts.append(f"{rate:,.1f} {stand.unit}/s")
+        if stand.total > stand.done:
+            parts.append(f"{duration((stand.total - stand.done) / rate)} left")
+    return " · ".join([*parts, stand.detail] if stand.detail else parts)
+
+
+def duration(seconds: float) -> str:
+    """`1 h 05 min`, `3 min 20 s`, `12 s`."""
+    whole = round(seconds)
+    if whole >= 3600:
+        return f"{whole // 3600} h {whole % 3600 // 60:02d} min"
+    return f"{whole // 60} min {whole % 60:02d} s" if whole >= 60 else f"{whole} s"

@@ -1,0 +1,164 @@
+"""Who is measured: the bare client, the peers (each in an environment of its own under `.bench/`) and the real command."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+import venv
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import ClassVar, Protocol
+
+import yaml
+from task import MAX_TOKENS, MODEL, TEMPERATURE, questions
+
+HERE = Path(__file__).parent
+ROOT = HERE.parents[1]
+BENCH = ROOT / ".bench"
+CONCURRENCY = 64
+# More than this many seeds are not drawn: the rest of the samples are further answers, as in a real run.
+MOST_SEEDS = 1000
+
+Command = Sequence[str | Path]
+
+
+class SkippedError(Exception):
+    """This contestant cannot be measured here; the text says why."""
+
+
+class Contestant(Protocol):
+    name: str
+
+    @property
+    def environment(self) -> dict[str, str]:
+        """What joins the environment of its command."""
+
+    def prepare(self) -> None:
+        """Get ready, before anything is measured. Raises SkippedError."""
+
+    def command(self, base_url: str, samples: int, calls: int, folder: Path) -> Command:
+        """The command that asks for so many samples of so many dependent calls each, with `folder` for its files."""
+
+    def made(self, folder: Path, log: Path) -> int:
+        """How many samples it made."""
+
+
+def _last_line(log: Path) -> int:
+    lines = [line for line in log.read_text(errors="replace").splitlines() if line.startswith('{"rows"')]
+    return int(json.loads(lines[-1])["rows"]) if lines else 0
+
+
+def _options(base_url: str, samples: int, calls: int, folder: Path) -> list[str | Path]:
+    asked = ["--base-url", base_url, "--samples", str(samples), "--calls", str(calls), "--concurrency", str(CONCURRENCY)]
+    return [*asked, "--folder", folder]
+
+
+class Floor:
+    """See floor.py."""
+
+    name = "bare aiohttp"
+    environment: ClassVar[dict[str, str]] = {"PYTHONPATH": str(HERE)}
+
+    def prepare(self) -> None:
+        pass
+
+    def command(self, base_url: str, samples: int, calls: int, folder: Path) -> Command:
+        return [sys.executable, HERE / "floor.py", *_options(base_url, samples, calls, folder)]
+
+    def made(self, folder: Path, log: Path) -> int:
+        return _last_line(log)
+
+
+@dataclass
+class Peer:
+    """Another tool. `requirements` are what is installed into `.bench/<name>`, `script` is what it runs, in peers/."""
+
+    name: str
+    script: str
+    requirements: tuple[str, ...]
+
+    @property
+    def python(self) -> Path:
+        return BENCH / self.name / "bin" / "python"
+
+    @property
+    def environment(self) -> dict[str, str]:
+        # Nothing may leave this machine. Two of them count tokens with a table that they would download; litellm brings it along.
+        tables = next(BENCH.glob("*/lib/python*/site-packages/litellm/litellm_core_utils/tokenizers"), None)
+        return {
+            "PYTHONPATH": str(HERE),
+            "TELEMETRY_ENABLED": "false",
+            "CURATOR_VIEWER": "false",
+            "NEMO_TELEMETRY_ENABLED": "false",
+            "LITELLM_LOCAL_MODEL_COST_MAP": "True",
+            "HF_HUB_OFFLINE": "1",
+            "OPENAI_API_KEY": "none",
+        } | ({"TIKTOKEN_CACHE_DIR": str(tables)} if tables else {})
+
+    def prepare(self) -> None:
+        done = BENCH / self.name / "installed"
+        if done.exists() and done.read_text() == "\n".join(self.requirements):
+            return
+        BENCH.mkdir(exist_ok=True)
+        print(f"installing {self.name} into {BENCH / self.name} …", flush=True)
+        venv.create(BENCH / self.name, with_pip=True)
+        pip = [str(self.python), "-m", "pip", "install", "--quiet", "--disable-pip-version-check", *self.requirements]
+        result = subprocess.run(pip, check=False, capture_output=True, text=True, timeout=1800)
+        if result.returncode:
+            errors = [line for line in result.stderr.splitlines() if "ERROR" in line] or ["pip failed"]
+            raise SkippedError(f"cannot be installed: {errors[-1]}")
+        done.write_text("\n".join(self.requirements))
+
+    def command(self, base_url: str, samples: int, calls: int, folder: Path) -> Command:
+        return [self.python, HERE / "peers" / f"{self.script}.py", *_options(base_url, samples, calls, folder)]
+
+    def made(self, folder: Path, log: Path) -> int:
+        return _last_line(log)
+
+
+class Ours:
+    """The real `axolotl synthetic generate`, from the environment that this runs in."""
+
+    name = "axolotl-synthetic"
+    environment: ClassVar[dict[str, str]] = {"HF_HUB_OFFLINE": "1", "AXOLOTL_DO_NOT_TRACK": "1", "OPENAI_API_KEY": ""}
+    executable = Path(sys.executable).with_name("axolotl")
+
+    def prepare(self) -> None:
+        if not self.executable.exists():
+            raise SkippedError(f"{self.executable} does not exist; run `make test` once, which sets up .venv")
+
+    def command(self, base_url: str, samples: int, calls: int, folder: Path) -> Command:
+        return [self.executable, "synthetic", "generate", self.config(base_url, samples, calls, folder)]
+
+    def config(self, base_url: str, samples: int, calls: int, folder: Path) -> Path:
+        """Write the seeds and the YAML of a run."""
+        with (folder / "seeds.jsonl").open("w") as file:
+            for number, question in enumerate(questions(min(samples, MOST_SEEDS))):
+                product = (2 + number % 997) * (2 + number // 997)
+                file.write(json.dumps({"question": question, "answer": f"#### {product}"}) + "\n")
+        generation = {"temperature": TEMPERATURE, "max_new_tokens": MAX_TOKENS}
+        block = {
+            "task": "math",
+            "seeds": {"path": str(folder / "seeds.jsonl")},
+            "strategy": "answer_augmentation" if calls == 1 else "new_question",
+            "budget": {"samples": samples},
+            "teacher": {"model": MODEL, "base_url": base_url, "concurrency": CONCURRENCY, "generation": generation},
+            "output_dir": str(folder / "synthetic"),
+        }
+        config = folder / "config.yml"
+        config.write_text(yaml.safe_dump({"base_model": MODEL, "plugins": ["axolotl_synthetic.SyntheticPlugin"], "synthetic": block}))
+        return config
+
+    def made(self, folder: Path, log: Path) -> int:
+        manifest = folder / "synthetic" / "manifest.json"
+        return int(json.loads(manifest.read_text())["counts"]["accepted"]) if manifest.exists() else 0
+
+
+# The versions that the README's table was measured with.
+PEERS: tuple[Peer, ...] = (
+    Peer("distilabel", "with_distilabel", ("distilabel[openai]==1.5.3", "requests")),
+    Peer("bespokelabs-curator", "with_curator", ("bespokelabs-curator==0.1.31",)),
+    Peer("data-designer", "with_data_designer", ("data-designer==0.9.6",)),
+)

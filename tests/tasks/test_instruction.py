@@ -1,0 +1,84 @@
+"""Open instructions, and what all tasks share: reading an augmenter's question and its yes or no."""
+
+import pytest
+
+from axolotl_synthetic.records import Question, Seed
+from axolotl_synthetic.tasks import BUILT_IN, load_task
+from axolotl_synthetic.tasks.instruction import TASK
+from axolotl_synthetic.tasks.replies import LONGEST_QUESTION, read_question, read_yes_no
+
+SUMMARY = Question("Summarise the text.", context="Bees dance.")
+
+
+def test_the_student_reads_the_instruction_and_its_context():
+    assert TASK.prompt(SUMMARY) == "Summarise the text.\n\nBees dance."
+    assert TASK.prompt(Question("Name a fruit.")) == "Name a fruit."
+
+
+def test_there_is_no_final_answer_to_be_wrong():
+    seed = Seed("s", SUMMARY, "Bees dance. #### 3")
+    assert TASK.has_final_answer is False
+    assert TASK.final_answer("#### 3", SUMMARY) is None
+    assert (TASK.gold_answer(seed), TASK.solution(seed), TASK.problem(seed)) == (None, seed.answer, None)
+
+
+def test_a_rephrase_keeps_the_context_and_a_new_instruction_has_none():
+    assert TASK.read_rephrase("Sum up the text.", SUMMARY) == Question("Sum up the text.", context="Bees dance.")
+    assert TASK.read_new_question("Instruction: Name a tree.", SUMMARY) == Question("Name a tree.")
+
+
+@pytest.mark.parametrize(
+    ("reply", "question"),
+    [
+        ("How many?", "How many?"),
+        ("Rephrased question: How many?", "How many?"),
+        ("**Reworded Question:** How many?", "How many?"),
+        ("Here is the reworded question:\n\nHow many?", "How many?"),
+        ("Sure! Here's a new problem: How many?", "How many?"),
+        ('"How many?"', "How many?"),
+        ("“How many?”", "How many?"),
+        ('New question: "How many?"', "How many?"),
+        ("```text\nHow many?\n```", "How many?"),
+        ('"Go" and "stop" are how many words?', '"Go" and "stop" are how many words?'),
+        ("A question of time: how many?", "A question of time: how many?"),
+        ("", None),
+        ("  \n", None),
+        ("Question:", None),
+        ("...", None),
+        ("a" * (LONGEST_QUESTION + 1), None),
+    ],
+)
+def test_a_question_is_read_without_what_stands_around_it(reply, question):
+    assert read_question(reply) == question
+
+
+@pytest.mark.parametrize(
+    ("reply", "verdict"),
+    [
+        ("Yes", True),
+        ("no.", False),
+        ("It has all numbers.\n\n**Yes**", True),
+        ("The number of jars is not given.\nNo", False),
+        ("Yes, it can be solved.\nThe answer is 72.", True),
+        ("Is it yes or no?", None),
+        ("I know nothing", None),
+        ("", None),
+    ],
+)
+def test_a_self_check_ends_with_yes_or_no(reply, verdict):
+    assert read_yes_no(reply) is verdict
+
+
+@pytest.mark.parametrize("name", BUILT_IN)
+def test_every_task_has_all_its_prompts(name):
+    task = load_task(name)
+    question = Question("Which one?", ("this", "that"), ("A", "B")) if name == "multiple_choice" else Question("Which one?")
+    example = Seed("s", question, None)
+    for messages in (
+        task.answer_messages(question, [example]),
+        task.rephrase_messages(question, [example]),
+        task.new_question_messages(question, [example]),
+        task.self_check_messages(question),
+    ):
+        assert messages[-1]["role"] == "user"
+        assert "Which one?" in messages[-1]["content"]

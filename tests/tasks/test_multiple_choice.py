@@ -1,0 +1,158 @@
+"""Multiple choice: a letter counts where it is marked, a choice's text counts as its letter."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from axolotl_synthetic.records import Question, Seed
+from axolotl_synthetic.tasks.multiple_choice import TASK
+
+PALMS = Question(
+    "Which skin surface gives the most heat?", ("dry palms", "wet palms", "A dog's nose", "palms with oil"), ("A", "B", "C", "D")
+)
+GENES = Question("Which genes?", ("WW or Ww", "WW or ww"), ("A", "B"))
+NUMBERED = Question("How many legs?", ("2", "3", "4", "8"), ("1", "2", "3", "4"))
+
+
+def final(text: str, question: Question = PALMS) -> str | None:
+    return TASK.final_answer(text, question)
+
+
+@pytest.mark.parametrize(
+    ("text", "label"),
+    [
+        ("Dry skin rubs more.\nAnswer: A", "A"),
+        ("Answer: b", "B"),
+        ("Answer: (B)", "B"),
+        ("**Answer:** B.", "B"),
+        ("**Answer: B**", "B"),
+        ("Answer: B. wet palms", "B"),
+        ("Answer: Wet Palms.", "B"),
+        ("The correct answer is option D.", "D"),
+        ("The correct choice is (D) palms with oil", "D"),
+        ("The answer is B because water conducts.", "B"),
+        ("The answer is palms with oil, since oil is slippery.", "D"),
+        ("The answer is palms with oil because oil is slippery.", "D"),
+        (r"So \boxed{\text{B}}", "B"),
+        ("#### B", "B"),
+        ("B", "B"),
+        ("(b)", "B"),
+        ("wet palms", "B"),
+        ("Water conducts.\nB. wet palms", "B"),
+        ("Answer: A\nNo, wait.\nAnswer: B", "B"),
+        ("Answer: B\nI hope the answer is of help.", "B"),
+        ("A dog rubs its palms.", None),
+        ("The answer is a dog.", None),
+        ("The answer is A dog's nose", "C"),
+        ("Answer: A or B", None),
+        ("Answer: A, B", None),
+        ("Answer: E", None),
+        ("Answer:", None),
+        ("I think B is likely", None),
+        ("", None),
+    ],
+)
+def test_what_a_reply_marks_as_its_answer(text, label):
+    assert final(text) == label
+
+
+def test_a_label_goes_before_a_choice_that_reads_like_one():
+    assert final("Answer: 2", NUMBERED) == "2"
+    assert final("Answer: 8", NUMBERED) == "4"
+    assert final("Answer: 3.5", NUMBERED) is None
+
+
+def test_choices_that_differ_by_case_alone_are_told_apart():
+    assert TASK.problem(Seed("s", GENES, "B")) is None
+    assert final("Answer: WW or Ww", GENES) == "A"
+    assert final("Answer: WW or ww", GENES) == "B"
+    assert final("Answer: ww or ww", GENES) is None
+
+
+def test_the_student_reads_stem_and_lettered_choices():
+    assert TASK.prompt(GENES) == "Which genes?\nA. WW or Ww\nB. WW or ww"
+
+
+@pytest.mark.parametrize(
+    ("answer", "gold", "solution"),
+    [
+        ("B", "B", "Answer: B"),
+        ("b", "B", "Answer: B"),
+        ("Wet palms.", "B", "Answer: B"),
+        ("Water conducts.\nAnswer: B", "B", "Water conducts.\nAnswer: B"),
+        ("Water conducts. The answer is B.", "B", "Water conducts. The answer is B.\nAnswer: B"),
+        (None, None, None),
+    ],
+)
+def test_a_seeds_answer_is_a_label_or_a_choices_text(answer, gold, solution):
+    seed = Seed("s", PALMS, answer)
+    assert (TASK.gold_answer(seed), TASK.solution(seed), TASK.problem(seed)) == (gold, solution, None)
+
+
+@pytest.mark.parametrize(
+    ("question", "answer", "words"),
+    [
+        (PALMS, "E", "neither one of the labels A, B, C, D nor a choice's text"),
+        (Question("Which?", ("one",), ("A",)), None, "give two or more"),
+        (Question("Which?", ("one", " One."), ("A", "B")), None, None),
+        (Question("Which?", ("one", "one."), ("A", "B")), None, "stands there twice"),
+        (Question("Which?", ("one", "two"), ("A", "a")), None, "has one twice"),
+    ],
+)
+def test_problems_of_seeds(question, answer, words):
+    found = TASK.problem(Seed("s", question, answer))
+    assert found is None if words is None else words in found
+
+
+def test_equivalence_takes_a_label_or_the_choices_text():
+    assert TASK.equivalent("B", "wet palms", PALMS)
+    assert not TASK.equivalent("B", "A", PALMS)
+    assert not TASK.equivalent("E", "E", PALMS)
+
+
+def test_a_rephrase_rewords_the_stem_and_keeps_the_choices():
+    found = TASK.read_rephrase('Reworded question: "What skin gets hottest?"\nA. other\nB. others', PALMS)
+    assert found == Question("What skin gets hottest?", PALMS.choices, PALMS.labels)
+
+
+@pytest.mark.parametrize(
+    "reply",
+    [
+        "Question: Which is hot?\nA. ice\nB. fire",
+        "Which is hot?\n(A) ice\n(B) fire",
+        "**Which is hot?**\n\nA) ice\nB) fire\n\nAnswer: B",
+        "1. Which is hot?\n- A. ice\n- B. fire",
+        "Which is hot?\n1. ice\n2. fire",
+        "```\nWhich is hot?\na. ice\nb. fire\n```",
+    ],
+)
+def test_a_new_question_is_read_with_its_choices(reply):
+    found = TASK.read_new_question(reply, PALMS)
+    assert found == Question("Which is hot?", ("ice", "fire"), ("A", "B"))
+
+
+@pytest.mark.parametrize(
+    "reply",
+    [
+        "",
+        "Which is hot?",
+        "Which is hot?\nA. ice",
+        "Which is hot?\nA. ice\nB. ice.",
+        "Which is hot?\nA. ice\nC. fire",
+        "Which is hot?\nA. ice\nB. fire\nB. sun",
+        "A. ice\nB. fire",
+    ],
+)
+def test_a_new_question_that_is_not_well_formed_is_none(reply):
+    assert TASK.read_new_question(reply, PALMS) is None
+
+
+@given(text=st.text(max_size=200))
+def test_whatever_a_reply_says_only_labels_come_out(text):
+    assert final(text) in (None, *PALMS.labels)
+    TASK.read_new_question(text, PALMS)
+
+
+@given(choice=st.sampled_from(range(4)), template=st.sampled_from(["Answer: {}", "The answer is {}.", "**Answer:** ({})", "{}", "so\n{}"]))
+def test_a_label_and_its_text_are_read_alike(choice, template):
+    assert final(template.format(PALMS.labels[choice])) == final(template.format(PALMS.choices[choice])) == PALMS.labels[choice]

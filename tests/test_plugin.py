@@ -1,0 +1,424 @@
+"""Axolotl's hooks: real `axolotl` commands on a CPU, with a student made here and a teacher on a local port, and the hooks by
+themselves for what needs no command."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from axolotl_synthetic.config import load_settings
+from fake_server import FakeServer
+from tiny_model import axolotl_config, save_tiny_model
+
+PLUGIN = "axolotl_synthetic.SyntheticPlugin"
+# Two ranks that reach the hook at the same moment: each says that it is ready and waits for the other.
+RANK = """
+import sys, time, yaml
+from pathlib import Path
+from axolotl.integrations.base import PluginManager
+manager = PluginManager.get_instance()
+manager.register("axolotl_synthetic.SyntheticPlugin")
+plugin = manager.plugins["axolotl_synthetic.SyntheticPlugin"]
+cfg = yaml.safe_load(Path("config.yml").read_text())
+plugin.register(cfg)
+Path("ready-" + sys.argv[1]).touch()
+while len(list(Path().glob("ready-*"))) < 2:
+    time.sleep(0.01)
+plugin.load_datasets(cfg)
+print(cfg["datasets"][0]["path"])
+"""
+
+
+def seed(jars: int, cards: int) -> dict[str, str]:
+    return {
+        "question": f"Ada has {jars} jars with {cards} cards each. How many cards are there?",
+        "answer": f"{jars} jars of {cards} cards are {jars} * {cards} = {jars * cards} cards.\n#### {jars * cards}",
+    }
+
+
+def write_seeds(folder: Path, seeds: list[dict[str, str]]) -> None:
+    (folder / "seeds.jsonl").write_text("".join(json.dumps(row) + "\n" for row in seeds), encoding="utf-8")
+
+
+def block(server: FakeServer | None = None, **more: Any) -> dict[str, Any]:
+    return {
+        "task": "math",
+        "seeds": {"path": "seeds.jsonl"},
+        "strategy": "answer_augmentation",
+        "budget": {"samples": 6},
+        "teacher": {"base_url": server.base_url if server else "http://127.0.0.1:9/v1", "model": "fake-model", "retries": 0},
+        "output_dir": "synthetic",
+        **more,
+    }
+
+
+def project(folder: Path, model: Path, synthetic: dict[str, Any] | None, **more: Any) -> Path:
+    """A folder with seeds and an Axolotl YAML, as a user has it: every path in it is relative."""
+    write_seeds(folder, [seed(jars, 10) for jars in range(2, 8)])
+    shutil.copytree(model, folder / "model")
+    config = axolotl_config(Path("model"), Path(), plugins=[PLUGIN], **more)
+    if synthetic is not None:
+        config["synthetic"] = synthetic
+    (folder / "config.yml").write_text(yaml.safe_dump(config), encoding="utf-8")
+    return folder
+
+
+def environment(**more: str) -> dict[str, str]:
+    ours = {name: value for name, value in os.environ.items() if name not in ("AXOLOTL_LOG_LEVEL", "AXOLOTL_SYNTHETIC_VERBOSE")}
+    offline = {"HF_HUB_OFFLINE": "1", "AXOLOTL_DO_NOT_TRACK": "1", "CUDA_VISIBLE_DEVICES": ""}
+    return ours | offline | {"OPENAI_API_KEY": "none"} | more
+
+
+def axolotl(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    command = [str(Path(sys.executable).with_name("axolotl")), *arguments]
+    return subprocess.run(
+        command, cwd=folder, env=environment(), stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=300, check=False
+    )
+
+
+def prepared_texts(folder: Path) -> list[str]:
+    """What each data set in Axolotl's cache says, decoded."""
+    from datasets import load_from_disk
+    from transformers import AutoTokenizer
+
+    tokenizer = AutoTokenizer.from_pretrained(folder / "model")
+    caches = [path for path in (folder / "prepared").iterdir() if path.is_dir()]
+    return ["\n".join(tokenizer.batch_decode(list(load_from_disk(str(cache))["input_ids"]))) for cache in caches]
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return save_tiny_model(tmp_path_factory.mktemp("model"))
+
+
+@pytest.fixture(scope="module")
+def server() -> Iterator[FakeServer]:
+    with FakeServer() as running:
+        yield running
+
+
+@pytest.fixture(scope="module")
+def trained(model: Path, server: FakeServer, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, subprocess.CompletedProcess[str]]:
+    """A project after its first `axolotl train`; tests only read it."""
+    folder = project(tmp_path_factory.mktemp("trained"), model, block(server))
+    return folder, axolotl(folder, "train", "config.yml", "--launcher", "python")
+
+
+@pytest.fixture
+def plugin(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Any:
+    """The plugin as Axolotl makes it, in an empty working directory."""
+    from axolotl_synthetic import SyntheticPlugin
+
+    monkeypatch.chdir(tmp_path)
+    # Which leaves the logging of the test's own process alone.
+    monkeypatch.setenv("AXOLOTL_SYNTHETIC_VERBOSE", "1")
+    return SyntheticPlugin()
+
+
+# Axolotl's own commands.
+
+
+def test_train_generates_and_trains_on_the_file_named_by_its_hash(trained, server):
+    folder, done = trained
+    assert done.returncode == 0, done.stderr
+    assert (folder / "student" / "adapter_model.safetensors").exists()
+    [training_file] = (folder / "synthetic").glob("train-*.jsonl")
+    assert f"the training data is synthetic/{training_file.name}" in done.stderr
+    assert f"Loading dataset: synthetic/{training_file.name}" in (folder / "synthetic" / "axolotl.log").read_text()
+    [text] = prepared_texts(folder)
+    for line in training_file.read_text(encoding="utf-8").splitlines():
+        assert json.loads(line)["messages"][1]["content"] in text
+    assert server.count >= 6
+
+
+def test_the_terminal_has_warnings_and_progress_and_the_log_file_has_the_rest(trained):
+    folder, done = trained
+    log = (folder / "synthetic" / "axolotl.log").read_text(encoding="utf-8")
+    assert "[INFO] [axolotl.cli.config] config:" in log
+    assert "[axolotl.cli.config]" not in done.stdout
+    assert "[INFO] [axolotl.utils" not in done.stdout + done.stderr
+    assert "[WARNING] [axolotl" in done.stdout
+    assert done.stderr.count("synthetic/axolotl.log") == 1
+    assert "2/2" in done.stderr  # the bar of two training steps
+
+
+def test_a_second_run_asks_the_teacher_nothing(trained, server):
+    folder, _ = trained
+    before = server.count
+    done = axolotl(folder, "preprocess", "config.yml", "--no-download")
+    assert done.returncode == 0, done.stderr
+    assert server.count == before
+    assert len(list((folder / "synthetic").glob("train-*.jsonl"))) == 1
+
+
+def test_changed_seeds_are_what_is_trained_on_next(trained, tmp_path):
+    folder = tmp_path / "changed"
+    shutil.copytree(trained[0], folder)
+    write_seeds(folder, [seed(jars, 11) for jars in range(2, 8)])
+    # `train`, not `preprocess`: only `train` would take what an earlier run has prepared.
+    done = axolotl(folder, "train", "config.yml", "--launcher", "python")
+    assert done.returncode == 0, done.stderr
+    old, new = sorted(prepared_texts(folder), key=lambda text: "with 11 cards" in text)
+    assert "with 11 cards" not in old and "with 10 cards" in old
+    assert "with 11 cards" in new and "with 10 cards" not in new
+    [cache] = [path.name for path in (folder / "prepared").iterdir() if path.is_dir() and path.name not in names(trained[0] / "prepared")]
+    log = (folder / "synthetic" / "axolotl.log").read_text(encoding="utf-8")
+    assert "Loading prepared dataset" not in log and cache in log
+
+
+def names(folder: Path) -> set[str]:
+    return {path.name for path in folder.iterdir()}
+
+
+def test_a_bad_block_is_one_message_and_exit_code_2(model, tmp_path):
+    folder = project(tmp_path, model, block(budget={"smaples": 6}))
+    done = axolotl(folder, "preprocess", "config.yml", "--no-download")
+    assert done.returncode == 2
+    assert "synthetic.budget.smaples: unknown key; did you mean `samples`?" in done.stderr
+    assert "Traceback" not in done.stdout + done.stderr
+    assert not (folder / "synthetic").exists()
+
+
+def test_two_ranks_that_start_at_once_generate_once(model, tmp_path):
+    with FakeServer(latency=0.2) as server:
+        folder = project(tmp_path, model, block(server))
+        ranks = [
+            subprocess.Popen(
+                [sys.executable, "-c", RANK, number],
+                cwd=folder,
+                env=environment(RANK=number, LOCAL_RANK=number, WORLD_SIZE="2"),
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.PIPE,
+                text=True,
+            )
+            for number in ("0", "1")
+        ]
+        outputs = [rank.communicate(timeout=200) for rank in ranks]
+        assert [rank.returncode for rank in ranks] == [0, 0], outputs
+        [training_file] = (folder / "synthetic").glob("train-*.jsonl")
+        assert all(stdout.splitlines()[-1] == f"synthetic/{training_file.name}" for stdout, _ in outputs)
+        assert sum("waiting for another process" in stderr for _, stderr in outputs) == 1
+        manifest = json.loads((folder / "synthetic" / "manifest.json").read_text(encoding="utf-8"))
+        assert server.count == manifest["queries"]["total"]
+
+
+# The hooks by themselves.
+
+
+def test_axolotl_lists_the_plugin():
+    from axolotl.integrations.base import PluginManager
+
+    manager = PluginManager.get_instance()
+    manager.register(PLUGIN)
+    try:
+        assert PLUGIN in manager.plugins
+        assert "axolotl_synthetic.plugin.SyntheticArgs" in manager.get_input_args()
+    finally:
+        manager.plugins.pop(PLUGIN)
+
+
+def test_a_plugin_that_cannot_be_imported_ends_axolotl_instead_of_being_left_out(monkeypatch, capsys):
+    from axolotl.integrations.base import PluginManager
+
+    monkeypatch.setitem(sys.modules, "axolotl_synthetic.plugin", None)
+    with pytest.raises(SystemExit) as end:
+        PluginManager.get_instance().register(PLUGIN)
+    assert end.value.code == 2
+    assert "the plugin cannot be imported" in (message := capsys.readouterr().err) and "pip install axolotl-synthetic" in message
+
+
+def test_the_package_and_its_schema_import_neither_axolotl_nor_torch():
+    code = (
+        "import sys, axolotl_synthetic, axolotl_synthetic.config; "
+        "print([name for name in ('axolotl', 'torch', 'transformers', 'distilabel') if name in sys.modules])"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
+
+
+def test_a_missing_package_is_named_with_the_command_that_installs_it(plugin, tmp_path, monkeypatch, capsys):
+    write_seeds(tmp_path, [seed(2, 3)])
+    cfg = {"synthetic": block()}
+    plugin.register(cfg)
+    monkeypatch.setitem(sys.modules, "distilabel", None)
+    with pytest.raises(SystemExit) as end:
+        plugin.load_datasets(cfg)
+    assert end.value.code == 2
+    assert "pip install distilabel" in capsys.readouterr().err
+
+
+def test_an_unreachable_teacher_ends_axolotl_with_the_exit_code_of_the_run(plugin, tmp_path, monkeypatch, capfd):
+    monkeypatch.setenv("OPENAI_API_KEY", "none")
+    write_seeds(tmp_path, [seed(jars, 10) for jars in range(2, 8)])
+    cfg = {"synthetic": block()}
+    plugin.register(cfg)
+    with pytest.raises(SystemExit) as end:
+        plugin.load_datasets(cfg)
+    assert end.value.code == 3
+    message = capfd.readouterr().err
+    assert "127.0.0.1:9" in message and "Traceback" not in message
+
+
+def test_without_a_block_nothing_happens(plugin, tmp_path):
+    cfg = {"datasets": [{"path": "mine.jsonl", "type": "alpaca"}]}
+    plugin.register(cfg)
+    assert plugin.load_datasets(cfg) is None
+    plugin.post_train_unload(cfg)
+    assert cfg == {"datasets": [{"path": "mine.jsonl", "type": "alpaca"}]}
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_an_empty_block_is_refused_and_not_taken_for_none(plugin, capsys):
+    with pytest.raises(SystemExit) as end:
+        plugin.register({"synthetic": None})
+    assert end.value.code == 2
+    assert "synthetic: must be a block" in capsys.readouterr().err
+
+
+def test_the_users_own_data_sets_stay_and_registering_twice_adds_one_entry(plugin):
+    cfg: dict[str, Any] = {"synthetic": block(), "datasets": [{"path": "mine.jsonl", "type": "alpaca"}]}
+    plugin.register(cfg)
+    plugin.register(cfg)
+    assert [entry["path"] for entry in cfg["datasets"]] == ["mine.jsonl", "synthetic/train.jsonl"]
+
+
+def test_what_has_no_hook_for_data_gets_the_file_that_was_written_last(plugin, tmp_path):
+    folder = tmp_path / "synthetic"
+    folder.mkdir()
+    for age, name in ((20, "train-aaaa.jsonl"), (10, "train-bbbb.jsonl")):
+        (folder / name).touch()
+        os.utime(folder / name, (time.time() - age,) * 2)
+    cfg: dict[str, Any] = {"synthetic": block()}
+    plugin.register(cfg)
+    assert [entry["path"] for entry in cfg["datasets"]] == ["synthetic/train-bbbb.jsonl"]
+
+
+def test_an_entry_of_the_users_for_our_file_is_kept_with_its_options(plugin):
+    mine = {"path": "./synthetic/train.jsonl", "type": "chat_template", "train_on_eos": "all"}
+    cfg = {"synthetic": block(), "datasets": [mine]}
+    plugin.register(cfg)
+    assert cfg["datasets"] == [mine]
+
+
+@pytest.mark.parametrize("key, value", [("rl", "dpo"), ("reward_model", True), ("pretraining_dataset", [{"path": "c4"}])])
+def test_training_that_does_not_read_questions_and_answers_is_refused(plugin, key, value, capsys):
+    with pytest.raises(SystemExit) as end:
+        plugin.register({"synthetic": block(), key: value})
+    assert end.value.code == 2
+    assert f"remove `{key}:` or `synthetic:`" in capsys.readouterr().err
+
+
+def test_the_block_is_the_same_after_axolotls_validation():
+    # Axolotl dumps what it validated without its nulls, and the hooks read that again.
+    from axolotl_synthetic.plugin import SyntheticArgs
+
+    written = block(
+        strategy={"answer_augmentation": 0.5, "new_question": 0.5},
+        budget={"queries": 9, "samples": None},
+        verify=["format", {"final_answer": None}],
+        seeds={"path": "s.jsonl", "holdout": 0.25, "fields": {"question": "q"}},
+        augmenter={"provider": "distilabel", "llm": "OpenAILLM", "kwargs": {"model": "m"}, "strength": "weak"},
+    )
+    dumped = SyntheticArgs.model_validate({"synthetic": written}).model_dump(exclude_none=True)
+    assert load_settings(dumped["synthetic"]) == load_settings(written)
+
+
+def test_a_rank_that_waited_for_a_failed_run_does_not_try_again(plugin, tmp_path, monkeypatch, capsys):
+    from axolotl_synthetic import plugin as hooks
+
+    runs = []
+
+    def fail_slowly(*_: object) -> int:
+        runs.append(1)
+        time.sleep(0.5)
+        return 3
+
+    monkeypatch.setattr(hooks, "_command", fail_slowly)
+    write_seeds(tmp_path, [seed(2, 3)])
+    cfg = {"synthetic": block()}
+    plugin.register(cfg)
+    assert together(2, lambda: plugin.load_datasets(cfg)) == [3, 3]
+    assert len(runs) == 1
+    # Started again later, it does try: nobody was waited for.
+    assert together(1, lambda: plugin.load_datasets(cfg)) == [3]
+    assert len(runs) == 2
+    assert "in the process that this one waited for, with exit code 3" in capsys.readouterr().err
+
+
+def together(count: int, call: Callable[[], object]) -> list[object]:
+    """The exit codes of so many threads."""
+    codes: list[object] = []
+
+    def run() -> None:
+        try:
+            call()
+        except SystemExit as end:
+            codes.append(end.code)
+
+    threads = [threading.Thread(target=run) for _ in range(count)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(30)
+    return codes
+
+
+def test_a_failing_grade_is_told_and_does_not_fail_the_training(plugin, monkeypatch, capsys):
+    from axolotl_synthetic import plugin as hooks
+
+    asked = []
+    monkeypatch.setattr(hooks, "_command", lambda command, *_: asked.append(command) or 3)
+    cfg = {"synthetic": block(grade={"tasks": ["arc_easy"]}), "output_dir": "student", "axolotl_config_path": "my.yml"}
+    plugin.post_train_unload(cfg)
+    assert asked == ["grade"]
+    message = capsys.readouterr().err
+    assert "exit code 3" in message and "saved in student" in message and "axolotl synthetic grade my.yml" in message
+
+
+@pytest.mark.parametrize(
+    "more", [{}, {"grade": {"tasks": ["arc_easy"], "after_train": False}}], ids=["nothing to grade by", "after_train: false"]
+)
+def test_no_grade_is_made_where_none_was_asked_for(plugin, monkeypatch, more):
+    from axolotl_synthetic import plugin as hooks
+
+    monkeypatch.setattr(hooks, "_command", lambda *_: pytest.fail("graded"))
+    plugin.post_train_unload({"synthetic": block(**more), "output_dir": "student"})
+
+
+def test_only_the_first_rank_grades(plugin, monkeypatch):
+    from axolotl_synthetic import plugin as hooks
+
+    monkeypatch.setenv("RANK", "1")
+    monkeypatch.setattr(hooks, "_command", lambda *_: pytest.fail("graded"))
+    plugin.post_train_unload({"synthetic": block(grade={"tasks": ["arc_easy"]}), "output_dir": "student"})
+
+
+def test_a_child_is_no_rank_and_has_all_threads():
+    from axolotl_synthetic.plugin import _environment
+
+    ours = {"RANK": "1", "WORLD_SIZE": "2", "ACCELERATE_USE_CPU": "True", "OMP_NUM_THREADS": "1", "HOME": "/root"}
+    assert _environment(ours) == {"HOME": "/root"}
+    assert _environment({"OMP_NUM_THREADS": "1"}) == {"OMP_NUM_THREADS": "1"}  # no rank: the user's own wish
+
+
+def test_a_request_to_end_reaches_the_child(monkeypatch):
+    from axolotl_synthetic.plugin import _signals_to
+
+    child = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(60)"])
+    threading.Timer(0.3, os.kill, (os.getpid(), signal.SIGTERM)).start()
+    before = signal.getsignal(signal.SIGTERM)
+    with _signals_to(child):
+        assert child.wait(30) == -signal.SIGTERM
+    assert signal.getsignal(signal.SIGTERM) == before

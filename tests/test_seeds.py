@@ -1,0 +1,254 @@
+"""Reading, checking and drawing seeds: every row that cannot be used is named with its place, and the rest is used."""
+
+import json
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from axolotl_synthetic import config
+from axolotl_synthetic.errors import SeedsError
+from axolotl_synthetic.records import Question, Seed
+from axolotl_synthetic.seeds import SeedSet, read_seeds, seed_id
+
+
+def read(path, *, seed=42, problem=lambda _: None, required=("question",), optional=("answer",), **block) -> SeedSet:
+    return read_seeds(config.Seeds(path=str(path), **block), required=required, optional=optional, problem=problem, seed=seed)
+
+
+def read_choices(path, **block) -> SeedSet:
+    return read(path, required=("question", "choices"), optional=("labels", "answer"), **block)
+
+
+def written(folder: Path, name: str, content: str | bytes) -> Path:
+    path = folder / name
+    path.write_bytes(content.encode() if isinstance(content, str) else content)
+    return path
+
+
+def jsonl(folder: Path, *rows) -> Path:
+    return written(folder, "seeds.jsonl", "".join(json.dumps(row) + "\n" for row in rows))
+
+
+def numbered(folder: Path, count: int) -> Path:
+    return jsonl(folder, *({"question": f"What is {n} + 1?", "answer": n + 1} for n in range(count)))
+
+
+def test_every_bad_line_is_named_and_the_good_ones_are_used(tmp_path):
+    lines = [
+        b"\xef\xbb\xbf" + b'{"question": "One?", "answer": "1"}',  # 1: a byte order mark is no mistake
+        b'{"answer": "2"}',  # 2
+        b'{"question": "  ", "answer": "3"}',  # 3
+        b'{"question": "Four?"',  # 4
+        b'{"question": "F\xfcnf?"}',  # 5: Latin-1
+        b'["Six?"]',  # 6
+        b"",  # 7: an empty line is none
+        b'{"question": "One?", "answer": "other"}',  # 8
+        b'{"question": 9}',  # 9
+        b'{"question": "\\ud800?"}',  # 10
+        b'{"question": "Eleven?", "answer": ["11"]}',  # 11
+        b'{"question": "Twelve?", "answer": null}',  # 12
+    ]
+    path = written(tmp_path, "seeds.jsonl", b"\n".join(lines))
+    found = read(path)
+    assert {seed.question.text: seed.answer for seed in found.seeds} == {"One?": "1", "Twelve?": None}
+    said = dict(problem.removeprefix(f"{path}:").split(": ", 1) for problem in found.problems)
+    assert {int(line): text.split(";")[0].split(" (")[0] for line, text in said.items()} == {
+        2: "no question",
+        3: "question is empty",
+        4: "invalid JSON",
+        5: "not UTF-8",
+        6: "a list, not an object",
+        8: f"the same question as {path}:1",
+        9: "question is int, not text",
+        10: "question holds half a character",
+        11: "answer is list, not text",
+    }
+    assert all(";" in text for text in said.values()), "each names a remedy"
+
+
+def test_csv_lines_are_counted_over_cells_of_several_lines(tmp_path):
+    path = written(tmp_path, "seeds.csv", 'question,answer\n"Two\nlines?",2\n,3\n"Four?",4,5\nFive?,\n')
+    found = read(path)
+    assert {seed.question.text: seed.answer for seed in found.seeds} == {"Two\nlines?": "2", "Five?": None}
+    assert [problem.split(";")[0] for problem in found.problems] == [f"{path}:4: question is empty", f"{path}:5: 3 cells under 2 columns"]
+
+
+def test_a_csv_row_that_is_not_utf8_spoils_itself_only(tmp_path):
+    path = written(tmp_path, "seeds.csv", b"\xef\xbb\xbfquestion,answer\nF\xfcnf?,5\nSechs?,6\n")
+    found = read(path)
+    assert [seed.answer for seed in found.seeds] == ["6"]
+    assert found.problems == (f"{path}:2: not UTF-8; save the file as UTF-8",)
+
+
+def test_a_csv_cell_may_hold_choices_as_json(tmp_path):
+    path = written(tmp_path, "seeds.csv", 'question,choices,answer\nWhich?,"[""dry"", ""wet""]",B\n')
+    assert read_choices(path).seeds[0].question == Question("Which?", ("dry", "wet"), ("A", "B"))
+
+
+@pytest.mark.parametrize(
+    "content", ['[{"question": "One?"}]', '{"data": [{"question": "One?"}]}', '{"question": "One?"}\n{"question": "Two?"}']
+)
+def test_json_is_a_list_or_data_or_one_object_a_line(tmp_path, content):
+    assert "One?" in {seed.question.text for seed in read(written(tmp_path, "seeds.json", content)).seeds}
+
+
+@pytest.mark.parametrize("content", ["{", '"text"', '{"data": 3}', "[" * 100_000, b"\xff\xfe[\x00"])
+def test_json_that_holds_no_list_is_refused(tmp_path, content):
+    with pytest.raises(SeedsError, match=r"seeds\.json"):
+        read(written(tmp_path, "seeds.json", content))
+
+
+def test_parquet_with_nested_columns(tmp_path):
+    pyarrow = pytest.importorskip("pyarrow")
+    from pyarrow import parquet
+
+    rows = [{"question": "Which?", "choices": {"text": ["dry", "wet"], "label": ["1", "2"]}, "answerKey": "2"}, {"question": ""}]
+    path = tmp_path / "seeds.parquet"
+    parquet.write_table(pyarrow.Table.from_pylist(rows), path)
+    found = read_choices(path, fields={"choices": "choices.text", "labels": "choices.label", "answer": "answerKey"})
+    assert found.seeds[0].question == Question("Which?", ("dry", "wet"), ("1", "2"))
+    assert found.seeds[0].answer == "2"
+    assert found.problems[0].startswith(f"{path}:row 2: ")
+
+
+def test_a_broken_parquet_file_is_refused(tmp_path):
+    with pytest.raises(SeedsError, match="no readable parquet"):
+        read(written(tmp_path, "seeds.parquet", b"PAR1 and then nothing"))
+
+
+def test_a_folder_goes_through_load_dataset(tmp_path, monkeypatch):
+    pytest.importorskip("datasets")
+    monkeypatch.setenv("HF_DATASETS_CACHE", str(tmp_path / "cache"))
+    folder = tmp_path / "data"
+    folder.mkdir()
+    numbered(folder, 3)
+    assert {seed.answer for seed in read(folder).seeds} == {"1", "2", "3"}
+    with pytest.raises(SeedsError, match="split nowhere"):
+        read(folder, split="nowhere")
+
+
+def test_a_missing_file_is_refused_with_its_path(tmp_path):
+    with pytest.raises(SeedsError, match=r"no file .*absent\.jsonl") as caught:
+        read(tmp_path / "absent.jsonl")
+    assert caught.value.exit_code == 2
+
+
+def test_an_unknown_suffix_is_refused(tmp_path):
+    with pytest.raises(SeedsError, match=r"ends in \.txt"):
+        read(written(tmp_path, "seeds.txt", "One?"))
+
+
+def test_a_file_without_a_usable_row_lists_the_first_problems(tmp_path):
+    path = jsonl(tmp_path, *({"question": ""} for _ in range(8)))
+    with pytest.raises(SeedsError) as caught:
+        read(path)
+    assert f"{path}:5: question is empty" in str(caught.value)
+    assert "and 3 more rows" in str(caught.value)
+
+
+def test_an_empty_file_is_refused(tmp_path):
+    with pytest.raises(SeedsError, match="it is empty"):
+        read(written(tmp_path, "seeds.jsonl", ""))
+
+
+def test_a_column_that_no_row_has_is_refused_with_the_columns_there_are(tmp_path):
+    with pytest.raises(SeedsError, match=r"'prompt' \(for `question`\).*its columns are text, gold"):
+        read(jsonl(tmp_path, {"text": "One?", "gold": "1"}), fields={"question": "prompt"})
+
+
+def test_an_answer_column_that_was_asked_for_must_exist_but_the_default_one_need_not(tmp_path):
+    path = jsonl(tmp_path, {"question": "One?"})
+    assert read(path).seeds[0].answer is None
+    with pytest.raises(SeedsError, match="gold"):
+        read(path, fields={"answer": "gold"})
+
+
+def test_a_name_that_the_task_does_not_have_is_refused(tmp_path):
+    with pytest.raises(SeedsError, match="has no choices; it has question, answer"):
+        read(numbered(tmp_path, 1), fields={"choices": "choices"})
+
+
+@pytest.mark.parametrize(
+    ("answer", "text"), [(72, "72"), (72.0, "72.0"), (True, "True"), ("", None), ("  ", None), (None, None), (float("nan"), None)]
+)
+def test_answers_become_text(tmp_path, answer, text):
+    assert read(jsonl(tmp_path, {"question": "One?", "answer": answer})).seeds[0].answer == text
+
+
+def test_choices_and_labels_of_unequal_length_are_named(tmp_path):
+    path = jsonl(
+        tmp_path, {"question": "Which?", "choices": ["dry", "wet"], "labels": ["A"]}, {"question": "Whose?", "choices": ["his", "hers"]}
+    )
+    found = read_choices(path)
+    assert found.problems == (f"{path}:1: 2 choices and 1 labels; give a label each",)
+    assert found.seeds[0].question.labels == ("A", "B")
+
+
+def test_choices_may_be_objects(tmp_path):
+    path = jsonl(tmp_path, {"question": "Which?", "choices": [{"text": "dry"}, {"text": "wet"}]})
+    assert read_choices(path, fields={"choices": "choices.text"}).seeds[0].question.choices == ("dry", "wet")
+
+
+def test_the_tasks_own_problem_is_named(tmp_path):
+    path = numbered(tmp_path, 2)
+    found = read(path, problem=lambda seed: "answer: too small; add" if seed.answer == "1" else None)
+    assert found.problems == (f"{path}:1: answer: too small; add",)
+
+
+def test_the_id_is_of_the_content_alone(tmp_path):
+    first, second = {"question": "One?", "answer": "1"}, {"question": "Two?", "answer": "2"}
+    one_way = read(jsonl(tmp_path, first, second)).seeds
+    other_way = read(jsonl(tmp_path, {"more": 0, **second}, first)).seeds
+    assert {seed.id for seed in one_way} == {seed.id for seed in other_way}
+    assert all(len(seed.id) == 12 for seed in one_way)
+    assert seed_id(Question("One?"), "1") != seed_id(Question("One?"), None)
+
+
+def test_a_larger_limit_contains_the_smaller_and_holds_out_the_same(tmp_path):
+    path = numbered(tmp_path, 20)
+    small, large = read(path, limit=5, holdout=3), read(path, limit=12, holdout=3)
+    assert large.seeds[:5] == small.seeds
+    assert large.held_out == small.held_out
+    assert small.sha256 != large.sha256
+
+
+def test_no_held_out_row_is_a_seed_and_none_is_lost(tmp_path):
+    found = read(numbered(tmp_path, 10), holdout=0.25)
+    assert (len(found.held_out), len(found.seeds)) == (2, 8)  # round(2.5) is 2: halves go to the even number
+    assert len({seed.id for seed in found.held_out + found.seeds}) == 10
+
+
+def test_a_share_above_nothing_holds_out_one_at_least(tmp_path):
+    assert len(read(numbered(tmp_path, 10), holdout=0.01).held_out) == 1
+
+
+@pytest.mark.parametrize("holdout", [0.99, 3, 5])
+def test_a_holdout_that_leaves_no_seed_is_refused(tmp_path, holdout):
+    with pytest.raises(SeedsError, match=r"seeds\.holdout"):
+        read(numbered(tmp_path, 3), holdout=holdout)
+
+
+def test_too_few_rows_for_the_limit_are_all_taken_and_it_is_said(tmp_path):
+    found = read(numbered(tmp_path, 3), limit=100)
+    assert len(found.seeds) == 3
+    assert "3 seeds where seeds.limit asks for 100" in found.problems[0]
+
+
+def test_another_seed_draws_others_and_the_same_draws_the_same(tmp_path):
+    path = numbered(tmp_path, 50)
+    assert read(path, limit=10) == read(path, limit=10)
+    assert read(path, limit=10).seeds != read(path, limit=10, seed=43).seeds
+
+
+@settings(max_examples=100, deadline=None)
+@given(content=st.binary(max_size=300))
+def test_whatever_the_bytes_are_the_end_is_seeds_or_a_seeds_error(tmp_path_factory, content):
+    folder = tmp_path_factory.mktemp("bytes")
+    for suffix in ("jsonl", "csv", "json"):
+        path = written(folder, f"seeds.{suffix}", b"question,answer\n" + content if suffix == "csv" else content)
+        try:
+            assert all(isinstance(seed, Seed) and seed.question.text for seed in read(path).seeds)
+        except SeedsError:
+            pass
