@@ -12,6 +12,7 @@ from pathlib import Path
 
 import aiohttp
 import pytest
+
 from fake_faults import KINDS, Fault, parse
 from fake_replies import MathReplies
 from fake_server import FakeServer
@@ -30,7 +31,9 @@ async def post(base_url: str, request: dict[str, object], headers: dict[str, str
         return response.status, dict(response.headers), await response.read()
 
 
-def ask(server: FakeServer, request: dict[str, object] | None = None, headers: dict[str, str] | None = None) -> tuple[int, dict[str, str], bytes]:
+def ask(
+    server: FakeServer, request: dict[str, object] | None = None, headers: dict[str, str] | None = None
+) -> tuple[int, dict[str, str], bytes]:
     return asyncio.run(post(server.base_url, request or body(), headers))
 
 
@@ -259,7 +262,14 @@ def test_a_fault_that_does_not_exist_is_named_with_those_that_do():
 
 
 def test_as_a_command_it_prints_its_address_and_logs_what_it_answered(tmp_path: Path):
-    command = [sys.executable, str(Path(__file__).with_name("fake_server.py")), "--log", str(tmp_path / "log"), "--fault", "http_500:calls=0-0"]
+    command = [
+        sys.executable,
+        str(Path(__file__).with_name("fake_server.py")),
+        "--log",
+        str(tmp_path / "log"),
+        "--fault",
+        "http_500:calls=0-0",
+    ]
     process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
     try:
         base_url = process.stdout.readline().strip()

@@ -17,6 +17,7 @@ from typing import Any
 
 import pytest
 import yaml
+
 from axolotl_synthetic.config import load_settings
 from fake_server import FakeServer
 from tiny_model import axolotl_config, save_tiny_model
@@ -162,23 +163,31 @@ def test_a_second_run_asks_the_teacher_nothing(trained, server):
     assert len(list((folder / "synthetic").glob("train-*.jsonl"))) == 1
 
 
-def test_changed_seeds_are_what_is_trained_on_next(trained, tmp_path):
+def test_changed_settings_are_trained_on_and_not_what_was_prepared_before(trained, tmp_path):
     folder = tmp_path / "changed"
     shutil.copytree(trained[0], folder)
-    write_seeds(folder, [seed(jars, 11) for jars in range(2, 8)])
+    config = yaml.safe_load((folder / "config.yml").read_text(encoding="utf-8"))
+    config["synthetic"]["include_seeds"] = False
+    (folder / "config.yml").write_text(yaml.safe_dump(config), encoding="utf-8")
+    (folder / "synthetic" / "axolotl.log").unlink()
     # `train`, not `preprocess`: only `train` would take what an earlier run has prepared.
     done = axolotl(folder, "train", "config.yml", "--launcher", "python")
     assert done.returncode == 0, done.stderr
-    old, new = sorted(prepared_texts(folder), key=lambda text: "with 11 cards" in text)
-    assert "with 11 cards" not in old and "with 10 cards" in old
-    assert "with 11 cards" in new and "with 10 cards" not in new
-    [cache] = [path.name for path in (folder / "prepared").iterdir() if path.is_dir() and path.name not in names(trained[0] / "prepared")]
+    of_a_seed = "2 jars of 10 cards are 2 * 10 = 20 cards."
+    assert sorted(of_a_seed in text for text in prepared_texts(folder)) == [False, True]  # the new data set, the old one
     log = (folder / "synthetic" / "axolotl.log").read_text(encoding="utf-8")
-    assert "Loading prepared dataset" not in log and cache in log
+    assert "Unable to find prepared dataset" in log and "Loading prepared dataset" not in log
 
 
-def names(folder: Path) -> set[str]:
-    return {path.name for path in folder.iterdir()}
+def test_changed_seeds_end_axolotl_before_it_trains_on_the_old_ones(trained, plugin, tmp_path, capfd):
+    shutil.copytree(trained[0] / "synthetic", tmp_path / "synthetic")
+    write_seeds(tmp_path, [seed(jars, 11) for jars in range(2, 8)])
+    cfg: dict[str, Any] = {"synthetic": block()}
+    plugin.register(cfg)
+    with pytest.raises(SystemExit) as end:
+        plugin.load_datasets(cfg)
+    assert end.value.code == 2
+    assert "other seeds" in (message := capfd.readouterr().err) and "choose another output_dir" in message
 
 
 def test_a_bad_block_is_one_message_and_exit_code_2(model, tmp_path):

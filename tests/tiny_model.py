@@ -63,7 +63,7 @@ def axolotl_config(model: Path, folder: Path, *, steps: int = 2, **more: Any) ->
         "lora_mlp_kernel": False,
         "lora_qkv_kernel": False,
         "lora_o_kernel": False,
-        "sequence_len": 256,
+        "sequence_len": 512,
         "sample_packing": False,
         "micro_batch_size": 2,
         "gradient_accumulation_steps": 1,

@@ -137,7 +137,7 @@ def weights_of(reader: GGUFReader, config: LlamaConfig) -> dict[str, Tensor]:
     heads = {"attn_q": config.num_attention_heads, "attn_k": config.num_key_value_heads}
     weights = {}
     for tensor in reader.tensors:
-        values = torch.from_numpy(dequantize(tensor.data, tensor.tensor_type)).float().clone()
+        values = torch.tensor(dequantize(tensor.data, tensor.tensor_type), dtype=torch.float32)
         if tensor.name in OUTSIDE:
             weights[OUTSIDE[tensor.name]] = values
             continue

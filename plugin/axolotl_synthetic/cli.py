@@ -221,12 +221,25 @@ def _print_outcome(outcome: Outcome) -> None:
     usd = "" if manifest["usd"] is None else f", USD {manifest['usd']:.4f}"
     tokens = sum(manifest["tokens"].values())
     share = f" ({counts.accepted / counts.planned:.0%})" if counts.planned else ""
-    console.print(f"calls     {queries['total']:,} to the models ({queries['reused']:,} replies reused), {tokens:,} tokens{usd}", highlight=False)
-    console.print(f"samples   {counts.accepted:,} of {counts.planned:,} accepted{share}, {counts.rejected:,} rejected, {counts.failed:,} failed", highlight=False)
+    console.print(
+        f"calls     {queries['total']:,} to the models ({queries['reused']:,} replies reused), {tokens:,} tokens{usd}", highlight=False
+    )
+    console.print(
+        f"samples   {counts.accepted:,} of {counts.planned:,} accepted{share}, {counts.rejected:,} rejected, {counts.failed:,} failed",
+        highlight=False,
+    )
     for title, reasons in (("rejected", counts.rejections), ("failed", counts.failures)):
         for name, number in reasons.items():
-            console.print(f"            {number:,} {title} by {name}" if title == "rejected" else f"            {number:,} failed: {name}", markup=False, highlight=False)
+            console.print(
+                f"            {number:,} {title} by {name}" if title == "rejected" else f"            {number:,} failed: {name}",
+                markup=False,
+                highlight=False,
+            )
     if manifest["status"] == "budget_exhausted":
         console.print("ended     by the budget, before as many samples were accepted as it may name", highlight=False)
     console.print(f"training  {train['rows']:,} chats in {outcome.folder / train['path']}", markup=False, highlight=False)
-    console.print(f"details   {outcome.folder}/samples.jsonl (every candidate with its verdicts), manifest.json, README.md", markup=False, highlight=False)
+    console.print(
+        f"details   {outcome.folder}/samples.jsonl (every candidate with its verdicts), manifest.json, README.md",
+        markup=False,
+        highlight=False,
+    )

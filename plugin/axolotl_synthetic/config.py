@@ -182,15 +182,14 @@ def _provider(value: Any) -> str:
 
 
 AnyModel = Annotated[
-    Annotated[OpenAIModel, Tag("openai")]
-    | Annotated[EmbeddedModel, Tag("embedded")]
-    | Annotated[DistilabelModel, Tag("distilabel")],
+    Annotated[OpenAIModel, Tag("openai")] | Annotated[EmbeddedModel, Tag("embedded")] | Annotated[DistilabelModel, Tag("distilabel")],
     Discriminator(
         _provider,
         custom_error_type="unknown_provider",
         custom_error_message="provider must be openai, embedded or distilabel",
     ),
 ]
+
 
 def _strategy(value: object) -> object:
     names = " | ".join(STRATEGIES)

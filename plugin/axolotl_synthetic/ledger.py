@@ -260,8 +260,11 @@ class Ledger:
             " (:max_tokens IS NULL OR tokens + :tokens <= :max_tokens) AND"
             " (:max_usd IS NULL OR usd + :usd <= :max_usd)",
             {
-                **{"tokens": tokens, "usd": usd},
-                **{"max_queries": budget.queries, "max_tokens": budget.tokens, "max_usd": budget.usd},
+                "tokens": tokens,
+                "usd": usd,
+                "max_queries": budget.queries,
+                "max_tokens": budget.tokens,
+                "max_usd": budget.usd,
             },
         )
         if granted.rowcount == 0:

@@ -345,9 +345,7 @@ def _held(folder: Path) -> Iterator[None]:
         try:
             fcntl.lockf(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError as error:
-            raise FolderInUseError(
-                f"{folder}: another run is at work there; wait for it, stop it, or choose another output_dir"
-            ) from error
+            raise FolderInUseError(f"{folder}: another run is at work there; wait for it, stop it, or choose another output_dir") from error
         yield
 
 

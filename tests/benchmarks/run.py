@@ -10,6 +10,7 @@ import argparse
 import json
 import os
 import platform
+import signal
 import sys
 import time
 from collections.abc import Sequence
@@ -28,12 +29,14 @@ QUICK = 10
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--only", choices=SCENARIOS, action="append", help="this scenario; may be given more than once")
-    parser.add_argument("--memory", action="store_true", help="also the growth of memory up to 400,000 answers, which takes long")
+    parser.add_argument("--memory", action="store_true", help="also the growth of memory up to 400,000 answers; takes long")
     parser.add_argument("--quick", action="store_true", help="a tenth of the sizes: does it work? The numbers mean little")
     parser.add_argument("--peers", action=argparse.BooleanOptionalAction, default=True)
     parser.add_argument("--ours", action=argparse.BooleanOptionalAction, default=True)
     parser.add_argument("--json", type=Path, default=BENCH / "results.json")
     options = parser.parse_args()
+    # Ended from outside, it still ends what it measures and removes its files.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     chosen = options.only or [name for name in SCENARIOS if name not in NOT_BY_DEFAULT or options.memory]
     # We go right behind the floor that we are compared with, so that a machine that slows down does so for both.
     contestants: list[Contestant] = [Floor(), *([Ours()] if options.ours else []), *(PEERS if options.peers else ())]

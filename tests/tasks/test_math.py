@@ -171,9 +171,10 @@ def test_a_question_that_holds_template_syntax_stays_text():
 
 def test_a_new_question_is_asked_for_by_the_seed_and_three_more():
     others = [Seed(str(n), Question(f"Other {n}?")) for n in range(5)]
-    asked = TASK.new_question_messages(QUESTION, others)[-1]["content"]
-    assert QUESTION.text in asked
-    assert [n for n in range(5) if f"Other {n}?" in asked] == [0, 1, 2]
+    messages = TASK.new_question_messages(QUESTION, others)
+    shown = [message["content"] for message in messages if message["role"] == "assistant"]
+    assert shown == ["Other 0?", "Other 1?", "Other 2?", QUESTION.text]
+    assert messages[-1]["role"] == "user"
 
 
 @pytest.mark.parametrize("tower", ["9**9**9**9", "9^{9^{9^9}}", "99999999999!", "(((9^9)^9)^9)^9"])

@@ -46,6 +46,8 @@ def final(text: str, question: Question = PALMS) -> str | None:
         ("The answer is A dog's nose", "C"),
         ("Answer: A or B", None),
         ("Answer: A, B", None),
+        ("Answer: B. dry palms", None),
+        ("A. dry palms\nB. wet palms\nC. A dog's nose\nD. palms with oil", None),
         ("Answer: E", None),
         ("Answer:", None),
         ("I think B is likely", None),

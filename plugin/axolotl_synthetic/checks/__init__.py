@@ -71,8 +71,6 @@ def load_checks(
         known = [parameter for parameter in inspect.signature(module.make).parameters if parameter not in ("task", "keeps_answer")]
         for option in options[name]:
             if option not in known:
-                raise ConfigError(
-                    f"synthetic.verify.{name}.{option}: unknown option; {name} takes {', '.join(known) or 'no options'}"
-                )
+                raise ConfigError(f"synthetic.verify.{name}.{option}: unknown option; {name} takes {', '.join(known) or 'no options'}")
         checks.append(Check(name, module.make(task, keeps_answer, **options[name]), getattr(module, "IN_ORDER", False)))
     return tuple(sorted(checks, key=lambda check: check.in_order))

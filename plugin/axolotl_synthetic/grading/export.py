@@ -71,7 +71,9 @@ def export_task(
         for name, text in files.items():
             _write(folder / name, text)
     except OSError as error:
-        raise StorageError(f"{folder}: the task of the held-out seeds cannot be written: {error}; free space or change output_dir") from error
+        raise StorageError(
+            f"{folder}: the task of the held-out seeds cannot be written: {error}; free space or change output_dir"
+        ) from error
     return task_name
 
 

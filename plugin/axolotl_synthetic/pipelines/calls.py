@@ -13,6 +13,7 @@ from collections import deque
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 from tenacity import AsyncRetrying, RetryCallState, retry_if_exception_type, stop_after_attempt, wait_exponential_jitter
 
@@ -287,7 +288,7 @@ class _Groups:
             calls, settled = list(self._calls), list(self._settled)
             self._calls.clear()
             self._settled.clear()
-            futures = [future for _, future in (*calls, *settled)]
+            futures: list[asyncio.Future[Any]] = [future for _, future in (*calls, *settled)]
             try:
                 ids = await loop.run_in_executor(
                     self._thread, self._ledger.commit, [call for call, _ in calls], [one for one, _ in settled]

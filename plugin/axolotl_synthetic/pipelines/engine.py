@@ -51,6 +51,7 @@ class Engine:
         self._examples = worked_examples(self._job.seeds, self._job.settings.seed)
         self._failures = 0
         self._denied = 0
+        self._under_way: set[asyncio.Task[None]] = set()
         self._ended = asyncio.Event()
 
     async def run(self) -> None:
@@ -90,11 +91,10 @@ class Engine:
         samples = job.settings.budget.samples
         if most is None and samples is not None:
             most = CANDIDATES_PER_SAMPLE * samples
-        under_way: set[asyncio.Task[None]] = set()
         ended_by = ""
         started = 0
         for planned in schedule(job.seeds, job.shares):
-            while len(under_way) >= places:
+            while len(self._under_way) >= places:
                 self._ended.clear()
                 await self._ended.wait()
             if samples is not None and not await self._needed(started, samples):
@@ -109,10 +109,10 @@ class Engine:
                 break
             started += 1
             task = asyncio.create_task(self._candidate(planned))
-            under_way.add(task)
-            task.add_done_callback(under_way.discard)
-        if under_way:
-            await asyncio.wait(under_way)
+            self._under_way.add(task)
+            task.add_done_callback(self._leave)
+        if self._under_way:
+            await asyncio.wait(self._under_way)
         return self._calls.denied_by or ended_by if ended_by != "samples" else ended_by
 
     async def _needed(self, started: int, samples: int) -> bool:
@@ -125,6 +125,10 @@ class Engine:
                 return True
             await asyncio.sleep(POLL_SECONDS)
         return False
+
+    def _leave(self, task: asyncio.Task[None]) -> None:
+        self._under_way.discard(task)
+        self._ended.set()
 
     async def _candidate(self, planned: Planned) -> None:
         strategy = self._strategies[planned.candidate.strategy]
@@ -150,12 +154,9 @@ class Engine:
             candidate = candidate.fail(f"{type(error).__name__}: {error}")
         finally:
             chain.close()
-            self._ended.set()
         names = {role: asked.name for role, asked in self._calls.models.items()}
         augmenter = names["augmenter"] if strategy.calls > 1 else None
-        self._emit(
-            replace(candidate, requests=tuple(chain.requests), tokens=chain.tokens, teacher=names["teacher"], augmenter=augmenter)
-        )
+        self._emit(replace(candidate, requests=tuple(chain.requests), tokens=chain.tokens, teacher=names["teacher"], augmenter=augmenter))
 
     def _count_failure(self, error: CallFailed) -> None:
         self._failures += 1

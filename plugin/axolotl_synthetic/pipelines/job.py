@@ -19,7 +19,7 @@ from pathlib import Path
 from axolotl_synthetic import errors
 from axolotl_synthetic.config import Settings
 from axolotl_synthetic.errors import SyntheticError
-from axolotl_synthetic.records import Role, Seed
+from axolotl_synthetic.records import Candidate, Role, Seed
 from axolotl_synthetic.teachers import ModelSettings
 
 # After 20 candidates for each sample asked for, what is being rejected will go on being rejected (DESIGN).
@@ -64,6 +64,15 @@ class Workplace:
         job = pickle.loads((self.path / "job.pickle").read_bytes())
         assert isinstance(job, Job)
         return job
+
+    def put_pack(self, number: int, pack: list[Candidate]) -> None:
+        (self.path / f"pack-{number}").write_bytes(pickle.dumps(pack))
+
+    def take_pack(self, number: int) -> list[Candidate]:
+        path = self.path / f"pack-{number}"
+        pack: list[Candidate] = pickle.loads(path.read_bytes())
+        path.unlink()
+        return pack
 
     def stop(self) -> None:
         """Ask the pipeline to end: no new calls."""

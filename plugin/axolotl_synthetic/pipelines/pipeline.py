@@ -15,6 +15,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from types import FrameType
 
+import datasets
 import rich
 from distilabel.pipeline import Pipeline
 
@@ -25,7 +26,7 @@ from axolotl_synthetic.pipelines.steps import Generate, Verify
 _registered = False
 
 
-class _Pipeline(Pipeline):
+class _Pipeline(Pipeline):  # type: ignore[misc]  # distilabel is not typed
     """distilabel's pipeline, but for its signal handler, which drops what is under way."""
 
     def _handle_keyboard_interrupt(self) -> None:
@@ -49,7 +50,7 @@ def run_pipeline(job: Job, log: Path) -> None:
     try:
         work.put(job)
         with _Pipeline("synthetic", cache_dir=folder / "distilabel") as pipeline:
-            Generate(name="generate", work=str(folder)) >> Verify(name="verify", work=str(folder))  # type: ignore[operator]
+            Generate(name="generate", work=str(folder)) >> Verify(name="verify", work=str(folder))
         with _log_to(log), _stop_on_signal(work) as interrupted:
             try:
                 pipeline.run(use_cache=False)
@@ -67,14 +68,22 @@ def _children_die_with_us() -> None:
     """Also distilabel's manager process, which would otherwise outlive a killed run."""
     global _registered
     if not _registered:
-        os.register_at_fork(after_in_child=die_with_parent)
+        os.register_at_fork(after_in_child=_in_a_child)
         _registered = True
+
+
+def _in_a_child() -> None:
+    die_with_parent()
+    # Our own handlers are for the process that started the pipeline; with them a child would not end when its pool ends it.
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
 
 
 @contextmanager
 def _log_to(log: Path) -> Iterator[None]:
     """distilabel logs to the global rich console and replaces the root logger's handlers: send the one to a file, put the others
     back."""
+    datasets.disable_progress_bars()  # of the few rows of counters that distilabel makes a dataset of
     root = logging.getLogger()
     handlers, level = list(root.handlers), root.level
     console = rich.get_console()
@@ -87,6 +96,7 @@ def _log_to(log: Path) -> Iterator[None]:
             console.file = before  # type: ignore[assignment]
             root.handlers[:] = handlers
             root.setLevel(level)
+            datasets.enable_progress_bars()
 
 
 @contextmanager

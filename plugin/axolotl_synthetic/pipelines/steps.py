@@ -1,15 +1,15 @@
 """The two distilabel steps: `Generate` runs the engine and yields candidates as they end, `Verify` judges them.
 
-A row of the pipeline is a pack of candidates that ended at about the same time. With a row for each candidate distilabel would
-hold rows back until a batch of them is full, while the engine waits for their verdicts; and the last row, which must not be
-missing (an empty last batch hangs distilabel 1.5.3), can be a pack of none.
+A row of the pipeline is the number of a pack: candidates that ended at about the same time, in a file of the workplace. With a
+row for each candidate distilabel would hold rows back until a batch of them is full, while the engine waits for their verdicts,
+and would write, hash and copy the texts several times over. The last row, which must not be missing (an empty last batch hangs
+distilabel 1.5.3), can be a pack of none.
 
 distilabel reads the annotation `StepInput` at run time, so annotations are not postponed in this file.
 """
 
 import asyncio
 import heapq
-import pickle
 import queue
 import threading
 import time
@@ -34,7 +34,7 @@ PACK = 512
 PACK_SECONDS = 0.05
 
 
-class Generate(GeneratorStep):
+class Generate(GeneratorStep):  # type: ignore[misc]  # distilabel is not typed
     """Yields packs of candidates, as they end."""
 
     work: str
@@ -42,40 +42,49 @@ class Generate(GeneratorStep):
 
     @property
     def outputs(self) -> list[str]:
-        return ["candidates"]
+        return ["pack"]
 
     def process(self, offset: int = 0) -> Iterator[tuple[list[dict[str, Any]], bool]]:
-        ended: "queue.SimpleQueue[Candidate | None]" = queue.SimpleQueue()
-        engine = threading.Thread(target=self._run, args=(ended,), name="engine")
+        work = Workplace(Path(self.work))
+        ended: queue.SimpleQueue[Candidate | None] = queue.SimpleQueue()
+        engine = threading.Thread(target=_run_engine, args=(work, ended), name="engine")
         engine.start()
-        over = False
+        over, number = False, 0
         while not over:
-            pack: list[Candidate] = []
-            first = ended.get()
-            until = time.monotonic() + PACK_SECONDS
-            while first is not None and len(pack) < PACK:
-                pack.append(first)
-                try:
-                    first = ended.get(timeout=max(0.0, until - time.monotonic()))
-                except queue.Empty:
-                    break
-            over = first is None
-            if not over and first is not pack[-1]:
-                pack.append(first)
-            yield [{"candidates": pickle.dumps(pack)}], over
+            pack, over = _gather(ended)
+            number += 1
+            work.put_pack(number, pack)
+            yield [{"pack": number}], over
         engine.join()
 
-    def _run(self, ended: "queue.SimpleQueue[Candidate | None]") -> None:
-        work = Workplace(Path(self.work))
+
+def _gather(ended: "queue.SimpleQueue[Candidate | None]") -> tuple[list[Candidate], bool]:
+    """What ends from now on for a moment, at most a pack, and whether it was the last."""
+    pack: list[Candidate] = []
+    candidate = ended.get()
+    until = time.monotonic() + PACK_SECONDS
+    while candidate is not None:
+        pack.append(candidate)
+        left = until - time.monotonic()
+        if len(pack) == PACK or left <= 0:
+            return pack, False
         try:
-            _run_in_a_loop(Engine(work, ended.put))
-        except SyntheticError as error:
-            work.fail(error)
-        except BaseException as error:
-            work.fail(SyntheticError(f"the pipeline broke: {type(error).__name__}: {error}; please report this"))
-            raise
-        finally:
-            ended.put(None)
+            candidate = ended.get(timeout=left)
+        except queue.Empty:
+            return pack, False
+    return pack, True
+
+
+def _run_engine(work: Workplace, ended: "queue.SimpleQueue[Candidate | None]") -> None:
+    try:
+        _run_in_a_loop(Engine(work, ended.put))
+    except SyntheticError as error:
+        work.fail(error)
+    except BaseException as error:
+        work.fail(SyntheticError(f"the pipeline broke: {type(error).__name__}: {error}; please report this"))
+        raise
+    finally:
+        ended.put(None)
 
 
 def _run_in_a_loop(engine: Engine) -> None:
@@ -87,7 +96,7 @@ def _run_in_a_loop(engine: Engine) -> None:
         uvloop.run(engine.run())
 
 
-class Verify(Step):
+class Verify(Step):  # type: ignore[misc]
     """Judges candidates: each by itself as it comes, then against the accepted ones before it, in the order of their numbers.
 
     Writes the spool (a line of `samples.jsonl` for each candidate, in order) and tells the engine through the ledger how many
@@ -105,7 +114,7 @@ class Verify(Step):
 
     @property
     def inputs(self) -> list[str]:
-        return ["candidates"]
+        return ["pack"]
 
     @property
     def outputs(self) -> list[str]:
@@ -127,7 +136,7 @@ class Verify(Step):
     def process(self, inputs: StepInput) -> Iterator[list[dict[str, Any]]]:
         try:
             for row in inputs:
-                for candidate in pickle.loads(row["candidates"]):
+                for candidate in self._place.take_pack(row["pack"]):
                     self._take(candidate)
             self._spool.flush()
             self._ledger.report(**self._counts)

@@ -88,8 +88,12 @@ def load_task(name: str) -> Task:
     try:
         made: Task = getattr(importlib.import_module(package), attribute)()
     except (ImportError, AttributeError, TypeError) as error:
-        raise ConfigError(f"synthetic.task: {name!r} cannot be used: {error}; it must be an importable class made without arguments") from error
-    missing = [part for part in (*Task.__annotations__, "prompt", "answer_messages", "final_answer", "equivalent") if not hasattr(made, part)]
+        raise ConfigError(
+            f"synthetic.task: {name!r} cannot be used: {error}; it must be an importable class made without arguments"
+        ) from error
+    missing = [
+        part for part in (*Task.__annotations__, "prompt", "answer_messages", "final_answer", "equivalent") if not hasattr(made, part)
+    ]
     if missing:
         raise ConfigError(f"synthetic.task: {name!r} lacks {', '.join(missing)}; see axolotl_synthetic.tasks.Task")
     return made

@@ -14,6 +14,7 @@ from axolotl_synthetic.records import Question
 
 # The answer stands at a reply's end; a runaway reply is not read further back than this many characters.
 LONGEST_READ = 20_000
+LONGEST_LIST = 30  # lines
 _MARK = re.compile(
     r"(?:####|\\boxed\{|\b(?:answer|(?:correct|right|best)\s+(?:choice|option|one))\b[^\n.:]{0,60}?(?:\bis\b|:))[\s:*]*([^\n]*)",
     re.IGNORECASE,
@@ -34,19 +35,19 @@ def label_of(text: str, question: Question) -> str | None:
 
 
 def labels_marked(text: str, question: Question) -> Iterator[str]:
-    """The labels that a reply marks as its answer, the last first; then a reply or a last line that is nothing but a choice."""
+    """The labels that a reply marks as its answer, the last first; then a last line that is nothing but a choice."""
     if not question.choices:
         return
     tail = text[-LONGEST_READ:]
     for match in reversed(list(_MARK.finditer(tail))):
         value = _LATEX.sub("", match[1])
-        label = label_of(value, question) or label_of(_SENTENCE_END.split(value, maxsplit=1)[0], question) or _leading(value, question)
+        label = label_of(value, question) or _as_choice(_SENTENCE_END.split(value, maxsplit=1)[0], question) or _leading(value, question)
         if label is not None:
             yield label
-    lines = tail.strip().splitlines()
-    for whole in (tail, lines[-1] if lines else ""):
-        if (label := label_of(whole, question)) is not None:
-            yield label
+    lines = [line for line in tail.splitlines() if line.strip()]
+    # A reply that only lists the choices again ends in one of them, too.
+    if lines and not any(label_of(line, question) for line in lines[-LONGEST_LIST:-1]) and (label := label_of(lines[-1], question)):
+        yield label
 
 
 def listed_choices(text: str) -> tuple[str, tuple[str, ...]]:
@@ -124,5 +125,7 @@ def _leading(value: str, question: Question) -> str | None:
             another = _ANOTHER.match(rest)
             if another and any(another[1].casefold() == other.casefold() for other in question.labels):
                 return None
+            if (named := _as_choice(rest.lstrip(").:]*-–, "), question)) is not None and named != label:
+                return None  # `B. dry palms`, where A is dry palms
             return label
     return None

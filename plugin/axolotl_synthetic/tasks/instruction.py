@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from axolotl_synthetic.records import Message, Question, Seed
 from axolotl_synthetic.tasks.replies import read_question, read_yes_no
-from axolotl_synthetic.tasks.templates import chat
+from axolotl_synthetic.tasks.templates import chat, chat_by_pattern
 
 
 class Instruction:
@@ -34,8 +34,8 @@ class Instruction:
 
     def new_question_messages(self, question: Question, examples: Sequence[Seed]) -> tuple[Message, ...]:
         # The new instruction stands alone, so the patterns are shown with their contexts.
-        patterns = [self.prompt(question), *(self.prompt(example.question) for example in examples[:3])]
-        return chat(self.name, "new_question", patterns=patterns)
+        patterns = [*(self.prompt(example.question) for example in examples[:3]), self.prompt(question)]
+        return chat_by_pattern(self.name, "new_question", patterns)
 
     def self_check_messages(self, question: Question) -> tuple[Message, ...]:
         return chat(self.name, "self_check", prompt=self.prompt(question))

@@ -14,7 +14,7 @@ from functools import lru_cache
 from axolotl_synthetic.records import Message, Question, Seed
 from axolotl_synthetic.tasks.numbers import read_number, written
 from axolotl_synthetic.tasks.replies import read_question, read_yes_no
-from axolotl_synthetic.tasks.templates import chat
+from axolotl_synthetic.tasks.templates import chat, chat_by_pattern
 from axolotl_synthetic.tasks.verifier import same_expression
 
 # A final answer stands at a reply's end; a runaway reply is not read further back than this many characters.
@@ -79,7 +79,7 @@ class Math:
 
     def new_question_messages(self, question: Question, examples: Sequence[Seed]) -> tuple[Message, ...]:
         patterns = [*(example.question.text for example in examples[:3]), question.text]
-        return chat(self.name, "new_question", patterns=patterns)
+        return chat_by_pattern(self.name, "new_question", patterns)
 
     def self_check_messages(self, question: Question) -> tuple[Message, ...]:
         return chat(self.name, "self_check", question=question.text)
@@ -204,7 +204,7 @@ def _clean(raw: str) -> str:
 def _is_prose(text: str) -> bool:
     """Whether words stand in it that are no part of a formula. math-verify would take `no` and `on` for equal products."""
     words = re.findall(r"[^\W\d_]{2,}", re.sub(r"\\[A-Za-z]+", " ", text))
-    return text.isalpha() and len(text) > 1 or any(len(word) > 2 and word not in _FUNCTIONS for word in words)
+    return (text.isalpha() and len(text) > 1) or any(len(word) > 2 and word not in _FUNCTIONS for word in words)
 
 
 TASK = Math()

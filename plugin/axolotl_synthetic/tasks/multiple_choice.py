@@ -12,7 +12,7 @@ from dataclasses import replace
 from axolotl_synthetic.records import Message, Question, Seed
 from axolotl_synthetic.tasks.choices import label_of, labels_marked, listed_choices, same_text
 from axolotl_synthetic.tasks.replies import read_question, read_yes_no
-from axolotl_synthetic.tasks.templates import chat
+from axolotl_synthetic.tasks.templates import chat, chat_by_pattern
 
 
 class MultipleChoice:
@@ -60,7 +60,7 @@ class MultipleChoice:
 
     def new_question_messages(self, question: Question, examples: Sequence[Seed]) -> tuple[Message, ...]:
         patterns = [*(self.prompt(example.question) for example in examples[:3]), self.prompt(question)]
-        return chat(self.name, "new_question", patterns=patterns)
+        return chat_by_pattern(self.name, "new_question", patterns)
 
     def self_check_messages(self, question: Question) -> tuple[Message, ...]:
         return chat(self.name, "self_check", prompt=self.prompt(question))

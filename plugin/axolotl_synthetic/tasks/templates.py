@@ -32,6 +32,16 @@ def chat(task: str, name: str, turns: Sequence[Message] = (), **values: object) 
     return (*filled[:at], *turns, *filled[at:])
 
 
+def chat_by_pattern(task: str, name: str, patterns: Sequence[str]) -> tuple[Message, ...]:
+    """The chat of a file whose last turn was answered with each pattern before, one after the other.
+
+    Weak models go on with a pattern that they seem to have begun themselves, where they talk about one that they are shown.
+    """
+    *before, asked = chat(task, name)
+    answered = [turn for pattern in patterns for turn in (asked, {"role": "assistant", "content": pattern})]
+    return (*before, *answered, asked)
+
+
 @cache
 def _templates(task: str, name: str) -> tuple[tuple[str, Template], ...]:
     environment = Environment(undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True, autoescape=False)

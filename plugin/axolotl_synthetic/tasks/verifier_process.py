@@ -35,7 +35,7 @@ def main() -> None:
         try:
             gold, other = json.loads(line)
             same = bool(verify(read(gold), read(other), timeout_seconds=None))
-        except Exception:  # noqa: BLE001 - what it cannot read is not equal; it raises MemoryError, RecursionError and anything else
+        except Exception:
             same = False
         signal.setitimer(signal.ITIMER_PROF, 0)
         print(int(same), file=replies, flush=True)

@@ -40,7 +40,9 @@ class Teacher(Protocol):
 def model_name(settings: ModelSettings) -> str:
     """The name under which the ledger and the samples know the model."""
     if isinstance(settings, DistilabelModel):
-        named = settings.model or next((settings.kwargs[key] for key in ("model", "model_id", "model_name") if key in settings.kwargs), None)
+        named = settings.model or next(
+            (settings.kwargs[key] for key in ("model", "model_id", "model_name") if key in settings.kwargs), None
+        )
         return str(named or settings.llm)
     return settings.model
 

@@ -78,7 +78,7 @@ class DistilabelTeacher:
         self._batches: asyncio.Task[None] | None = None
 
     async def complete(self, messages: Sequence[Message], generation: Generation, sample: int) -> Reply:
-        chat = [dict(message) for message in messages]
+        chat: list[Message] = [dict(message) for message in messages]
         if not isinstance(self._llm, AsyncLLM):
             return await self._in_a_batch(chat, generation)
         began = time.monotonic()

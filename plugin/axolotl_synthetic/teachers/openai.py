@@ -91,7 +91,7 @@ class OpenAITeacher:
             )
         if code in ("insufficient_quota", "billing_hard_limit_reached") or status == 402:
             return ServiceError(f"{settings.base_url} says that the account is out of credit (HTTP {status}: {said}); top it up")
-        if status == 404 or (status == 400 and (code == "model_not_found" or "model" in said and "not exist" in said)):
+        if status == 404 or (status == 400 and (code == "model_not_found" or ("model" in said and "not exist" in said))):
             return ServiceError(
                 f"{settings.base_url} does not know the model {settings.model!r}, or is no OpenAI-compatible server"
                 f" (HTTP {status}: {said}); correct `model` or `base_url`"

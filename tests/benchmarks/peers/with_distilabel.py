@@ -42,7 +42,12 @@ def main() -> None:
             rows >> step("answer", ANSWER, "question", "reply")
         else:
             new_question = step("new_question", NEW_QUESTION, "question", "new_question")
-            rows >> new_question >> step("self_check", SELF_CHECK, "new_question", "verdict") >> step("answer", ANSWER, "new_question", "reply")
+            (
+                rows
+                >> new_question
+                >> step("self_check", SELF_CHECK, "new_question", "verdict")
+                >> step("answer", ANSWER, "new_question", "reply")
+            )
     made = pipeline.run(use_cache=False)
     report(made["default"]["train"]["reply"])
 

@@ -1,0 +1,127 @@
+"""The held-out seeds as a task of lm-eval: what is exported, how replies are graded, and that plain lm-eval runs it anywhere."""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from stub_task import Always42
+
+from axolotl_synthetic.errors import StorageError
+from axolotl_synthetic.grading import export_task
+from axolotl_synthetic.records import Question, Seed
+from axolotl_synthetic.tasks import load_task
+
+
+def rows(folder: Path) -> list[dict]:
+    return [json.loads(line) for line in (folder / "heldout.jsonl").read_text().splitlines()]
+
+
+def metrics(folder: Path):
+    spec = importlib.util.spec_from_file_location("exported_metrics", folder / "metrics.py")
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def contents(folder: Path) -> dict[str, bytes]:
+    return {path.name: path.read_bytes() for path in folder.iterdir()}
+
+
+def test_a_seed_without_a_gold_answer_is_not_exported(tmp_path, jars):
+    assert export_task(tmp_path, task=load_task("math"), held_out=jars) == "synthetic_heldout"
+    assert [row["id"] for row in rows(tmp_path)] == ["seed-0", "seed-1", "seed-2"]
+
+
+def test_the_student_is_asked_what_it_was_trained_on(tmp_path, jars):
+    task = load_task("math")
+    export_task(tmp_path, task=task, held_out=jars)
+    assert metrics(tmp_path).prompt(rows(tmp_path)[0]) == task.prompt(jars[0].question)
+
+
+@pytest.mark.parametrize(
+    ("reply", "score"),
+    [
+        ("2 * 3 = 6\n#### 6", 1.0),
+        ("So the answer is \\boxed{6.0}", 1.0),
+        ("#### 7", 0.0),
+        ("There are six jars and I do not know.", 0.0),
+        ("", 0.0),
+    ],
+)
+def test_a_math_reply_scores_by_equivalence_to_the_gold_answer(tmp_path, jars, reply, score):
+    export_task(tmp_path, task=load_task("math"), held_out=jars)
+    assert metrics(tmp_path).grade(rows(tmp_path)[0], [reply]) == {"exact_match": score}
+
+
+def test_a_multiple_choice_reply_may_name_the_text_of_the_right_choice(tmp_path):
+    question = Question("Which is a fruit?", choices=("a stone", "an apple"), labels=("A", "B"))
+    task = load_task("multiple_choice")
+    export_task(tmp_path, task=task, held_out=[Seed("s", question, "B")])
+    (row,) = rows(tmp_path)
+    assert row["choices"] == ["a stone", "an apple"]
+    right, wrong = (metrics(tmp_path).grade(row, [f"Answer: {letter}"])["exact_match"] for letter in "BA")
+    assert (right, wrong) == (1.0, 0.0)
+
+
+def test_a_class_of_the_user_is_named_by_its_path(tmp_path, jars):
+    export_task(tmp_path, task=Always42(), held_out=jars)
+    assert rows(tmp_path)[0]["task"] == "stub_task.Always42"
+
+
+def test_a_class_that_inherits_a_built_in_name_is_still_named_by_its_path(tmp_path, jars):
+    class Math42(Always42):
+        name = "math"
+
+    export_task(tmp_path, task=Math42(), held_out=jars)
+    assert rows(tmp_path)[0]["task"].endswith("Math42")
+
+
+def test_the_same_seeds_give_the_same_bytes(tmp_path, jars):
+    for name in ("one", "two"):
+        export_task(tmp_path / name, task=load_task("math"), held_out=jars)
+    assert contents(tmp_path / "one") == contents(tmp_path / "two")
+
+
+def test_no_unfinished_file_is_left(tmp_path, jars):
+    export_task(tmp_path, task=load_task("math"), held_out=jars)
+    assert sorted(contents(tmp_path)) == ["heldout.jsonl", "metrics.py", "synthetic_heldout.yaml"]
+
+
+def test_a_task_without_final_answers_exports_nothing(tmp_path, jars):
+    assert export_task(tmp_path / "lm_eval", task=load_task("instruction"), held_out=jars) is None
+    assert not (tmp_path / "lm_eval").exists()
+
+
+def test_an_earlier_export_is_removed_when_no_seed_is_held_out_any_more(tmp_path, jars):
+    export_task(tmp_path, task=load_task("math"), held_out=jars)
+    assert export_task(tmp_path, task=load_task("math"), held_out=[]) is None
+    assert contents(tmp_path) == {}
+
+
+def test_a_folder_that_cannot_be_written_is_named(tmp_path, jars):
+    (tmp_path / "lm_eval").write_text("a file where the folder should be")
+    with pytest.raises(StorageError, match="lm_eval"):
+        export_task(tmp_path / "lm_eval", task=load_task("math"), held_out=jars)
+
+
+def test_plain_lm_eval_runs_the_folder_after_it_was_moved_and_from_elsewhere(tmp_path, jars, tiny_model):
+    export_task(tmp_path / "run" / "lm_eval", task=Always42(), held_out=jars, max_gen_toks=4)
+    shutil.move(tmp_path / "run" / "lm_eval", tmp_path / "moved")
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    command = [sys.executable, "-P", "-m", "lm_eval", "--model", "hf", "--model_args", f"pretrained={tiny_model},dtype=float32"]
+    command += ["--device", "cpu", "--apply_chat_template", "--include_path", str(tmp_path / "moved"), "--tasks", "synthetic_heldout"]
+    environment = os.environ | {"PYTHONPATH": os.pathsep.join(sys.path), "HF_HUB_OFFLINE": "1", "OMP_WAIT_POLICY": "PASSIVE"}
+    command += ["--output_path", str(tmp_path / "scores")]
+    done = subprocess.run(command, cwd=elsewhere, env=environment, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr[-2000:]
+    (written,) = (tmp_path / "scores").rglob("results_*.json")
+    # One of the three answers (6, 20, 42) is 42.
+    assert json.loads(written.read_text())["results"]["synthetic_heldout"]["exact_match,none"] == pytest.approx(1 / 3)
