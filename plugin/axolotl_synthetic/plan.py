@@ -6,6 +6,7 @@ new prompts do, New Question before Question Rephrase. Where the lead changes de
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -45,7 +46,7 @@ def crossover(seeds: int) -> float:
     here = math.log(max(1, seeds))
     if here <= points[0][0]:
         return points[0][1]
-    for (left, low), (right, high) in zip(points, points[1:], strict=False):
+    for (left, low), (right, high) in itertools.pairwise(points):
         if here <= right:
             return low + (high - low) * (here - left) / (right - left)
     return points[-1][1]

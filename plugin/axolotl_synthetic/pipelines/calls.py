@@ -288,7 +288,7 @@ class _Groups:
             calls, settled = list(self._calls), list(self._settled)
             self._calls.clear()
             self._settled.clear()
-            futures: list[asyncio.Future[Any]] = [future for _, future in (*calls, *settled)]
+            futures: list[asyncio.Future[Any]] = [*(future for _, future in calls), *(future for _, future in settled)]
             try:
                 ids = await loop.run_in_executor(
                     self._thread, self._ledger.commit, [call for call, _ in calls], [one for one, _ in settled]
