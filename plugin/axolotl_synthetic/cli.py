@@ -9,7 +9,7 @@ from __future__ import annotations
 import functools
 import json
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -19,7 +19,7 @@ from axolotl_synthetic.errors import ConfigError, Interrupted, SyntheticError
 
 if TYPE_CHECKING:
     from axolotl_synthetic.config import Settings
-    from axolotl_synthetic.run import Outcome
+    from axolotl_synthetic.dataset import Counts
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 CONFIG = click.argument("config", type=click.Path(path_type=Path), metavar="CONFIG")
@@ -105,7 +105,10 @@ def generate(config: Path) -> None:
     from axolotl_synthetic import run
 
     settings, _ = _read(config)
-    _print_outcome(run.generate(settings))
+    outcome = run.generate(settings)
+    if outcome.was_finished:
+        click.echo("nothing to do: this run was finished before")
+    _print_summary(outcome.folder, outcome.manifest, outcome.counts)
 
 
 @synthetic.command()
@@ -117,24 +120,17 @@ def status(config: Path) -> None:
 
     settings, _ = _read(config)
     stand = run.status(settings)
-    progress = stand.progress
-    if stand.running:
-        state = "running"
-    elif stand.manifest is not None:
-        state = str(stand.manifest["status"])
+    if stand.manifest is not None and not stand.running:
+        _print_summary(stand.folder, stand.manifest, run.counts(stand.folder))
     else:
-        state = "stopped before its end; `axolotl synthetic generate` goes on"
-    console = terminal.out()
-    rows = {
-        "state": state,
-        "samples": f"{progress.accepted:,} accepted, {progress.rejected:,} rejected, {progress.failed:,} failed",
-        "calls": f"{stand.queries['total']:,} ({stand.queries['retried']:,} retries; {progress.reused:,} replies taken from the ledger)",
-        "tokens": f"{stand.tokens:,}",
-        "cost": "unknown (no price)" if stand.usd is None else f"USD {stand.usd:.4f}",
-        "folder": str(stand.folder),
-    }
-    for name, text in rows.items():
-        console.print(f"{name:8} {text}", markup=False, highlight=False)
+        progress = stand.progress
+        state = "running" if stand.running else "stopped before its end; `axolotl synthetic generate` goes on"
+        verdicts = f"{progress.accepted:,} accepted, {progress.rejected:,} rejected, {progress.failed:,} failed so far"
+        _print_lines({"state": [state], "calls": [_calls(stand.queries, progress.reused, stand.tokens, stand.usd)], "samples": [verdicts]})
+    if (graded := run.read_grade(stand.folder)) is not None:
+        from axolotl_synthetic import grading
+
+        terminal.out().print(grading.table(graded.rows))
 
 
 @synthetic.command()
@@ -209,37 +205,47 @@ def _number(value: float | None) -> str:
     return f"{value:,.0f}" if value >= 100 else f"{value:,.4g}"
 
 
-def _print_outcome(outcome: Outcome) -> None:
+def _print_summary(folder: Path, manifest: Mapping[str, Any], counts: Counts) -> None:
     """What a newcomer wants to know of a run: calls, what was accepted, what was rejected and why, where the files are."""
+    queries, train = manifest["queries"], manifest["files"]["train"]
+    shares = ", ".join(f"{name} {share:.0%}" for name, share in manifest["strategy"].items())
+    share = f" ({counts.accepted / counts.planned:.0%})" if counts.planned else ""
+    _print_lines(
+        {
+            "strategy": [f"{shares}, from {manifest['seeds']['count']:,} seeds ({manifest['seeds']['held_out']:,} more held out)"],
+            "calls": [_calls(queries, queries["reused"], sum(manifest["tokens"].values()), manifest["usd"])],
+            "samples": [f"{counts.accepted:,} of {counts.planned:,} accepted{share}"],
+            "rejected": [f"{number:,} by {name}: {REJECTED.get(name, '')}".rstrip(": ") for name, number in counts.rejections.items()],
+            "failed": [f"{number:,}: {reason}" for reason, number in counts.failures.items()],
+            "ended": [] if manifest["status"] == "complete" else ["by a limit of the budget, which may be what you wanted"],
+            "training": [f"{train['rows']:,} chats in {folder / train['path']}"],
+            "details": [f"{folder / 'samples.jsonl'}: every candidate with its verdicts; README.md there is a dataset card"],
+        }
+    )
+
+
+# What each check's rejections mean, for somebody who has read nothing else.
+REJECTED = {
+    "format": "no answer in the task's form, or cut off",
+    "final_answer": "does not agree with the seed's answer",
+    "self_check": "the augmenter does not stand by its own question",
+    "duplicate": "says what an earlier sample says",
+}
+
+
+def _calls(queries: Mapping[str, int], reused: int, tokens: int, usd: float | None) -> str:
+    parts = [f"{queries['total']:,} to the models", f"{tokens:,} tokens", "cost unknown (no price)" if usd is None else f"USD {usd:.4f}"]
+    if queries["retried"]:
+        parts.insert(1, f"{queries['retried']:,} of them retries")
+    if reused:
+        parts.append(f"{reused:,} replies taken from the ledger")
+    return ", ".join(parts)
+
+
+def _print_lines(lines: Mapping[str, Sequence[str]]) -> None:
     from axolotl_synthetic import terminal
 
     console = terminal.out()
-    manifest, counts = outcome.manifest, outcome.counts
-    queries, train = manifest["queries"], manifest["files"]["train"]
-    if outcome.was_finished:
-        console.print("nothing to do: this run was finished before", highlight=False)
-    usd = "" if manifest["usd"] is None else f", USD {manifest['usd']:.4f}"
-    tokens = sum(manifest["tokens"].values())
-    share = f" ({counts.accepted / counts.planned:.0%})" if counts.planned else ""
-    console.print(
-        f"calls     {queries['total']:,} to the models ({queries['reused']:,} replies reused), {tokens:,} tokens{usd}", highlight=False
-    )
-    console.print(
-        f"samples   {counts.accepted:,} of {counts.planned:,} accepted{share}, {counts.rejected:,} rejected, {counts.failed:,} failed",
-        highlight=False,
-    )
-    for title, reasons in (("rejected", counts.rejections), ("failed", counts.failures)):
-        for name, number in reasons.items():
-            console.print(
-                f"            {number:,} {title} by {name}" if title == "rejected" else f"            {number:,} failed: {name}",
-                markup=False,
-                highlight=False,
-            )
-    if manifest["status"] == "budget_exhausted":
-        console.print("ended     by the budget, before as many samples were accepted as it may name", highlight=False)
-    console.print(f"training  {train['rows']:,} chats in {outcome.folder / train['path']}", markup=False, highlight=False)
-    console.print(
-        f"details   {outcome.folder}/samples.jsonl (every candidate with its verdicts), manifest.json, README.md",
-        markup=False,
-        highlight=False,
-    )
+    for title, texts in lines.items():
+        for at, text in enumerate(texts):
+            console.print(f"{title if at == 0 else '':10}{text}", markup=False, highlight=False)

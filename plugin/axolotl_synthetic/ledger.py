@@ -169,7 +169,8 @@ def identity(call: Call) -> bytes:
     """What makes two calls the same sample: model, messages, sampling parameters but for the length limit, sample number."""
     request = call.request
     sampling = [call.generation.temperature, call.generation.top_p]
-    text = json.dumps([call.model, [[m["role"], m["content"]] for m in request.messages], sampling, request.sample])
+    turns = [[message["role"], message["content"]] for message in request.messages]
+    text = json.dumps([call.model, turns, sampling, request.sample], ensure_ascii=False)
     return hashlib.blake2b(text.encode(), digest_size=16).digest()
 
 
@@ -179,23 +180,26 @@ class Ledger:
     Args:
         path: the file, made when it is missing.
         limits: what all calls together may use; None for a connection that makes no calls.
+        read_only: for a look at it; nothing is made or changed, and a file that is missing is an error.
 
     Raises:
         StorageError: if the file cannot be opened, or is not a ledger of this format.
     """
 
-    def __init__(self, path: Path, limits: Budget | None = None) -> None:
+    def __init__(self, path: Path, limits: Budget | None = None, *, read_only: bool = False) -> None:
         self.path = path
         self._limits = limits
         self._prompts: OrderedDict[bytes, int] = OrderedDict()
         with _told(path):
-            self._db = sqlite3.connect(path, timeout=60, isolation_level=None, check_same_thread=False)
-            self._db.execute("PRAGMA journal_mode = WAL")
-            # A committed group survives a power failure, not only the end of the process.
-            self._db.execute("PRAGMA synchronous = FULL")
-            self._db.executescript(SCHEMA)
+            address = f"{path.absolute().as_uri()}?mode={'ro' if read_only else 'rwc'}"
+            self._db = sqlite3.connect(address, uri=True, timeout=60, isolation_level=None, check_same_thread=False)
+            if not read_only:
+                self._db.execute("PRAGMA journal_mode = WAL")
+                # A committed call survives a power failure, not only the end of the process; a counter need not.
+                self._db.execute(f"PRAGMA synchronous = {'NORMAL' if limits is None else 'FULL'}")
+                self._db.executescript(SCHEMA)
             found = self.meta("format")
-        if found is None:
+        if found is None and not read_only:
             self.set_meta(format=str(FORMAT))
         elif found != str(FORMAT):
             raise StorageError(f"{path}: is a ledger of format {found}; this version reads {FORMAT}: use another output_dir")
@@ -212,7 +216,8 @@ class Ledger:
     # What the folder was made for
 
     def meta(self, key: str) -> str | None:
-        row = self._db.execute("SELECT value FROM meta WHERE key = ?", (key,)).fetchone()
+        with _told(self.path):
+            row = self._db.execute("SELECT value FROM meta WHERE key = ?", (key,)).fetchone()
         return None if row is None else str(row[0])
 
     def set_meta(self, **values: str) -> None:
@@ -224,15 +229,16 @@ class Ledger:
     def find(self, call: Call, key: bytes) -> Stored | None:
         """The reply to an equal call, if one was paid for and still serves: one that ended by itself within today's limit, or
         that was cut off at no less than it."""
-        rows = self._db.execute(
-            "SELECT id, reply, finish_reason, prompt_tokens, completion_tokens, seconds, max_new_tokens"
-            " FROM calls WHERE key = ? AND outcome = 'ok' ORDER BY id DESC",
-            (key,),
-        )
+        with _told(self.path):
+            rows = self._db.execute(
+                "SELECT id, reply, finish_reason, prompt_tokens, completion_tokens, seconds, max_new_tokens"
+                " FROM calls WHERE key = ? AND outcome = 'ok' ORDER BY id DESC",
+                (key,),
+            ).fetchall()
         limit = call.generation.max_new_tokens
         for call_id, text, finish_reason, prompt_tokens, completion_tokens, seconds, had in rows:
             reply = Reply(text, finish_reason, prompt_tokens, completion_tokens, seconds)
-            serves = had == limit if reply.cut_off else had == limit or (completion_tokens or 0) <= limit
+            serves = had >= limit if reply.cut_off else had == limit or (completion_tokens or 0) <= limit
             if serves:
                 return Stored(call_id, reply)
         return None
@@ -298,7 +304,8 @@ class Ledger:
         tokens, usd = call.worst_tokens, call.worst_usd
         if reply is None:
             outcome = "unsent" if settled.cost == "none" else "failed"
-            self._db.execute("UPDATE calls SET outcome = ?, error = ? WHERE id = ?", (outcome, settled.error, settled.call_id))
+            error = (settled.error or "").encode(errors="replace").decode()  # whatever a server said must not void the group
+            self._db.execute("UPDATE calls SET outcome = ?, error = ? WHERE id = ?", (outcome, error, settled.call_id))
             if settled.cost != "unknown":
                 query = 1 if settled.cost == "none" else 0
                 self._db.execute("UPDATE spent SET queries = queries - ?, tokens = tokens - ?, usd = usd - ?", (query, tokens, usd))
@@ -338,42 +345,47 @@ class Ledger:
 
     def spent(self) -> tuple[int, int, float]:
         """Queries, tokens and dollars that are spent or reserved."""
-        queries, tokens, usd = self._db.execute("SELECT queries, tokens, usd FROM spent").fetchone()
+        with _told(self.path):
+            queries, tokens, usd = self._db.execute("SELECT queries, tokens, usd FROM spent").fetchone()
         return queries, tokens, usd
 
     def totals(self) -> Totals:
         """What was sent to models, ever, for this folder."""
         counts = dict.fromkeys(("total", *PURPOSES, "retried"), 0)
-        rows = self._db.execute(
-            "SELECT purpose, count(*), sum(attempt > 0) FROM calls WHERE outcome != 'unsent' GROUP BY purpose"
-        ).fetchall()
+        with _told(self.path):
+            rows = self._db.execute(
+                "SELECT purpose, count(*), sum(attempt > 0) FROM calls WHERE outcome != 'unsent' GROUP BY purpose"
+            ).fetchall()
+            prompt, completion, usd, unpriced, seconds = self._db.execute(
+                "SELECT coalesce(sum(prompt_tokens), 0), coalesce(sum(completion_tokens), 0), coalesce(sum(usd), 0),"
+                " coalesce(sum(usd IS NULL), 0), coalesce(sum(seconds), 0) FROM calls WHERE outcome = 'ok'"
+            ).fetchone()
         for purpose, count, retried in rows:
             counts[purpose] += count
             counts["total"] += count
             counts["retried"] += retried
-        prompt, completion, usd, unpriced, seconds = self._db.execute(
-            "SELECT coalesce(sum(prompt_tokens), 0), coalesce(sum(completion_tokens), 0), coalesce(sum(usd), 0),"
-            " coalesce(sum(usd IS NULL), 0), coalesce(sum(seconds), 0) FROM calls WHERE outcome = 'ok'"
-        ).fetchone()
         return Totals(counts, prompt, completion, None if unpriced else usd, seconds)
 
     def failures(self) -> dict[str, int]:
         """Failed calls by the first word of their error."""
-        rows = self._db.execute(
-            "SELECT substr(error, 1, instr(error || ':', ':') - 1) AS reason, count(*) FROM calls"
-            " WHERE outcome IN ('failed', 'unsent') GROUP BY reason ORDER BY count(*) DESC"
-        )
-        return dict(rows.fetchall())
+        with _told(self.path):
+            rows = self._db.execute(
+                "SELECT substr(error, 1, instr(error || ':', ':') - 1) AS reason, count(*) FROM calls"
+                " WHERE outcome IN ('failed', 'unsent') GROUP BY reason ORDER BY count(*) DESC"
+            ).fetchall()
+        return dict(rows)
 
     @contextmanager
     def _transaction(self) -> Iterator[None]:
         self._db.execute("BEGIN IMMEDIATE")
         try:
             yield
+            self._db.execute("COMMIT")
         except BaseException:
-            self._db.execute("ROLLBACK")
+            self._prompts.clear()  # some of them may be undone
+            if self._db.in_transaction:  # SQLite rolls back by itself on a full disk
+                self._db.execute("ROLLBACK")
             raise
-        self._db.execute("COMMIT")
 
 
 def usd_of(call: Call, reply: Reply) -> float | None:
@@ -390,12 +402,15 @@ def _told(path: Path) -> Iterator[None]:
         yield
     except sqlite3.DatabaseError as error:
         text = str(error)
-        if "full" in text:
-            remedy = "free some space, then run the same command again: what was paid for is kept"
+        if "full" in text or "disk I/O" in text:
+            remedy = "free some space on that disk, then run the same command again: what was paid for is kept"
         elif "readonly" in text or "unable to open" in text:
             remedy = "make the folder writable, or choose another output_dir"
         elif "malformed" in text or "not a database" in text:
-            remedy = "the file is damaged: recover it with `sqlite3 ledger.sqlite .recover`, or choose another output_dir"
+            remedy = (
+                "the file is damaged: move it away and recover it (`sqlite3 damaged.sqlite .recover | sqlite3 ledger.sqlite`), or choose"
+                " another output_dir"
+            )
         else:
             remedy = "see whether another program holds the file; what was committed is kept"
         raise StorageError(f"{path}: {text}; {remedy}") from error

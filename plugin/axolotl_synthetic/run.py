@@ -13,7 +13,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from axolotl_synthetic import dataset, terminal
 from axolotl_synthetic.checks import load_checks
@@ -27,12 +27,17 @@ from axolotl_synthetic.strategies import load_strategies
 from axolotl_synthetic.tasks import Task, load_task
 from axolotl_synthetic.teachers import ModelSettings, model_name, serve
 
+if TYPE_CHECKING:
+    from axolotl_synthetic.grading import Grade
+
 LEDGER = "ledger.sqlite"
 LOCK = ".lock"
 SPOOL = "samples.jsonl.tmp"
 LOG = "run.log"
 LM_EVAL = "lm_eval"
 GRADE = "grade.json"
+# Sequences in one batch of lm-eval: few enough for a GPU of 24 GB and a student of 7B, enough to keep two CPU cores busy.
+GRADED_AT_ONCE = 32
 # What changes nothing about the training file, so that a finished run stays finished when it is changed.
 IRRELEVANT: dict[str, Any] = {
     **dict.fromkeys(("grade", "output_dir", "engine", "study", "review"), True),
@@ -163,7 +168,22 @@ def status(settings: Settings) -> Status:
         return Status(folder, _is_held(folder), dataset.read_manifest(folder), ledger.progress(), totals.queries, tokens, totals.usd)
 
 
-def grade(settings: Settings, training: Mapping[str, Any]) -> Any:
+def counts(folder: Path) -> dataset.Counts:
+    """How the candidates of a finished run ended."""
+    return dataset.count(folder / dataset.SAMPLES)
+
+
+def read_grade(folder: Path) -> Grade | None:
+    """What `grade` wrote there, None when the student was not graded."""
+    from axolotl_synthetic import grading
+
+    try:
+        return grading.read_grade((folder / GRADE).read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        return None
+
+
+def grade(settings: Settings, training: Mapping[str, Any]) -> Grade:
     """lm-eval on the base model and the student; writes `grade.json`.
 
     Args:
@@ -205,6 +225,7 @@ def grade(settings: Settings, training: Mapping[str, Any]) -> Any:
                     include_path=include,
                     limit=settings.grade.limit,
                     log=folder / "lm_eval.log",
+                    batch_size=GRADED_AT_ONCE,
                     on_progress=on_progress,
                 )
             )

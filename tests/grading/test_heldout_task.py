@@ -46,18 +46,19 @@ def test_the_student_is_asked_what_it_was_trained_on(tmp_path, jars):
 
 
 @pytest.mark.parametrize(
-    ("reply", "score"),
+    ("reply", "loose", "strict"),
     [
-        ("2 * 3 = 6\n#### 6", 1.0),
-        ("So the answer is \\boxed{6.0}", 1.0),
-        ("#### 7", 0.0),
-        ("There are six jars and I do not know.", 0.0),
-        ("", 0.0),
+        ("2 * 3 = 6\n#### 6", 1.0, 1.0),
+        ("So the answer is \\boxed{6.0}", 1.0, 1.0),
+        ("2 jars of 3 make 6 cards in all.", 1.0, 0.0),
+        ("It is 6.\n#### 7", 0.0, 0.0),
+        ("There are six jars and I do not know.", 0.0, 0.0),
+        ("", 0.0, 0.0),
     ],
 )
-def test_a_math_reply_scores_by_equivalence_to_the_gold_answer(tmp_path, jars, reply, score):
+def test_a_math_reply_scores_by_equivalence_to_the_gold_answer(tmp_path, jars, reply, loose, strict):
     export_task(tmp_path, task=load_task("math"), held_out=jars)
-    assert metrics(tmp_path).grade(rows(tmp_path)[0], [reply]) == {"exact_match": score}
+    assert metrics(tmp_path).grade(rows(tmp_path)[0], [reply]) == {"exact_match": loose, "strict_match": strict}
 
 
 def test_a_multiple_choice_reply_may_name_the_text_of_the_right_choice(tmp_path):

@@ -12,7 +12,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-from axolotl_synthetic.errors import ConfigError
+from axolotl_synthetic.errors import ConfigError, SyntheticError
 from axolotl_synthetic.records import Candidate, Seed, Verdict
 
 if TYPE_CHECKING:
@@ -40,6 +40,8 @@ class Check:
     def __call__(self, candidate: Candidate, seed: Seed) -> Verdict:
         try:
             verdict = self.judge(candidate, seed)
+        except SyntheticError:
+            raise  # nothing can be judged any more, and no candidate is to blame
         except Exception as error:  # the boundary: one broken check must not end the run
             return Verdict(self.name, False, f"{type(error).__name__}: {error}", broken=True)
         return replace(verdict, name=self.name)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
@@ -41,6 +42,12 @@ class Grade:
     def to_dict(self) -> dict[str, Any]:
         """What `grade.json` holds."""
         return {"base": self.base, "student": self.student, "rows": [asdict(row) for row in self.rows]}
+
+
+def read_grade(text: str) -> Grade:
+    """What `Grade.to_dict` made, back from JSON."""
+    data = json.loads(text)
+    return Grade(data["base"], data["student"], tuple(Row(**row) for row in data["rows"]))
 
 
 def compare(*, base: str, student: str, base_scores: Mapping[str, Score], student_scores: Mapping[str, Score]) -> Grade:

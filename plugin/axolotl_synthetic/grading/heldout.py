@@ -37,11 +37,22 @@ def answer(row: Mapping[str, Any]) -> str:
 
 
 def grade(row: Mapping[str, Any], replies: Sequence[str]) -> dict[str, float]:
-    """Whether the reply's final answer is the seed's. A reply without a final answer is wrong, as it is for a reader."""
+    """Whether the reply's final answer is the seed's.
+
+    Returns:
+        `exact_match`, where a lenient reader finds the answer, so that an untrained model is not marked down for a form that it
+        was never shown; `strict_match`, where only an answer in the task's form counts. A reply without an answer is wrong.
+    """
     task = _task(row["task"])
     question = question_of(row)
-    found = task.final_answer(replies[0], question)
-    return {"exact_match": float(found is not None and task.equivalent(found, row["answer"], question))}
+
+    def right(found: str | None) -> float:
+        return float(found is not None and task.equivalent(row["answer"], found, question))
+
+    return {
+        "exact_match": right(task.loose_answer(replies[0], question)),
+        "strict_match": right(task.final_answer(replies[0], question)),
+    }
 
 
 def question_of(row: Mapping[str, Any]) -> Question:

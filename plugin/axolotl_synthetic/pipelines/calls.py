@@ -1,8 +1,7 @@
 """One call from question to durable reply: look it up in the ledger, reserve, ask, retry where that can help, settle.
 
 This is the small interface through which pipelines reach the ledger (`Calls.chain`). The budget is kept twice: by the ledger's
-own statement, which nothing can get past, and before that by admission, which lets a candidate begin only when the whole chain
-of its calls fits, so that nothing is paid for the first half of a sample.
+own statement, which nothing can get past, and before that by `admission.py`.
 """
 
 from __future__ import annotations
@@ -20,6 +19,7 @@ from tenacity import AsyncRetrying, RetryCallState, retry_if_exception_type, sto
 from axolotl_synthetic.config import Budget
 from axolotl_synthetic.errors import CallFailed, RetryableCall, SyntheticError
 from axolotl_synthetic.ledger import Call, Ledger, Settled, Stored, identity
+from axolotl_synthetic.pipelines.admission import Admission, Stopped, Wanted
 from axolotl_synthetic.pipelines.window import Window
 from axolotl_synthetic.records import Reply, Request, Role
 from axolotl_synthetic.teachers import ModelSettings, Teacher, model_name
@@ -28,14 +28,6 @@ from axolotl_synthetic.teachers import ModelSettings, Teacher, model_name
 BACKOFF = wait_exponential_jitter(initial=1.5, max=60, jitter=2)
 # A server may ask for any wait; an hour's is its way of saying that it will not serve.
 LONGEST_RETRY_AFTER = 300.0
-
-
-class BudgetReached(Exception):
-    """No limit allows another call. `args[0]` names the limit: queries, tokens or usd."""
-
-
-class Stopped(Exception):
-    """The run is ending: no new call may leave."""
 
 
 @dataclass
@@ -56,7 +48,7 @@ class Calls:
     """Everything that the candidates of a run share: the models, the ledger, the budget.
 
     Args:
-        ledger: a path's ledger, opened twice: reading happens in the event loop, writing in a thread.
+        reader, writer: one ledger, opened twice: reading happens in the event loop, writing in a thread.
         models: who answers for each role.
         budget: the limits; `samples` is not for this file.
     """
@@ -64,15 +56,16 @@ class Calls:
     def __init__(self, reader: Ledger, writer: Ledger, models: Mapping[Role, Asked], budget: Budget) -> None:
         self._reader = reader
         self._writer = _Groups(writer)
-        self.models = models
-        self._budget = budget
         self._in_flight: dict[bytes, asyncio.Future[Stored]] = {}
-        self._promised = 0
-        self._admission = asyncio.Lock()
-        self._released = asyncio.Event()
+        self.models = models
+        self.admission = Admission(reader, budget)
         self.stopping = asyncio.Event()
         self.reused = 0
-        self.denied_by: str | None = None
+
+    @property
+    def denied_by(self) -> str | None:
+        """The limit that a candidate was turned away for, None while there was none."""
+        return self.admission.denied_by
 
     def chain(self, calls: int) -> Chain:
         """The calls of one candidate.
@@ -85,7 +78,7 @@ class Calls:
     def stop(self) -> None:
         """No new call leaves from now on; those under way end by themselves."""
         self.stopping.set()
-        self._released.set()
+        self.admission.stop()
 
     async def close(self) -> None:
         await self._writer.close()
@@ -102,15 +95,21 @@ class Calls:
         asked = self.models[request.role]
         call = Call(request, asked.name, asked.settings.generation, asked.settings.price)
         key = identity(call)
-        if (under_way := self._in_flight.get(key)) is not None:
-            return await asyncio.shield(under_way)
-        if (stored := self._reader.find(call, key)) is not None:
-            self.reused += 1
-            return stored
+        while True:
+            if (under_way := self._in_flight.get(key)) is not None:
+                chain.close()  # who made that call may need the room for a retry
+                stored = await asyncio.shield(under_way)
+                self.reused += 1
+                return stored
+            if (known := self._reader.find(call, key)) is not None:
+                self.reused += 1
+                return known
+            # Only who has been let in leads: a call that others wait for must not wait for them.
+            if not await chain.admit(call):
+                break
         future: asyncio.Future[Stored] = asyncio.get_running_loop().create_future()
         self._in_flight[key] = future
         try:
-            await chain.admit(call)
             stored = await self._with_retries(call, asked, chain)
         except BaseException as error:
             future.set_exception(error)
@@ -138,6 +137,7 @@ class Calls:
             with attempt:
                 if number == 0:
                     raise first
+                await chain.admit(call, again=True)
                 return await self._once(replace(call, attempt=number), asked, chain)
         raise AssertionError("tenacity ends by returning or raising")
 
@@ -150,105 +150,88 @@ class Calls:
         raise Stopped
 
     async def _once(self, call: Call, asked: Asked, chain: Chain) -> Stored:
-        async with asked.window:
-            if self.stopping.is_set():
-                raise Stopped
-            call_id = await self._writer.send(call)
-            chain.sent()
-            if call_id is None:
-                raise BudgetReached(self._limit_reached(call))
-            try:
-                reply = await asked.teacher.complete(call.request.messages, call.generation, call.request.sample)
-            except CallFailed as error:
-                if isinstance(error, RetryableCall) and error.slow_down:
-                    asked.window.complained()
-                await self._writer.settle(Settled(call_id, call, error=str(error), cost=error.cost))
-                raise
-            except SyntheticError as error:
-                await self._writer.settle(Settled(call_id, call, error=str(error), cost="query"))
-                raise
-            asked.window.succeeded()
-            await self._writer.settle(Settled(call_id, call, reply=reply))
-            return Stored(call_id, reply)
+        while True:
+            async with asked.window:
+                if self.stopping.is_set():
+                    raise Stopped
+                call_id = await self._writer.send(call)
+                if call_id is not None:
+                    chain.sent()
+                    try:
+                        return await self._reply(call_id, call, asked)
+                    finally:
+                        self.admission.settled()
+            # Longer than the chain's first call, by which it was let in.
+            await chain.admit(call, again=True)
 
-    async def admit(self, calls: int, call: Call) -> None:
-        """Promise a chain its calls; who comes first is served first.
-
-        Raises:
-            BudgetReached: if they do not fit, and no chain under way can give anything back.
-        """
-        async with self._admission:
-            while not self._fits(calls, call):
-                if self._promised == 0 or self.stopping.is_set():
-                    self.denied_by = self._limit_reached(call, calls)
-                    raise BudgetReached(self.denied_by)
-                self._released.clear()
-                await self._released.wait()
-            self._promised += calls
-
-    def release(self, calls: int) -> None:
-        """Take back what was promised: the call was reserved by the ledger now, or will not be made."""
-        self._promised -= calls
-        self._released.set()
-
-    def _fits(self, calls: int, call: Call) -> bool:
-        budget = self._budget
-        if budget.queries is None and budget.tokens is None and budget.usd is None:
-            return True
-        queries, tokens, usd = self._reader.spent()
-        # Later calls of a chain are taken to be as long as its first: admission is a forecast, the ledger keeps the limit.
-        wanted = self._promised + calls
-        return (
-            (budget.queries is None or queries + wanted <= budget.queries)
-            and (budget.tokens is None or tokens + wanted * call.worst_tokens <= budget.tokens)
-            and (budget.usd is None or usd + wanted * call.worst_usd <= budget.usd)
-        )
-
-    def _limit_reached(self, call: Call, calls: int = 1) -> str:
-        queries, tokens, _ = self._reader.spent()
-        if self._budget.queries is not None and queries + calls > self._budget.queries:
-            return "queries"
-        if self._budget.tokens is not None and tokens + calls * call.worst_tokens > self._budget.tokens:
-            return "tokens"
-        return "usd"
+    async def _reply(self, call_id: int, call: Call, asked: Asked) -> Stored:
+        try:
+            reply = await asked.teacher.complete(call.request.messages, call.generation, call.request.sample)
+            if not _is_text(reply.text):
+                raise RetryableCall("no_text", "the reply holds half of a surrogate pair, which no file can hold")
+        except CallFailed as error:
+            if isinstance(error, RetryableCall) and error.slow_down:
+                asked.window.complained()
+            await self._writer.settle(Settled(call_id, call, error=str(error), cost=error.cost))
+            raise
+        except SyntheticError as error:
+            await self._writer.settle(Settled(call_id, call, error=str(error), cost="query"))
+            raise
+        except Exception as error:
+            await self._writer.settle(Settled(call_id, call, error=f"{type(error).__name__}: {error}"))
+            raise
+        asked.window.succeeded()
+        await self._writer.settle(Settled(call_id, call, reply=reply))
+        return Stored(call_id, reply)
 
 
 class Chain:
-    """The calls of one candidate, one after the other. `requests` and `tokens` grow with them."""
+    """The calls of one candidate, one after the other. `requests` and `tokens` grow with them.
+
+    Attributes:
+        began: whether a call was sent, or a reply taken from the ledger.
+    """
 
     def __init__(self, calls: Calls, planned: int) -> None:
         self._calls = calls
         self._left = planned
-        self._promised = 0
+        self._promised: Wanted | None = None
         self.requests: list[int] = []
         self.tokens = 0
+        self.began = False
 
     async def ask(self, request: Request) -> Reply:
         """See `Calls.ask`."""
         stored = await self._calls.ask(request, self)
+        self.began = True
         self._left = max(0, self._left - 1)
         self.requests.append(stored.call_id)
         self.tokens += (stored.reply.prompt_tokens or 0) + (stored.reply.completion_tokens or 0)
         return stored.reply
 
-    async def admit(self, call: Call) -> None:
-        """Before the first call that the ledger does not have: get all that are left promised."""
-        if not self._promised:
-            wanted = max(1, self._left)
-            await self._calls.admit(wanted, call)
-            self._promised = wanted
+    async def admit(self, call: Call, *, again: bool = False) -> bool:
+        """Get this call and all that are left promised, unless they are; `again` when that was not enough. Tells whether it had to
+        wait."""
+        if self._promised is not None and not again:
+            return False
+        wanted, before, self._promised = Wanted(max(1, self._left), call), self._promised, None
+        waited = await self._calls.admission.promise(wanted, begun=self.began, instead_of=before)
+        self._promised = wanted
+        return waited
 
     def sent(self) -> None:
-        """The ledger's reservation has taken a promise's place. Retries are nobody's promise."""
-        if self._promised:
-            self._promised -= 1
-            self._calls.release(1)
+        """The ledger's reservation has taken a promise's place."""
+        self.began = True
+        assert self._promised is not None
+        self._calls.admission.sent(replace(self._promised, calls=1))
+        left = self._promised.calls - 1
+        self._promised = replace(self._promised, calls=left) if left else None
 
     def close(self) -> None:
         """Give back what was promised and not used."""
-        if self._promised:
-            self._calls.release(self._promised)
-            self._promised = 0
+        if self._promised is not None:
+            promised, self._promised = self._promised, None
+            self._calls.admission.give_back(promised)
 
 
 class _Groups:
@@ -293,7 +276,7 @@ class _Groups:
                 ids = await loop.run_in_executor(
                     self._thread, self._ledger.commit, [call for call, _ in calls], [one for one, _ in settled]
                 )
-            except SyntheticError as error:
+            except Exception as error:  # whatever it is: those who wait must hear of it
                 for future in futures:
                     if not future.done():
                         future.set_exception(error)
@@ -304,6 +287,15 @@ class _Groups:
             for _, done in settled:
                 if not done.done():
                     done.set_result(None)
+
+
+def _is_text(text: str) -> bool:
+    """JSON may carry what UTF-8 cannot."""
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def _wait(state: RetryCallState) -> float:

@@ -16,7 +16,8 @@ from dataclasses import replace
 
 from axolotl_synthetic.errors import CallFailed, ServiceError, SyntheticError
 from axolotl_synthetic.ledger import Ledger
-from axolotl_synthetic.pipelines.calls import Asked, BudgetReached, Calls, Stopped
+from axolotl_synthetic.pipelines.admission import BudgetReached, Stopped
+from axolotl_synthetic.pipelines.calls import Asked, Calls
 from axolotl_synthetic.pipelines.job import CANDIDATES_PER_SAMPLE, Job, Workplace
 from axolotl_synthetic.pipelines.schedule import Planned, schedule
 from axolotl_synthetic.records import Candidate, Role
@@ -68,7 +69,13 @@ class Engine:
             watcher = asyncio.create_task(self._watch())
             # At most one call of a candidate is open at a time, so this many candidates keep every model busy.
             places = sum({id(asked): asked.settings.concurrency for asked in models.values()}.values())
-            ended_by = await self._roll(places)
+            try:
+                ended_by = await self._roll(places)
+            except SyntheticError as error:
+                self._end(error)
+                ended_by = ""
+            if self._under_way:
+                await asyncio.wait(self._under_way)
             watcher.cancel()
             reader.report(ended_by=ended_by, reused=self._calls.reused)
 
@@ -92,28 +99,26 @@ class Engine:
         if most is None and samples is not None:
             most = CANDIDATES_PER_SAMPLE * samples
         ended_by = ""
-        started = 0
-        for planned in schedule(job.seeds, job.shares):
+        for started, planned in enumerate(schedule(job.seeds, job.shares)):
             while len(self._under_way) >= places:
                 self._ended.clear()
                 await self._ended.wait()
             if samples is not None and not await self._needed(started, samples):
-                ended_by = "" if self._calls.stopping.is_set() else "samples"
+                ended_by = "samples"
                 break
-            if self._calls.stopping.is_set():
-                break
-            if self._denied >= LOOK_AHEAD:
+            if self._calls.stopping.is_set() or self._denied >= LOOK_AHEAD:
                 break
             if most is not None and started >= most:
                 ended_by = "candidates"
                 break
-            started += 1
             task = asyncio.create_task(self._candidate(planned))
             self._under_way.add(task)
             task.add_done_callback(self._leave)
         if self._under_way:
             await asyncio.wait(self._under_way)
-        return self._calls.denied_by or ended_by if ended_by != "samples" else ended_by
+        if self._calls.stopping.is_set():
+            return ""
+        return ended_by if ended_by == "samples" else self._calls.denied_by or ended_by
 
     async def _needed(self, started: int, samples: int) -> bool:
         """Wait until another candidate is surely needed (True) or surely is not, or the run is ending (False)."""
@@ -141,30 +146,31 @@ class Engine:
             self._denied = 0
         except CallFailed as error:
             candidate = candidate.fail(str(error))
-            self._count_failure(error)
+            self._count_failure(ServiceError, f"{error}", "see that the teacher works")
         except BudgetReached as reached:
             self._denied += 1
-            candidate = candidate.fail(f"budget: no {reached.args[0]} left for the next call") if chain.requests else _skipped(candidate)
+            candidate = candidate.fail(f"budget: no {reached.args[0]} left for the next call") if chain.began else _skipped(candidate)
         except Stopped:
-            candidate = candidate.fail("stopped") if chain.requests else _skipped(candidate)
+            candidate = candidate.fail("stopped") if chain.began else _skipped(candidate)
         except SyntheticError as error:
             self._end(error)
             candidate = candidate.fail(str(error))
         except Exception as error:  # the boundary: one candidate never touches another
             candidate = candidate.fail(f"{type(error).__name__}: {error}")
+            self._count_failure(SyntheticError, f"{type(error).__name__}: {error}", "correct the task's class, or report this")
         finally:
             chain.close()
         names = {role: asked.name for role, asked in self._calls.models.items()}
         augmenter = names["augmenter"] if strategy.calls > 1 else None
         self._emit(replace(candidate, requests=tuple(chain.requests), tokens=chain.tokens, teacher=names["teacher"], augmenter=augmenter))
 
-    def _count_failure(self, error: CallFailed) -> None:
+    def _count_failure(self, kind: type[SyntheticError], said: str, remedy: str) -> None:
         self._failures += 1
         if self._failures >= FAILURES_IN_A_ROW:
             self._end(
-                ServiceError(
-                    f"the last {self._failures} candidates all failed, the last with `{error}`; see that the teacher works, then run the"
-                    " same command again: what was paid for is kept"
+                kind(
+                    f"the last {self._failures} candidates all failed, the last with `{said}`; {remedy}, then run the same command again:"
+                    " what was paid for is kept"
                 )
             )
 
@@ -179,7 +185,10 @@ class Engine:
             await asyncio.sleep(STOP_POLL_SECONDS)
             if self._calls.reused and time.monotonic() - told > 1:
                 told = time.monotonic()
-                self._ledger.report(reused=self._calls.reused)
+                try:
+                    self._ledger.report(reused=self._calls.reused)
+                except SyntheticError as error:
+                    self._end(error)
         self._calls.stop()
 
 

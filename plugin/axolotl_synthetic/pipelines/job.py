@@ -58,7 +58,7 @@ class Workplace:
     def put(self, job: Job) -> None:
         (self.path / "job.pickle").write_bytes(pickle.dumps(job))
         # Room for an error's text: it can then be written in place even when this disk is full as well.
-        (self.path / "error").write_text(" " * 4096)
+        (self.path / "error").write_text(" " * 8192)
 
     def job(self) -> Job:
         job = pickle.loads((self.path / "job.pickle").read_bytes())
@@ -70,7 +70,10 @@ class Workplace:
 
     def take_pack(self, number: int) -> list[Candidate]:
         path = self.path / f"pack-{number}"
-        pack: list[Candidate] = pickle.loads(path.read_bytes())
+        try:
+            pack: list[Candidate] = pickle.loads(path.read_bytes())
+        except (OSError, EOFError, pickle.UnpicklingError):
+            return []  # it could not be written, which was told
         path.unlink()
         return pack
 
@@ -87,25 +90,45 @@ class Workplace:
     def fail(self, error: SyntheticError) -> None:
         """Keep the first error that ends the run, for the process that started the pipeline; and stop."""
         if self.error() is None:
-            text = json.dumps([type(error).__name__, str(error)[:3000]])
+            text = json.dumps([type(error).__name__, str(error)[:1000]])
             with open(self.path / "error", "r+", encoding="utf-8") as file:
-                file.write(text)
+                file.write(text + "\n")
         self.stop()
 
     def error(self) -> SyntheticError | None:
-        text = (self.path / "error").read_text(encoding="utf-8").strip()
+        # The first line alone: two processes may have written at once, the shorter text over the longer.
+        text = (self.path / "error").read_text(encoding="utf-8").split("\n", 1)[0].strip()
         if not text:
             return None
         name, message = json.loads(text)
-        made: SyntheticError = getattr(errors, name)(message)
+        made: SyntheticError = getattr(errors, name, SyntheticError)(message)
         return made
 
+    def calls_begin(self) -> None:
+        """This process makes the calls from now on."""
+        (self.path / "calling").write_text(str(os.getpid()))
 
-def die_with_parent() -> None:
+    def calls_are_over(self) -> None:
+        """No call is under way any more, and none will be."""
+        (self.path / "calling").unlink(missing_ok=True)
+
+    def calling(self) -> int | None:
+        """The id of the process that makes calls now."""
+        try:
+            return int((self.path / "calling").read_text() or 0) or None
+        except FileNotFoundError:
+            return None
+
+
+def die_with(parent: int) -> None:
     """Have the kernel kill this process when its parent ends (Linux), so that a killed run leaves nothing behind that goes on
-    asking a teacher."""
+    asking a teacher.
+
+    Args:
+        parent: its process id, noted before the fork: it may have ended since.
+    """
     if sys.platform == "linux":
         pr_set_pdeathsig = 1
         ctypes.CDLL(None).prctl(pr_set_pdeathsig, signal.SIGKILL)
-        if os.getppid() == 1:
+        if os.getppid() != parent:
             os._exit(1)

@@ -6,31 +6,104 @@ distilabel's own cache is not used (a rerun on it hung after a kill); the ledger
 from __future__ import annotations
 
 import logging
+import multiprocessing
 import os
 import shutil
 import signal
 import tempfile
+import threading
+import time
+import traceback
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from multiprocessing.connection import wait
+from multiprocessing.process import BaseProcess
 from pathlib import Path
 from types import FrameType
 
 import datasets
 import rich
 from distilabel.pipeline import Pipeline
+from distilabel.utils.logging import stop_logging
 
-from axolotl_synthetic.errors import Interrupted, SyntheticError
-from axolotl_synthetic.pipelines.job import Job, Workplace, die_with_parent
+from axolotl_synthetic.errors import Interrupted, StorageError, SyntheticError
+from axolotl_synthetic.pipelines.job import Job, Workplace, die_with
 from axolotl_synthetic.pipelines.steps import Generate, Verify
 
+POLL_SECONDS = 0.2
+# Who forks children that are to end with it; 0 while no pipeline runs, for other forks are none of our business.
+_parent = 0
 _registered = False
+_by_main_thread = False
 
 
 class _Pipeline(Pipeline):  # type: ignore[misc]  # distilabel is not typed
-    """distilabel's pipeline, but for its signal handler, which drops what is under way."""
+    """distilabel's pipeline, but for its signal handler, which drops what is under way, and for what happens when the kernel kills
+    one of its processes (out of memory): it would wait for ever."""
+
+    def __init__(self, work: Workplace) -> None:
+        super().__init__("synthetic", cache_dir=work.path / "distilabel")
+        self._work = work
+        self._over = threading.Event()
 
     def _handle_keyboard_interrupt(self) -> None:
-        return None
+        """Called once, when the processes have been started."""
+        # The pool itself soon forgets a process that died, and starts another one in its place.
+        processes = [*self._pool._pool, self._manager._process]
+        threading.Thread(target=self._watch, args=(processes,), name="watch", daemon=True).start()
+
+    def _watch(self, processes: list[BaseProcess]) -> None:
+        while not (dead := _dead(processes, POLL_SECONDS)):
+            if self._over.is_set():
+                return
+        if self._over.is_set():
+            return
+        if self._over.wait(POLL_SECONDS):  # and by then its exit code is known
+            return
+        self._fail(f"exit code {dead[0].exitcode}")
+        # As long as the process that makes the calls lives, those under way end and are kept.
+        while (caller := self._work.calling()) is not None and caller not in [one.pid for one in _dead(processes, POLL_SECONDS)]:
+            time.sleep(POLL_SECONDS)
+        while not self._over.wait(POLL_SECONDS):
+            self._let_go()
+
+    def _fail(self, how: str) -> None:
+        self._work.fail(
+            SyntheticError(
+                f"a process of the pipeline ended unexpectedly ({how}); often it is the kernel, out of memory: see that there is enough,"
+                " then run the same command again: what was paid for is kept"
+            )
+        )
+
+    def _output_queue_loop(self) -> None:
+        try:
+            super()._output_queue_loop()
+        except (OSError, EOFError):
+            self._fail("that of the queues")
+
+    def _run_load_queue_loop(self) -> None:
+        try:
+            super()._run_load_queue_loop()
+        except (OSError, EOFError):
+            self._fail("that of the queues")
+
+    def _let_go(self) -> None:
+        """Have distilabel's loops take every step for ended."""
+        try:
+            for name in self.dag:
+                self._load_queue.put({"name": name, "status": "failed"})
+            self._output_queue.put(None)
+        except (OSError, EOFError):
+            pass  # the queues' own process is the one that died: the loops have ended
+
+    def _teardown(self) -> None:
+        self._over.set()
+        super()._teardown()
+
+
+def _dead(processes: list[BaseProcess], timeout: float) -> list[BaseProcess]:
+    ended = wait([process.sentinel for process in processes], timeout)
+    return [process for process in processes if process.sentinel in ended]
 
 
 def run_pipeline(job: Job, log: Path) -> None:
@@ -44,14 +117,14 @@ def run_pipeline(job: Job, log: Path) -> None:
         Interrupted: when the user asked to stop; what was under way has been finished and kept.
         SyntheticError: the error that ended the run.
     """
-    _children_die_with_us()
-    folder = Path(tempfile.mkdtemp(prefix="axolotl-synthetic-"))
-    work = Workplace(folder)
-    try:
-        work.put(job)
-        with _Pipeline("synthetic", cache_dir=folder / "distilabel") as pipeline:
-            Generate(name="generate", work=str(folder)) >> Verify(name="verify", work=str(folder))
-        with _log_to(log), _stop_on_signal(work) as interrupted:
+    with _workplace() as work:
+        try:
+            work.put(job)
+        except OSError as error:
+            raise StorageError(f"{work.path}: {error.strerror}; free some space there, or set TMPDIR to another folder") from error
+        with _Pipeline(work) as pipeline:
+            Generate(name="generate", work=str(work.path)) >> Verify(name="verify", work=str(work.path))
+        with _log_to(log), _stop_on_signal(work) as interrupted, _children_die_with_us(), _none_left():
             try:
                 pipeline.run(use_cache=False)
             except Exception as error:
@@ -60,20 +133,60 @@ def run_pipeline(job: Job, log: Path) -> None:
             raise failed
         if interrupted():
             raise Interrupted("stopped; every reply that was paid for is kept: run the same command again to go on")
+
+
+@contextmanager
+def _workplace() -> Iterator[Workplace]:
+    try:
+        folder = Path(tempfile.mkdtemp(prefix="axolotl-synthetic-"))
+    except OSError as error:
+        raise StorageError(f"no temporary folder can be made: {error}; free some space, or set TMPDIR to another folder") from error
+    try:
+        yield Workplace(folder)
     finally:
         shutil.rmtree(folder, ignore_errors=True)
 
 
-def _children_die_with_us() -> None:
+@contextmanager
+def _none_left() -> Iterator[None]:
+    """A pool that broke may leave a process behind, which Python would wait for at its end."""
+    before = {process.pid for process in multiprocessing.active_children()}
+    try:
+        yield
+    finally:
+        for process in multiprocessing.active_children():
+            if process.pid not in before:
+                process.kill()
+
+
+@contextmanager
+def _children_die_with_us() -> Iterator[None]:
     """Also distilabel's manager process, which would otherwise outlive a killed run."""
-    global _registered
+    global _parent, _registered
     if not _registered:
-        os.register_at_fork(after_in_child=_in_a_child)
+        os.register_at_fork(before=_before_a_fork, after_in_child=_in_a_child)
         _registered = True
+    _parent = os.getpid()
+    try:
+        yield
+    finally:
+        _parent = 0
+
+
+def _before_a_fork() -> None:
+    global _by_main_thread
+    _by_main_thread = threading.current_thread() is threading.main_thread()
 
 
 def _in_a_child() -> None:
-    die_with_parent()
+    global _parent
+    if not _parent:
+        return
+    if _by_main_thread:
+        # The kernel's signal comes when the thread ends that forked. The pool forks from another thread only what takes a dead
+        # process's place, and waits for ever when that one is killed with a lock in its hands.
+        die_with(_parent)
+    _parent = os.getpid()  # what it forks in turn
     # Our own handlers are for the process that started the pipeline; with them a child would not end when its pool ends it.
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
     signal.signal(signal.SIGINT, signal.SIG_IGN)
@@ -87,12 +200,20 @@ def _log_to(log: Path) -> Iterator[None]:
     root = logging.getLogger()
     handlers, level = list(root.handlers), root.level
     console = rich.get_console()
-    with open(log, "a", encoding="utf-8") as file:
-        before = console._file
+    try:
+        file = open(log, "a", encoding="utf-8")  # noqa: SIM115 - closed below
+    except OSError as error:
+        raise StorageError(f"{log}: {error.strerror}; make it writable, or choose another output_dir") from error
+    with file:
+        before, hook = console._file, threading.excepthook
         console.file = file
+        # Its threads break when one of its processes is killed; what the user is told of that is our own message.
+        threading.excepthook = lambda broke: traceback.print_exception(broke.exc_value, file=file)
         try:
             yield
         finally:
+            stop_logging()
+            threading.excepthook = hook
             console.file = before  # type: ignore[assignment]
             root.handlers[:] = handlers
             root.setLevel(level)
@@ -109,6 +230,7 @@ def _stop_on_signal(work: Workplace) -> Iterator[Callable[[], bool]]:
         count += 1
         if count > 1:
             # Children die with us, the embedded server when its input closes; the ledger is durable at every moment.
+            shutil.rmtree(work.path, ignore_errors=True)
             os._exit(Interrupted.exit_code)
         work.stop()
 

@@ -53,7 +53,11 @@ class Generate(GeneratorStep):  # type: ignore[misc]  # distilabel is not typed
         while not over:
             pack, over = _gather(ended)
             number += 1
-            work.put_pack(number, pack)
+            try:
+                work.put_pack(number, pack)
+            except OSError as error:
+                # What follows cannot be handed on either, but the calls under way are to end and be kept.
+                work.fail(StorageError(f"{work.path}: {error.strerror}; free some space there, then run the same command again"))
             yield [{"pack": number}], over
         engine.join()
 
@@ -77,6 +81,7 @@ def _gather(ended: "queue.SimpleQueue[Candidate | None]") -> tuple[list[Candidat
 
 def _run_engine(work: Workplace, ended: "queue.SimpleQueue[Candidate | None]") -> None:
     try:
+        work.calls_begin()
         _run_in_a_loop(Engine(work, ended.put))
     except SyntheticError as error:
         work.fail(error)
@@ -84,6 +89,7 @@ def _run_engine(work: Workplace, ended: "queue.SimpleQueue[Candidate | None]") -
         work.fail(SyntheticError(f"the pipeline broke: {type(error).__name__}: {error}; please report this"))
         raise
     finally:
+        work.calls_are_over()
         ended.put(None)
 
 
@@ -130,8 +136,15 @@ class Verify(Step):  # type: ignore[misc]
         self._single: list[Check] = [check for check in checks if not check.in_order]
         self._ordered: list[Check] = [check for check in checks if check.in_order]
         self._seeds: dict[str, Seed] = {seed.id: seed for seed in job.seeds}
-        self._ledger = Ledger(job.ledger)
-        self._spool = open(job.spool, "w", encoding="utf-8")
+        try:
+            self._ledger = Ledger(job.ledger)
+            self._spool = open(job.spool, "w", encoding="utf-8")  # noqa: SIM115 - closed by unload
+        except OSError as error:
+            self._place.fail(StorageError(f"{job.spool}: {error.strerror}; make it writable, or choose another output_dir"))
+            raise
+        except SyntheticError as error:
+            self._place.fail(error)
+            raise
 
     def process(self, inputs: StepInput) -> Iterator[list[dict[str, Any]]]:
         try:
@@ -169,7 +182,12 @@ class Verify(Step):  # type: ignore[misc]
     def _judge_alone(self, candidate: Candidate) -> Candidate:
         seed = self._seeds[candidate.seed_id]
         if candidate.answer is not None and candidate.question is not None:
-            final_answer = self._task.final_answer(candidate.answer, candidate.question)
+            try:
+                final_answer = self._task.final_answer(candidate.answer, candidate.question)
+            except SyntheticError:
+                raise
+            except Exception as error:  # the boundary: one answer that cannot be read must not end the run
+                return candidate.fail(f"task broken: {type(error).__name__}: {error}")
             candidate = replace(candidate, final_answer=final_answer)
         return judged(candidate, [check(candidate, seed) for check in self._single])
 

@@ -59,6 +59,10 @@ class Task(Protocol):
     def final_answer(self, text: str, question: Question) -> str | None:
         """The final answer that a reply marks as such, in one normal form; None when it marks none."""
 
+    def loose_answer(self, text: str, question: Question) -> str | None:
+        """What a lenient reader takes for the final answer, marked or not. For grading, where an untrained model does not know
+        the marks; never for verification."""
+
     def gold_answer(self, seed: Seed) -> str | None:
         """The final answer of a seed, whose `answer` may be a bare value; None when it has none."""
 

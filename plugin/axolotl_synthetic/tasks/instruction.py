@@ -54,6 +54,9 @@ class Instruction:
     def final_answer(self, text: str, question: Question) -> str | None:
         return None
 
+    def loose_answer(self, text: str, question: Question) -> str | None:
+        return self.final_answer(text, question)
+
     def gold_answer(self, seed: Seed) -> str | None:
         return None
 

@@ -28,6 +28,7 @@ _SPOKEN = re.compile(r"\banswer\b[^\n.:=]{0,60}?(?:\b(?:is|be)\b|:|=)[\s:*]*([^\
 _SENTENCE_END = re.compile(r"[.!?](?=\s|$)|,\s|;|\s(?:because|since|as|so|which)\b", re.IGNORECASE)
 _WRAPPED = ((r"\(", r"\)"), (r"\[", r"\]"), ("$$", "$$"), ("$", "$"), ("`", "`"), ('"', '"'), ("“", "”"))
 _TEXT = re.compile(r"\\(?:text|textbf|mathrm|mbox|textit)\s*\{([^{}]*)\}")
+_NUMBER = re.compile(r"(?<![\w.])-?\d[\d,]*(?:\.\d+)?(?:/\d+)?%?")
 _FUNCTIONS = frozenset(("sin", "cos", "tan", "log", "exp", "sqrt"))
 
 
@@ -104,6 +105,14 @@ class Math:
                 return value
             prose = prose or value
         return prose
+
+    def loose_answer(self, text: str, question: Question) -> str | None:
+        """The marked one, else the last number, as lm-eval's flexible reading of GSM8K does it."""
+        marked = self.final_answer(text, question)
+        if marked is not None:
+            return marked
+        numbers = _NUMBER.findall(text[-LONGEST_READ:])
+        return _value(numbers[-1]) if numbers else None
 
     def gold_answer(self, seed: Seed) -> str | None:
         if seed.answer is None:

@@ -83,6 +83,9 @@ class MultipleChoice:
         """The label that the reply marks last, by the label itself or by the choice's text."""
         return next(labels_marked(text, question), None)
 
+    def loose_answer(self, text: str, question: Question) -> str | None:
+        return self.final_answer(text, question)
+
     def gold_answer(self, seed: Seed) -> str | None:
         if seed.answer is None:
             return None

@@ -83,6 +83,8 @@ def main(path: str, slots: str) -> None:
     parameters.n_parallel = int(slots)
     parameters.n_ctx = CONTEXT * int(slots)
     parameters.cpuparams.n_threads = os.cpu_count() or 1
+    # Waiting threads sleep: the run itself, and whatever else the machine does, needs the cores as well.
+    parameters.cpuparams.poll = 0
     parameters.hostnames = ["127.0.0.1"]
     parameters.port = 0
     server = xllamacpp.Server(parameters)

@@ -11,7 +11,7 @@ import email.utils
 import json
 import os
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -25,6 +25,8 @@ LOCAL_HOSTS = {"localhost", "127.0.0.1", "::1"}
 # No model writes this much; a server that does is broken, and its reply must not fill the memory.
 MAX_REPLY_BYTES = 8 * 1024 * 1024
 DETAIL_LENGTH = 300
+# No model reads or writes so many tokens at once; a server that says so does not count.
+MOST_TOKENS = 100_000_000
 
 
 class ServedModel(OpenAIModel):
@@ -66,18 +68,19 @@ class OpenAITeacher:
             raise RetryableCall("connection", self._redacted(error), cost="none", slow_down=True) from error
         except TimeoutError as error:
             raise RetryableCall("timeout", f"no reply within {self._settings.timeout:g} s") from error
-        except (aiohttp.ClientError, ConnectionError, asyncio.IncompleteReadError) as error:
+        except (aiohttp.ClientError, OSError, EOFError) as error:
             raise RetryableCall("connection", self._redacted(error)) from error
         if status != 200:
             raise self._refusal(status, headers, content)
-        return read_reply(content, time.monotonic() - began)
+        return read_reply(content, time.monotonic() - began, self._redacted)
 
     async def close(self) -> None:
         await self._session.close()
 
     def _redacted(self, text: object) -> str:
-        shown = " ".join(str(text).split())[:DETAIL_LENGTH]
-        return shown.replace(self._key, "***") if self._key else shown
+        """One line without the key, cut short only after the key was cut out."""
+        shown = " ".join(str(text).split())
+        return (shown.replace(self._key, "***") if self._key else shown)[:DETAIL_LENGTH]
 
     def _refusal(self, status: int, headers: Mapping[str, str], content: bytes) -> Exception:
         """What a status other than 200 means for this call, or for the run."""
@@ -158,27 +161,34 @@ def check(settings: OpenAIModel) -> None:
         )
 
 
-def read_reply(content: bytes, seconds: float) -> Reply:
+def read_reply(content: bytes, seconds: float, redacted: Callable[[object], str] = str) -> Reply:
     """The reply in a response of status 200.
+
+    Args:
+        content: the body.
+        seconds: that it took.
+        redacted: cuts what must not be seen out of what the server says.
 
     Raises:
         RetryableCall: if it is not one: invalid JSON, no choices, nothing said.
-        RefusedCall: if a content filter took it away.
+        RefusedCall: if a content filter took it away, or the length limit left nothing of it.
     """
     try:
         data = json.loads(content)
-    except ValueError as error:  # UnicodeDecodeError is one
+    except (ValueError, RecursionError) as error:  # UnicodeDecodeError is a ValueError
         raise RetryableCall("invalid_json", f"{len(content)} bytes that are not JSON in UTF-8") from error
     choices = data.get("choices") if isinstance(data, dict) else None
     if not isinstance(choices, list) or not choices or not isinstance(choices[0], dict):
-        raise RetryableCall("no_choices", str(_error_of(content)[1])[:DETAIL_LENGTH])
+        raise RetryableCall("no_choices", redacted(_error_of(content)[1]))
     message = choices[0].get("message")
     text = message.get("content") if isinstance(message, dict) else None
     finish_reason = str(choices[0].get("finish_reason") or "stop")
     if finish_reason == "content_filter":
         raise RefusedCall("content_filter", "the server's filter took the reply away")
     if not isinstance(text, str) or not text.strip():
-        raise RetryableCall("empty_reply", f"finish_reason {finish_reason}")
+        if finish_reason == "length":
+            raise RefusedCall("empty_reply", "cut off before the first word; raise `generation.max_new_tokens`")
+        raise RetryableCall("empty_reply", redacted(f"finish_reason {finish_reason}"))
     usage = data.get("usage") if isinstance(data.get("usage"), dict) else {}
     return Reply(text, finish_reason, _count(usage.get("prompt_tokens")), _count(usage.get("completion_tokens")), seconds)
 
@@ -213,7 +223,7 @@ def _error_of(content: bytes) -> tuple[str | None, str]:
     """The code and the message of an error's body, in OpenAI's form or any other."""
     try:
         data = json.loads(content)
-    except ValueError:
+    except (ValueError, RecursionError):
         return None, content[:DETAIL_LENGTH].decode(errors="replace")
     error = data.get("error", data) if isinstance(data, dict) else data
     if isinstance(error, dict):
@@ -222,4 +232,5 @@ def _error_of(content: bytes) -> tuple[str | None, str]:
 
 
 def _count(value: object) -> int | None:
-    return value if isinstance(value, int) and value >= 0 else None
+    """A count that can be true: neither an empty prompt nor an empty reply is ever sent."""
+    return value if isinstance(value, int) and 0 < value < MOST_TOKENS else None
