@@ -1,0 +1,118 @@
+"""The three strategies: which calls they make, in which order, and what becomes of replies that cannot be read."""
+
+import asyncio
+
+import pytest
+
+from axolotl_synthetic.errors import RefusedCall
+from axolotl_synthetic.records import STRATEGIES, Candidate, Question, Reply, Request, Seed
+from axolotl_synthetic.strategies import WORKED_EXAMPLES, Source, load_strategies, worked_examples
+from axolotl_synthetic.tasks import load_task
+
+MATH = load_task("math")
+SEED = Seed("s", Question("6 jars with 10 cards each. How many cards?"), "6 * 10 = 60\n#### 60")
+REPLIES = {
+    "answer": "6 * 10 = 60\n#### 60",
+    "rephrase": "There are 6 jars and each holds 10 cards. How many cards are there?",
+    "new_question": "There are 4 boxes with 5 pens each. How many pens are there?",
+    "self_check": "Yes",
+}
+
+
+def run(name: str, replies: dict[str, object] | None = None, round_: int = 3) -> tuple[Candidate, list[Request]]:
+    asked: list[Request] = []
+    said = {**REPLIES, **(replies or {})}
+
+    async def ask(request: Request) -> Reply:
+        asked.append(request)
+        reply = said[request.purpose]
+        if isinstance(reply, Exception):
+            raise reply
+        return reply if isinstance(reply, Reply) else Reply(reply)
+
+    source = Source(SEED, (), round_)
+    made = asyncio.run(load_strategies()[name](Candidate(0, "id", name, SEED.id), source, MATH, ask))
+    return made, asked
+
+
+@pytest.mark.parametrize(
+    ("name", "calls"),
+    [
+        ("answer_augmentation", [("answer", "teacher")]),
+        ("question_rephrase", [("rephrase", "augmenter"), ("answer", "teacher")]),
+        ("new_question", [("new_question", "augmenter"), ("self_check", "augmenter"), ("answer", "teacher")]),
+    ],
+)
+def test_the_calls_of_a_sample_are_the_papers(name, calls):
+    made, asked = run(name)
+    assert [(request.purpose, request.role) for request in asked] == calls
+    assert load_strategies()[name].calls == len(calls)
+    assert made.answer == REPLIES["answer"]
+
+
+@pytest.mark.parametrize("name", STRATEGIES)
+def test_every_call_carries_the_round_as_its_sample_number(name):
+    assert {request.sample for request in run(name, round_=7)[1]} == {7}
+
+
+def test_answer_augmentation_keeps_the_question():
+    assert run("answer_augmentation")[0].question == SEED.question
+
+
+def test_question_rephrase_asks_the_teacher_the_reworded_question():
+    made, asked = run("question_rephrase")
+    assert made.prompt == REPLIES["rephrase"]
+    assert REPLIES["rephrase"] in asked[-1].messages[-1]["content"]
+
+
+def test_a_question_that_its_author_does_not_stand_by_is_not_answered():
+    made, asked = run("new_question", {"self_check": "No"})
+    assert [request.purpose for request in asked] == ["new_question", "self_check"]
+    assert (made.answer, made.self_check, made.status) == (None, "No", None)
+
+
+@pytest.mark.parametrize(("name", "purpose"), [("question_rephrase", "rephrase"), ("new_question", "new_question")])
+@pytest.mark.parametrize("reply", [Reply("  "), Reply("There are 4 boxes with", "length")])
+def test_a_question_that_cannot_be_read_fails_the_candidate_before_the_next_call(name, purpose, reply):
+    made, asked = run(name, {purpose: reply})
+    assert made.status == "failed"
+    assert "holds no" in made.reason
+    assert len(asked) == 1
+
+
+def test_a_call_that_fails_is_the_engines_to_handle():
+    with pytest.raises(RefusedCall):
+        run("answer_augmentation", {"answer": RefusedCall("content_filter")})
+
+
+def test_a_cut_off_answer_is_marked_for_the_checks():
+    assert run("answer_augmentation", {"answer": Reply("6 * 10", "length")})[0].answer_cut_off
+
+
+def seeds(count: int, *, answered: bool = True) -> list[Seed]:
+    return [Seed(str(number), Question(f"q{number}"), "#### 1" if answered else None) for number in range(count)]
+
+
+def test_worked_examples_never_show_the_seed_itself():
+    many = seeds(30)
+    examples = worked_examples(many, 42)
+    for seed in many:
+        shown = examples.beside(seed)
+        assert len(shown) == WORKED_EXAMPLES
+        assert seed.id not in {one.id for one in shown}
+
+
+def test_seeds_are_shown_the_same_examples_so_that_prompts_begin_alike():
+    many = seeds(30)
+    examples = worked_examples(many, 42)
+    outside = [seed for seed in many if seed not in examples.drawn]
+    assert len({examples.beside(seed) for seed in outside}) == 1
+
+
+def test_seeds_without_answers_are_no_worked_examples():
+    assert worked_examples(seeds(30, answered=False), 42).drawn == ()
+
+
+def test_few_seeds_give_few_examples():
+    two = seeds(2)
+    assert [one.id for one in worked_examples(two, 42).beside(two[0])] == ["1"]

@@ -1,0 +1,195 @@
+"""The `synthetic:` block: defaults as the contract has them, and every problem reported at once, with path and remedy."""
+
+import pytest
+import yaml
+from hypothesis import given
+from hypothesis import strategies as st
+
+from axolotl_synthetic.config import Block, Settings, load_settings
+from axolotl_synthetic.errors import ConfigError
+
+# The block of the contract, as it stands there, without what this version refuses.
+CONTRACT = """
+task: math
+seeds:
+  path: seeds.jsonl
+  name: null
+  split: train
+  limit: null
+  holdout: 0
+  fields: {question: question, answer: answer}
+strategy: auto
+budget:
+  samples: 1000
+  queries: null
+  tokens: null
+  usd: null
+teacher:
+  provider: openai
+  model: meta-llama/Llama-3.1-70B-Instruct
+  base_url: http://localhost:8000/v1
+  api_key_env: OPENAI_API_KEY
+  concurrency: 64
+  timeout: 600
+  retries: 6
+  generation: {temperature: 0.7, max_new_tokens: 512}
+augmenter: null
+verify: null
+review: null
+study: null
+include_seeds: true
+grade: {tasks: [], limit: null, after_train: true}
+output_dir: ./synthetic
+seed: 42
+engine: local
+"""
+
+
+def problems(block: object) -> list[str]:
+    with pytest.raises(ConfigError) as caught:
+        load_settings(block)
+    assert caught.value.exit_code == 2
+    return [line.removeprefix("  - ") for line in str(caught.value).splitlines()[1:]]
+
+
+def test_every_default_is_the_contracts():
+    assert load_settings(yaml.safe_load(CONTRACT)) == load_settings({})
+
+
+def test_a_budget_of_queries_alone_sets_no_limit_of_samples():
+    assert load_settings({"budget": {"queries": 300}}).budget.samples is None
+
+
+def test_every_field_has_a_description():
+    def blocks(block: type[Block]):
+        yield block
+        for sub in block.__subclasses__():
+            yield from blocks(sub)
+
+    bare = [f"{block.__name__}.{name}" for block in blocks(Block) for name, field in block.model_fields.items() if not field.description]
+    assert bare == []
+
+
+def test_all_problems_are_reported_at_once():
+    found = problems(
+        {
+            "seeds": {"paht": "x", "holdout": 1.5},
+            "strategy": {"answer_augmentation": 0.5, "new_question": 0.3},
+            "budget": {"samples": 0},
+            "teacher": {"concurrency": 0},
+            "engine": "ray",
+            "grade": {"limit": 0},
+        }
+    )
+    assert found == [
+        "synthetic.seeds.holdout: 1.5: must be a share below 1 or a whole number of seeds",
+        "synthetic.seeds.paht: unknown key; did you mean `path`?",
+        "synthetic.strategy: the shares add up to 0.8, not to 1",
+        "synthetic.budget.samples: 0: input should be greater than or equal to 1",
+        "synthetic.teacher.concurrency: 0: input should be greater than or equal to 1",
+        "synthetic.grade.limit: 0: input should be greater than or equal to 1",
+        "synthetic.engine: `engine: ray` does not work in this version; leave `engine` out or write `engine: local`",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("block", "named"),
+    [
+        ({"engine": "ray"}, "synthetic.engine: `engine: ray` does not work in this version"),
+        ({"review": {"api_url": "http://localhost:6900"}}, "synthetic.review: review in Argilla does not work in this version"),
+        ({"study": "./study"}, "synthetic.study: deciding by a study does not work in this version"),
+        ({"task": "text_to_sql"}, "synthetic.task: `task: text_to_sql` does not work in this version"),
+    ],
+)
+def test_what_a_later_version_brings_is_refused_by_name(block, named):
+    assert problems(block)[0].startswith(named)
+
+
+@pytest.mark.parametrize("key", ["api_key", "token", "openai_api_key"])
+def test_a_keys_value_has_no_place_and_is_not_repeated(key):
+    (found,) = problems({"teacher": {key: "sk-12345"}})
+    assert found.startswith(f"synthetic.teacher.{key}: unknown key; keys are never written into a config")
+    assert "sk-12345" not in found
+
+
+def test_a_key_where_its_variables_name_belongs_is_not_repeated():
+    (found,) = problems({"teacher": {"api_key_env": "sk-12345"}})
+    assert "NAME of an environment variable" in found
+    assert "sk-12345" not in found
+
+
+def test_a_password_in_the_address_is_not_repeated():
+    (found,) = problems({"teacher": {"base_url": "http://me:hunter2@example.org/v1"}})
+    assert found.startswith("synthetic.teacher.base_url: must not hold a user name or password")
+    assert "hunter2" not in found
+
+
+def test_a_key_among_the_arguments_of_a_distilabel_class_is_not_repeated():
+    (found,) = problems({"teacher": {"provider": "distilabel", "llm": "OpenAILLM", "kwargs": {"api_key": "sk-12345"}}})
+    assert found.startswith("synthetic.teacher.kwargs: must not hold `api_key`")
+    assert "sk-12345" not in found
+
+
+def test_dollars_need_the_price_of_each_model():
+    assert problems({"budget": {"usd": 3}, "augmenter": {"provider": "embedded"}}) == [
+        "synthetic.budget.usd: 3 cannot be kept without synthetic.teacher.price; add `price: {input: …, output: …}` in USD per"
+        " million tokens",
+        "synthetic.budget.usd: 3 cannot be kept without synthetic.augmenter.price; add `price: {input: …, output: …}` in USD per"
+        " million tokens",
+    ]
+
+
+def test_a_budget_without_a_limit_is_refused():
+    assert problems({"budget": {"samples": None}}) == [
+        "synthetic.budget: sets no limit; give at least one of samples, queries, tokens, usd"
+    ]
+
+
+def test_a_provider_that_there_is_not_is_named_with_those_there_are():
+    (found,) = problems({"teacher": {"provider": "anthropic"}})
+    assert found.endswith("provider must be openai, embedded or distilabel")
+
+
+def test_a_key_of_another_provider_is_refused():
+    (found,) = problems({"teacher": {"provider": "embedded", "base_url": "http://localhost:1/v1"}})
+    assert found.startswith("synthetic.teacher.base_url: unknown key")
+
+
+def test_strength_is_the_augmenters():
+    assert load_settings({"augmenter": {"strength": "weak"}}).augmenter.strength == "weak"
+    assert problems({"teacher": {"strength": "weak"}}) == [
+        "synthetic.teacher.strength: only an augmenter has a strength; move it under `augmenter:`"
+    ]
+
+
+def test_the_augmenter_is_the_teacher_unless_named():
+    settings = load_settings({"teacher": {"model": "one"}})
+    assert settings.model_for("augmenter").model == "one"
+
+
+def test_what_is_no_block_is_refused():
+    with pytest.raises(ConfigError, match="must be a block of settings"):
+        load_settings("math")
+
+
+@given(st.dictionaries(st.sampled_from(("answer_augmentation", "question_rephrase", "new_question")), st.floats(0.01, 1), min_size=1))
+def test_shares_are_accepted_if_and_only_if_they_add_up_to_one(shares):
+    scaled = {name: share / sum(shares.values()) for name, share in shares.items()}
+    assert load_settings({"strategy": scaled}).strategy == scaled
+    if abs(sum(shares.values()) - 1) > 1e-3:
+        with pytest.raises(ConfigError, match="add up to"):
+            load_settings({"strategy": shares})
+
+
+@given(
+    st.recursive(
+        st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(max_size=5),
+        lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.sampled_from([*Settings.model_fields, "x"]), inner, max_size=4),
+        max_leaves=12,
+    )
+)
+def test_no_block_whatever_ends_in_anything_but_settings_or_a_message(block):
+    try:
+        load_settings(block)
+    except ConfigError as error:
+        assert "synthetic" in str(error)
