@@ -1,0 +1,184 @@
+"""A user's folder with seeds and a config, and the real command in it, for tests of whole runs.
+
+Every process gets a mark in its environment, so that what it leaves running is found, a key that nothing may write down, and a
+folder for temporary files of its own.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import sqlite3
+import subprocess
+import sys
+import threading
+import time
+import uuid
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from fake_server import FakeServer
+
+KEY = "sk-recognisable-0123456789abcdef"
+SECONDS = 60
+
+
+def seed(number: int) -> dict[str, str]:
+    """A question that no other number has: 2 to 41 jars, 3 and more cards."""
+    jars, cards = 2 + number % 40, 3 + number // 40
+    return {
+        "question": f"Ada has {jars} jars with {cards} cards each. How many cards are there?",
+        "answer": f"{jars} jars of {cards} cards are {jars} * {cards} = {jars * cards} cards.\n#### {jars * cards}",
+    }
+
+
+@dataclass
+class Project:
+    """A folder, and the commands that were run in it."""
+
+    folder: Path
+    seeds: int = 100
+    mark: str = field(default_factory=lambda: uuid.uuid4().hex)
+    said: list[str] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        (self.folder / "tmp").mkdir(parents=True)
+        self.write_seeds(range(self.seeds))
+
+    @property
+    def out(self) -> Path:
+        return self.folder / "out"
+
+    def write_seeds(self, numbers: Any) -> None:
+        (self.folder / "seeds.jsonl").write_text("".join(json.dumps(seed(number)) + "\n" for number in numbers), encoding="utf-8")
+
+    def configure(self, server: FakeServer | str, *, teacher: dict[str, Any] | None = None, **block: Any) -> None:
+        base_url = server if isinstance(server, str) else server.base_url
+        config = {
+            "seeds": {"path": "seeds.jsonl"},
+            "strategy": "answer_augmentation",
+            "budget": {"samples": 20},
+            "teacher": {"base_url": base_url, "model": "fake-model", "concurrency": 16, **(teacher or {})},
+            "output_dir": "out",
+            **block,
+        }
+        (self.folder / "config.yml").write_text(yaml.safe_dump({"synthetic": config}), encoding="utf-8")
+
+    def start(self, command: str = "generate", **popen: Any) -> Running:
+        environment = {**os.environ, "OPENAI_API_KEY": KEY, "PROJECT_MARK": self.mark, "TMPDIR": str(self.folder / "tmp")}
+        child = subprocess.Popen(
+            [sys.executable, "-m", "axolotl_synthetic", command, "config.yml"],
+            cwd=self.folder,
+            env=environment,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            start_new_session=True,
+            **popen,
+        )
+        return Running(self, child)
+
+    def run(self, command: str = "generate", **popen: Any) -> Done:
+        return self.start(command, **popen).wait()
+
+    # What a run left behind.
+
+    @property
+    def manifest(self) -> dict[str, Any]:
+        manifest: dict[str, Any] = json.loads((self.out / "manifest.json").read_text(encoding="utf-8"))
+        return manifest
+
+    @property
+    def samples(self) -> list[dict[str, Any]]:
+        return [json.loads(line) for line in (self.out / "samples.jsonl").read_text(encoding="utf-8").splitlines()]
+
+    @property
+    def training_bytes(self) -> bytes:
+        return (self.out / self.manifest["files"]["train"]["path"]).read_bytes()
+
+    def ledger(self, query: str) -> list[tuple[Any, ...]]:
+        database = sqlite3.connect(self.out / "ledger.sqlite")
+        try:
+            return database.execute(query).fetchall()
+        finally:
+            database.close()
+
+    @property
+    def outcomes(self) -> dict[str, int]:
+        return dict(self.ledger("SELECT outcome, count(*) FROM calls GROUP BY outcome"))
+
+    @property
+    def paid_twice(self) -> int:
+        """Replies in the ledger beyond one for each question and length limit."""
+        [[number]] = self.ledger("SELECT count(*) - count(DISTINCT key || max_new_tokens) FROM calls WHERE outcome = 'ok'")
+        return int(number)
+
+    def forget_all_but_the_ledger(self) -> None:
+        for path in self.out.iterdir():
+            if path.is_file() and not path.name.startswith("ledger.sqlite"):
+                path.unlink()
+
+    def processes(self) -> list[tuple[int, str]]:
+        """Id and command line of what still runs."""
+        found = []
+        for path in Path("/proc").iterdir():
+            try:
+                if path.name.isdigit() and f"PROJECT_MARK={self.mark}".encode() in (path / "environ").read_bytes():
+                    found.append((int(path.name), (path / "cmdline").read_text().replace("\0", " ")))
+            except OSError:
+                pass  # ended meanwhile
+        return found
+
+    def ends(self, seconds: float = 10) -> bool:
+        """Whether within so many seconds nothing runs any more."""
+        return until(lambda: not self.processes(), seconds)
+
+
+@dataclass
+class Done:
+    """A command that ended."""
+
+    code: int
+    out: str
+    err: str
+    seconds: float
+
+
+@dataclass
+class Running:
+    """A command under way."""
+
+    project: Project
+    child: subprocess.Popen[str]
+    began: float = field(default_factory=time.monotonic)
+
+    def wait(self, seconds: float = SECONDS) -> Done:
+        timer = threading.Timer(seconds, self.kill)
+        timer.start()
+        out, err = self.child.communicate()
+        timer.cancel()
+        self.project.said += [out, err]
+        return Done(self.child.returncode, out, err, time.monotonic() - self.began)
+
+    def signal(self, number: int) -> None:
+        self.child.send_signal(number)
+
+    def kill(self) -> None:
+        """The command's own process alone, as `kill -9` does it."""
+        self.child.send_signal(signal.SIGKILL)
+
+
+def until(happened: Callable[[], object], seconds: float = SECONDS) -> bool:
+    """Wait for something, at most so long."""
+    end = time.monotonic() + seconds
+    while time.monotonic() < end:
+        if happened():
+            return True
+        time.sleep(0.02)
+    return False
