@@ -189,7 +189,8 @@ def _print_plan(plan: Any, estimates: Mapping[str, Any], seeds: int) -> None:
     console.print(f"{seeds:,} seeds · budget ratio {ratio} · new prompts lead from about {plan.crossover:.1f}", highlight=False)
     for reason in plan.reasons:
         console.print(f"  - {reason}", markup=False, highlight=False)
-    table = Table("strategy", title="what each would cost", title_justify="left")
+    table = Table(title="what each would cost", title_justify="left")
+    table.add_column("strategy", no_wrap=True)
     for heading in ("calls", "tokens", "USD", "hours", "samples", "USD a sample"):
         table.add_column(heading, justify="right")
     for name, one in estimates.items():

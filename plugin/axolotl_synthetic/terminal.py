@@ -36,15 +36,19 @@ class Stand:
 
 
 def out() -> Console:
-    """For results. Long lines are not broken where nobody looks at them."""
-    console = Console()
-    return console if console.is_terminal else Console(soft_wrap=True)
+    """For results."""
+    return _console(stderr=False)
 
 
 def err() -> Console:
     """For progress and messages."""
-    console = Console(stderr=True)
-    return console if console.is_terminal else Console(stderr=True, soft_wrap=True)
+    return _console(stderr=True)
+
+
+def _console(*, stderr: bool) -> Console:
+    """Where nobody looks, no line is broken and no table squeezed to the 80 columns that rich takes for granted."""
+    console = Console(stderr=stderr)
+    return console if console.is_terminal else Console(stderr=stderr, soft_wrap=True, width=200)
 
 
 def notice(text: str) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import email.utils
+import json
 import time
 import traceback
 from typing import Any
@@ -205,17 +206,10 @@ def test_a_key_is_cut_out_of_an_error_with_status_200():
             ask(server.base_url)
 
 
-def test_a_server_says_nothing_of_the_key_in_its_errors_even_when_it_goes():
-    error = failure(Fault("http_500"))
-    assert "Bearer" not in str(error)
-
-
 # Replies that are odd in themselves.
 
 
 def body(text: object = "4", finish: str = "stop", usage: object = None) -> bytes:
-    import json
-
     return json.dumps({"choices": [{"message": {"content": text}, "finish_reason": finish}], "usage": usage}).encode()
 
 
@@ -236,7 +230,7 @@ def test_nothing_said_may_be_something_the_next_time(text):
 
 
 def test_nothing_said_within_the_length_limit_would_be_nothing_again():
-    with pytest.raises(RefusedCall, match="raise `generation.max_new_tokens`"):
+    with pytest.raises(RefusedCall, match=r"raise `generation.max_new_tokens`"):
         read_reply(body("", "length"), 0.1)
 
 
@@ -262,7 +256,7 @@ def test_counts_that_cannot_be_true_are_none(usage):
 def test_a_server_that_cannot_be_reached_is_found_before_the_run():
     with FakeServer() as server:
         settings = OpenAIModel(base_url=server.base_url)
-    with pytest.raises(ServiceError, match="cannot be reached .*; start the server, or correct `base_url`") as caught:
+    with pytest.raises(ServiceError, match=r"cannot be reached .*; start the server, or correct `base_url`") as caught:
         check(settings)
     assert KEY not in str(caught.value)
 
@@ -284,7 +278,7 @@ def test_a_key_that_is_refused_is_found_before_the_run(monkeypatch):
 
         send = Connection.send
         monkey.setattr(Connection, "send", lambda self, *_, **__: send(self, *refusal(401, f"bad key {KEY}", "invalid_api_key")))
-        with pytest.raises(ServiceError, match="refuses the key .*OPENAI_API_KEY") as caught:
+        with pytest.raises(ServiceError, match=r"refuses the key .*OPENAI_API_KEY") as caught:
             check(OpenAIModel(base_url=server.base_url))
     assert KEY not in str(caught.value)
 
@@ -295,7 +289,7 @@ def test_a_server_elsewhere_needs_a_key(monkeypatch, value):
         monkeypatch.delenv("OPENAI_API_KEY")
     else:
         monkeypatch.setenv("OPENAI_API_KEY", value)
-    with pytest.raises(ConfigError, match="OPENAI_API_KEY is not set, and https://api.example.com/v1 needs a key") as caught:
+    with pytest.raises(ConfigError, match=r"OPENAI_API_KEY is not set, and https://api\.example\.com/v1 needs a key") as caught:
         check(OpenAIModel(base_url="https://api.example.com/v1"))
     assert caught.value.exit_code == 2
 

@@ -74,7 +74,9 @@ def _row(task: str, base: Score, student: Score) -> Row:
 
 def table(rows: Sequence[Row]) -> Table:
     """The rows for a terminal: a value ± its standard error."""
-    shown = Table("task", "metric")
+    shown = Table()
+    for heading in ("task", "metric"):
+        shown.add_column(heading, no_wrap=True)
     for heading in ("questions", "base", "student", "difference"):
         shown.add_column(heading, justify="right")
     for row in rows:

@@ -25,7 +25,7 @@ from axolotl_synthetic.records import Reply, Request, Role
 from axolotl_synthetic.teachers import ModelSettings, Teacher, model_name
 
 # 1.5, 3, 6, 12, 24, 48 s and up to 2 s of jitter each: the default of six retries outlasts a server that is away for a minute.
-BACKOFF = wait_exponential_jitter(initial=1.5, max=60, jitter=2)
+BACKOFF = wait_exponential_jitter(multiplier=1.5, max=60, jitter=2)
 # A server may ask for any wait; an hour's is its way of saying that it will not serve.
 LONGEST_RETRY_AFTER = 300.0
 

@@ -5,6 +5,7 @@ distilabel's own cache is not used (a rerun on it hung after a kill); the ledger
 
 from __future__ import annotations
 
+import io
 import logging
 import multiprocessing
 import os
@@ -192,6 +193,24 @@ def _in_a_child() -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)
 
 
+class _Log(io.TextIOBase):
+    """A log file that loses its lines on a full disk, rather than break what it tells of."""
+
+    def __init__(self, path: Path) -> None:
+        self._file = open(path, "ab", buffering=0)  # noqa: SIM115 - closed with this one
+
+    def write(self, text: str) -> int:
+        try:
+            self._file.write(text.encode(errors="replace"))
+        except OSError:
+            pass
+        return len(text)
+
+    def close(self) -> None:
+        self._file.close()
+        super().close()
+
+
 @contextmanager
 def _log_to(log: Path) -> Iterator[None]:
     """distilabel logs to the global rich console and replaces the root logger's handlers: send the one to a file, put the others
@@ -201,12 +220,12 @@ def _log_to(log: Path) -> Iterator[None]:
     handlers, level = list(root.handlers), root.level
     console = rich.get_console()
     try:
-        file = open(log, "a", encoding="utf-8")  # noqa: SIM115 - closed below
+        file = _Log(log)
     except OSError as error:
         raise StorageError(f"{log}: {error.strerror}; make it writable, or choose another output_dir") from error
     with file:
         before, hook = console._file, threading.excepthook
-        console.file = file
+        console.file = file  # type: ignore[assignment]
         # Its threads break when one of its processes is killed; what the user is told of that is our own message.
         threading.excepthook = lambda broke: traceback.print_exception(broke.exc_value, file=file)
         try:

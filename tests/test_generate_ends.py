@@ -1,0 +1,301 @@
+"""Runs that are ended from outside: signals, kills, another run, a full disk. What was paid for is kept, and the next run goes on.
+
+The scenes are played side by side, because most of each is waiting.
+"""
+
+from __future__ import annotations
+
+import functools
+import os
+import random
+import signal
+import subprocess
+import threading
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from fake_replies import MathReplies
+from fake_server import FakeServer
+from projects import KEY, Project, Running, until
+
+SAMPLES = 60
+AT_ONCE = 3
+ONE_AT_A_TIME = threading.Lock()
+Scene = Callable[[Project], None]
+SCENES: dict[str, Scene] = {}
+
+
+def scene(body: Scene) -> Callable[..., None]:
+    """Make a test of a function that plays in a project of its own."""
+    SCENES[body.__name__] = body
+
+    @functools.wraps(body)
+    def test(scenes: dict[str, Future[None]]) -> None:
+        scenes[body.__name__].result()
+
+    del test.__wrapped__  # pytest would take its arguments for fixtures
+    return test
+
+
+@pytest.fixture(scope="module")
+def scenes(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Future[None]]]:
+    """The scenes that were asked for, all under way."""
+    selected = {item.name for item in request.session.items}
+    with ThreadPoolExecutor(AT_ONCE) as pool:
+        yield {
+            name: pool.submit(body, Project(tmp_path_factory.mktemp("scene") / "project"))
+            for name, body in SCENES.items()
+            if name in selected
+        }
+
+
+@functools.cache
+def _undisturbed(folder: Path) -> bytes:
+    project = Project(folder / "undisturbed")
+    with FakeServer(MathReplies(wrong=0.2)) as server:
+        project.configure(server, budget={"samples": SAMPLES})
+        assert project.run().code == 0
+    return project.training_bytes
+
+
+def undisturbed(folder: Path) -> bytes:
+    """The training file of a run that nobody disturbs, made once."""
+    with ONE_AT_A_TIME:
+        return _undisturbed(folder)
+
+
+def slow(seconds: float = 0.5) -> FakeServer:
+    return FakeServer(MathReplies(wrong=0.2), latency=seconds)
+
+
+def now_takes(server: FakeServer, latency: float | str) -> None:
+    server.latency = latency
+    server._latencies = server._draw()
+
+
+def begun(project: Project, server: FakeServer, calls: int) -> Running:
+    """A run that has got so many more replies."""
+    answered = server.answered
+    running = project.start()
+    assert until(lambda: server.answered >= answered + calls), running.wait(1)
+    return running
+
+
+@scene
+def test_a_run_that_is_interrupted_terminated_and_ended_at_once_goes_on_and_makes_the_same_file(project: Project) -> None:
+    with slow() as server:
+        interrupted(project, server)
+    assert project.training_bytes == undisturbed(project.folder.parent.parent)
+
+
+def interrupted(project: Project, server: FakeServer) -> None:
+    project.configure(server, budget={"samples": SAMPLES}, teacher={"concurrency": 8})
+
+    running = begun(project, server, 8)
+    command_lines = project.processes()
+    assert len(command_lines) >= 4  # the command, distilabel's two steps and its queues
+    assert KEY not in str(command_lines)
+    second = project.run()
+    assert second.code == 4
+    assert "another run is at work there; wait for it, stop it, or choose another output_dir" in second.err
+    running.signal(signal.SIGINT)
+    ended = time.monotonic()
+    done = running.wait()
+    assert done.code == 130
+    assert "stopped; every reply that was paid for is kept" in done.err
+    assert "Traceback" not in done.err
+    assert time.monotonic() - ended < 8
+    # What was under way was waited for, and nothing left after that.
+    assert project.outcomes == {"ok": server.answered} == {"ok": server.count}
+    assert project.ends()
+    assert list((project.folder / "tmp").iterdir()) == []
+
+    running = begun(project, server, 8)
+    running.signal(signal.SIGTERM)
+    assert running.wait().code == 130
+    assert project.outcomes == {"ok": server.count}
+
+    now_takes(server, 20.0)
+    count = server.count
+    running = project.start()
+    assert until(lambda: server.count >= count + 8)
+    running.signal(signal.SIGINT)
+    time.sleep(0.3)
+    running.signal(signal.SIGINT)
+    ended = time.monotonic()
+    assert running.wait().code == 130
+    assert time.monotonic() - ended < 2
+    assert project.ends()
+    assert project.outcomes == {"ok": count, "sent": 8}
+
+    now_takes(server, "instant")
+    assert project.run().code == 0
+    assert server.repeated == project.paid_twice == 0
+    assert project.manifest["queries"]["total"] == server.count
+
+
+def kill_often(project: Project, server: FakeServer, kills: int, concurrency: int) -> None:
+    """Start the run and kill it at a random moment, again and again; then let it end."""
+    draw = random.Random(kills)
+    for number in range(kills):
+        running = project.start()
+        if number % 4:  # before the first call, or at any moment after it
+            count = server.count
+            until(lambda child=running.child, count=count: server.count > count or child.poll() is not None)
+            time.sleep(draw.random() * 1.2)
+        else:
+            time.sleep(draw.random() * 6)
+        running.kill()
+        assert running.wait().code == -signal.SIGKILL, "it ended before it was killed; let the server be slower"
+        assert project.ends(), project.processes()
+        assert server.repeated <= (number + 1) * concurrency
+    now_takes(server, "instant")
+    done = project.run()
+    assert done.code == 0, done.err
+    assert project.paid_twice == 0
+    # Answered by the server and lost on the way: at most what was under way at a kill.
+    assert server.repeated <= kills * concurrency
+    assert server.answered - project.outcomes["ok"] <= kills * concurrency
+    counts = project.manifest["counts"]
+    assert counts["planned"] == counts["accepted"] + counts["rejected"] + counts["failed"]
+
+
+@scene
+def test_a_run_that_is_killed_four_times_pays_nothing_twice_and_makes_the_same_file(project: Project) -> None:
+    with slow(0.4) as server:
+        project.configure(server, budget={"samples": SAMPLES}, teacher={"concurrency": 4})
+        kill_often(project, server, kills=4, concurrency=4)
+    assert project.training_bytes == undisturbed(project.folder.parent.parent)
+
+
+@pytest.mark.slow
+def test_a_run_that_is_killed_twenty_times_pays_nothing_twice_and_makes_the_same_file(tmp_path):
+    calm, killed = (Project(tmp_path / name, seeds=300) for name in ("calm", "killed"))
+    shares = {"answer_augmentation": 0.4, "question_rephrase": 0.3, "new_question": 0.3}
+    for project, latency in ((calm, 0.0), (killed, 0.5)):
+        with FakeServer(MathReplies(wrong=0.2, doubt=0.2), latency=latency) as server:
+            project.configure(server, strategy=shares, budget={"samples": 250}, teacher={"concurrency": 6})
+            if project is calm:
+                assert project.run().code == 0
+            else:
+                kill_often(project, server, kills=22, concurrency=6)
+    assert killed.training_bytes == calm.training_bytes
+
+
+@scene
+def test_a_kill_of_the_process_that_calls_ends_the_run_with_an_error_and_keeps_what_was_paid_for(project: Project) -> None:
+    assert killed_by_the_kernel(project, "the calls").get("sent", 0) <= 8
+
+
+@scene
+def test_a_kill_of_the_process_that_checks_ends_the_run_with_an_error_and_loses_no_call(project: Project) -> None:
+    assert killed_by_the_kernel(project, "the checks").get("sent", 0) == 0
+
+
+def killed_by_the_kernel(project: Project, victim: str) -> dict[str, int]:
+    """How the calls ended of a run that lost one of distilabel's processes."""
+    with slow() as server:
+        project.configure(server, budget={"samples": 10_000}, teacher={"concurrency": 8})
+        running = begun(project, server, 8)
+        children = {pid: sockets(pid) for pid, _ in project.processes() if pid != running.child.pid and parent(pid) == running.child.pid}
+        calling = max(children, key=lambda pid: children[pid])
+        # The queues' process is the first that is started.
+        checking = max(set(children) - {calling})
+        os.kill(calling if victim == "the calls" else checking, signal.SIGKILL)
+        done = running.wait()
+    assert done.code == 1
+    assert "a process of the pipeline ended unexpectedly (exit code -9)" in done.err
+    assert "Traceback" not in done.err
+    assert project.ends()
+    assert project.outcomes["ok"] >= 8
+    return project.outcomes
+
+
+def sockets(pid: int) -> int:
+    return sum(os.readlink(path).startswith("socket:") for path in Path(f"/proc/{pid}/fd").iterdir())
+
+
+def parent(pid: int) -> int:
+    return int(Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[1])
+
+
+# Disks.
+
+
+@contextmanager
+def small_disk(project: Project) -> Iterator[Project]:
+    """The project with an output folder of two megabytes."""
+    project.out.mkdir()
+    mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=2m", "tmpfs", str(project.out)], capture_output=True, check=False)
+    if mounted.returncode:
+        pytest.skip("needs the right to mount a file system")
+    try:
+        yield project
+    finally:
+        subprocess.run(["umount", "-l", str(project.out)], check=False)
+
+
+def remount(project: Project, options: str) -> None:
+    subprocess.run(["mount", "-o", f"remount,{options}", str(project.out)], check=True)
+
+
+@scene
+def test_a_full_disk_ends_the_run_with_a_remedy_and_the_next_run_goes_on(project: Project) -> None:
+    with small_disk(project), FakeServer(lambda body: "So. " * 5000 + MathReplies()(body), latency=0.01) as server:
+        project.configure(server, budget={"samples": 90}, teacher={"concurrency": 4, "generation": {"max_new_tokens": 9000}})
+        done = project.run()
+        assert done.code == 1
+        assert "ledger.sqlite: " in done.err
+        assert "free some space on that disk, then run the same command again: what was paid for is kept" in done.err
+        assert "Traceback" not in done.err + done.out
+        assert project.ends()
+        kept, answered = project.outcomes["ok"], server.answered
+        assert kept > 10
+        # What was under way when the disk was full could not be kept.
+        assert answered - kept <= 4
+        remount(project, "size=40m")
+        done = project.run()
+        assert done.code == 0, done.err
+        assert project.manifest["counts"]["accepted"] == 90
+        assert project.manifest["queries"]["reused"] == kept
+        assert server.repeated <= 4
+
+
+@scene
+def test_a_folder_on_a_read_only_disk_is_named_before_the_first_call(project: Project) -> None:
+    with small_disk(project), slow() as server:
+        remount(project, "ro")
+        project.configure(server)
+        done = project.run()
+    assert done.code == 1
+    assert "out: Read-only file system; make it writable, or choose another output_dir" in done.err
+    assert server.count == 0
+
+
+@scene
+def test_a_folder_that_cannot_be_made_is_named_before_the_first_call(project: Project) -> None:
+    with slow() as server:
+        project.configure(server, output_dir="/proc/synthetic")
+        done = project.run()
+    assert done.code == 1
+    assert "/proc/synthetic: " in done.err
+    assert "make it writable, or choose another output_dir" in done.err
+    assert server.count == 0
+
+
+@scene
+def test_a_ledger_that_was_cut_short_is_named_with_a_remedy(project: Project) -> None:
+    with FakeServer() as server:
+        project.configure(server)
+        assert project.run().code == 0
+        ledger = project.out / "ledger.sqlite"
+        ledger.write_bytes(ledger.read_bytes()[: ledger.stat().st_size // 2 + 100])
+        done = project.run()
+    assert done.code == 1
+    assert "ledger.sqlite: database disk image is malformed; the file is damaged: move it away and recover it" in done.err
+    assert "Traceback" not in done.err
