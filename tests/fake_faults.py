@@ -1,4 +1,4 @@
-"""The ways in which a model's server misbehaves, and when: which calls a fault strikes. How each looks on the wire stands in fake_server.py."""
+"""The ways in which a model's server misbehaves, and when: which calls a fault strikes. How each looks is in fake_server.py."""
 
 from __future__ import annotations
 

@@ -7,12 +7,11 @@ import sys
 
 import pytest
 import yaml
-from click.testing import CliRunner
-from fake_server import FakeServer
-
 from axolotl_synthetic import run as running
 from axolotl_synthetic.cli import synthetic
 from axolotl_synthetic.errors import FolderInUseError, Interrupted, ServiceError
+from click.testing import CliRunner
+from fake_server import FakeServer
 
 
 def seeds(folder, count=6, **more):

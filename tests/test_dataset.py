@@ -4,7 +4,6 @@ import hashlib
 import json
 
 import pytest
-
 from axolotl_synthetic import dataset
 from axolotl_synthetic.errors import StorageError
 from axolotl_synthetic.ledger import Totals
@@ -111,5 +110,5 @@ def test_a_write_that_fails_leaves_what_was_there(tmp_path, monkeypatch):
 
 def test_a_damaged_manifest_is_named_with_what_to_do(tmp_path):
     (tmp_path / "manifest.json").write_text("{")
-    with pytest.raises(StorageError, match="is no JSON .* delete it"):
+    with pytest.raises(StorageError, match=r"is no JSON .* delete it"):
         dataset.read_manifest(tmp_path)

@@ -13,7 +13,6 @@ from dataclasses import dataclass
 from typing import Any
 
 import pytest
-
 from fake_faults import Fault
 from fake_replies import MathReplies
 from fake_server import FakeServer

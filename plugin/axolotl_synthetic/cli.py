@@ -191,11 +191,11 @@ def _print_plan(plan: Any, estimates: Mapping[str, Any], seeds: int) -> None:
         console.print(f"  - {reason}", markup=False, highlight=False)
     table = Table(title="what each would cost", title_justify="left")
     table.add_column("strategy", no_wrap=True)
-    for heading in ("calls", "tokens", "USD", "hours", "samples", "USD a sample"):
+    for heading in ("calls", "tokens", "USD", "time", "samples", "USD a sample"):
         table.add_column(heading, justify="right")
     for name, one in estimates.items():
-        shown = [_number(getattr(one, field)) for field in ("queries", "tokens", "usd", "hours", "accepted", "usd_per_accepted")]
-        table.add_row(name, *shown)
+        time = terminal.duration(3600 * one.hours)
+        table.add_row(name, *map(_number, (one.queries, one.tokens, one.usd)), time, *map(_number, (one.accepted, one.usd_per_accepted)))
     console.print(table)
     console.print(f"assumed: {next(iter(estimates.values())).assumed}", markup=False, highlight=False)
 

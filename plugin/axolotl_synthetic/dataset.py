@@ -199,7 +199,8 @@ tags:
 | --- | --- |
 | answers by | {teacher} |
 | questions by | {augmenter} |
-| calls | {manifest["queries"]["total"]} ({manifest["tokens"]["prompt"]} prompt and {manifest["tokens"]["completion"]} completion tokens, USD {usd}) |
+| calls | {manifest["queries"]["total"]}, USD {usd} |
+| tokens | {manifest["tokens"]["prompt"]} in prompts, {manifest["tokens"]["completion"]} in replies |
 | status | {manifest["status"]} |
 
 | strategy | planned | accepted | rejected | failed |

@@ -84,9 +84,9 @@ def decide(settings: Settings, seeds: int) -> Plan:
         reason = "tokens and dollars say nothing of the number of samples, so the cheapest strategy a sample was taken"
         return Plan({ANSWER_AUGMENTATION: 1.0}, None, turn, (reason, *outside))
     if ratio < turn:
-        reason = f"{ratio:.1f} samples a seed are few: more answers to the seeds' own questions serve best"
+        reason = f"{ratio:.1f} samples a seed, if they were new questions, are few: more answers to the seeds' own questions serve best"
         return Plan({ANSWER_AUGMENTATION: 1.0}, _ratio(affordable_samples(settings.budget, 1), seeds), turn, (reason, measured, *outside))
-    reason = f"{ratio:.1f} samples a seed are many: new prompts serve best"
+    reason = f"{ratio:.1f} samples a seed are many: new questions serve best"
     because = ("a weak augmenter rewords well but invents badly",) if weak else ()
     return Plan({above: 1.0}, ratio, turn, (reason, measured, *because, *outside))
 

@@ -361,7 +361,7 @@ def _held(folder: Path) -> Iterator[None]:
     """Hold the folder against other runs. The lock is this process's own: children do not keep it when a run is killed."""
     with _told(folder):
         folder.mkdir(parents=True, exist_ok=True)
-        file = open(folder / LOCK, "a")  # noqa: SIM115 - open for as long as the lock is held
+        file = open(folder / LOCK, "a")
     with file:
         try:
             fcntl.lockf(file, fcntl.LOCK_EX | fcntl.LOCK_NB)

@@ -1,7 +1,6 @@
 """Each check on one candidate: what passes, what is rejected and why, what it does not apply to."""
 
 import pytest
-
 from axolotl_synthetic.checks import Check, duplicate, final_answer, format, load_checks, self_check
 from axolotl_synthetic.checks.duplicate import normalised
 from axolotl_synthetic.errors import ConfigError
@@ -58,7 +57,9 @@ def test_a_task_without_final_answers_is_not_compared():
     assert final_answer.make(load_task("instruction"), KEEPS)(candidate(), SEED).passed is None
 
 
-@pytest.mark.parametrize(("reply", "passed"), [("Yes", True), ("It is complete. Yes.", True), ("No, it lacks a number", False), ("Hm", False)])
+@pytest.mark.parametrize(
+    ("reply", "passed"), [("Yes", True), ("It is complete. Yes.", True), ("No, it lacks a number", False), ("Hm", False)]
+)
 def test_the_augmenter_must_stand_by_its_question(reply, passed):
     assert self_check.make(MATH, KEEPS)(candidate(strategy="new_question", self_check=reply), SEED).passed is passed
 

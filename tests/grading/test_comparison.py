@@ -6,9 +6,8 @@ import io
 import json
 
 import pytest
-from rich.console import Console
-
 from axolotl_synthetic.grading import Score, compare, table
+from rich.console import Console
 
 
 def grade_of(base: Score, student: Score):

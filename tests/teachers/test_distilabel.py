@@ -3,13 +3,12 @@
 import asyncio
 
 import pytest
-from fake_server import FakeServer, Fault
-from tiny_model import save_tiny_model
-
 from axolotl_synthetic.config import DistilabelModel, Generation
 from axolotl_synthetic.errors import ConfigError, RetryableCall, ServiceError
 from axolotl_synthetic.records import Reply
 from axolotl_synthetic.teachers import model_name, open_teacher
+from fake_server import FakeServer, Fault
+from tiny_model import save_tiny_model
 
 QUESTION = [{"role": "user", "content": "There are 6 jars with 10 cards each. How many cards are there?"}]
 

@@ -10,7 +10,6 @@ import traceback
 from typing import Any
 
 import pytest
-
 from axolotl_synthetic.config import Generation, OpenAIModel
 from axolotl_synthetic.errors import CallFailed, ConfigError, RefusedCall, RetryableCall, ServiceError
 from axolotl_synthetic.records import Reply

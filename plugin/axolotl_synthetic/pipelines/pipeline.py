@@ -197,7 +197,7 @@ class _Log(io.TextIOBase):
     """A log file that loses its lines on a full disk, rather than break what it tells of."""
 
     def __init__(self, path: Path) -> None:
-        self._file = open(path, "ab", buffering=0)  # noqa: SIM115 - closed with this one
+        self._file = open(path, "ab", buffering=0)
 
     def write(self, text: str) -> int:
         try:

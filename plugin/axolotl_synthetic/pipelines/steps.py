@@ -138,7 +138,7 @@ class Verify(Step):  # type: ignore[misc]
         self._seeds: dict[str, Seed] = {seed.id: seed for seed in job.seeds}
         try:
             self._ledger = Ledger(job.ledger)
-            self._spool = open(job.spool, "w", encoding="utf-8")  # noqa: SIM115 - closed by unload
+            self._spool = open(job.spool, "w", encoding="utf-8")
         except OSError as error:
             self._place.fail(StorageError(f"{job.spool}: {error.strerror}; make it writable, or choose another output_dir"))
             raise
