@@ -80,8 +80,8 @@ def count(samples: Path) -> Counts:
 
 def write_samples(folder: Path, spool: Path) -> Path:
     """Put the spool of verification into its place."""
-    with _told(folder):
-        os.replace(spool, folder / SAMPLES)
+    with _told(folder), open(spool, "rb") as file:
+        _into_place(file, spool, folder / SAMPLES)
     return folder / SAMPLES
 
 

@@ -162,7 +162,7 @@ def status(settings: Settings) -> Status:
     folder = settings.folder
     if not (folder / LEDGER).exists():
         raise ConfigError(f"{folder}: no run was started there; `axolotl synthetic generate CONFIG` starts one")
-    with Ledger(folder / LEDGER) as ledger:
+    with Ledger(folder / LEDGER, read_only=True) as ledger:
         totals = ledger.totals()
         tokens = totals.prompt_tokens + totals.completion_tokens
         return Status(folder, _is_held(folder), dataset.read_manifest(folder), ledger.progress(), totals.queries, tokens, totals.usd)
@@ -262,7 +262,7 @@ def _run_pipeline(prepared: Prepared, *, spool: Path | None = None, most_candida
 
 
 def _stand(folder: Path, budget: Budget) -> terminal.Stand:
-    with Ledger(folder / LEDGER) as ledger:
+    with Ledger(folder / LEDGER, read_only=True) as ledger:
         progress = ledger.progress()
         queries, _, _ = ledger.spent()
     # What waits for an earlier candidate is as good as accepted, and the bar shall not stand still for it.
