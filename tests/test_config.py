@@ -144,6 +144,14 @@ def test_a_budget_without_a_limit_is_refused():
     ]
 
 
+def test_dollars_are_no_limit_where_everything_is_free():
+    free = {"price": {"input": 0, "output": 0}}
+    assert problems({"budget": {"usd": 3}, "teacher": free}) == [
+        "synthetic.budget.usd: no limit where every price is 0; add samples, queries or tokens"
+    ]
+    assert load_settings({"budget": {"usd": 3, "queries": 10}, "teacher": free}).budget.usd == 3
+
+
 def test_a_provider_that_there_is_not_is_named_with_those_there_are():
     (found,) = problems({"teacher": {"provider": "anthropic"}})
     assert found.endswith("provider must be openai, embedded or distilabel")

@@ -126,7 +126,14 @@ def status(config: Path) -> None:
         progress = stand.progress
         state = "running" if stand.running else "stopped before its end; `axolotl synthetic generate` goes on"
         verdicts = f"{progress.accepted:,} accepted, {progress.rejected:,} rejected, {progress.failed:,} failed so far"
-        _print_lines({"state": [state], "calls": [_calls(stand.queries, progress.reused, stand.tokens, stand.usd)], "samples": [verdicts]})
+        _print_lines(
+            {
+                "state": [state],
+                "calls": [_calls(stand.queries, progress.reused, stand.tokens, stand.usd)],
+                "failed": [f"{number:,} calls: {reason}" for reason, number in stand.failures.items()],
+                "samples": [verdicts],
+            }
+        )
     if (graded := run.read_grade(stand.folder)) is not None:
         from axolotl_synthetic import grading
 

@@ -316,6 +316,11 @@ def _combinations(raw: Mapping[str, Any]) -> Iterator[str]:
                     f"synthetic.budget.usd: {budget['usd']} cannot be kept without synthetic.{role}.price; "
                     "add `price: {input: …, output: …}` in USD per million tokens"
                 )
+        prices = [part(role).get("price") for role in ("teacher", "augmenter") if part(role)]
+        free = [price for price in prices if isinstance(price, Mapping) and not any(price.get(way) for way in ("input", "output"))]
+        others = [name for name in ("samples", "queries", "tokens") if budget.get(name) is not None]
+        if prices and len(free) == len(prices) and not others:
+            yield "synthetic.budget.usd: no limit where every price is 0; add samples, queries or tokens"
     if part("teacher").get("strength") is not None:
         yield "synthetic.teacher.strength: only an augmenter has a strength; move it under `augmenter:`"
     for role in ("teacher", "augmenter"):

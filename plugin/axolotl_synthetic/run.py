@@ -13,7 +13,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import IO, TYPE_CHECKING, Any
 
 from axolotl_synthetic import dataset, terminal
 from axolotl_synthetic.checks import load_checks
@@ -142,7 +142,8 @@ def preview(settings: Settings, number: int) -> list[dict[str, Any]]:
 
 @dataclass(frozen=True)
 class Status:
-    """Where a run stands. `progress` is of the run under way or, where there is none, of the last."""
+    """Where a run stands. `progress` is of the run under way or, where there is none, of the last; `failures` are calls that
+    failed, by reason."""
 
     folder: Path
     running: bool
@@ -151,6 +152,7 @@ class Status:
     queries: Mapping[str, int]
     tokens: int
     usd: float | None
+    failures: Mapping[str, int]
 
 
 def status(settings: Settings) -> Status:
@@ -165,7 +167,16 @@ def status(settings: Settings) -> Status:
     with Ledger(folder / LEDGER, read_only=True) as ledger:
         totals = ledger.totals()
         tokens = totals.prompt_tokens + totals.completion_tokens
-        return Status(folder, _is_held(folder), dataset.read_manifest(folder), ledger.progress(), totals.queries, tokens, totals.usd)
+        return Status(
+            folder=folder,
+            running=_is_held(folder),
+            manifest=dataset.read_manifest(folder),
+            progress=ledger.progress(),
+            queries=totals.queries,
+            tokens=tokens,
+            usd=totals.usd,
+            failures=ledger.failures(),
+        )
 
 
 def counts(folder: Path) -> dataset.Counts:
@@ -364,10 +375,21 @@ def _held(folder: Path) -> Iterator[None]:
         file = open(folder / LOCK, "a")
     with file:
         try:
-            fcntl.lockf(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            _lock(file)
         except OSError as error:
             raise FolderInUseError(f"{folder}: another run is at work there; wait for it, stop it, or choose another output_dir") from error
         yield
+
+
+def _lock(file: IO[str]) -> None:
+    """Take the lock, or raise OSError. Tried for a moment: `status` looks whether it is free by taking it."""
+    for _ in range(3):
+        try:
+            fcntl.lockf(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            return
+        except OSError:
+            time.sleep(0.1)
+    fcntl.lockf(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
 
 
 def _is_held(folder: Path) -> bool:
