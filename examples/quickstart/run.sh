@@ -7,4 +7,4 @@ python examples/quickstart/student.py
 # One process: on a CPU there is nothing for a launcher to launch.
 axolotl train "$config" --launcher python
 echo
-axolotl synthetic status "$config"
+python -m axolotl_synthetic status "$config"   # as `axolotl synthetic status`, without waiting for Axolotl's imports

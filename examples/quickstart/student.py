@@ -33,7 +33,7 @@ def main() -> None:
     folder = Path(sys.argv[1]) if len(sys.argv) > 1 else DEFAULT_FOLDER
     if complete(folder):
         return
-    print(f"Writing SmolLM2-135M-Instruct to {folder} (once, about 15 seconds)", flush=True)
+    print(f"Writing SmolLM2-135M-Instruct to {folder} (once, about 30 seconds)", flush=True)
     folder.parent.mkdir(parents=True, exist_ok=True)
     # Beside the target, so that the final rename stays on one file system.
     unfinished = Path(tempfile.mkdtemp(prefix=f".{folder.name}.", dir=folder.parent))
