@@ -246,3 +246,18 @@ def test_nothing_raises_and_whatever_it_is_it_equals_itself(one):
     same("5", one)
     value = final(f"#### {one}")
     assert value is None or same(value, value)
+
+
+@pytest.mark.parametrize(
+    ("reply", "loose"),
+    [
+        ("2 * 3 = 6\n#### 6", "6"),
+        ("That makes 1,200 cards in all.", "1200"),
+        ("He pays $2.50", "2.5"),
+        ("It is 7. No: \\boxed{8}, of 9", "8"),
+        ("In box A2 are 5.", "5"),
+        ("I do not know.", None),
+    ],
+)
+def test_a_lenient_reader_takes_the_last_number_where_nothing_is_marked(reply, loose):
+    assert TASK.loose_answer(reply, Question("?")) == loose

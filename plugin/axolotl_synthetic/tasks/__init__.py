@@ -95,9 +95,8 @@ def load_task(name: str) -> Task:
         raise ConfigError(
             f"synthetic.task: {name!r} cannot be used: {error}; it must be an importable class made without arguments"
         ) from error
-    missing = [
-        part for part in (*Task.__annotations__, "prompt", "answer_messages", "final_answer", "equivalent") if not hasattr(made, part)
-    ]
+    wanted = {*Task.__annotations__, *(name for name in vars(Task) if not name.startswith("_"))}
+    missing = sorted(name for name in wanted if not hasattr(made, name))
     if missing:
         raise ConfigError(f"synthetic.task: {name!r} lacks {', '.join(missing)}; see axolotl_synthetic.tasks.Task")
     return made
