@@ -21,6 +21,7 @@ from pathlib import Path
 from typing import Any
 
 import yaml
+
 from fake_server import FakeServer
 
 KEY = "sk-recognisable-0123456789abcdef"

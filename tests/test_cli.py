@@ -7,10 +7,12 @@ import sys
 
 import pytest
 import yaml
+from click.testing import CliRunner
+
 from axolotl_synthetic import run as running
 from axolotl_synthetic.cli import synthetic
 from axolotl_synthetic.errors import FolderInUseError, Interrupted, ServiceError
-from click.testing import CliRunner
+
 from fake_server import FakeServer
 
 

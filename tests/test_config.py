@@ -2,10 +2,11 @@
 
 import pytest
 import yaml
-from axolotl_synthetic.config import Block, Settings, load_settings
-from axolotl_synthetic.errors import ConfigError
 from hypothesis import given
 from hypothesis import strategies as st
+
+from axolotl_synthetic.config import Block, Settings, load_settings
+from axolotl_synthetic.errors import ConfigError
 
 # The block of the contract, as it stands there, without what this version refuses.
 CONTRACT = """

@@ -4,6 +4,7 @@ import hashlib
 import json
 
 import pytest
+
 from axolotl_synthetic import dataset
 from axolotl_synthetic.errors import StorageError
 from axolotl_synthetic.ledger import Totals

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import aiohttp
 import pytest
+
 from fake_faults import KINDS, Fault, parse
 from fake_replies import MathReplies
 from fake_server import FakeServer

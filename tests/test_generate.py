@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import pytest
+
 from fake_faults import Fault
 from fake_replies import MathReplies
 from fake_server import FakeServer

@@ -18,6 +18,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
+
 from fake_replies import MathReplies
 from fake_server import FakeServer
 from projects import KEY, Project, Running, until

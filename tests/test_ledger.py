@@ -11,12 +11,13 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
 from axolotl_synthetic.config import Budget, Generation, Price
 from axolotl_synthetic.errors import StorageError
 from axolotl_synthetic.ledger import Call, Ledger, Settled, identity
 from axolotl_synthetic.records import Reply, Request
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
 PRICE = Price(input=1.0, output=2.0)
 

@@ -3,6 +3,7 @@
 import json
 
 import pytest
+
 from axolotl_synthetic.config import load_settings
 from axolotl_synthetic.plan import crossover, decide, estimate, to_dict
 from axolotl_synthetic.records import Question, Seed

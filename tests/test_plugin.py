@@ -17,7 +17,9 @@ from typing import Any
 
 import pytest
 import yaml
+
 from axolotl_synthetic.config import load_settings
+
 from fake_server import FakeServer
 from tiny_model import axolotl_config, save_tiny_model
 

@@ -9,7 +9,9 @@ from pathlib import Path
 
 import pytest
 import yaml
+
 from axolotl_synthetic.config import load_settings
+
 from fake_server import FakeServer
 from tiny_model import axolotl_config, save_tiny_model
 

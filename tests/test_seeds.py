@@ -4,12 +4,13 @@ import json
 from pathlib import Path
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
 from axolotl_synthetic import config
 from axolotl_synthetic.errors import SeedsError
 from axolotl_synthetic.records import Question, Seed
 from axolotl_synthetic.seeds import SeedSet, read_seeds, seed_id
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
 
 def read(path, *, seed=42, problem=lambda _: None, required=("question",), optional=("answer",), **block) -> SeedSet:

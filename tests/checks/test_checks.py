@@ -1,6 +1,7 @@
 """Each check on one candidate: what passes, what is rejected and why, what it does not apply to."""
 
 import pytest
+
 from axolotl_synthetic.checks import Check, duplicate, final_answer, format, load_checks, self_check
 from axolotl_synthetic.checks.duplicate import normalised
 from axolotl_synthetic.errors import ConfigError

@@ -5,7 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+
 from axolotl_synthetic.records import Question, Seed
+
 from tiny_model import save_tiny_model
 
 

@@ -6,8 +6,9 @@ import io
 import json
 
 import pytest
-from axolotl_synthetic.grading import Score, compare, table
 from rich.console import Console
+
+from axolotl_synthetic.grading import Score, compare, table
 
 
 def grade_of(base: Score, student: Score):

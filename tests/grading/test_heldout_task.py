@@ -11,10 +11,12 @@ import sys
 from pathlib import Path
 
 import pytest
+
 from axolotl_synthetic.errors import StorageError
 from axolotl_synthetic.grading import export_task
 from axolotl_synthetic.records import Question, Seed
 from axolotl_synthetic.tasks import load_task
+
 from stub_task import Always42
 
 

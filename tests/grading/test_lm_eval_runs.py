@@ -7,9 +7,11 @@ from pathlib import Path
 
 import psutil
 import pytest
+
 from axolotl_synthetic.errors import ConfigError, StorageError, TrainingError
 from axolotl_synthetic.grading import HELD_OUT_TASK, ModelArgs, evaluate, export_task, refuse_unknown_tasks, student_in
 from axolotl_synthetic.grading.evaluate import choose, environment, read_progress, telling_line
+
 from stub_task import Always42
 
 

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
 from axolotl_synthetic.config import Budget, Generation, OpenAIModel
 from axolotl_synthetic.errors import CallFailed, RefusedCall, RetryableCall, ServiceError
 from axolotl_synthetic.ledger import Call, Ledger

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from itertools import islice
 
-from axolotl_synthetic.pipelines.schedule import Planned, schedule
-from axolotl_synthetic.records import Question, Seed
 from hypothesis import given
 from hypothesis import strategies as st
+
+from axolotl_synthetic.pipelines.schedule import Planned, schedule
+from axolotl_synthetic.records import Question, Seed
 
 SEEDS = [Seed(f"s{number}", Question(f"question {number}")) for number in range(3)]
 

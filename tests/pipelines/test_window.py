@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 
 import pytest
+
 from axolotl_synthetic.pipelines.window import Window
 
 

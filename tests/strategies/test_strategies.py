@@ -3,6 +3,7 @@
 import asyncio
 
 import pytest
+
 from axolotl_synthetic.errors import RefusedCall
 from axolotl_synthetic.records import STRATEGIES, Candidate, Question, Reply, Request, Seed
 from axolotl_synthetic.strategies import WORKED_EXAMPLES, Source, load_strategies, worked_examples

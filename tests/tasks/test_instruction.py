@@ -1,6 +1,7 @@
 """Open instructions, and what all tasks share: reading an augmenter's question and its yes or no."""
 
 import pytest
+
 from axolotl_synthetic.records import Question, Seed
 from axolotl_synthetic.tasks import BUILT_IN, load_task
 from axolotl_synthetic.tasks.instruction import TASK

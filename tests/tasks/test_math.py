@@ -5,12 +5,13 @@ import threading
 import time
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
 from axolotl_synthetic.records import Question, Seed
 from axolotl_synthetic.tasks import verifier
 from axolotl_synthetic.tasks.math import TASK
 from axolotl_synthetic.tasks.numbers import read_number
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
 QUESTION = Question("Tom has 6 jars with 12 cards each. How many cards does Tom have?")
 WORKED = "6 jars with 12 cards each is 6*12 = <<6*12=72>>72 cards.\n#### 72"

@@ -1,10 +1,11 @@
 """Multiple choice: a letter counts where it is marked, a choice's text counts as its letter."""
 
 import pytest
-from axolotl_synthetic.records import Question, Seed
-from axolotl_synthetic.tasks.multiple_choice import TASK
 from hypothesis import given
 from hypothesis import strategies as st
+
+from axolotl_synthetic.records import Question, Seed
+from axolotl_synthetic.tasks.multiple_choice import TASK
 
 PALMS = Question(
     "Which skin surface gives the most heat?", ("dry palms", "wet palms", "A dog's nose", "palms with oil"), ("A", "B", "C", "D")

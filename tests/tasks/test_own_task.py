@@ -20,7 +20,7 @@ def test_a_class_is_found_by_its_dotted_path():
 
 
 def test_what_a_class_lacks_is_named():
-    with pytest.raises(ConfigError, match="lacks .*answer_messages.*loose_answer.*required"):
+    with pytest.raises(ConfigError, match=r"lacks .*answer_messages.*loose_answer.*required"):
         load_task(f"{__name__}.Half")
 
 

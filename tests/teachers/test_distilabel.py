@@ -3,10 +3,12 @@
 import asyncio
 
 import pytest
+
 from axolotl_synthetic.config import DistilabelModel, Generation
 from axolotl_synthetic.errors import ConfigError, RetryableCall, ServiceError
 from axolotl_synthetic.records import Reply
 from axolotl_synthetic.teachers import model_name, open_teacher
+
 from fake_server import FakeServer, Fault
 from tiny_model import save_tiny_model
 

@@ -9,6 +9,7 @@ import time
 import urllib.request
 
 import pytest
+
 from axolotl_synthetic import teachers
 from axolotl_synthetic.config import EmbeddedModel, Generation
 from axolotl_synthetic.errors import ServiceError

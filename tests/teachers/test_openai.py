@@ -10,10 +10,12 @@ import traceback
 from typing import Any
 
 import pytest
+
 from axolotl_synthetic.config import Generation, OpenAIModel
 from axolotl_synthetic.errors import CallFailed, ConfigError, RefusedCall, RetryableCall, ServiceError
 from axolotl_synthetic.records import Reply
 from axolotl_synthetic.teachers.openai import OpenAITeacher, api_key, check, read_reply, retry_after
+
 from fake_faults import KINDS, Fault
 from fake_server import FakeServer
 
