@@ -18,7 +18,7 @@ from pydantic_core import ErrorDetails
 from axolotl_synthetic.errors import ConfigError
 from axolotl_synthetic.records import STRATEGIES
 
-# What DESIGN promises and this version does not do yet: refused by name, so that nobody believes that it was done.
+# What is planned and this version does not do yet: refused by name, so that nobody believes that it was done.
 NOT_YET: Mapping[str, str] = {
     "engine": "`engine: ray` does not work in this version; leave `engine` out or write `engine: local`",
     "review": "review in Argilla does not work in this version; leave `review` out",
@@ -247,6 +247,8 @@ class Settings(Block):
     """Human review in Argilla."""
     study: None = None
     """A finished study's folder."""
+    reuse_seed_answers: bool = False
+    """Question Rephrase takes the seed's own answer, where there is one, instead of asking the teacher again."""
     include_seeds: bool = True
     """The seed pairs join the training file."""
     grade: Grade = Grade()

@@ -19,7 +19,7 @@ from axolotl_synthetic.records import ANSWER_AUGMENTATION, NEW_QUESTION, QUESTIO
 # for it; 16.4 is for the full sets, of which GSM8K's 7,473 is the size.
 CROSSOVERS = ((100, math.sqrt(27 * 51)), (1_000, 17.6), (7_473, 16.4))
 
-# Calls for one sample: PAPER, the three strategies. Without the one self-check, New Question would be 2.
+# Calls for one sample (arXiv 2409.19759): New Question asks for a question, for its author's judgement, and for the answer.
 CALLS = {ANSWER_AUGMENTATION: 1, QUESTION_REPHRASE: 2, NEW_QUESTION: 3}
 
 

@@ -19,7 +19,9 @@ REPLIES = {
 }
 
 
-def run(name: str, replies: dict[str, object] | None = None, round_: int = 3) -> tuple[Candidate, list[Request]]:
+def run(
+    name: str, replies: dict[str, object] | None = None, round_: int = 3, reuse_answer: bool = False
+) -> tuple[Candidate, list[Request]]:
     asked: list[Request] = []
     said = {**REPLIES, **(replies or {})}
 
@@ -30,7 +32,7 @@ def run(name: str, replies: dict[str, object] | None = None, round_: int = 3) ->
             raise reply
         return reply if isinstance(reply, Reply) else Reply(reply)
 
-    source = Source(SEED, (), round_)
+    source = Source(SEED, (), round_, reuse_answer)
     made = asyncio.run(load_strategies()[name](Candidate(0, "id", name, SEED.id), source, MATH, ask))
     return made, asked
 
@@ -63,6 +65,12 @@ def test_question_rephrase_asks_the_teacher_the_reworded_question():
     made, asked = run("question_rephrase")
     assert made.prompt == REPLIES["rephrase"]
     assert REPLIES["rephrase"] in asked[-1].messages[-1]["content"]
+
+
+def test_question_rephrase_can_keep_the_seeds_answer_and_save_the_second_call():
+    made, asked = run("question_rephrase", reuse_answer=True)
+    assert [request.purpose for request in asked] == ["rephrase"]
+    assert (made.prompt, made.answer) == (REPLIES["rephrase"], SEED.answer)
 
 
 def test_a_question_that_its_author_does_not_stand_by_is_not_answered():

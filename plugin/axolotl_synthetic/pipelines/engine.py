@@ -140,7 +140,7 @@ class Engine:
         chain = self._calls.chain(strategy.calls)
         candidate = planned.candidate
         try:
-            source = Source(planned.seed, self._examples.beside(planned.seed), planned.round)
+            source = Source(planned.seed, self._examples.beside(planned.seed), planned.round, self._job.settings.reuse_seed_answers)
             candidate = await strategy(candidate, source, self._task, chain.ask)
             self._failures = 0
             self._denied = 0

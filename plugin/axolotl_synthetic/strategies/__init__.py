@@ -31,12 +31,14 @@ class Source:
     Attributes:
         seed: the seed.
         examples: other seeds with answers.
+        reuse_answer: a reworded question takes the seed's answer instead of asking the teacher.
         round: how many candidates of this strategy the seed has had before, from 0: the sample number of its calls.
     """
 
     seed: Seed
     examples: Sequence[Seed]
     round: int
+    reuse_answer: bool = False
 
 
 class Strategy(Protocol):

@@ -1,11 +1,12 @@
 """Question Rephrase: the augmenter rewords the seed's question (same meaning, same final answer), the teacher answers it. Two calls.
 
-Accounts of the paper differ on whether the teacher answers anew or the seed's answer is kept: the teacher answers here.
+Accounts of the paper differ on whether the teacher answers anew or the seed's answer is kept. The teacher answers, unless
+`reuse_seed_answers` is set: then the second call is saved, and with it the variety of answers.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from axolotl_synthetic.records import Candidate, Request
@@ -29,6 +30,8 @@ class QuestionRephrase:
         question = None if reply.cut_off else task.read_rephrase(reply.text, source.seed.question)
         if question is None:
             return candidate.fail("the augmenter's reply holds no reworded question" + (" (cut off)" if reply.cut_off else ""))
+        if source.reuse_answer and (solution := task.solution(source.seed)) is not None:
+            return replace(candidate, question=question, prompt=task.prompt(question), answer=solution)
         return await answered(candidate, question, source, task, ask)
 
 

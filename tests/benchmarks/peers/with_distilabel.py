@@ -1,7 +1,7 @@
 """distilabel's own way: a pipeline of `TextGeneration` steps with `OpenAILLM`.
 
 Its steps wait for the slowest request of a batch, so a large batch is what serves it best: one batch for up to 2,000 rows where
-a row is one call, and half of the rows where three steps follow one another (shared/FINDINGS.md has the series).
+a row is one call, and half of the rows where three steps follow one another.
 """
 
 from __future__ import annotations
