@@ -226,6 +226,8 @@ def grade(settings: Settings, training: Mapping[str, Any]) -> Grade:
             " lm-eval tasks in `grade.tasks`"
         )
     include = held_out if has_held_out else None
+    if settings.grade.tasks:
+        terminal.notice("looking up the tasks in lm-eval's index (some 15 s)")
     grading.refuse_unknown_tasks(settings.grade.tasks, log=folder / "lm_eval.log", include_path=include)
     scores = []
     for title, model in (("grading the base model", base), ("grading the student", student)):
