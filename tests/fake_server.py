@@ -32,6 +32,8 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, Self, TextIO
 
+import uvloop
+
 from fake_faults import KINDS, Fault, choose, parse
 from fake_replies import MathReplies, request_key
 from fake_wire import Connection, misbehave, refusal, success
@@ -292,16 +294,8 @@ def main() -> None:
         log=options.log,
         keep_calls=False,
     )
-    with suppress(KeyboardInterrupt), _fastest_loop() as runner:
+    with suppress(KeyboardInterrupt), asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         runner.run(server.run(lambda: print(server.base_url, flush=True)))
-
-
-def _fastest_loop() -> asyncio.Runner:
-    try:
-        import uvloop
-    except ImportError:
-        return asyncio.Runner()
-    return asyncio.Runner(loop_factory=uvloop.new_event_loop)
 
 
 if __name__ == "__main__":

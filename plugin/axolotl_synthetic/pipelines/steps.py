@@ -8,7 +8,6 @@ distilabel 1.5.3), can be a pack of none.
 distilabel reads the annotation `StepInput` at run time, so annotations are not postponed in this file.
 """
 
-import asyncio
 import heapq
 import queue
 import threading
@@ -18,6 +17,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import uvloop
 from distilabel.steps import GeneratorStep, Step, StepInput
 from pydantic import PrivateAttr
 
@@ -82,7 +82,7 @@ def _gather(ended: "queue.SimpleQueue[Candidate | None]") -> tuple[list[Candidat
 def _run_engine(work: Workplace, ended: "queue.SimpleQueue[Candidate | None]") -> None:
     try:
         work.calls_begin()
-        _run_in_a_loop(Engine(work, ended.put))
+        uvloop.run(Engine(work, ended.put).run())
     except SyntheticError as error:
         work.fail(error)
     except BaseException as error:
@@ -91,15 +91,6 @@ def _run_engine(work: Workplace, ended: "queue.SimpleQueue[Candidate | None]") -
     finally:
         work.calls_are_over()
         ended.put(None)
-
-
-def _run_in_a_loop(engine: Engine) -> None:
-    try:
-        import uvloop
-    except ImportError:
-        asyncio.run(engine.run())
-    else:
-        uvloop.run(engine.run())
 
 
 class Verify(Step):  # type: ignore[misc]
