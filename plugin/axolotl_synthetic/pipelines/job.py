@@ -12,8 +12,8 @@ import os
 import pickle
 import signal
 import sys
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from axolotl_synthetic import errors
@@ -38,6 +38,7 @@ class Job:
         ledger: path of the ledger.
         spool: path of the file that verification writes, a line of `samples.jsonl` for each candidate, in their order.
         most_candidates: end after so many, None for no such limit.
+        python_path: `sys.path` of the process that starts the pipeline.
     """
 
     settings: Settings
@@ -47,6 +48,7 @@ class Job:
     ledger: Path
     spool: Path
     most_candidates: int | None = None
+    python_path: Sequence[str] = field(default_factory=lambda: tuple(sys.path))
 
 
 @dataclass(frozen=True)
@@ -66,16 +68,31 @@ class Workplace:
         return job
 
     def put_pack(self, number: int, pack: list[Candidate]) -> None:
-        (self.path / f"pack-{number}").write_bytes(pickle.dumps(pack))
+        beside = self.path / "pack.tmp"
+        beside.write_bytes(pickle.dumps(pack))
+        beside.rename(self.path / f"pack-{number}")
 
     def take_pack(self, number: int) -> list[Candidate]:
         path = self.path / f"pack-{number}"
         try:
             pack: list[Candidate] = pickle.loads(path.read_bytes())
-        except (OSError, EOFError, pickle.UnpicklingError):
+        except OSError:
             return []  # it could not be written, which was told
         path.unlink()
         return pack
+
+    def has_pack(self, number: int) -> bool:
+        return (self.path / f"pack-{number}").exists()
+
+    def end_packs(self, number: int = 0) -> None:
+        """There are so many packs, and there will be no more."""
+        # Its name is the message: it can be written on a full disk as well.
+        (self.path / f"packs={number}").touch()
+
+    def packs(self) -> int | None:
+        """How many packs there are, None as long as more may come."""
+        ended = next(self.path.glob("packs=*"), None)
+        return None if ended is None else int(ended.name.partition("=")[2])
 
     def stop(self) -> None:
         """Ask the pipeline to end: no new calls."""
@@ -103,21 +120,6 @@ class Workplace:
         name, message = json.loads(text)
         made: SyntheticError = getattr(errors, name, SyntheticError)(message)
         return made
-
-    def calls_begin(self) -> None:
-        """This process makes the calls from now on."""
-        (self.path / "calling").write_text(str(os.getpid()))
-
-    def calls_are_over(self) -> None:
-        """No call is under way any more, and none will be."""
-        (self.path / "calling").unlink(missing_ok=True)
-
-    def calling(self) -> int | None:
-        """The id of the process that makes calls now."""
-        try:
-            return int((self.path / "calling").read_text() or 0) or None
-        except FileNotFoundError:
-            return None
 
 
 def die_with(parent: int) -> None:

@@ -1,37 +1,31 @@
-"""The two distilabel steps: `Generate` runs the engine and yields candidates as they end, `Verify` judges them.
+"""The two distilabel steps: `Generate` yields candidates as the engine's process (caller.py) hands them on, `Verify` judges them.
 
-A row of the pipeline is the number of a pack: candidates that ended at about the same time, in a file of the workplace. With a
-row for each candidate distilabel would hold rows back until a batch of them is full, while the engine waits for their verdicts,
-and would write, hash and copy the texts several times over. The last row, which must not be missing (an empty last batch hangs
-distilabel 1.5.3), can be a pack of none.
+A row of the pipeline is the number of a pack of candidates. With a row for each candidate distilabel would hold rows back until a
+batch of them is full, while the engine waits for their verdicts, and would write, hash and copy the texts several times over. The
+last row, which must not be missing (an empty last batch hangs distilabel 1.5.3), can be a pack of none.
 
 distilabel reads the annotation `StepInput` at run time, so annotations are not postponed in this file.
 """
 
 import heapq
-import queue
-import threading
 import time
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import uvloop
 from distilabel.steps import GeneratorStep, Step, StepInput
 from pydantic import PrivateAttr
 
 from axolotl_synthetic.checks import Check, load_checks
 from axolotl_synthetic.errors import StorageError, SyntheticError
 from axolotl_synthetic.ledger import Ledger
-from axolotl_synthetic.pipelines.engine import Engine
 from axolotl_synthetic.pipelines.job import Job, Workplace
 from axolotl_synthetic.records import Candidate, Seed, judged, to_json, to_sample
 from axolotl_synthetic.strategies import load_strategies
 from axolotl_synthetic.tasks import Task, load_task
 
-PACK = 512
-PACK_SECONDS = 0.05
+POLL_SECONDS = 0.02
 
 
 class Generate(GeneratorStep):  # type: ignore[misc]  # distilabel is not typed
@@ -46,51 +40,14 @@ class Generate(GeneratorStep):  # type: ignore[misc]  # distilabel is not typed
 
     def process(self, offset: int = 0) -> Iterator[tuple[list[dict[str, Any]], bool]]:
         work = Workplace(Path(self.work))
-        ended: queue.SimpleQueue[Candidate | None] = queue.SimpleQueue()
-        engine = threading.Thread(target=_run_engine, args=(work, ended), name="engine")
-        engine.start()
-        over, number = False, 0
+        number, over = 0, False
         while not over:
-            pack, over = _gather(ended)
             number += 1
-            try:
-                work.put_pack(number, pack)
-            except OSError as error:
-                # What follows cannot be handed on either, but the calls under way are to end and be kept.
-                work.fail(StorageError(f"{work.path}: {error.strerror}; free some space there, then run the same command again"))
+            while not work.has_pack(number) and work.packs() is None:
+                time.sleep(POLL_SECONDS)
+            packs = work.packs()
+            over = packs is not None and number >= packs
             yield [{"pack": number}], over
-        engine.join()
-
-
-def _gather(ended: "queue.SimpleQueue[Candidate | None]") -> tuple[list[Candidate], bool]:
-    """What ends from now on for a moment, at most a pack, and whether it was the last."""
-    pack: list[Candidate] = []
-    candidate = ended.get()
-    until = time.monotonic() + PACK_SECONDS
-    while candidate is not None:
-        pack.append(candidate)
-        left = until - time.monotonic()
-        if len(pack) == PACK or left <= 0:
-            return pack, False
-        try:
-            candidate = ended.get(timeout=left)
-        except queue.Empty:
-            return pack, False
-    return pack, True
-
-
-def _run_engine(work: Workplace, ended: "queue.SimpleQueue[Candidate | None]") -> None:
-    try:
-        work.calls_begin()
-        uvloop.run(Engine(work, ended.put).run())
-    except SyntheticError as error:
-        work.fail(error)
-    except BaseException as error:
-        work.fail(SyntheticError(f"the pipeline broke: {type(error).__name__}: {error}; please report this"))
-        raise
-    finally:
-        work.calls_are_over()
-        ended.put(None)
 
 
 class Verify(Step):  # type: ignore[misc]
