@@ -14,9 +14,11 @@ import threading
 import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import cached_property
 from multiprocessing.connection import wait
 from multiprocessing.process import BaseProcess
 from pathlib import Path
+from typing import Any
 
 import datasets
 import rich
@@ -36,14 +38,23 @@ _by_main_thread = False
 
 
 class _Pipeline(Pipeline):  # type: ignore[misc]  # distilabel is not typed
-    """distilabel's pipeline, but for its signal handler, which drops what is under way, and for what happens when the kernel kills
-    one of its processes (out of memory): it would wait for ever."""
+    """distilabel's pipeline, but for three things: its signal handler, which drops what is under way; what happens when the kernel
+    kills one of its processes (out of memory): it would wait for ever; and its cache, which nobody reads: it would write it anew,
+    and hash the whole pipeline several times, for each pack, and keep a core busy with that."""
 
     def __init__(self, work: Workplace, caller: Caller) -> None:
         super().__init__("synthetic", cache_dir=work.path / "distilabel")
         self._work = work
         self._caller = caller
         self._over = threading.Event()
+
+    def _cache(self) -> None:
+        pass
+
+    @cached_property
+    def _cache_location(self) -> Any:
+        # First asked for when the pipeline runs: it does not change any more.
+        return super()._cache_location
 
     def _handle_keyboard_interrupt(self) -> None:
         """Called once, when the processes have been started."""
