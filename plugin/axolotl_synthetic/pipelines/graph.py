@@ -201,6 +201,8 @@ class _Log(io.TextIOBase):
 def _log_to(log: Path) -> Iterator[None]:
     """distilabel logs to the global rich console and replaces the root logger's handlers: send the one to a file, put the others
     back."""
+    # It would tell, in a table, of each pack that comes and goes; who wants to read that can say so.
+    os.environ.setdefault("DISTILABEL_LOG_LEVEL", "WARNING")
     datasets.disable_progress_bars()  # of the few rows of counters that distilabel makes a dataset of
     root = logging.getLogger()
     handlers, level = list(root.handlers), root.level

@@ -7,23 +7,16 @@ last row, which must not be missing (an empty last batch hangs distilabel 1.5.3)
 distilabel reads the annotation `StepInput` at run time, so annotations are not postponed in this file.
 """
 
-import heapq
 import time
 from collections.abc import Iterator
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from distilabel.steps import GeneratorStep, Step, StepInput
-from pydantic import PrivateAttr
 
-from axolotl_synthetic.checks import Check, load_checks
-from axolotl_synthetic.errors import StorageError, SyntheticError
-from axolotl_synthetic.ledger import Ledger
-from axolotl_synthetic.pipelines.job import Job, Workplace
-from axolotl_synthetic.records import Candidate, Seed, judged, to_json, to_sample
-from axolotl_synthetic.strategies import load_strategies
-from axolotl_synthetic.tasks import Task, load_task
+from axolotl_synthetic.errors import SyntheticError
+from axolotl_synthetic.pipelines.job import Workplace
+from axolotl_synthetic.pipelines.verification import Verification
 
 POLL_SECONDS = 0.02
 
@@ -51,20 +44,12 @@ class Generate(GeneratorStep):  # type: ignore[misc]  # distilabel is not typed
 
 
 class Verify(Step):  # type: ignore[misc]
-    """Judges candidates: each by itself as it comes, then against the accepted ones before it, in the order of their numbers.
-
-    Writes the spool (a line of `samples.jsonl` for each candidate, in order) and tells the engine through the ledger how many
-    were accepted.
-    """
+    """Judges the candidates of each pack (verification.py)."""
 
     work: str
     """The workplace's path."""
     input_batch_size: int = 1
     """One pack at a time, so that no verdict waits for others."""
-
-    _early: list[tuple[int, Candidate]] = PrivateAttr(default_factory=list)
-    _counts: dict[str, int] = PrivateAttr(default_factory=lambda: {"seen": 0, "accepted": 0, "rejected": 0, "failed": 0, "waiting": 0})
-    _next: int = PrivateAttr(default=0)
 
     @property
     def inputs(self) -> list[str]:
@@ -77,19 +62,8 @@ class Verify(Step):  # type: ignore[misc]
     def load(self) -> None:
         super().load()
         self._place = Workplace(Path(self.work))
-        job: Job = self._place.job()
-        self._task: Task = load_task(job.settings.task)
-        keeps_answer = {name: strategy.keeps_answer for name, strategy in load_strategies().items()}
-        checks = load_checks(job.settings.verify, self._task, keeps_answer)
-        self._single: list[Check] = [check for check in checks if not check.in_order]
-        self._ordered: list[Check] = [check for check in checks if check.in_order]
-        self._seeds: dict[str, Seed] = {seed.id: seed for seed in job.seeds}
         try:
-            self._ledger = Ledger(job.ledger)
-            self._spool = open(job.spool, "w", encoding="utf-8")
-        except OSError as error:
-            self._place.fail(StorageError(f"{job.spool}: {error.strerror}; make it writable, or choose another output_dir"))
-            raise
+            self._verification = Verification(self._place.job())
         except SyntheticError as error:
             self._place.fail(error)
             raise
@@ -97,55 +71,14 @@ class Verify(Step):  # type: ignore[misc]
     def process(self, inputs: StepInput) -> Iterator[list[dict[str, Any]]]:
         try:
             for row in inputs:
-                for candidate in self._place.take_pack(row["pack"]):
-                    self._take(candidate)
-            self._spool.flush()
-            self._ledger.report(**self._counts)
-        except OSError as error:
-            self._place.fail(StorageError(f"{self._spool.name}: {error.strerror}; free some space, then run the same command again"))
+                self._verification.take(self._place.take_pack(row["pack"]))
         except SyntheticError as error:
             self._place.fail(error)
         except Exception as error:
             self._place.fail(SyntheticError(f"verification broke: {type(error).__name__}: {error}; please report this"))
             raise
-        yield [{"seen": self._counts["seen"]}]
+        yield [{"seen": self._verification.seen}]
 
     def unload(self) -> None:
-        self._spool.close()
-        self._ledger.close()
+        self._verification.close()
         super().unload()
-
-    def _take(self, candidate: Candidate) -> None:
-        counts = self._counts
-        counts["seen"] += 1
-        if candidate.status is None and candidate.id:
-            candidate = self._judge_alone(candidate)
-        if candidate.status == "accepted":
-            counts["waiting"] += 1
-        heapq.heappush(self._early, (candidate.number, candidate))
-        while self._early and self._early[0][0] == self._next:
-            self._next += 1
-            self._finish(heapq.heappop(self._early)[1])
-
-    def _judge_alone(self, candidate: Candidate) -> Candidate:
-        seed = self._seeds[candidate.seed_id]
-        if candidate.answer is not None and candidate.question is not None:
-            try:
-                final_answer = self._task.final_answer(candidate.answer, candidate.question)
-            except SyntheticError:
-                raise
-            except Exception as error:  # the boundary: one answer that cannot be read must not end the run
-                return candidate.fail(f"task broken: {type(error).__name__}: {error}")
-            candidate = replace(candidate, final_answer=final_answer)
-        return judged(candidate, [check(candidate, seed) for check in self._single])
-
-    def _finish(self, candidate: Candidate) -> None:
-        if not candidate.id:
-            return  # never planned: the budget was gone before its first call
-        if candidate.status == "accepted":
-            self._counts["waiting"] -= 1
-            seed = self._seeds[candidate.seed_id]
-            candidate = judged(candidate, [*candidate.checks, *(check(candidate, seed) for check in self._ordered)])
-        assert candidate.status is not None
-        self._counts[candidate.status] += 1
-        self._spool.write(to_json(to_sample(candidate)) + "\n")
