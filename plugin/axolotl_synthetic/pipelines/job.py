@@ -13,6 +13,7 @@ import pickle
 import signal
 import sys
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -87,19 +88,22 @@ class Workplace:
     def end_packs(self, number: int = 0) -> None:
         """There are so many packs, and there will be no more."""
         # Its name is the message: it can be written on a full disk as well.
-        (self.path / f"packs={number}").touch()
+        with suppress(OSError):  # the folder is gone, which says the same
+            (self.path / f"packs={number}").touch()
 
     def packs(self) -> int | None:
         """How many packs there are, None as long as more may come."""
         ended = next(self.path.glob("packs=*"), None)
-        return None if ended is None else int(ended.name.partition("=")[2])
+        if ended is None:
+            return None if self.path.exists() else 0
+        return int(ended.name.partition("=")[2])
 
     def stop(self) -> None:
         """Ask the pipeline to end: no new calls."""
         try:
             (self.path / "stop").touch()
         except OSError:
-            (self.path / "job.pickle").unlink()
+            (self.path / "job.pickle").unlink(missing_ok=True)
 
     def stopped(self) -> bool:
         return (self.path / "stop").exists() or not (self.path / "job.pickle").exists()
@@ -113,8 +117,14 @@ class Workplace:
         self.stop()
 
     def error(self) -> SyntheticError | None:
-        # The first line alone: two processes may have written at once, the shorter text over the longer.
-        text = (self.path / "error").read_text(encoding="utf-8").split("\n", 1)[0].strip()
+        try:
+            # The first line alone: two processes may have written at once, the shorter text over the longer.
+            text = (self.path / "error").read_text(encoding="utf-8").split("\n", 1)[0].strip()
+        except FileNotFoundError:
+            return errors.StorageError(
+                f"{self.path}: this temporary folder was removed while the run was at work; run the same command again: what was paid"
+                " for is kept (TMPDIR can name another place for it)"
+            )
         if not text:
             return None
         name, message = json.loads(text)
