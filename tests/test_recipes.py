@@ -6,6 +6,7 @@ from __future__ import annotations
 import copy
 import json
 import os
+import re
 import subprocess
 import sys
 from collections.abc import Callable, Iterator, Mapping
@@ -97,6 +98,17 @@ def test_every_recipe_has_its_files():
     assert RECIPES == ["arc_challenge", "gsm8k", "instruction", "spider"]
     for name in RECIPES:
         assert {path.name for path in (ROOT / "recipes" / name).iterdir()} - {"out"} == {"README.md", "full.yml", "lora.yml"}
+
+
+@pytest.mark.parametrize("name", ["", *RECIPES])
+def test_a_recipes_readme_names_files_that_exist(name):
+    folder = ROOT / "recipes" / name
+    text = (folder / "README.md").read_text(encoding="utf-8")
+    for link in re.findall(r"\]\(([^)#]+)", text):
+        assert link.startswith("http") or (folder / link).exists(), link
+    named = re.findall(r"recipes/\w+/\w+\.yml", text)
+    assert all((ROOT / path).exists() for path in named)
+    assert {Path(path).parent.name for path in named} == ({name} if name else set())
 
 
 @pytest.mark.parametrize("file", each(FILES), ids=str)
