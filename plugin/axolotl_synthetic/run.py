@@ -36,8 +36,8 @@ SPOOL = "samples.jsonl.tmp"
 LOG = "run.log"
 LM_EVAL = "lm_eval"
 GRADE = "grade.json"
-# Sequences in one batch of lm-eval: few enough for a GPU of 24 GB and a student of 7B, enough to keep two CPU cores busy, and
-# not so many that the progress stands still for a minute.
+# Sequences in one batch of lm-eval: enough to keep two CPU cores busy, and not so many that the progress stands still for a minute.
+# On a GPU `grading/child.py` takes fewer.
 GRADED_AT_ONCE = 20
 # What changes nothing about the training file, so that a finished run stays finished when it is changed.
 IRRELEVANT: dict[str, Any] = {
