@@ -95,8 +95,12 @@ class Workplace:
         """How many packs there are, None as long as more may come."""
         ended = next(self.path.glob("packs=*"), None)
         if ended is None:
-            return None if self.path.exists() else 0
+            return None if self.is_there() else 0
         return int(ended.name.partition("=")[2])
+
+    def is_there(self) -> bool:
+        """Whether nobody has removed it. The folder alone says nothing: distilabel would make it anew."""
+        return (self.path / "error").exists()
 
     def stop(self) -> None:
         """Ask the pipeline to end: no new calls."""
