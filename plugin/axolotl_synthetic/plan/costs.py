@@ -10,7 +10,7 @@ import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 
-from axolotl_synthetic.config import EmbeddedModel, Model, Settings
+from axolotl_synthetic.config import EmbeddedModel, Model, Price, Settings
 from axolotl_synthetic.records import ANSWER_AUGMENTATION, NEW_QUESTION, QUESTION_REPHRASE, Purpose, Role
 
 # Calls for one sample, in their order (arXiv 2409.19759: 1, 2 and 3).
@@ -121,31 +121,39 @@ def assume(
 
 
 def _assumed(settings: Settings, lengths: Mapping[Purpose, Length], calls: Mapping[Purpose, float]) -> Rates:
-    tokens = 0.0
-    usd: float | None = 0.0
+    tokens = usd = least_tokens = least_usd = 0.0
+    priced = True
     seconds: dict[Role, float] = {"teacher": 0.0, "augmenter": 0.0}
+    # A candidate is let in when all its calls would fit at the worst case of the first (`pipelines/admission.py`).
+    promised = sum(max(1, math.ceil(number)) for number in calls.values())
     for purpose, number in calls.items():
+        if not number:
+            continue
         length, role = lengths.get(purpose, lengths["answer"]), ROLES[purpose]
         model = settings.model_for(role)
+        longest = model.generation.max_new_tokens
+        price = model.price or Price(input=0, output=0)
+        priced = priced and model.price is not None
+        # … and each call when it fits beside those before it, which have cost what they cost by then.
+        least_tokens = max(least_tokens, tokens + promised * (length.worst_prompt + longest))
+        least_usd = max(least_usd, usd + promised * _usd(price, length.worst_prompt, longest))
+        promised = 1
         tokens += number * (length.prompt + length.completion)
-        if number and usd is not None:
-            price = model.price
-            usd = None if price is None else usd + number * (length.prompt * price.input + length.completion * price.output) / 1e6
+        usd += number * _usd(price, length.prompt, length.completion)
         seconds[role] += number * length.completion / _speed(model)
-    # A candidate is let in when all its calls fit at the worst case of the first (`pipelines/admission.py`).
-    first, number = next(iter(calls)), sum(max(1, math.ceil(one)) for one in calls.values())
-    model, worst = settings.model_for(ROLES[first]), lengths.get(first, lengths["answer"]).worst_prompt
-    longest = model.generation.max_new_tokens
-    least_usd = 0.0 if model.price is None else (worst * model.price.input + longest * model.price.output) / 1e6
     return Rates(
         accepted=sure(1.0),
         queries=sure(sum(calls.values())),
         tokens=sure(tokens),
-        usd=None if usd is None else sure(usd),
+        usd=sure(usd) if priced else None,
         seconds={role: sure(one) for role, one in seconds.items()},
-        least_tokens=number * (worst + longest),
-        least_usd=number * least_usd,
+        least_tokens=least_tokens,
+        least_usd=least_usd,
     )
+
+
+def _usd(price: Price, prompt: float, completion: float) -> float:
+    return (prompt * price.input + completion * price.output) / 1e6
 
 
 def _speed(model: Model) -> float:
