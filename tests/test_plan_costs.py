@@ -69,6 +69,10 @@ def test_a_seeds_answer_that_is_kept_saves_the_call():
     assert calls_per_sample(settings()) == {name: dict(calls) for name, calls in CALLS.items()}
 
 
+def test_what_checks_ask_beyond_a_strategys_own_calls_is_counted():
+    assert calls_per_sample(settings(), extra={"new_question": 4})["new_question"] == {"new_question": 1, "self_check": 1, "answer": 5}
+
+
 def test_a_kind_of_call_whose_length_is_unknown_is_taken_to_be_as_long_as_an_answer():
     judged = assume(settings(), LENGTHS, {"answer_augmentation": {"answer": 1, "judge": 1}})["answer_augmentation"]
     assert judged.tokens == sure(2 * 500)

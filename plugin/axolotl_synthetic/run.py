@@ -184,7 +184,7 @@ def _pilot(prepared: Prepared, number: int) -> Mapping[str, costs.Rates]:
     from axolotl_synthetic.plan import pilot
 
     settings = prepared.settings
-    calls = number * sum(sum(one.values()) for one in costs.calls_per_sample(settings, prepared.case.answered).values())
+    calls = number * sum(one.queries.value for one in prepared.rates.values())
     terminal.notice(f"pilot: {number} candidates of each strategy, up to {calls:,.0f} calls; a run finds them in the ledger")
     hard = settings.model_copy(update={"budget": settings.budget.model_copy(update={"samples": None})})
     # A strategy's own sequence does not depend on the shares: these are the candidates that a run makes first.

@@ -94,16 +94,21 @@ class Rates:
     measured: int = 0
 
 
-def calls_per_sample(settings: Settings, answered: float = 1.0) -> dict[str, dict[Purpose, float]]:
+def calls_per_sample(
+    settings: Settings, answered: float = 1.0, extra: Mapping[str, float] | None = None
+) -> dict[str, dict[Purpose, float]]:
     """Calls for one sample of each strategy under these settings, by purpose, in their order.
 
     Args:
         settings: the user's.
         answered: share of the seeds that have an answer.
+        extra: for each strategy, calls that checks make beyond its own, taken to be as long as an answer.
     """
     calls = {name: dict(purposes) for name, purposes in CALLS.items()}
     if settings.reuse_seed_answers:
         calls[QUESTION_REPHRASE]["answer"] = 1 - answered
+    for name, number in (extra or {}).items():
+        calls[name]["answer"] += number
     return calls
 
 
