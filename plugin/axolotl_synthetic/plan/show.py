@@ -14,7 +14,7 @@ from axolotl_synthetic import terminal
 from axolotl_synthetic.plan import Forecast, Plan
 from axolotl_synthetic.plan.costs import Value
 from axolotl_synthetic.plan.estimates import Estimate
-from axolotl_synthetic.plan.words import matters, shares
+from axolotl_synthetic.plan.words import matters, number, shares
 
 FIELDS = ("queries", "tokens", "usd", "hours", "accepted", "usd_per_accepted")
 MIX = "the mix"
@@ -70,9 +70,12 @@ def show(console: Console, forecast: Forecast) -> None:
     for reason in plan.reasons:
         _item(console, reason)
     console.print(_table({**estimates, MIX: forecast.planned} if len(plan.strategy) > 1 else estimates, plan))
+    remarks = _remarks(forecast)
     if any(one.measured for one in estimates.values()):
         console.print("below a number: its interval, of 95 % or more, where the pilot gives one", highlight=False)
-    for remark in _remarks(forecast):
+        if forecast.pilot is not None and forecast.pilot < forecast.case.seeds:
+            remarks.insert(0, "the pilot asked about a seed once; of many samples a seed more will be duplicates than it saw")
+    for remark in remarks:
         _item(console, remark)
 
 
@@ -98,7 +101,7 @@ def _remarks(forecast: Forecast) -> list[str]:
 
 
 def _ratio(plan: Plan) -> str:
-    return "without end" if plan.budget_ratio is None else f"{plan.budget_ratio:,.1f}"
+    return "without end" if plan.budget_ratio is None else number(plan.budget_ratio)
 
 
 def _item(console: Console, text: str) -> None:

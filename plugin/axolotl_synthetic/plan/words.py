@@ -107,7 +107,7 @@ def _decision(found: Found) -> str:
         return f"{few} few, below {low:.1f}: at a low budget ratio more answers to the seeds' own questions are the most effective"
     if found.share == 1:
         better = ", New Question above Question Rephrase" if found.new_prompts == NEW_QUESTION else ""
-        return f"{_number(found.ratio)} samples a seed are many, above {high:.1f}: as the budget ratio rises, new prompts win{better}"
+        return f"{number(found.ratio)} samples a seed are many, above {high:.1f}: as the budget ratio rises, new prompts win{better}"
     return (
         f"{found.ratio:.1f} samples a seed are where the lead changes, between {low:.1f} and {high:.1f}: {found.share:.0%}"
         f" {NAMES[found.new_prompts]}, the rest answers to the seeds' own (the mix is our own choice: the paper compared the strategies one"
@@ -119,7 +119,7 @@ def _counted(found: Found, rates: Mapping[str, Rates]) -> str:
     case, made = found.case, NAMES[found.new_prompts]
     if math.isinf(found.ratio):
         return f"ratio: what the budget limits costs nothing here, so it sets no end to {made}"
-    counted = f"{found.samples:,.0f} samples / {case.seeds:,} seeds = {_number(found.ratio)}"
+    counted = f"{found.samples:,.0f} samples / {case.seeds:,} seeds = {number(found.ratio)}"
     inferred = "one unit of the paper's budget is taken to be one sample, which is inferred from it and not said there"
     if found.by in ("samples", "candidates"):
         return f"ratio: {counted}; {inferred}"
@@ -238,5 +238,6 @@ def _verification(settings: Settings, case: Case) -> str:
     return f"verification: wrong answers are dropped, and the plan is the same without: {finding}"
 
 
-def _number(value: float) -> str:
+def number(value: float) -> str:
+    """A budget ratio, with one digit behind the point where that says something."""
     return f"{value:,.0f}" if value >= 1000 else f"{value:.1f}" if value >= 1 else f"{value:.2g}"
