@@ -75,10 +75,10 @@ class Project:
         }
         (self.folder / "config.yml").write_text(yaml.safe_dump({"synthetic": config}), encoding="utf-8")
 
-    def start(self, command: str = "generate", **popen: Any) -> Running:
+    def start(self, command: str = "generate", *options: str, **popen: Any) -> Running:
         environment = {**os.environ, "OPENAI_API_KEY": KEY, "PROJECT_MARK": self.mark, "TMPDIR": str(self.temporary)}
         child = subprocess.Popen(
-            [sys.executable, "-m", "axolotl_synthetic", command, "config.yml"],
+            [sys.executable, "-m", "axolotl_synthetic", command, "config.yml", *options],
             cwd=self.folder,
             env=environment,
             stdin=subprocess.DEVNULL,
@@ -90,8 +90,8 @@ class Project:
         )
         return Running(self, child)
 
-    def run(self, command: str = "generate", **popen: Any) -> Done:
-        return self.start(command, **popen).wait()
+    def run(self, command: str = "generate", *options: str, **popen: Any) -> Done:
+        return self.start(command, *options, **popen).wait()
 
     # What a run left behind.
 

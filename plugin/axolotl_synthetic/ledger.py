@@ -28,7 +28,7 @@ import orjson
 
 from axolotl_synthetic.config import Budget, Generation, Price
 from axolotl_synthetic.errors import Cost, StorageError
-from axolotl_synthetic.records import PURPOSES, Message, Reply, Request
+from axolotl_synthetic.records import PURPOSES, Message, Reply, Request, Role
 
 FORMAT = 1
 MILLION = 1_000_000
@@ -370,6 +370,15 @@ class Ledger:
             counts["total"] += count
             counts["retried"] += retried
         return Totals(counts, prompt, completion, None if unpriced else usd, seconds)
+
+    def paid(self, ids: Sequence[int]) -> dict[int, tuple[Role, int | None, int | None, float]]:
+        """Role, prompt and completion tokens, and seconds of calls that brought a reply, by id."""
+        with _told(self.path):
+            rows = self._db.execute(
+                "SELECT id, role, prompt_tokens, completion_tokens, seconds FROM calls WHERE id IN (SELECT value FROM json_each(?))",
+                (json.dumps(list(ids)),),
+            ).fetchall()
+        return {number: (role, prompt, completion, seconds) for number, role, prompt, completion, seconds in rows}
 
     def failures(self) -> dict[str, int]:
         """Failed calls by the first word of their error."""

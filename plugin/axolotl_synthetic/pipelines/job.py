@@ -23,9 +23,6 @@ from axolotl_synthetic.errors import SyntheticError
 from axolotl_synthetic.records import Candidate, Role, Seed
 from axolotl_synthetic.teachers import ModelSettings
 
-# After 20 candidates for each sample asked for, what is being rejected will go on being rejected.
-CANDIDATES_PER_SAMPLE = 20
-
 
 @dataclass(frozen=True)
 class Job:
