@@ -60,23 +60,25 @@ def affordable_samples(budget: Budget, calls: float) -> float | None:
     return min(limits) if limits else None
 
 
-def decide(settings: Settings, seeds: int) -> Plan:
+def decide(settings: Settings, seeds: int, extra: Mapping[str, float] | None = None) -> Plan:
     """Which strategies to use.
 
     Args:
         settings: the user's.
         seeds: |S|, without the held-out ones.
+        extra: for each strategy, the calls a sample that the checks make beyond the strategy's own.
     """
+    extra = extra or {}
     turn = crossover(seeds)
     if settings.strategy != "auto":
         shares = settings.strategy if isinstance(settings.strategy, dict) else {settings.strategy: 1.0}
         shares = {name: float(share) for name, share in shares.items() if share > 0}
-        calls = sum(CALLS[name] * share for name, share in shares.items())
+        calls = sum((CALLS[name] + extra.get(name, 0)) * share for name, share in shares.items())
         samples = affordable_samples(settings.budget, calls)
         return Plan(shares, _ratio(samples, seeds), turn, ("the config names the strategy",))
     weak = settings.augmenter is not None and settings.augmenter.strength == "weak"
     above = QUESTION_REPHRASE if weak else NEW_QUESTION
-    samples = affordable_samples(settings.budget, CALLS[above])
+    samples = affordable_samples(settings.budget, CALLS[above] + extra.get(above, 0))
     ratio = _ratio(samples, seeds)
     measured = f"the paper saw the lead change at a budget ratio of about {turn:.1f} for {seeds} seeds"
     outside = () if 100 <= seeds <= CROSSOVERS[-1][0] else (f"{seeds} seeds are outside the 100 to 7,473 that the paper measured",)
@@ -85,7 +87,8 @@ def decide(settings: Settings, seeds: int) -> Plan:
         return Plan({ANSWER_AUGMENTATION: 1.0}, None, turn, (reason, *outside))
     if ratio < turn:
         reason = f"{ratio:.1f} samples a seed, if they were new questions, are few: more answers to the seeds' own questions serve best"
-        return Plan({ANSWER_AUGMENTATION: 1.0}, _ratio(affordable_samples(settings.budget, 1), seeds), turn, (reason, measured, *outside))
+        samples = affordable_samples(settings.budget, CALLS[ANSWER_AUGMENTATION] + extra.get(ANSWER_AUGMENTATION, 0))
+        return Plan({ANSWER_AUGMENTATION: 1.0}, _ratio(samples, seeds), turn, (reason, measured, *outside))
     reason = f"{ratio:.1f} samples a seed are many: new questions serve best"
     because = ("a weak augmenter rewords well but invents badly",) if weak else ()
     return Plan({above: 1.0}, ratio, turn, (reason, measured, *because, *outside))
@@ -121,8 +124,14 @@ TOKENS_PER_SECOND = 30
 SHOWN_EXAMPLES = 4
 
 
-def estimate(settings: Settings, seeds: Sequence[Seed]) -> dict[str, Estimate]:
-    """Each strategy's cost within the budget, from the seeds' own lengths, with every candidate taken to be accepted."""
+def estimate(settings: Settings, seeds: Sequence[Seed], extra: Mapping[str, float] | None = None) -> dict[str, Estimate]:
+    """Each strategy's cost within the budget, from the seeds' own lengths, with every candidate taken to be accepted.
+
+    Args:
+        settings, seeds: as they are.
+        extra: for each strategy, the calls a sample that the checks make beyond the strategy's own, each taken to cost an answer.
+    """
+    extra = extra or {}
     question = sum(len(seed.question.text) for seed in seeds) / len(seeds) / CHARACTERS_PER_TOKEN
     answers = [len(seed.answer) for seed in seeds if seed.answer]
     written = sum(answers) / len(answers) / CHARACTERS_PER_TOKEN if answers else 0.0
@@ -132,14 +141,14 @@ def estimate(settings: Settings, seeds: Sequence[Seed]) -> dict[str, Estimate]:
         f"{question:.0f} tokens a question and {answer:.0f} an answer ({CHARACTERS_PER_TOKEN} characters a token, from the seeds),"
         f" {SHOWN_EXAMPLES} worked examples a prompt, {TOKENS_PER_SECOND} tokens/s a call, every candidate accepted"
     )
-    return {name: _estimate(settings, name, question, answer, assumed) for name in STRATEGIES}
+    return {name: _estimate(settings, name, question, answer, assumed, extra.get(name, 0)) for name in STRATEGIES}
 
 
-def _estimate(settings: Settings, name: str, question: float, answer: float, assumed: str) -> Estimate:
+def _estimate(settings: Settings, name: str, question: float, answer: float, assumed: str, extra: float) -> Estimate:
     calls = CALLS[name]
     shown = SHOWN_EXAMPLES * (question + answer)
     # Prompt and completion tokens by the model that is asked: the answer, then the augmenter's calls.
-    teacher = (shown + question, answer)
+    teacher = ((1 + extra) * (shown + question), (1 + extra) * answer)
     augmenter = ((calls - 1) * (SHOWN_EXAMPLES * question), (calls - 1) * question)
     tokens = sum(teacher) + sum(augmenter)
     price, other = settings.teacher.price, settings.model_for("augmenter").price
@@ -149,14 +158,14 @@ def _estimate(settings: Settings, name: str, question: float, answer: float, ass
     budget = settings.budget
     limits = [
         None if budget.samples is None else float(budget.samples),
-        None if budget.queries is None else budget.queries / calls,
+        None if budget.queries is None else budget.queries / (calls + extra),
         None if budget.tokens is None else budget.tokens / tokens,
         None if budget.usd is None or not usd else budget.usd / usd,
     ]
     accepted = min(limit for limit in limits if limit is not None)
     seconds = (teacher[1] + augmenter[1]) / TOKENS_PER_SECOND
     return Estimate(
-        queries=accepted * calls,
+        queries=accepted * (calls + extra),
         tokens=accepted * tokens,
         usd=None if usd is None else accepted * usd,
         hours=accepted * seconds / settings.teacher.concurrency / 3600,

@@ -123,11 +123,11 @@ class Verify(Step):  # type: ignore[misc]
         job: Job = self._place.job()
         self._task: Task = load_task(job.settings.task)
         keeps_answer = {name: strategy.keeps_answer for name, strategy in load_strategies().items()}
-        checks = load_checks(job.settings.verify, self._task, keeps_answer)
-        self._single: list[Check] = [check for check in checks if not check.in_order]
-        self._ordered: list[Check] = [check for check in checks if check.in_order]
         self._seeds: dict[str, Seed] = {seed.id: seed for seed in job.seeds}
         try:
+            checks = load_checks(job.settings.verify, self._task, keeps_answer, seeds=job.seeds, held_out=job.held_out)
+            self._single: list[Check] = [check for check in checks if not check.in_order]
+            self._ordered: list[Check] = [check for check in checks if check.in_order]
             self._ledger = Ledger(job.ledger)
             self._spool = open(job.spool, "w", encoding="utf-8")
         except OSError as error:
@@ -180,7 +180,10 @@ class Verify(Step):  # type: ignore[misc]
             except Exception as error:  # the boundary: one answer that cannot be read must not end the run
                 return candidate.fail(f"task broken: {type(error).__name__}: {error}")
             candidate = replace(candidate, final_answer=final_answer)
-        return judged(candidate, [check(candidate, seed) for check in self._single])
+        candidate = judged(candidate, [check(candidate, seed) for check in self._single])
+        if candidate.status == "accepted" and not candidate.answer:
+            return candidate.fail("no answer, and no check that rejects it; add `format` to verify")
+        return candidate
 
     def _finish(self, candidate: Candidate) -> None:
         if not candidate.id:
@@ -189,6 +192,9 @@ class Verify(Step):  # type: ignore[misc]
             self._counts["waiting"] -= 1
             seed = self._seeds[candidate.seed_id]
             candidate = judged(candidate, [*candidate.checks, *(check(candidate, seed) for check in self._ordered)])
+            if candidate.status == "accepted":
+                for check in self._ordered:
+                    check.remember(candidate)
         assert candidate.status is not None
         self._counts[candidate.status] += 1
         self._spool.write(to_json(to_sample(candidate)) + "\n")
