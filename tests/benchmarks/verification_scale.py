@@ -42,7 +42,7 @@ def main() -> int:
     # Those of one pattern all share more than 13 words; held out they would leave nothing to compare with one another.
     held_out = [seed(*varied(draw)) for _ in range(given.held_out)]
     samples = list(generated(given.samples, make, held_out, draw))
-    words = sum(len(f"{one.prompt} {one.answer}".split()) for one, _ in samples) / len(samples)  # noqa: SIM905
+    words = sum(len(f"{one.prompt} {one.answer}".split()) for one, _ in samples) / len(samples)
     before = resident_mb()
     began = time.perf_counter()
     decontaminate, near = load_checks(
@@ -117,7 +117,7 @@ def pattern(draw: random.Random) -> tuple[str, str]:
 
 def almost(text: str, draw: random.Random) -> str:
     """The text with its first word changed and one put behind it: most runs of three words are the same."""
-    words = text.split()  # noqa: SIM905
+    words = text.split()
     return " ".join([draw.choice(NAMES), *words[1:], "Say."])
 
 
@@ -127,7 +127,7 @@ def seed(question: str, answer: str) -> Seed:
 
 def resident_mb() -> float:
     with open("/proc/self/statm") as file:
-        return int(file.read().split()[1]) * resource.getpagesize() / 2**20  # noqa: SIM905
+        return int(file.read().split()[1]) * resource.getpagesize() / 2**20
 
 
 if __name__ == "__main__":
