@@ -97,7 +97,6 @@ def test_all_problems_are_reported_at_once():
     [
         ({"engine": "ray"}, "synthetic.engine: `engine: ray` does not work in this version"),
         ({"review": {"api_url": "http://localhost:6900"}}, "synthetic.review: review in Argilla does not work in this version"),
-        ({"study": "./study"}, "synthetic.study: deciding by a study does not work in this version"),
         ({"task": "text_to_sql"}, "synthetic.task: `task: text_to_sql` does not work in this version"),
     ],
 )

@@ -154,6 +154,23 @@ def grade(config: Path) -> None:
     console.print(f"written to {settings.folder / run.GRADE}", markup=False, highlight=False)
 
 
+@synthetic.command()
+@click.argument("study", type=click.Path(path_type=Path), metavar="STUDY")
+@click.option("--plan", "only_plan", is_flag=True, help="Only say what it will cost.")
+@_one_message
+def study(study: Path, only_plan: bool) -> None:
+    """Which strategy is worth it on your own seeds: generate, train and grade every cell. Started again, it goes on where it stopped."""
+    from axolotl_synthetic import run
+    from axolotl_synthetic import study as studies
+
+    asked = studies.load_study(study)
+    settings, training = _read(Path(asked.config))
+    if only_plan:
+        studies.look_ahead(asked, settings, training, plan=run.plan)
+    else:
+        studies.conduct(asked, settings, training, plan=run.plan, generate=run.generate)
+
+
 def _read(config: Path) -> tuple[Settings, Mapping[str, Any]]:
     """The `synthetic:` block and the rest of a config."""
     import yaml

@@ -22,7 +22,6 @@ from axolotl_synthetic.records import STRATEGIES
 NOT_YET: Mapping[str, str] = {
     "engine": "`engine: ray` does not work in this version; leave `engine` out or write `engine: local`",
     "review": "review in Argilla does not work in this version; leave `review` out",
-    "study": "deciding by a study does not work in this version; leave `study` out",
     "text_to_sql": "`task: text_to_sql` does not work in this version; use math, multiple_choice, instruction or a class of yours",
 }
 SECRET_KEYS = re.compile(r"(api_?key|token|secret|password|authorization)$", re.IGNORECASE)
@@ -249,8 +248,8 @@ class Settings(Block):
     """Checks by name, or {name: options}; null: the task's own."""
     review: None = None
     """Human review in Argilla."""
-    study: None = None
-    """A finished study's folder."""
+    study: str | None = None
+    """A finished study's folder: `auto` then decides by its curves."""
     reuse_seed_answers: bool = False
     """Question Rephrase takes the seed's own answer, where there is one, instead of asking the teacher again."""
     include_seeds: bool = True

@@ -125,6 +125,27 @@ def _chat(question: str, answer: str, row_id: str, strategy: str, seed_id: str) 
     return {"messages": messages, "id": row_id, "strategy": strategy, "seed_id": seed_id}
 
 
+def axolotl_entry(path: Path) -> dict[str, Any]:
+    """What Axolotl's `datasets:` has to say of a training file."""
+    return {
+        "path": str(path),
+        "ds_type": "json",
+        "type": "chat_template",
+        "field_messages": "messages",
+        "message_property_mappings": {"role": "role", "content": "content"},
+        "roles_to_train": ["assistant"],
+        "train_on_eos": "turn",
+    }
+
+
+def is_axolotl_entry(entry: Any, folder: Path) -> bool:
+    """Whether an entry of `datasets:` is for any `train*.jsonl` of this folder: a user who writes it keeps the other options of it."""
+    path = entry.get("path") if isinstance(entry, Mapping) else None
+    if not isinstance(path, str) or not Path(path).match("train*.jsonl"):
+        return False
+    return os.path.dirname(os.path.abspath(path)) == os.path.abspath(folder)
+
+
 def manifest(
     *,
     status: str,

@@ -24,6 +24,7 @@ from filelock import FileLock, Timeout
 from pydantic import BaseModel
 
 from axolotl_synthetic.config import Settings, load_settings
+from axolotl_synthetic.dataset import axolotl_entry, is_axolotl_entry
 from axolotl_synthetic.errors import ConfigError, StorageError, SyntheticError
 
 # What a run imports; looked for before one is started, so that a missing package is one message and not a traceback.
@@ -61,7 +62,7 @@ class SyntheticPlugin(BasePlugin):  # type: ignore[misc]  # Axolotl has no type 
             settings = load_settings(cfg["synthetic"])
             _refuse_other_training(cfg)
         _log_to_file(settings.folder)
-        if not any(_is_ours(entry, settings.folder) for entry in cfg.get("datasets") or []):
+        if not any(is_axolotl_entry(entry, settings.folder) for entry in cfg.get("datasets") or []):
             cfg["datasets"] = [*(cfg.get("datasets") or []), _entry(settings.folder)]
 
     def load_datasets(self, cfg: MutableMapping[str, Any], preprocess: bool = False) -> None:
@@ -74,7 +75,7 @@ class SyntheticPlugin(BasePlugin):  # type: ignore[misc]  # Axolotl has no type 
             if path.stat().st_size == 0:
                 raise SyntheticError(f"{path} is empty: no sample was accepted; {settings.folder / 'samples.jsonl'} says why")
         for entry in cfg["datasets"]:
-            if _is_ours(entry, settings.folder):
+            if is_axolotl_entry(entry, settings.folder):
                 entry["path"] = str(path)
         _say(f"the training data is {path}")
 
@@ -116,23 +117,7 @@ def _entry(folder: Path) -> dict[str, Any]:
     written, if there is one, does better than a name that does not exist.
     """
     written = max(folder.glob("train-*.jsonl"), key=lambda path: path.stat().st_mtime, default=folder / "train.jsonl")
-    return {
-        "path": str(written),
-        "ds_type": "json",
-        "type": "chat_template",
-        "field_messages": "messages",
-        "message_property_mappings": {"role": "role", "content": "content"},
-        "roles_to_train": ["assistant"],
-        "train_on_eos": "turn",
-    }
-
-
-def _is_ours(entry: Any, folder: Path) -> bool:
-    """Any `train*.jsonl` of our folder: a user who writes the entry keeps the other options of it."""
-    path = entry.get("path") if isinstance(entry, Mapping) else None
-    if not isinstance(path, str) or not Path(path).match("train*.jsonl"):
-        return False
-    return os.path.dirname(os.path.abspath(path)) == os.path.abspath(folder)
+    return axolotl_entry(written)
 
 
 def _training_file(cfg: Mapping[str, Any], settings: Settings) -> Path:

@@ -5,7 +5,6 @@ Each function here is one of the user's commands. The stages do the work and kno
 
 from __future__ import annotations
 
-import fcntl
 import hashlib
 import json
 import time
@@ -13,15 +12,18 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any
 
 from axolotl_synthetic import dataset, terminal
 from axolotl_synthetic.checks import Check, extra_calls, files_read, load_checks, load_inquiries
 from axolotl_synthetic.checks.gold import failing_seeds
 from axolotl_synthetic.config import Budget, Settings
-from axolotl_synthetic.errors import ConfigError, FolderInUseError, ServiceError, StorageError
+from axolotl_synthetic.errors import ConfigError, ServiceError, StorageError
 from axolotl_synthetic.ledger import Ledger, Progress, worst_prompt_tokens
+from axolotl_synthetic.lock import held as _held
+from axolotl_synthetic.lock import is_held as _is_held
 from axolotl_synthetic.plan import Case, Forecast, Plan, costs, decide, estimates
+from axolotl_synthetic.plan.measured import Measured, read_measured
 from axolotl_synthetic.records import STRATEGIES, Purpose, Role, Seed
 from axolotl_synthetic.seeds import SeedSet, read_seeds
 from axolotl_synthetic.strategies import load_strategies
@@ -33,7 +35,6 @@ if TYPE_CHECKING:
     from axolotl_synthetic.grading import Grade
 
 LEDGER = "ledger.sqlite"
-LOCK = ".lock"
 SPOOL = "samples.jsonl.tmp"
 LOG = "run.log"
 LM_EVAL = "lm_eval"
@@ -57,6 +58,8 @@ class Prepared:
 
     Attributes:
         case, lengths, rates: what the plan was made from.
+        study: a finished one that `auto` goes by.
+        shared_ledger: one that other folders use as well; None for the folder's own.
     """
 
     settings: Settings
@@ -67,6 +70,16 @@ class Prepared:
     lengths: Mapping[Purpose, costs.Length]
     rates: Mapping[str, costs.Rates]
     checks: tuple[Check, ...]
+    study: Measured | None = None
+    shared_ledger: Path | None = None
+
+    @property
+    def ledger(self) -> Path:
+        return self.shared_ledger or self.settings.folder / LEDGER
+
+    def meta(self, key: str) -> str:
+        """What the ledger knows of this folder by; a shared one knows of several."""
+        return key if self.shared_ledger is None else f"{key} of {self.settings.folder.name}"
 
     @property
     def fingerprint(self) -> str:
@@ -122,7 +135,8 @@ def prepare(settings: Settings, *, student: str | None = None) -> Prepared:
     extra = {name: extra_calls(inquiries, name, rounds) for name in STRATEGIES} if inquiries else {}
     found = lengths(settings, task, seeds.seeds, worst_prompt_tokens)
     rates = costs.assume(settings, found, costs.calls_per_sample(settings, answered, extra))
-    prepared = Prepared(settings, task, seeds, decide(settings, case, rates), case, found, rates, checks)
+    study = None if settings.study is None else read_measured(Path(settings.study), task=settings.task)
+    prepared = Prepared(settings, task, seeds, decide(settings, case, rates, study), case, found, rates, checks, study)
     most, samples = prepared.most_samples, settings.budget.samples
     if most is not None and samples is not None and most < samples:
         raise ConfigError(
@@ -162,14 +176,19 @@ def plan(settings: Settings, *, student: str | None = None, pilot: int | None = 
         # Calls are counted and no guess, so this much is certain before anything is spent.
         estimates.refuse_too_small(settings.budget, {name: costs.certain(one) for name, one in rates.items()})
         rates = _pilot(prepared, pilot)
-        by_pilot = decide(settings, prepared.case, rates)
+        by_pilot = decide(settings, prepared.case, rates, prepared.study)
     estimates.refuse_too_small(settings.budget, rates)
     each, chosen = estimates.of_each(settings, rates, prepared.plan.strategy)
     return Forecast(prepared.case, prepared.plan, each, chosen, costs.assumptions(settings, prepared.lengths), pilot, by_pilot)
 
 
-def generate(settings: Settings) -> Outcome:
+def generate(settings: Settings, *, ledger: Path | None = None) -> Outcome:
     """The run, from seeds to manifest; started again, it goes on where it stopped.
+
+    Args:
+        settings: the block.
+        ledger: a ledger that other folders use as well, as those of a study do: what one of them paid for, the others find there,
+            and the budget's limits on calls, tokens and dollars hold for all of them together. None: the folder's own.
 
     Raises:
         ConfigError: if the config or the seeds are wrong, or the folder was made for others.
@@ -178,7 +197,7 @@ def generate(settings: Settings) -> Outcome:
         Interrupted: if the user asked to stop.
     """
     began = time.monotonic()
-    prepared = prepare(settings)
+    prepared = replace(prepare(settings), shared_ledger=ledger)
     folder = settings.folder
     with _held(folder):
         _tell_problems(prepared)
@@ -187,12 +206,12 @@ def generate(settings: Settings) -> Outcome:
         _verify_seeds(prepared)
         with _told(folder):
             (folder / dataset.MANIFEST).unlink(missing_ok=True)
-        with Ledger(folder / LEDGER) as ledger:
-            _claim(ledger, prepared)
+        with Ledger(prepared.ledger) as opened:
+            _claim(opened, prepared)
         _run_pipeline(prepared)
         samples = dataset.write_samples(folder, folder / SPOOL)
-        with Ledger(folder / LEDGER) as ledger:
-            return _write(prepared, ledger, samples, time.monotonic() - began)
+        with Ledger(prepared.ledger) as opened:
+            return _write(prepared, opened, samples, time.monotonic() - began)
 
 
 def preview(settings: Settings, number: int) -> list[dict[str, Any]]:
@@ -363,14 +382,14 @@ def _run_pipeline(prepared: Prepared, *, spool: Path | None = None, most_candida
             models=models,
             seeds=prepared.seeds.seeds,
             shares=prepared.plan.strategy,
-            ledger=folder / LEDGER,
+            ledger=prepared.ledger,
             spool=spool or folder / SPOOL,
             most_candidates=most_candidates,
             held_out=prepared.seeds.held_out,
         )
-        ledger = stack.enter_context(Ledger(folder / LEDGER))
+        ledger = stack.enter_context(Ledger(prepared.ledger))
         ledger.begin_run()
-        stack.enter_context(terminal.watched("generating", lambda: _stand(folder, settings.budget, most_candidates)))
+        stack.enter_context(terminal.watched("generating", lambda: _stand(prepared.ledger, settings.budget, most_candidates)))
         run_pipeline(job, folder / LOG)
 
 
@@ -381,8 +400,8 @@ def _within(settings: Settings, most: int | None) -> Settings:
     return settings.model_copy(update={"budget": settings.budget.model_copy(update={"samples": most})})
 
 
-def _stand(folder: Path, budget: Budget, most_candidates: int | None) -> terminal.Stand:
-    with Ledger(folder / LEDGER, read_only=True) as ledger:
+def _stand(path: Path, budget: Budget, most_candidates: int | None) -> terminal.Stand:
+    with Ledger(path, read_only=True) as ledger:
         progress = ledger.progress()
         queries, _, _ = ledger.spent()
     # What waits for an earlier candidate is as good as accepted, and the bar shall not stand still for it.
@@ -426,7 +445,7 @@ def _write(prepared: Prepared, ledger: Ledger, samples: Path, seconds: float) ->
     )
     teacher, augmenter = (model_name(settings.model_for(role)) for role in ("teacher", "augmenter"))
     dataset.write_card(folder, manifest, task=settings.task, teacher=teacher, augmenter=augmenter, counts=counts)
-    ledger.set_meta(finished=prepared.fingerprint)
+    ledger.set_meta(**{prepared.meta("finished"): prepared.fingerprint})
     dataset.write_text(folder / dataset.MANIFEST, json.dumps(manifest, indent=2) + "\n")
     return Outcome(manifest, counts, folder)
 
@@ -435,11 +454,11 @@ def _finished(prepared: Prepared) -> Mapping[str, Any] | None:
     """The manifest, if it is of these settings and seeds and its training file is there."""
     folder = prepared.settings.folder
     manifest = dataset.read_manifest(folder)
-    if not (folder / LEDGER).exists():
+    if not prepared.ledger.exists():
         return None
-    with Ledger(folder / LEDGER) as ledger:
+    with Ledger(prepared.ledger) as ledger:
         _refuse_another(ledger, prepared)
-        same = ledger.meta("finished") == prepared.fingerprint
+        same = ledger.meta(prepared.meta("finished")) == prepared.fingerprint
     if manifest is None or not same or not (folder / manifest["files"]["train"]["path"]).exists():
         return None
     return manifest
@@ -448,17 +467,17 @@ def _finished(prepared: Prepared) -> Mapping[str, Any] | None:
 def _claim(ledger: Ledger, prepared: Prepared) -> None:
     """Note what the folder is for, once."""
     _refuse_another(ledger, prepared)
-    if ledger.meta("task") is None:
+    if ledger.meta(prepared.meta("task")) is None:
         seeds = json.dumps(sorted(seed.id for seed in prepared.seeds.seeds))
-        ledger.set_meta(task=prepared.settings.task, seeds=seeds)
+        ledger.set_meta(**{prepared.meta("task"): prepared.settings.task, prepared.meta("seeds"): seeds})
 
 
 def _refuse_another(ledger: Ledger, prepared: Prepared) -> None:
     folder, task = prepared.settings.folder, prepared.settings.task
     remedy = "choose another output_dir, or delete that folder to begin anew"
-    if (made_for := ledger.meta("task")) is not None and made_for != task:
+    if (made_for := ledger.meta(prepared.meta("task"))) is not None and made_for != task:
         raise ConfigError(f"synthetic.task: {folder} was made for the task {made_for}, and this config says {task}; {remedy}")
-    if (known := ledger.meta("seeds")) is not None:
+    if (known := ledger.meta(prepared.meta("seeds"))) is not None:
         before, now = set(json.loads(known)), {seed.id for seed in prepared.seeds.seeds}
         if before != now:
             raise ConfigError(
@@ -503,39 +522,6 @@ def _verify_seeds(prepared: Prepared) -> None:
                 f"synthetic.seeds: {count} of {of} {what} ({count / of:.1%}, and seeds.may_fail is {may_fail:g}); correct them, change the"
                 " checks in `verify:`, or raise seeds.may_fail to go on without"
             )
-
-
-@contextmanager
-def _held(folder: Path) -> Iterator[None]:
-    """Hold the folder against other runs. The lock is this process's own: children do not keep it when a run is killed."""
-    with _told(folder):
-        folder.mkdir(parents=True, exist_ok=True)
-        file = open(folder / LOCK, "a")
-    with file:
-        try:
-            _lock(file)
-        except OSError as error:
-            raise FolderInUseError(f"{folder}: another run is at work there; wait for it, stop it, or choose another output_dir") from error
-        yield
-
-
-def _lock(file: IO[str]) -> None:
-    """Take the lock, or raise OSError. Tried for a moment: `status` looks whether it is free by taking it."""
-    for _ in range(3):
-        try:
-            fcntl.lockf(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            return
-        except OSError:
-            time.sleep(0.1)
-    fcntl.lockf(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-
-
-def _is_held(folder: Path) -> bool:
-    try:
-        with _held(folder):
-            return False
-    except FolderInUseError:
-        return True
 
 
 @contextmanager

@@ -2,6 +2,7 @@
 
 `decide` is the way in. Where the lead changes stands in `crossing.py`, whether the augmenter is strong in `augmenter.py`, what the
 strategies cost in `costs.py` (measured: `pilot.py`), what a budget buys in `estimates.py`, reasons in `words.py`, output in `show.py`.
+A finished study of the user's own decides instead of the paper: `measured.py`.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from axolotl_synthetic.plan.augmenter import strength
 from axolotl_synthetic.plan.costs import Rates, blend
 from axolotl_synthetic.plan.crossing import band, crossover, share_of_new_prompts
 from axolotl_synthetic.plan.estimates import Estimate, affordable
+from axolotl_synthetic.plan.measured import Measured, choose, lead_changes
 from axolotl_synthetic.plan.words import Case
 from axolotl_synthetic.records import ANSWER_AUGMENTATION, NEW_QUESTION, QUESTION_REPHRASE
 
@@ -65,14 +67,17 @@ class Forecast:
     by_pilot: Plan | None = None
 
 
-def decide(settings: Settings, case: Case, rates: Mapping[str, Rates]) -> Plan:
+def decide(settings: Settings, case: Case, rates: Mapping[str, Rates], measured: Measured | None = None) -> Plan:
     """Which strategies to use.
 
     Args:
         settings: the user's.
         case: what the decision is about beside them.
         rates: each strategy's cost; they matter where calls, tokens or dollars limit the samples.
+        measured: a finished study, by which `auto` then decides.
     """
+    if measured is not None and settings.strategy == "auto":
+        return _by_study(measured, settings, case, rates)
     augmenter = strength(settings.model_for("augmenter").strength, augmenter=case.augmenter, teacher=case.teacher)
     new_prompts = QUESTION_REPHRASE if augmenter.weak else NEW_QUESTION
     samples, by = affordable(settings.budget, rates[new_prompts])
@@ -89,3 +94,16 @@ def decide(settings: Settings, case: Case, rates: Mapping[str, Rates]) -> Plan:
         shares = {name: float(one) for name, one in named.items() if one > 0}
         ratio = affordable(settings.budget, blend(rates, shares))[0] / case.seeds
     return Plan(shares, None if math.isinf(ratio) else ratio, crossover(case.seeds), band(case.seeds), reasons)
+
+
+def _by_study(measured: Measured, settings: Settings, case: Case, rates: Mapping[str, Rates]) -> Plan:
+    """The study's decision, with what the paper would say."""
+    chosen = choose(measured, settings, case, rates)
+    paper = decide(settings, case, rates)
+    change = lead_changes(measured, case.seeds)
+    middle, around = paper.crossover, paper.band
+    if change is not None and change.samples is not None:
+        middle = change.samples / change.seeds
+        around = (change.low / change.seeds, change.high / change.seeds)
+    without = f"without the study: {words.shares(paper.strategy)}, by the paper ({paper.reasons[0]})"
+    return Plan({chosen.strategy: 1.0}, chosen.ratio, middle, around, (*chosen.reasons, without))

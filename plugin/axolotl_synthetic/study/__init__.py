@@ -1,0 +1,128 @@
+"""The paper's experiment on the user's own seeds, teacher and student: strategies × numbers of seeds × budgets × repeats.
+
+    settings.py      STUDY.yml
+    design.py        the lines and cells of a study, and the config of each
+    sweep.py         makes them: generate, train, grade; goes on where it stopped
+    training.py      Axolotl and lm-eval, started as commands
+    curves.py        means, the fitted law, crossings, intervals
+    findings.py      what it all says
+    figure.py        accuracy over samples
+    summary.py       the files, and the terminal
+
+`conduct` is the way in. How samples are made is handed in by whoever calls it (`run.py` knows), and so is what they will cost. What
+`strategy: auto` then makes of a finished study stands in `plan/measured.py`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+from axolotl_synthetic import terminal
+from axolotl_synthetic.config import Budget, Settings
+from axolotl_synthetic.errors import ConfigError
+from axolotl_synthetic.ledger import Ledger
+from axolotl_synthetic.lock import held
+from axolotl_synthetic.plan import Forecast
+from axolotl_synthetic.plan.measured import FILE, Measured
+from axolotl_synthetic.study.costs import Cost, cost, show_cost
+from axolotl_synthetic.study.design import epochs
+from axolotl_synthetic.study.settings import Study, load_study, problems_with, refuse
+from axolotl_synthetic.study.sweep import LEDGER, Generate, Sweep, seeds_of
+from axolotl_synthetic.tasks import load_task
+
+__all__ = ["Study", "conduct", "load_study", "look_ahead"]
+
+Plan = Callable[..., Forecast]
+
+
+def look_ahead(study: Study, settings: Settings, training: Mapping[str, Any], *, plan: Plan) -> Cost:
+    """Everything that can be found wrong before the first call, and what the study will cost; shown, and asks nobody.
+
+    Args:
+        study: what is asked for.
+        settings, training: the config's `synthetic:` block, and all of the config.
+        plan: what a block will cost (`run.plan`).
+
+    Raises:
+        ConfigError: with every problem between the study and its config.
+    """
+    task = load_task(settings.task)
+    rows = len(seeds_of(settings, task, None).seeds)
+    found = list(problems_with(study, settings, training, has_final_answer=task.has_final_answer, rows=rows))
+    refuse(study.config, found)
+    made = cost(study, settings, plan)
+    refuse(study.config, made.problems(study.budget))
+    ledger = study.folder / LEDGER
+    paid = 0
+    if ledger.exists():
+        with Ledger(ledger, read_only=True) as opened:
+            paid = opened.totals().queries["total"]
+    show_cost(terminal.err(), study, made, paid, epochs(training))
+    return made
+
+
+def conduct(study: Study, settings: Settings, training: Mapping[str, Any], *, plan: Plan, generate: Generate) -> Measured:
+    """The whole study; started again, it goes on at the cell where it stopped.
+
+    Args:
+        study: what is asked for.
+        settings, training: the config's `synthetic:` block, and all of the config.
+        plan: what a block will cost and `auto` decides (`run.plan`).
+        generate: makes the samples of a block (`run.generate`).
+
+    Returns:
+        What was found, as `study.json` holds it.
+
+    Raises:
+        ConfigError: if the study or its config is wrong, or the folder holds a study of another config.
+        ServiceError: if the teacher cannot be used.
+        FolderInUseError: if another study holds the folder.
+        Interrupted: if the user asked to stop.
+    """
+    look_ahead(study, settings, training, plan=plan)
+    with held(study.folder):
+        sweep = Sweep(study, settings, training, generate)
+        sweep.claim()
+        (study.folder / FILE).unlink(missing_ok=True)
+        swept = sweep.run()
+        # matplotlib and scipy take seconds to import: not before there is something to draw.
+        from axolotl_synthetic.study import findings, summary
+
+        found = findings.find(study, settings, swept, student=str(training["base_model"]))
+        summary.write(found, study.folder, untrained={repeat + 1: score.value for repeat, score in swept.untrained.items()})
+        said = recommend(study, settings, plan, found.measured)
+        summary.write_readme(
+            found, study.folder, done_by=_done_by(study, training, found.measured), recommendation=said, title="Which strategy is worth it"
+        )
+        summary.show(terminal.out(), found, said, study.folder)
+    return found.measured
+
+
+def recommend(study: Study, settings: Settings, plan: Plan, measured: Measured) -> list[str]:
+    """What `auto` does for the config's own budget and seeds when it goes by this study, with its reasons."""
+    if not measured.curves:
+        return ["no cell could be made, so the study recommends nothing"]
+    asking = settings.model_copy(update={"strategy": "auto", "study": str(study.folder)})
+    try:
+        made = plan(asking, student=measured.student).plan
+    except ConfigError as error:
+        return [f"none: {error}"]
+    shares = ", ".join(made.strategy)
+    return [f"for {_budget(settings.budget)} in {Path(study.config).name}: {shares}", *made.reasons]
+
+
+def _budget(budget: Budget) -> str:
+    limits = ", ".join(f"{name}: {value:,}" for name, value in budget.model_dump(exclude_none=True).items())
+    return f"the budget ({limits})"
+
+
+def _done_by(study: Study, training: Mapping[str, Any], measured: Measured) -> list[str]:
+    return [
+        f"{len(study.strategies)} strategies from {', '.join(f'{size:,}' for size in study.seed_sizes)} seeds, up to"
+        f" {study.samples[-1]:,} samples, {study.repeats} repeats with other draws of seeds and of held-out questions, and other training"
+        " seeds",
+        f"teacher {measured.teacher}, augmenter {measured.augmenter}, student {measured.student}, task {measured.task}",
+        f"{epochs(training)}; graded by {measured.metric or 'nothing'} on {measured.questions or 'no'} questions each",
+    ]

@@ -1,0 +1,213 @@
+"""From cells to curves: means and errors over repeats, a fitted law, where one curve overtakes another. Pure.
+
+Intervals are of a bootstrap in two steps: repeats are drawn with replacement, for all strategies together since a repeat's held-out
+questions are the same for all; then each cell's share of right answers is drawn anew from a binomial of as many questions as it was
+graded on, since two or three repeats alone would make the intervals too short.
+"""
+
+from __future__ import annotations
+
+import itertools
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+from scipy.optimize import minimize_scalar
+
+from axolotl_synthetic.plan.measured import Crossing, Curve, Law, Point
+from axolotl_synthetic.records import STRATEGIES
+
+# Three parameters want three budgets, and one cell more to say anything about the fit.
+FEWEST_BUDGETS = 3
+FEWEST_CELLS = 4
+# Exponents that are looked at: below the first the law is a straight line over log Q, above the last a step.
+EXPONENTS = (0.02, 3.0)
+GRID = 60
+DRAWS = 400
+INTERVAL = (5, 95)
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """A cell that was graded.
+
+    Attributes:
+        accuracy: share of the questions.
+        questions: how many, None when lm-eval did not say.
+        calls: to the models, for its samples.
+    """
+
+    strategy: str
+    seeds: int
+    samples: int
+    repeat: int
+    accuracy: float
+    questions: int | None
+    calls: int
+
+
+def curves(results: Sequence[Result]) -> tuple[Curve, ...]:
+    """A curve for each strategy and number of seeds that has a cell, with its law where there are cells enough."""
+    found = []
+    for (seeds, strategy), group in _grouped(results).items():
+        points = tuple(_point(samples, cells) for samples, cells in _by_samples(group).items())
+        largest = [one for one in group if one.samples == points[-1].samples]
+        calls = sum(one.calls for one in largest) / (len(largest) * points[-1].samples)
+        found.append(Curve(strategy, seeds, points, fit([one.samples for one in group], [one.accuracy for one in group]), calls))
+    return tuple(found)
+
+
+def _grouped(results: Iterable[Result]) -> dict[tuple[int, str], list[Result]]:
+    order = sorted(results, key=lambda one: (one.seeds, STRATEGIES.index(one.strategy), one.samples, one.repeat))
+    return {key: list(group) for key, group in itertools.groupby(order, key=lambda one: (one.seeds, one.strategy))}
+
+
+def _by_samples(group: Iterable[Result]) -> dict[int, list[Result]]:
+    return {samples: list(cells) for samples, cells in itertools.groupby(group, key=lambda one: one.samples)}
+
+
+def _point(samples: int, cells: Sequence[Result]) -> Point:
+    values = [one.accuracy for one in cells]
+    stderr = float(np.std(values, ddof=1) / math.sqrt(len(values))) if len(values) > 1 else None
+    return Point(samples, float(np.mean(values)), stderr, len(values))
+
+
+def fit(samples: Sequence[float], accuracies: Sequence[float]) -> Law | None:
+    """The power law a - b * Q^-c with 0 <= a <= 1, b >= 0 and c within `EXPONENTS` that is nearest by least squares.
+
+    For a given c the law is linear in a and b, so that only c is searched for: on a grid, then between its best points.
+
+    Args:
+        samples, accuracies: of each cell, repeats by themselves.
+
+    Returns:
+        None for fewer than three numbers of samples, or three cells: such a curve would be invented.
+    """
+    if len(set(samples)) < FEWEST_BUDGETS or len(samples) < FEWEST_CELLS:
+        return None
+    q, y = np.asarray(samples, dtype=float), np.asarray(accuracies, dtype=float)
+    scale = q.min()  # so that b is of the size of an accuracy, whatever c is
+    grid = np.geomspace(*EXPONENTS, GRID)
+    errors = [_linear(q / scale, y, c)[2] for c in grid]
+    at = int(np.argmin(errors))
+    inside = minimize_scalar(
+        lambda c: _linear(q / scale, y, c)[2], bounds=(grid[max(0, at - 1)], grid[min(GRID - 1, at + 1)]), method="bounded"
+    )
+    c = float(inside.x) if inside.fun < errors[at] else float(grid[at])
+    a, b, error = _linear(q / scale, y, c)
+    spread = float(((y - y.mean()) ** 2).sum())
+    return Law(a, b * scale**c, c, 1 - error / spread if spread > 1e-12 else None)
+
+
+def _linear(q: Any, y: Any, c: float) -> tuple[float, float, float]:
+    """The best a and b for this c, and the sum of squares that is left."""
+    x = q**-c
+    dx = x - x.mean()
+    b = max(0.0, -float((dx * y).sum() / (dx**2).sum()))
+    a = float((y + b * x).mean())
+    if not 0 <= a <= 1:
+        a = min(1.0, max(0.0, a))
+        b = max(0.0, float((x * (a - y)).sum() / (x**2).sum()))
+    return a, b, float(((y - a + b * x) ** 2).sum())
+
+
+def crossing(first: Curve, then: Curve) -> tuple[str, float | None]:
+    """Where `then` takes the lead from `first` for good, within what both measured.
+
+    Returns:
+        `within` and Q; `before` or `beyond` and None when one of them leads everywhere (`beyond` also when the lead changes the
+        other way).
+    """
+    low, high = _ends(first, then)
+
+    def lead(samples: float) -> float:
+        return then.at(samples) - first.at(samples)
+
+    if low > high or lead(high) <= 0:
+        return "beyond", None
+    grid = np.geomspace(low, high, 200)
+    behind = [q for q in grid if lead(q) <= 0]
+    if not behind:
+        return "before", None
+    left, right = float(behind[-1]), float(high)
+    for _ in range(60):  # bisection
+        middle = math.sqrt(left * right)
+        left, right = (middle, right) if lead(middle) <= 0 else (left, middle)
+    return "within", float(math.sqrt(left * right))
+
+
+def crossings(results: Sequence[Result], pairs: Sequence[tuple[str, str]], *, draws: int = DRAWS, seed: int = 0) -> tuple[Crossing, ...]:
+    """The crossings of pairs of strategies, for each number of seeds, with intervals.
+
+    Args:
+        results: of the study.
+        pairs: who leads at first, and who is to overtake.
+        draws: of the bootstrap.
+        seed: of the draws.
+    """
+    made = {(one.strategy, one.seeds): one for one in curves(results)}
+    sizes = sorted({one.seeds for one in results})
+    asked = [(size, *pair) for size in sizes for pair in pairs if all((name, size) in made for name in pair)]
+    seen: dict[tuple[int, str, str], list[float]] = {key: [] for key in asked}
+    for drawn in resampled(results, draws, seed):
+        again = {(one.strategy, one.seeds): one for one in curves(drawn)}
+        for size, first, then in asked:
+            if (first, size) in again and (then, size) in again:
+                kind, at = crossing(again[first, size], again[then, size])
+                seen[size, first, then].append({"before": -math.inf, "beyond": math.inf}.get(kind, at or 0.0))
+    found = []
+    for size, first, then in asked:
+        kind, at = crossing(made[first, size], made[then, size])
+        low, high = _ends(made[first, size], made[then, size])
+        order = sorted(seen[size, first, then])
+        # By order: infinite values have no mean.
+        ends = [min(high, max(low, order[min(len(order) - 1, int(len(order) * percent / 100))])) for percent in INTERVAL]
+        found.append(Crossing(size, first, then, at, kind, ends[0], ends[1]))
+    return tuple(found)
+
+
+def _ends(first: Curve, then: Curve) -> tuple[int, int]:
+    """The numbers of samples between which both were measured."""
+    return max(first.range[0], then.range[0]), min(first.range[1], then.range[1])
+
+
+def resampled(results: Sequence[Result], draws: int, seed: int) -> Iterable[list[Result]]:
+    """The two-step bootstrap of this file's first paragraph."""
+    source = np.random.default_rng(seed)
+    repeats = sorted({one.repeat for one in results})
+    of: Mapping[int, list[Result]] = {repeat: [one for one in results if one.repeat == repeat] for repeat in repeats}
+    for _ in range(draws):
+        drawn = []
+        for place, repeat in enumerate(source.choice(repeats, len(repeats))):
+            for one in of[int(repeat)]:
+                share = one.accuracy
+                if one.questions:
+                    share = float(source.binomial(one.questions, min(1.0, max(0.0, share)))) / one.questions
+                drawn.append(replace(one, repeat=place, accuracy=share))
+        yield drawn
+
+
+def parameter_intervals(
+    results: Sequence[Result], *, draws: int = DRAWS, seed: int = 0
+) -> dict[tuple[str, int], dict[str, tuple[float, float]]]:
+    """90 % of the draws' a, b and c, for each strategy and number of seeds that has a law."""
+    laws: dict[tuple[str, int], list[Law]] = {}
+    for drawn in resampled(results, draws, seed):
+        for curve in curves(drawn):
+            if curve.law is not None:
+                laws.setdefault((curve.strategy, curve.seeds), []).append(curve.law)
+    return {
+        key: {name: tuple(float(end) for end in np.percentile([getattr(law, name) for law in found], INTERVAL)) for name in "abc"}  # type: ignore[misc]
+        for key, found in laws.items()
+    }
+
+
+def samples_for(curve: Curve, accuracy: float) -> float | None:
+    """The fewest samples with which a curve is expected at this accuracy; None when it does not get there within what was measured."""
+    low, high = curve.range
+    for q in np.geomspace(low, high, 400):
+        if curve.at(float(q)) >= accuracy:
+            return float(min(q, high))
+    return None

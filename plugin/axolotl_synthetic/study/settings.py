@@ -1,0 +1,156 @@
+"""STUDY.yml: its fields, their defaults, and every problem of a file at once, each with its path, the value and the remedy."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import yaml
+from pydantic import Field, ValidationError, field_validator
+from pydantic_core import ErrorDetails
+
+from axolotl_synthetic.config import Block, Settings
+from axolotl_synthetic.errors import ConfigError
+from axolotl_synthetic.records import STRATEGIES, Role
+
+Count = Annotated[int, Field(ge=1, strict=True)]
+Strategy = Literal["answer_augmentation", "question_rephrase", "new_question"]
+
+
+class Limits(Block):
+    """What the whole study may use. A line of it that reaches one ends there, and its larger cells are marked as failed."""
+
+    queries: Count | None = None
+    """Calls of every kind, retries included."""
+    tokens: Count | None = None
+    """Prompt and completion tokens together."""
+    usd: float | None = Field(default=None, gt=0)
+    """US dollars; needs the models' `price`."""
+
+
+class Study(Block):
+    """What stands under `study:`."""
+
+    config: str
+    """The Axolotl YAML with the `synthetic:` block."""
+    seed_sizes: list[Count] = Field(min_length=1)
+    """Numbers of seeds: |S|."""
+    samples: list[Count] = Field(min_length=1)
+    """Numbers of accepted samples: Q."""
+    strategies: list[Strategy] = Field(default=list(STRATEGIES), min_length=1)  # type: ignore[arg-type]
+    """Which strategies are compared."""
+    repeats: int = Field(default=3, ge=1)
+    """So often is each cell made, with another draw of seeds and another training seed."""
+    output_dir: str = "./study"
+    """Where the study's files go."""
+    target_accuracy: float | None = Field(default=None, gt=0, lt=1)
+    """A share of right answers, of which the cheapest way is asked for; null: steps of ten percent."""
+    budget: Limits = Limits()
+    """What the study may cost; nothing of it is set unless you do."""
+    launcher: Literal["accelerate", "torchrun", "python"] | None = None
+    """As `axolotl train --launcher`; null: Axolotl's own default."""
+    keep_students: bool = False
+    """Keep the trained models, which are as many as there are cells; otherwise each is removed once it is graded."""
+
+    @field_validator("seed_sizes", "samples", "strategies")
+    @classmethod
+    def validate_no_repetition(cls, value: list[Any]) -> list[Any]:
+        for one in value:
+            if value.count(one) > 1:
+                raise ValueError(f"names {one} {value.count(one)} times; name it once")
+        return value if isinstance(value[0], str) else sorted(value)
+
+    @property
+    def folder(self) -> Path:
+        return Path(self.output_dir)
+
+
+def load_study(path: Path) -> Study:
+    """Read a STUDY.yml.
+
+    Raises:
+        ConfigError: with every problem of the file, one a line.
+    """
+    try:
+        document = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise ConfigError(f"{path}: cannot be read: {error.strerror}; give the path of your STUDY.yml") from error
+    except (UnicodeDecodeError, yaml.YAMLError) as error:
+        raise ConfigError(f"{path}: is no YAML in UTF-8: {' '.join(str(error).split())}") from error
+    if not isinstance(document, dict) or not isinstance(document.get("study"), dict):
+        raise ConfigError(f"{path}: has no `study:` block; add one with `config:`, `seed_sizes:` and `samples:`")
+    raw = document["study"]
+    try:
+        return Study.model_validate(raw)
+    except ValidationError as error:
+        # A list's items have a problem each; a union's branches (none is used here) would have several.
+        refuse(path, [_describe(detail) for detail in error.errors(include_url=False)])
+        raise AssertionError from error
+
+
+def refuse(path: Path | str, problems: Sequence[str]) -> None:
+    """End with all problems, if there are any."""
+    if problems:
+        count = "a problem" if len(problems) == 1 else f"{len(problems)} problems"
+        raise ConfigError(f"{path}: the study has {count}:\n" + "\n".join(f"  - {problem}" for problem in dict.fromkeys(problems)))
+
+
+def problems_with(study: Study, settings: Settings, training: Mapping[str, Any], *, has_final_answer: bool, rows: int) -> Iterator[str]:
+    """What is wrong between a study and its config.
+
+    Args:
+        study: what is asked for.
+        settings, training: the config's `synthetic:` block, and all of the config.
+        has_final_answer: whether the task's held-out seeds can be graded.
+        rows: usable rows of the seeds' file beyond those that are held out.
+    """
+    for key in ("base_model", "output_dir"):
+        if not training.get(key):
+            yield f"{study.config}: {key}: is missing; a study trains and grades, which needs Axolotl's `base_model` and `output_dir`"
+    if not settings.seeds.holdout and not settings.grade.tasks:
+        yield (
+            f"{study.config}: synthetic.seeds.holdout: {settings.seeds.holdout:g}: nothing is held out to grade by; set it (100 or more"
+            " make the error bars short), or name an lm-eval task in `synthetic.grade.tasks`"
+        )
+    elif not has_final_answer and not settings.grade.tasks:
+        yield (
+            f"{study.config}: synthetic.task: {settings.task!r}: its answers cannot be told right from wrong, so the held-out seeds"
+            " grade nothing; name an lm-eval task in `synthetic.grade.tasks`"
+        )
+    if rows < study.seed_sizes[-1]:
+        held = f" beside {settings.seeds.holdout:g} held out" if settings.seeds.holdout else ""
+        yield (
+            f"study.seed_sizes: {study.seed_sizes[-1]}: {settings.seeds.path} has {rows} usable seeds{held}; ask for at most {rows}, hold"
+            " out fewer, or give more seeds"
+        )
+    if study.budget.usd is not None:
+        roles: tuple[Role, ...] = ("teacher", "augmenter")
+        for role in roles:
+            if settings.model_for(role).price is None:
+                yield f"study.budget.usd: {study.budget.usd:g}: cannot be kept without synthetic.{role}.price in {study.config}"
+                break
+
+
+def _describe(detail: ErrorDetails) -> str:
+    """One problem as a line: where, what stands there, what to do."""
+    location = list(detail["loc"])
+    path = ".".join(["study", *(str(part) for part in location)])
+    if detail["type"] == "extra_forbidden":
+        known = list((Limits if location[:-1] == ["budget"] else Study).model_fields)
+        close = difflib.get_close_matches(str(location[-1]), known, n=1)
+        return f"{path}: unknown key; {f'did you mean `{close[0]}`?' if close else 'known here: ' + ', '.join(known)}"
+    if detail["type"] == "missing":
+        return f"{path}: is required: {REQUIRED[str(location[-1])]}"
+    context = detail.get("ctx", {})
+    message = str(context["error"]) if "error" in context else detail["msg"][:1].lower() + detail["msg"][1:]
+    value = repr(detail["input"])
+    return f"{path}: {value if len(value) <= 80 else value[:79] + '…'}: {message}"
+
+
+REQUIRED = {
+    "config": "the path of your Axolotl YAML with its `synthetic:` block",
+    "seed_sizes": "numbers of seeds, such as [20, 100]",
+    "samples": "numbers of samples, such as [50, 200, 800]",
+}

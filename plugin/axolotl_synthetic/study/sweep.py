@@ -1,0 +1,320 @@
+"""Makes the cells: generate a line, train and grade each cell of it, note what came out. Goes on at the cell where it stopped.
+
+Each cell's result is a file that is written in one step, so a study that is killed loses the cell under way and nothing else. Calls
+to the models stand in the one ledger of the study.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import shutil
+import signal
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from types import FrameType
+from typing import Any
+
+from axolotl_synthetic import dataset, grading, terminal
+from axolotl_synthetic.config import Settings
+from axolotl_synthetic.errors import ConfigError, FolderInUseError, Interrupted, ServiceError, StorageError, SyntheticError
+from axolotl_synthetic.ledger import Ledger
+from axolotl_synthetic.records import Seed
+from axolotl_synthetic.seeds import SeedSet, read_seeds
+from axolotl_synthetic.study.design import Cell, Line, cells, config_of, first_accepted, lines, settings_of
+from axolotl_synthetic.study.settings import Study
+from axolotl_synthetic.study.training import grade, train
+from axolotl_synthetic.tasks import Task, load_task
+
+LEDGER = "ledger.sqlite"
+DESIGN = "design.json"
+RESULT = "result.json"
+LM_EVAL = "lm_eval"
+# What of the block changes no cell's result.
+IRRELEVANT: dict[str, Any] = {
+    **dict.fromkeys(("strategy", "budget", "output_dir", "engine", "study", "review"), True),
+    **{role: {"concurrency", "timeout", "retries", "price", "api_key_env", "base_url"} for role in ("teacher", "augmenter")},
+    "seeds": {"may_fail", "limit"},
+    "grade": {"after_train"},
+}
+ELSEWHERE = ("synthetic", "output_dir", "dataset_prepared_path", "plugins")
+Generate = Callable[..., object]
+
+
+@dataclass(frozen=True)
+class CellResult:
+    """What came of a cell. Numbers are None where it failed.
+
+    Attributes:
+        status, reason: `done`, or `failed` and why.
+        accuracy, stderr: of the graded questions, shares; the error is lm-eval's, of this one cell.
+        metric, questions: what lm-eval measured, and on how many.
+        candidates: that were needed for the samples.
+        calls, tokens, usd: for those candidates alone, as a run of this cell by itself would have paid; `usd` None without a price.
+        rows: of the training file, seed pairs included.
+        train_seconds, grade_seconds: what they took.
+    """
+
+    strategy: str
+    seeds: int
+    samples: int
+    repeat: int
+    status: str
+    reason: str | None = None
+    accuracy: float | None = None
+    stderr: float | None = None
+    metric: str | None = None
+    questions: int | None = None
+    candidates: int | None = None
+    calls: int | None = None
+    tokens: int | None = None
+    usd: float | None = None
+    rows: int | None = None
+    train_seconds: float | None = None
+    grade_seconds: float | None = None
+
+
+@dataclass(frozen=True)
+class Swept:
+    """All results, and the untrained student's score of each repeat."""
+
+    results: tuple[CellResult, ...]
+    untrained: Mapping[int, grading.Score]
+
+
+@dataclass
+class Sweep:
+    """One study under way.
+
+    Attributes:
+        study: what is asked for.
+        settings, training: the config's block, and all of the config.
+        generate: makes the samples of a block (`run.generate`).
+    """
+
+    study: Study
+    settings: Settings
+    training: Mapping[str, Any]
+    generate: Generate
+
+    def __post_init__(self) -> None:
+        self.task: Task = load_task(self.settings.task)
+        self.cells = [cell for line in lines(self.study) for cell in cells(self.study, line)]
+        self._seconds: list[float] = []
+
+    def folder(self, cell: Cell) -> Path:
+        return self.study.folder / "cells" / cell.name
+
+    def result(self, cell: Cell) -> CellResult | None:
+        """What is known of a cell; None when it was not made."""
+        try:
+            return CellResult(**json.loads((self.folder(cell) / RESULT).read_text(encoding="utf-8")))
+        except FileNotFoundError:
+            return None
+        except (ValueError, TypeError) as error:
+            raise StorageError(f"{self.folder(cell) / RESULT}: is damaged ({error}); delete it: the cell is then made anew") from error
+
+    def done(self, cell: Cell) -> bool:
+        """Whether it need not be made: a failed one is tried again by the next study in this folder."""
+        found = self.result(cell)
+        return found is not None and found.status == "done"
+
+    def claim(self) -> None:
+        """Note what the folder is for, once.
+
+        Raises:
+            ConfigError: if it holds a study of another config.
+        """
+        relevant = self.settings.model_dump(mode="json", exclude=IRRELEVANT)
+        trained = {name: value for name, value in self.training.items() if name not in ELSEWHERE}
+        seeds = seeds_of(self.settings, self.task, None)
+        text = json.dumps([relevant, trained, seeds.sha256], sort_keys=True, default=str)
+        fingerprint = hashlib.sha256(text.encode()).hexdigest()
+        path = self.study.folder / DESIGN
+        if path.exists():
+            if json.loads(path.read_text(encoding="utf-8"))["config"] != fingerprint:
+                raise ConfigError(
+                    f"study.output_dir: {self.study.folder} holds a study of another {self.study.config} or of other seeds; choose"
+                    " another output_dir, or delete that folder to begin anew"
+                )
+            return
+        dataset.write_text(path, json.dumps({"format": 1, "config": fingerprint, "study": self.study.model_dump()}, indent=2) + "\n")
+
+    def run(self) -> Swept:
+        """Make what is missing.
+
+        Raises:
+            ServiceError: if the teacher cannot be used: the cells would all fail, so the study waits to be started again.
+            Interrupted: if the user asked to stop.
+            StorageError: if the disk is full.
+        """
+        untrained: dict[int, grading.Score] = {}
+        with _terminated_as_interrupted():
+            for line in lines(self.study):
+                missing = [cell for cell in cells(self.study, line) if not self.done(cell)]
+                if missing:
+                    self._make(line, missing)
+                if line.repeat not in untrained and (score := self._untrained(line)) is not None:
+                    untrained[line.repeat] = score
+        found = [result for cell in self.cells if (result := self.result(cell)) is not None]
+        return Swept(tuple(found), untrained)
+
+    def _make(self, line: Line, missing: Sequence[Cell]) -> None:
+        settings = settings_of(self.study, line, self.settings)
+        try:
+            self.generate(settings, ledger=self.study.folder / LEDGER)
+        except (ServiceError, Interrupted, FolderInUseError, StorageError):
+            raise
+        except SyntheticError as error:
+            for cell in missing:
+                self._note(cell, _failed(cell, str(error)))
+            return
+        for cell in missing:
+            began = time.monotonic()
+            try:
+                self._note(cell, self._one(cell, settings))
+                self._seconds.append(time.monotonic() - began)
+            except (Interrupted, StorageError):
+                raise
+            except SyntheticError as error:
+                self._note(cell, _failed(cell, str(error)))
+
+    def _one(self, cell: Cell, settings: Settings) -> CellResult:
+        folder = self.folder(cell)
+        shutil.rmtree(folder, ignore_errors=True)  # of an attempt that was killed
+        folder.mkdir(parents=True)
+        all_samples = settings.folder / dataset.SAMPLES
+        rows = first_accepted(dataset.read_samples(all_samples), cell.samples)
+        if rows is None:
+            counts = dataset.count(all_samples)
+            worst = f", most of the others rejected by {next(iter(counts.rejections))}" if counts.rejections else ""
+            return _failed(cell, f"only {counts.accepted} samples of {counts.planned} candidates were accepted{worst}")
+        dataset.write_text(folder / dataset.SAMPLES, "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows))
+        seeds = seeds_of(settings, self.task, cell.line).seeds if settings.include_seeds else ()
+
+        def prompt(seed: Seed) -> str:
+            return self.task.prompt(seed.question)
+
+        made = dataset.write_training_file(folder, folder / dataset.SAMPLES, seeds, prompt, self.task.solution)
+        user_folder = self.settings.folder
+        config = config_of(
+            cell,
+            self.settings,
+            self.training,
+            folder=folder,
+            entries=dataset.axolotl_entry(made.path),
+            is_ours=lambda entry: dataset.is_axolotl_entry(entry, user_folder),
+        )
+        began = time.monotonic()
+        train(config, folder, launcher=self.study.launcher)
+        trained = time.monotonic()
+        model = grading.student_in(folder / "student", base=str(self.training["base_model"]))
+        score = self._graded(model, settings, folder / "lm_eval.log", f"grading cell {cell.name}")
+        graded = time.monotonic()
+        for name in ("prepared", *(() if self.study.keep_students else ("student",))):
+            shutil.rmtree(folder / name, ignore_errors=True)
+        calls, tokens, usd = self._paid(rows)
+        return CellResult(
+            **_of(cell),
+            status="done",
+            accuracy=score.value,
+            stderr=score.stderr,
+            metric=score.metric,
+            questions=score.questions,
+            candidates=len(rows),
+            calls=calls,
+            tokens=tokens,
+            usd=usd,
+            rows=made.rows,
+            train_seconds=round(trained - began, 1),
+            grade_seconds=round(graded - trained, 1),
+        )
+
+    def _graded(self, model: grading.ModelArgs, settings: Settings, log: Path, title: str) -> grading.Score:
+        held_out = settings.folder / LM_EVAL
+        has_held_out = (held_out / f"{grading.HELD_OUT_TASK}.yaml").exists()
+        tasks = [*([grading.HELD_OUT_TASK] if has_held_out else []), *settings.grade.tasks]
+        with terminal.counted(title, "questions") as on_progress:
+            include = held_out if has_held_out else None
+            return grade(model, tasks, include_path=include, limit=settings.grade.limit, log=log, on_progress=on_progress)
+
+    def _untrained(self, line: Line) -> grading.Score | None:
+        """The student before, on what this repeat holds out; None while no line of it was generated, or when it cannot be graded."""
+        path = self.study.folder / "untrained" / f"repeat-{line.repeat + 1}.json"
+        if path.exists():
+            return grading.Score(**json.loads(path.read_text(encoding="utf-8")))
+        settings = settings_of(self.study, line, self.settings)
+        if not (settings.folder / dataset.MANIFEST).exists():
+            return None
+        path.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            model = grading.ModelArgs(str(self.training["base_model"]))
+            score = self._graded(model, settings, path.with_suffix(".log"), "grading the untrained student")
+        except (Interrupted, StorageError):
+            raise
+        except SyntheticError as error:
+            terminal.notice(f"the untrained student was not graded: {error}")
+            return None
+        dataset.write_text(path, json.dumps(asdict(score)) + "\n")
+        return score
+
+    def _paid(self, rows: Sequence[Mapping[str, Any]]) -> tuple[int, int, float | None]:
+        """Calls, tokens and dollars of these candidates."""
+        with Ledger(self.study.folder / LEDGER, read_only=True) as ledger:
+            paid = ledger.paid(sorted({call for row in rows for call in row["requests"]}))
+        tokens, usd = 0, 0.0
+        priced = True
+        for role, prompt, completion, _ in paid.values():
+            tokens += (prompt or 0) + (completion or 0)
+            price = self.settings.model_for(role).price
+            priced = priced and price is not None
+            if price is not None:
+                usd += ((prompt or 0) * price.input + (completion or 0) * price.output) / 1e6
+        return len(paid), tokens, usd if priced else None
+
+    def _note(self, cell: Cell, result: CellResult) -> None:
+        folder = self.folder(cell)
+        folder.mkdir(parents=True, exist_ok=True)
+        dataset.write_text(folder / RESULT, json.dumps(asdict(result), indent=2) + "\n")
+        number, left = self.cells.index(cell) + 1, sum(not self.done(other) for other in self.cells)
+        said = f"{result.accuracy:.1%} right" if result.accuracy is not None else f"failed: {result.reason}"
+        time_left = ""
+        if self._seconds and left:
+            mean = sum(self._seconds) / len(self._seconds)
+            time_left = f" ({terminal.duration(mean * left)} left, and what generating takes)"
+        terminal.notice(f"cell {number} of {len(self.cells)}, {cell.name}: {said}{time_left}")
+
+
+def _of(cell: Cell) -> dict[str, Any]:
+    return {"strategy": cell.line.strategy, "seeds": cell.line.seeds, "samples": cell.samples, "repeat": cell.line.repeat + 1}
+
+
+def _failed(cell: Cell, reason: str) -> CellResult:
+    return CellResult(**_of(cell), status="failed", reason=reason)
+
+
+def seeds_of(settings: Settings, task: Task, line: Line | None) -> SeedSet:
+    """The seeds of a line's settings; of all that there are for no line.
+
+    Raises:
+        SeedsError: if they cannot be read.
+    """
+    seeds = settings.seeds if line is not None else settings.seeds.model_copy(update={"limit": None})
+    return read_seeds(seeds, required=task.required, optional=task.optional, problem=task.problem, seed=settings.seed)
+
+
+@contextmanager
+def _terminated_as_interrupted() -> Iterator[None]:
+    """SIGTERM ends a study as Ctrl-C does, also while it trains."""
+
+    def handle(number: int, frame: FrameType | None) -> None:
+        raise KeyboardInterrupt
+
+    before = signal.signal(signal.SIGTERM, handle)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
