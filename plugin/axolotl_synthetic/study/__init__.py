@@ -121,8 +121,8 @@ def _budget(budget: Budget) -> str:
 def _done_by(study: Study, training: Mapping[str, Any], measured: Measured) -> list[str]:
     return [
         f"{len(study.strategies)} strategies from {', '.join(f'{size:,}' for size in study.seed_sizes)} seeds, up to"
-        f" {study.samples[-1]:,} samples, {study.repeats} repeats with other draws of seeds and of held-out questions, and other training"
-        " seeds",
+        f" {study.samples[-1]:,} samples; repeats: {study.repeats}, each with another draw of seeds and of held-out questions, and another"
+        " training seed",
         f"teacher {measured.teacher}, augmenter {measured.augmenter}, student {measured.student}, task {measured.task}",
         f"{epochs(training)}; graded by {measured.metric or 'nothing'} on {measured.questions or 'no'} questions each",
     ]

@@ -22,6 +22,7 @@ from axolotl_synthetic.plan.crossing import LARGEST, SMALLEST, band, crossover
 from axolotl_synthetic.plan.measured import FILE, Crossing, Measured, interval, to_dict
 from axolotl_synthetic.plan.words import number
 from axolotl_synthetic.study import figure
+from axolotl_synthetic.study.curves import EXPONENTS
 from axolotl_synthetic.study.findings import Findings
 from axolotl_synthetic.study.sweep import CellResult
 
@@ -91,16 +92,19 @@ def write_readme(findings: Findings, folder: Path, *, done_by: Sequence[str], re
             f"![Accuracy over samples for each strategy]({figure.FILES[0]})",
             "## Accuracy\nMean over repeats ± its standard error, in percent of the held-out questions.",
             _markdown(_accuracy(measured)),
-            "## Curves\nLeast squares over the cells of a curve: accuracy = a - b·Q^-c, with 0 ≤ a ≤ 1, b ≥ 0 and 0.02 ≤ c ≤ 3. In brackets"
-            " the middle 90 % of a bootstrap over repeats and questions. With three budgets three parameters fit nearly anything: R² then"
-            " speaks of the spread between repeats alone.",
+            f"## Curves\nLeast squares over the cells of a curve: accuracy = a - b·Q^-c, with 0 ≤ a ≤ 1, b ≥ 0 and {EXPONENTS[0]} ≤ c ≤"
+            f" {EXPONENTS[1]:g}. In brackets the middle 90 % of a bootstrap over repeats and questions. From three budgets three parameters"
+            " fit nearly anything: R² then speaks of the spread between repeats alone.",
             _markdown(_laws(findings)),
-            "## Where the lead changes\nIn samples, with the middle 90 % of the same bootstrap, and in samples a seed; beside it the"
-            " paper's (arXiv 2409.19759), which measured from 100 seeds on and compared answers with new prompts.",
-            _markdown(_crossings(measured)),
-            "## The cheapest way to an accuracy\nBy the curves, within what was measured.",
-            _markdown(_targets(findings)),
         ]
+    if measured.crossings:
+        parts += [
+            "## Where the lead changes\nIn samples, with the middle 90 % of the same bootstrap (≤ and ≥: to the end of what was measured),"
+            " and in samples a seed; beside it the paper's (arXiv 2409.19759), which measured from 100 seeds on.",
+            _markdown(_crossings(measured)),
+        ]
+    if findings.targets:
+        parts += ["## The cheapest way to an accuracy\nBy the curves, within what was measured.", _markdown(_targets(findings))]
     parts += ["## For the budget of the config", "\n".join(f"- {text}" for text in recommendation)]
     if failed := [one for one in findings.results if one.status == "failed"]:
         parts += [
@@ -123,7 +127,8 @@ def show(console: Console, findings: Findings, recommendation: Sequence[str], fo
             ("where the lead changes, in samples", _crossings(measured)),
             ("the cheapest way to an accuracy", _targets(findings)),
         ):
-            console.print(_table(title, table))
+            if table[1]:
+                console.print(_table(title, table))
     for text in recommendation:
         console.print(f"  - {text}", markup=False, highlight=False)
     failed = sum(one.status == "failed" for one in findings.results)
