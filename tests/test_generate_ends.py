@@ -206,8 +206,10 @@ def killed_by_the_kernel(project: Project, victim: str) -> dict[str, int]:
         running = begun(project, server, 8)
         children = {pid: command for pid, command in project.processes() if parent(pid) == running.child.pid}
         calling = next(pid for pid, command in children.items() if "pipelines.caller" in command)
+        # Only from here on are both steps surely at work: a worker that dies before it has got its step is simply replaced.
+        samples = project.out / "samples.jsonl.tmp"
+        assert until(lambda: samples.exists() and samples.stat().st_size)
         # distilabel's are started in this order: the queues, then the steps.
-        assert until(lambda: len(distilabels(project, running)) >= 3)
         checking = distilabels(project, running)[-1]
         os.kill(calling if victim == "the calls" else checking, signal.SIGKILL)
         done = running.wait()
