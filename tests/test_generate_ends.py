@@ -8,6 +8,7 @@ from __future__ import annotations
 import functools
 import os
 import random
+import shutil
 import signal
 import subprocess
 import threading
@@ -229,6 +230,23 @@ def distilabels(project: Project, running: Running) -> list[int]:
 
 def parent(pid: int) -> int:
     return int(Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[1])
+
+
+@scene
+def test_a_run_whose_temporary_folder_is_removed_early_or_late_ends_and_keeps_what_was_paid_for(project: Project) -> None:
+    with slow() as server:
+        project.configure(server, budget={"samples": 10_000}, teacher={"concurrency": 8})
+        for moment in (0.0, 5.0):
+            running = begun(project, server, 8)
+            time.sleep(moment)
+            for path in project.temporary.iterdir():
+                shutil.rmtree(path, ignore_errors=True)
+            done = running.wait()
+            assert done.code == 1
+            assert "this temporary folder was removed while the run was at work; run the same command again" in done.err
+            assert "Traceback" not in done.err
+            assert project.ends()
+            assert project.outcomes == {"ok": server.answered}
 
 
 # Disks.
