@@ -20,6 +20,7 @@ from pathlib import Path
 
 import pytest
 
+from fake_faults import Fault
 from fake_replies import MathReplies
 from fake_server import FakeServer
 from projects import KEY, Project, Running, until
@@ -86,6 +87,22 @@ def begun(project: Project, server: FakeServer, calls: int) -> Running:
     running = project.start()
     assert until(lambda: server.answered >= answered + calls), running.wait(1)
     return running
+
+
+@pytest.mark.slow
+@scene
+def test_a_server_that_is_away_for_a_minute_costs_the_run_a_minute_and_no_sample(project: Project) -> None:
+    with FakeServer(MathReplies(wrong=0.2), [Fault("go_away", calls=[20], away=60)], latency=0.2) as server:
+        project.configure(server, budget={"samples": SAMPLES}, teacher={"concurrency": 8})
+        done = project.run(seconds=300)
+    assert done.code == 0, done.err
+    assert done.seconds > 60
+    assert project.manifest["counts"]["accepted"] == SAMPLES
+    assert project.manifest["counts"]["failed"] == 0
+    assert project.manifest["queries"]["retried"] >= 1
+    # What the server had said is kept; what it lost was asked again.
+    assert project.paid_twice == 0
+    assert project.training_bytes == undisturbed(project.folder.parent.parent)
 
 
 @scene
