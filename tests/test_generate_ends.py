@@ -51,25 +51,25 @@ def scenes(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFact
     tmp_path_factory.getbasetemp()  # made at its first use, which no two threads may do at once
     with ThreadPoolExecutor(AT_ONCE) as pool:
         yield {
-            name: pool.submit(body, Project(tmp_path_factory.mktemp("scene") / "project"))
+            name: pool.submit(body, Project(tmp_path_factory.mktemp("scene") / "project", seeds=2 * SAMPLES))
             for name, body in SCENES.items()
             if name in selected
         }
 
 
 @functools.cache
-def _undisturbed(folder: Path) -> bytes:
-    project = Project(folder / "undisturbed")
+def _undisturbed(folder: Path, samples: int) -> bytes:
+    project = Project(folder / f"undisturbed-{samples}", seeds=2 * samples)
     with FakeServer(MathReplies(wrong=0.2)) as server:
-        project.configure(server, budget={"samples": SAMPLES})
+        project.configure(server, budget={"samples": samples})
         assert project.run().code == 0
     return project.training_bytes
 
 
-def undisturbed(folder: Path) -> bytes:
+def undisturbed(folder: Path, samples: int = SAMPLES) -> bytes:
     """The training file of a run that nobody disturbs, made once."""
     with ONE_AT_A_TIME:
-        return _undisturbed(folder)
+        return _undisturbed(folder, samples)
 
 
 def slow(seconds: float = 0.5) -> FakeServer:
@@ -107,14 +107,15 @@ def test_a_server_that_is_away_for_a_minute_costs_the_run_a_minute_and_no_sample
 
 @scene
 def test_a_run_that_is_interrupted_terminated_and_ended_at_once_goes_on_and_makes_the_same_file(project: Project) -> None:
-    # So slow that samples are left to make when distilabel's processes have come up.
+    # So slow that samples are left to make when distilabel's processes have come up, on a busy machine as well.
     with slow(2.0) as server:
-        interrupted(project, server)
-    assert project.training_bytes == undisturbed(project.folder.parent.parent)
+        interrupted(project, server, 4 * SAMPLES)
+    assert project.training_bytes == undisturbed(project.folder.parent.parent, 4 * SAMPLES)
 
 
-def interrupted(project: Project, server: FakeServer) -> None:
-    project.configure(server, budget={"samples": SAMPLES}, teacher={"concurrency": 8})
+def interrupted(project: Project, server: FakeServer, samples: int) -> None:
+    project.write_seeds(range(2 * samples))  # a question that is asked again gets the same answer
+    project.configure(server, budget={"samples": samples}, teacher={"concurrency": 8})
 
     running = begun(project, server, 8)
     # The command, the one that asks, distilabel's queues and its two steps.
