@@ -14,12 +14,10 @@ KEEPS = {"answer_augmentation": True, "question_rephrase": True, "new_question":
 SEED = Seed("s", Question("6 jars with 10 cards each. How many cards?"), "6 * 10 = 60\n#### 60")
 LONG_SEED = Seed(
     "long",
-    Question(
-        "Natalia sold clips to 48 of her friends in April, and then she sold half as many in May. How many clips did she sell in all?"
-    ),
-    "Natalia sold 48/2 = 24 clips in May.\nNatalia sold 48+24 = 72 clips altogether in April and May.\n#### 72",
+    Question("Mira picked 48 plums on Saturday, and then she picked half as many on Sunday. How many plums did she pick altogether?"),
+    "On Sunday Mira picked 48/2 = 24 plums.\nAltogether Mira picked 48+24 = 72 plums on Saturday and Sunday.\n#### 72",
 )
-STEM = Seed("c", Question("Which surface warms a hand most?", ("dry palms", "wet palms", "oiled palms"), ("A", "B", "C")), "A")
+STEM = Seed("c", Question("Which cup keeps tea warm the longest?", ("steel flask", "thin glass", "paper cup"), ("A", "B", "C")), "A")
 TALK = Seed(
     "t", Question("Name three fruits that are red."), "Apples, cherries and strawberries are red fruits that most people know well."
 )

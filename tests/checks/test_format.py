@@ -8,7 +8,7 @@ from axolotl_synthetic.records import Question, Seed
 
 from candidates import CHOICES, INSTRUCTION, KEEPS, LONG_SEED, MATH, SEED, STEM, TALK, candidate
 
-IN_FRENCH = "En mai elle a vendu la moitié de quarante-huit, donc vingt-quatre pinces. En tout elle a vendu 72 pinces à ses amis.\n#### 72"
+IN_FRENCH = "Dimanche elle a cueilli la moitié de quarante-huit, donc vingt-quatre prunes. En tout elle a cueilli 72 prunes.\n#### 72"
 
 
 def judged(made, seed=SEED, task=MATH, **options):
@@ -74,8 +74,8 @@ def test_an_answer_that_says_two_things_at_its_end_is_rejected(answer):
         "The answer is 60.\n#### 60",
         "So the answer is \\boxed{60}.\n#### 60.0",
         "First \\boxed{6} jars.\nThen ten cards.\nSo six times ten.\nThat makes\n#### 60",
-        # Work speaks of answers that are not the final one: two lines of this kind stand in GSM8K.
-        "Multiply to express the answer as a percentage: 9 / 27 * 100% = 33.333%, which is about 33%\n#### 33",
+        # Work speaks of answers that are not the final one; six of GSM8K's solutions do.
+        "We want the answer in percent: 100% * 6 / 18 = 33.333%, so about 33%\n#### 33",
         "#### Step 1\nSix jars.\n#### 60",
     ],
 )
@@ -85,7 +85,7 @@ def test_an_answer_that_leads_up_to_its_final_one_passes(answer):
 
 def test_two_letters_are_two_answers_and_a_list_of_the_choices_is_none():
     assert judged(candidate("Answer: A\nAnswer: B", seed=STEM, task=CHOICES), STEM, CHOICES).passed is False
-    listed = "A. dry palms rub\nB. wet palms slip\nC. oiled palms slide\nAnswer: A"
+    listed = "A. steel flask, it is closed\nB. thin glass, it is not\nC. paper cup, it is not\nAnswer: A"
     assert judged(candidate(listed, seed=STEM, task=CHOICES), STEM, CHOICES).passed is True
 
 
@@ -151,7 +151,7 @@ def test_an_answer_in_another_language_than_the_seed_is_rejected():
 
 @pytest.mark.parametrize("strategy", ["question_rephrase", "new_question"])
 def test_so_is_a_question(strategy):
-    asked = "Natalia a vendu des pinces à 48 de ses amies en avril, puis la moitié en mai. Combien de pinces a-t-elle vendues en tout?"
+    asked = "Mira a cueilli 48 prunes samedi matin, puis la moitié dimanche. Combien de prunes a-t-elle cueillies en tout ce week-end?"
     made = candidate(LONG_SEED.answer, strategy, seed=LONG_SEED, question=asked)
     assert judged(made, LONG_SEED).detail == "the question is in another language than the seed's (fr, not en)"
 
@@ -160,12 +160,12 @@ def test_the_seeds_own_language_is_right_whichever_it_is():
     seed = Seed(
         "fr",
         Question(
-            "Natalia a vendu des pinces à 48 de ses amies en avril, puis la moitié en mai. Combien de pinces a-t-elle vendues en tout?"
+            "Mira a cueilli 48 prunes samedi matin, puis la moitié dimanche. Combien de prunes a-t-elle cueillies en tout ce week-end?"
         ),
         IN_FRENCH,
     )
     assert judged(candidate(IN_FRENCH, seed=seed), seed).passed is True
-    in_english = "In May she sold half as many as in April, which makes twenty-four, so that is how she came to 72 in all.\n#### 72"
+    in_english = "On Sunday she picked half as many as the day before, which makes twenty-four, so that is how she came to 72.\n#### 72"
     assert "(en, not fr)" in judged(candidate(in_english, seed=seed), seed).detail
 
 

@@ -20,13 +20,12 @@ from axolotl_synthetic.records import Question
 
 # Chinese, Japanese, Thai, Lao, Burmese and Khmer put no space between words: there each character stands for one.
 _UNSPACED = "\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3040-\u30ff\u3400-\u9fff\uf900-\ufaff\U00020000-\U0002fa1f"
-_WORD = re.compile(rf"[{_UNSPACED}]|[^\W{_UNSPACED}]+")
 # `5 - 3` and `5 + 3` are two problems, and so are 25 and 2.5.
-SIGNS = "+-*/=<>%^"
-_WORD_OR_SIGN = re.compile(rf"[{_UNSPACED}]|(?:[^\W{_UNSPACED}]|(?<=[0-9])\.(?=[0-9]))+|[{re.escape(SIGNS)}]")
-# The same for ASCII, ten times as fast: what is no part of a word becomes a space, a sign a word, a decimal point a letter.
+SIGNS = frozenset("+-*/=<>%^")
+_WORD = re.compile(rf"[{_UNSPACED}]|(?:[^\W{_UNSPACED}]|(?<=[0-9])\.(?=[0-9]))+|[{re.escape(''.join(sorted(SIGNS)))}]")
+# The same for ASCII, three times as fast: what is no part of a word becomes a space, a sign a word, a decimal point a letter.
 _OTHER = {code: " " for code in range(128) if not (chr(code).isalnum() or chr(code) == "_")}
-_OTHER_BUT_SIGNS = _OTHER | {ord(sign): f" {sign} " for sign in SIGNS} | {1: "."}
+_OTHER |= {ord(sign): f" {sign} " for sign in SIGNS} | {1: "."}
 _POINT = re.compile(r"(?<=[0-9])\.(?=[0-9])")
 # Words in one shingle: enough for their order to count, few enough for a reworded half to leave the other half recognised.
 SHINGLE = 3
@@ -34,18 +33,24 @@ SHINGLE = 3
 # a band so many are kept, and of those that have a band in common with a text so many are compared, the most bands first.
 MOST_PER_BUCKET = 8
 MOST_COMPARED = 8
+# What one check made of a text another one needs, perhaps only when the samples before it are known; but no megabytes of it.
+REMEMBERED = 4_096
+LONGEST_REMEMBERED = 10_000
 BANDS = 8
 LONGEST_BAND = 16
 SEED = 1
 
 
-def words(text: str, *, signs: bool = False) -> list[str]:
-    """The words of a text without case and punctuation, in their order; with the signs of arithmetic where they matter."""
+def words(text: str) -> tuple[str, ...]:
+    """The words of a text without case and punctuation, in their order; a sign of arithmetic is a word."""
+    return _words(text) if len(text) <= LONGEST_REMEMBERED else _words.__wrapped__(text)
+
+
+@lru_cache(maxsize=REMEMBERED)
+def _words(text: str) -> tuple[str, ...]:
     if not text.isascii():
-        return (_WORD_OR_SIGN if signs else _WORD).findall(unicodedata.normalize("NFKC", text).casefold())
-    if signs:
-        return _POINT.sub("\x01", text.replace("\x01", " ")).lower().translate(_OTHER_BUT_SIGNS).split()
-    return text.lower().translate(_OTHER).split()
+        return tuple(_WORD.findall(unicodedata.normalize("NFKC", text).casefold()))
+    return tuple(_POINT.sub("\x01", text.replace("\x01", " ")).lower().translate(_OTHER).split())
 
 
 def asked(question: Question) -> str:
@@ -55,7 +60,7 @@ def asked(question: Question) -> str:
 
 def shingles(text: str) -> list[str]:
     """Every run of three words; a shorter text is one run."""
-    found = words(text, signs=True)
+    found = words(text)
     if len(found) <= SHINGLE:
         return [" ".join(found)]
     return [f"{one} {two} {three}" for one, two, three in zip(found, found[1:], found[2:], strict=False)]
@@ -66,11 +71,11 @@ class Sketch:
     """A text to compare with others.
 
     Attributes:
-        hashes: of its shingles, each once.
-        rows: its MinHash, cut into bands; texts are compared that have a band in common.
+        hashes: of its runs of three words.
+        bands: its MinHash in pieces; texts are compared that have one in common.
     """
 
-    hashes: array[int]
+    hashes: frozenset[int]
     bands: tuple[int, ...]
 
 
@@ -96,15 +101,22 @@ class Alike:
     def __len__(self) -> int:
         return len(self._names)
 
-    def sketch(self, text: str) -> Sketch:
-        """What `nearest` and `add` take."""
-        return _sketch(text, self._rows)
+    def sketch(self, *texts: str) -> Sketch:
+        """What `nearest` and `add` take: the runs of these texts, each for itself."""
+        runs = _runs if max(map(len, texts)) <= LONGEST_REMEMBERED else _runs.__wrapped__
+        parts = [runs(text, BANDS * self._rows) for text in texts]
+        hashes = frozenset[int]().union(*(hashes for hashes, _ in parts))
+        # The smallest of a union is the smaller of the two smallest.
+        digest = parts[0][1] if len(parts) == 1 else tuple(map(min, *(digest for _, digest in parts)))
+        # A tuple of integers has the same hash in every process; the band's own number keeps equal rows of two bands apart.
+        bands = tuple(hash((band, *digest[band * self._rows : (band + 1) * self._rows])) for band in range(BANDS))
+        return Sketch(hashes, bands)
 
     def nearest(self, sketch: Sketch) -> tuple[str, float] | None:
         """The name of the text that is most like this one and their similarity, None when none reaches the threshold."""
         found = None
         in_common = Counter(self._candidates(sketch))
-        ours = set(sketch.hashes) if in_common else set()
+        ours = sketch.hashes
         for index, _ in in_common.most_common(MOST_COMPARED):
             theirs = self._hashes[index]
             shorter, longer = sorted((len(ours), len(theirs)))
@@ -120,7 +132,7 @@ class Alike:
         """Remember a text, by a name to report it with."""
         index = len(self._names)
         self._names.append(name)
-        self._hashes.append(sketch.hashes)
+        self._hashes.append(array("I", sketch.hashes))
         for band in sketch.bands:
             held = self._buckets.get(band)
             if held is None:
@@ -139,17 +151,14 @@ class Alike:
                 yield from held
 
 
-# The question of a sample is looked up by one check, and by another when the samples before it are known.
-@lru_cache(maxsize=4_096)
-def _sketch(text: str, rows: int) -> Sketch:
+@lru_cache(maxsize=REMEMBERED)
+def _runs(text: str, numbers: int) -> tuple[frozenset[int], tuple[int, ...]]:
+    """The runs of three words as 32-bit hashes, and their MinHash in so many numbers; the same in every process."""
     runs = shingles(text)
     [hashes] = RMinHash.hash_token_sets([runs])
-    made = RMinHash(BANDS * rows, SEED)
+    made = RMinHash(numbers, SEED)
     made.update(runs)
-    digest = made.digest()
-    # A tuple of integers has the same hash in every process; the band's own number keeps equal rows of two bands apart.
-    bands = tuple(hash((band, *digest[band * rows : (band + 1) * rows])) for band in range(BANDS))
-    return Sketch(array("I", {value & 0xFFFFFFFF for value in hashes}), bands)
+    return frozenset(value & 0xFFFFFFFF for value in hashes), tuple(made.digest())
 
 
 class SharedRuns:
@@ -173,7 +182,7 @@ class SharedRuns:
         """Remember all runs of some texts, by a name to report them with."""
         self._names.append(name)
         for text in texts:
-            found = words(text)
+            found = _spoken(text)
             if len(found) >= self.length:
                 self._blocks.update(_keys(found, self._block))
                 for key in _keys(found, self.length):
@@ -183,7 +192,7 @@ class SharedRuns:
         """The first shared run and the name of where it was, None when there is none."""
         if not self._runs:
             return None
-        found = words(text)
+        found = _spoken(text)
         for at in range(0, len(found) - self._block + 1, self._block):
             if hash(tuple(found[at : at + self._block])) not in self._blocks:
                 continue
@@ -192,6 +201,11 @@ class SharedRuns:
                 if (source := self._runs.get(hash(tuple(run)))) is not None:
                     return " ".join(run), self._names[source]
         return None
+
+
+def _spoken(text: str) -> list[str]:
+    """The words without the signs, of which a line of arithmetic has too many to be worth thirteen words."""
+    return [word for word in words(text) if word not in SIGNS]
 
 
 def _keys(found: Sequence[str], length: int) -> Iterator[int]:
