@@ -14,8 +14,8 @@ KEEPS = {"answer_augmentation": True, "question_rephrase": True, "new_question":
 SEED = Seed("s", Question("6 jars with 10 cards each. How many cards?"), "6 * 10 = 60\n#### 60")
 LONG_SEED = Seed(
     "long",
-    Question("Mira picked 48 plums on Saturday, and then she picked half as many on Sunday. How many plums did she pick altogether?"),
-    "On Sunday Mira picked 48/2 = 24 plums.\nAltogether Mira picked 48+24 = 72 plums on Saturday and Sunday.\n#### 72",
+    Question("Mira sells mugs to 48 guests in spring, and half as many mugs in summer. How many mugs does she sell in all?"),
+    "Mira sells 48/2 = 24 mugs in summer.\nMira sells 48+24 = 72 mugs altogether in spring and summer.\n#### 72",
 )
 STEM = Seed("c", Question("Which cup keeps tea warm the longest?", ("steel flask", "thin glass", "paper cup"), ("A", "B", "C")), "A")
 TALK = Seed(

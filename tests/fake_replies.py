@@ -108,12 +108,9 @@ def _rephrased(last: str, problems: list[tuple[str, ...]], key: int) -> str:
     if not problems:
         return f"Put differently for {_name(key)}, {last.removeprefix('Reword: ')}"
     holders, holder, things, thing = problems[-1]
-    return f"How many {thing} does {_name(key)} own, keeping {holders} {holder} with {things} {thing} each in room {_letters(key >> 8)}?"
-
-
-def _letters(key: int) -> str:
-    """Five of them: a number would be one that the seed does not name."""
-    return "".join(chr(ord("A") + (key >> 5 * place) % 26) for place in range(5))
+    # In letters: another number would be another quantity than the seed's.
+    room = "".join(chr(ord("a") + (key >> shift) % 16) for shift in (8, 12, 16, 20, 24))
+    return f"How many {thing} does {_name(key)} own, keeping {holders} {holder} with {things} {thing} each in the room {room}?"
 
 
 def _name(key: int) -> str:

@@ -47,6 +47,11 @@ CASES = {
     "votes within queries": Case(
         {"reply": Varied(MathReplies(wrong=0.2)), "latency": 0.02}, {"verify": VOTES, "strategy": MIX, "budget": {"queries": 50}}, seeds=40
     ),
+    "votes to the last call": Case(
+        {"reply": Varied(MathReplies(wrong=0.2))},
+        {"verify": ["format", {"self_consistency": {"k": 5}}], "budget": {"samples": 1_000, "queries": 30}},
+        seeds=6,
+    ),
     "judge": Case({"reply": MathReplies(harsh=0.2, mumbled=0.2)}, {"verify": JUDGED, "budget": {"samples": 20}}),
     "cap": Case({}, {"verify": ["format", {"diversity": {"per_seed": 1}}], "budget": {"queries": 60}}, seeds=12),
 }
@@ -143,6 +148,12 @@ def test_a_budget_is_never_passed_and_nothing_is_paid_for_half_a_sample(made, na
     assert manifest["counts"]["accepted"] > 0
     if name == "votes within queries":
         assert one.server.count >= 50 - 6  # the longest chain, of a new question, is of six calls
+
+
+def test_a_budget_for_the_votes_of_every_seed_is_spent_to_its_last_call(made):
+    one = made("votes to the last call")
+    # Six seeds of five answers each, which are all the votes: 30 calls, 30 candidates.
+    assert adds_up(one)["queries"]["total"] == one.server.count == one.project.manifest["counts"]["planned"] == 30
 
 
 # The judge.

@@ -22,7 +22,9 @@ from axolotl_synthetic.records import NEW_QUESTION, Candidate, Question, Seed
 from axolotl_synthetic.tasks import load_task
 
 NAMES = "Ada Ben Chen Dina Emil Fatima Goran Hana Ivo Jara Kofi Lena Milan Noor Olga Pablo Quinn Rosa Sami Tove".split()  # noqa: SIM905
-THINGS = "cards coins marbles stamps pens shells beads buttons apples pears plums books bricks eggs tiles bolts keys".split()  # noqa: SIM905
+THINGS = (
+    "cards coins marbles stamps pens shells beads buttons apples pears plums books bricks eggs tiles ribbons bolts keys seeds maps".split()  # noqa: SIM905
+)
 PLACES = "market school garden station library kitchen harbour office museum workshop stadium bakery farm theatre".split()  # noqa: SIM905
 VERBS = "buys sells finds loses packs paints counts sorts trades borrows lends collects wraps carries".split()  # noqa: SIM905
 GOAL_SECONDS, GOAL_MB, GOAL_FOUND = 60.0, 1_000.0, 0.95

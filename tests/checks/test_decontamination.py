@@ -14,8 +14,11 @@ from candidates import CHOICES, INSTRUCTION, KEEPS, MATH, SEED, STEM, candidate
 
 HELD_OUT = Seed(
     "held",
-    Question("A shop sells apples in bags of five and pears in bags of nine, and a man buys two bags of either kind. How many pieces?"),
-    "Two bags of apples hold 10 apples because there are five in each bag.\nTwo bags of pears hold 18.\nIn all 10 + 18 = 28.\n#### 28",
+    Question(
+        "A shop sells apples in bags of five and pears in bags of nine, and a customer buys two bags of either kind. How many pieces?"
+    ),
+    "Two bags of apples hold 10 apples because there are five in each bag.\nTwo bags of pears hold 18 "
+    "pears.\nIn all 10 + 18 = 28.\n#### 28",
 )
 SHORT = Seed("short", Question("How tall is the tower?"), "#### 90")
 

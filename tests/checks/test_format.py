@@ -8,7 +8,7 @@ from axolotl_synthetic.records import Question, Seed
 
 from candidates import CHOICES, INSTRUCTION, KEEPS, LONG_SEED, MATH, SEED, STEM, TALK, candidate
 
-IN_FRENCH = "Dimanche elle a cueilli la moitié de quarante-huit, donc vingt-quatre prunes. En tout elle a cueilli 72 prunes.\n#### 72"
+IN_FRENCH = "En été elle a vendu la moitié de quarante-huit, donc vingt-quatre tasses. En tout elle a vendu 72 tasses.\n#### 72"
 
 
 def judged(made, seed=SEED, task=MATH, **options):
@@ -151,7 +151,7 @@ def test_an_answer_in_another_language_than_the_seed_is_rejected():
 
 @pytest.mark.parametrize("strategy", ["question_rephrase", "new_question"])
 def test_so_is_a_question(strategy):
-    asked = "Mira a cueilli 48 prunes samedi matin, puis la moitié dimanche. Combien de prunes a-t-elle cueillies en tout ce week-end?"
+    asked = "Mira a vendu des tasses à 48 clientes au printemps, puis la moitié en été. Combien de tasses a-t-elle vendues en tout?"
     made = candidate(LONG_SEED.answer, strategy, seed=LONG_SEED, question=asked)
     assert judged(made, LONG_SEED).detail == "the question is in another language than the seed's (fr, not en)"
 
@@ -159,13 +159,11 @@ def test_so_is_a_question(strategy):
 def test_the_seeds_own_language_is_right_whichever_it_is():
     seed = Seed(
         "fr",
-        Question(
-            "Mira a cueilli 48 prunes samedi matin, puis la moitié dimanche. Combien de prunes a-t-elle cueillies en tout ce week-end?"
-        ),
+        Question("Mira a vendu des tasses à 48 clientes au printemps, puis la moitié en été. Combien de tasses a-t-elle vendues en tout?"),
         IN_FRENCH,
     )
     assert judged(candidate(IN_FRENCH, seed=seed), seed).passed is True
-    in_english = "On Sunday she picked half as many as the day before, which makes twenty-four, so that is how she came to 72.\n#### 72"
+    in_english = "In summer she sold half as many as she did in spring, which makes twenty-four, so that is how she came to 72.\n#### 72"
     assert "(en, not fr)" in judged(candidate(in_english, seed=seed), seed).detail
 
 

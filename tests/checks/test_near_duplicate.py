@@ -65,9 +65,9 @@ def test_answers_to_the_seeds_own_question_are_compared_with_one_another():
     judge = check()
     first = candidate(LONG_SEED.answer, seed=LONG_SEED, id="first")
     accepted(judge, first)
-    almost = candidate(LONG_SEED.answer.replace("Altogether", "Together"), seed=LONG_SEED, id="second")
+    almost = candidate(LONG_SEED.answer.replace("altogether", "together"), seed=LONG_SEED, id="second")
     assert "its question and answer are" in judge(almost, LONG_SEED).detail
-    other = "The second day it was half of 48, which is 24. Adding the 48 of the first to these 24 gives 72 for both.\n#### 72"
+    other = "In summer it was half of 48, which is 24. Adding the 48 of spring to these 24 gives 72 for both.\n#### 72"
     assert judge(candidate(other, seed=LONG_SEED, id="third"), LONG_SEED).passed is True
 
 
