@@ -19,6 +19,8 @@ from axolotl_synthetic.checks.words import Alike, SharedRuns, shingles, words
         ("STRASSE und Straße", ["strasse", "und", "strasse"]),
         ("六个罐子 jars", ["六", "个", "罐", "子", "jars"]),
         ("5*3=15, or 2.5%.", ["5", "*", "3", "=", "15", "or", "2.5", "%"]),
+        ("9 − 2 ≥ 7 × 3 ÷ 4", ["9", "-", "2", "≥", "7", "*", "3", "/", "4"]),
+        ("ap\u200bples \ufeffare re\u00add", ["apples", "are", "red"]),
         ("  ", []),
     ],
 )
@@ -95,6 +97,14 @@ def test_many_variants_of_one_pattern_are_not_all_compared():
     in_one_bucket = max(len(held) for held in alike._buckets.values() if isinstance(held, tuple))
     assert in_one_bucket == module.MOST_PER_BUCKET
     assert alike.nearest(alike.sketch(text_of(range(40)))) is not None
+
+
+def test_the_same_text_is_found_among_however_many_that_are_nearly_it():
+    alike = Alike(0.9)
+    texts = [text_of([*range(8), 1_000 + number, *range(8, 16)]) for number in range(500)]
+    for number, text in enumerate(texts):
+        alike.add(str(number), alike.sketch(text))
+    assert [alike.nearest(alike.sketch(text)) for text in texts] == [(str(number), 1.0) for number in range(500)]
 
 
 # Shared runs.
