@@ -67,7 +67,7 @@ def shingles(text: str) -> list[str]:
     found = words(text)
     if len(found) <= SHINGLE:
         return [" ".join(found)]
-    return [f"{one} {two} {three}" for one, two, three in zip(found, found[1:], found[2:], strict=False)]
+    return list(map(" ".join, zip(found, found[1:], found[2:], strict=False)))
 
 
 @dataclass(frozen=True, slots=True)
