@@ -59,6 +59,10 @@ GOOD = [
     (SHIRT, "If a $40 shirt is discounted by a quarter, how much does the shirt cost?"),
     ("Ida buys 3 pens at $0.50 each. How much does she pay?", "At 50 cents each, how much do 3 pens cost Ida?"),
     ("Ida walks 1 1/2 miles 4 times a week. How many miles does Ida walk?", "How many miles are 4 walks of 1.5 miles a week for Ida?"),
+    (
+        "Ida walks 1 1/2 miles 4 times a week. How many miles does Ida walk?",
+        "Ida has 4 weekly walks of one and a half miles: how many in all?",
+    ),
     (SHIRT, "What do you pay for a shirt priced at $40.00 when there is 25 percent off?"),
     (BOOTS, "Omar would like dry boots soon. What place in the room dries them in the shortest time?"),
     (PLANET, "All of these are planets except one. Which one?"),

@@ -127,8 +127,9 @@ def _of_digits(match: re.Match[str]) -> Iterator[Fraction]:
     apart = 0 if zero == ord("0") else Fraction(zero, 7_919)
     value = Fraction("".join(str(unicodedata.decimal(d)) if d.isdecimal() else d for d in f"0{digits}"))
     if match["whole"]:
-        # `1 1/2` is one quantity, however it is written.
+        # `1 1/2` is 1.5; where it is spelled out (`one and a half`) its whole part is what can be compared.
         if len(match["whole"]) <= LONGEST_DIGITS and match["over"] and int(match["over"][:LONGEST_DIGITS]):
+            yield int(match["whole"]) + apart
             yield int(match["whole"]) + value / int(match["over"][:LONGEST_DIGITS]) + apart
         return
     yield value + apart
