@@ -129,7 +129,7 @@ def _of_digits(match: re.Match[str]) -> Iterator[Fraction]:
     if match["whole"]:
         # `1 1/2` is 1.5; where it is spelled out (`one and a half`) its whole part is what can be compared.
         if len(match["whole"]) <= LONGEST_DIGITS and match["over"] and int(match["over"][:LONGEST_DIGITS]):
-            yield int(match["whole"]) + apart
+            yield Fraction(int(match["whole"])) + apart
             yield int(match["whole"]) + value / int(match["over"][:LONGEST_DIGITS]) + apart
         return
     yield value + apart
