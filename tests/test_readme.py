@@ -13,6 +13,7 @@ import yaml
 
 from axolotl_synthetic.checks import NAMES
 from axolotl_synthetic.config import load_settings
+from axolotl_synthetic.study.settings import Study
 
 from fake_server import FakeServer
 from tiny_model import axolotl_config, save_tiny_model
@@ -31,8 +32,9 @@ def commands() -> list[str]:
 
 
 def test_the_yaml_is_valid():
-    (text,) = blocks("yaml")
+    (text, study) = blocks("yaml")
     assert load_settings(yaml.safe_load(text)["synthetic"]).seeds.holdout == 50
+    assert Study.model_validate(yaml.safe_load(study)["study"]).samples == [50, 200, 800]
 
 
 def test_the_table_of_checks_has_every_option_with_its_default():
