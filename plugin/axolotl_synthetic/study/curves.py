@@ -90,27 +90,32 @@ def fit(samples: Sequence[float], accuracies: Sequence[float]) -> Law | None:
     q, y = np.asarray(samples, dtype=float), np.asarray(accuracies, dtype=float)
     scale = q.min()  # so that b is of the size of an accuracy, whatever c is
     grid = np.geomspace(*EXPONENTS, GRID)
-    errors = [_linear(q / scale, y, c)[2] for c in grid]
+    errors = _linear(q / scale, y, grid)[2]
     at = int(np.argmin(errors))
     inside = minimize_scalar(
-        lambda c: _linear(q / scale, y, c)[2], bounds=(grid[max(0, at - 1)], grid[min(GRID - 1, at + 1)]), method="bounded"
+        lambda c: float(_linear(q / scale, y, c)[2]), bounds=(grid[max(0, at - 1)], grid[min(GRID - 1, at + 1)]), method="bounded"
     )
     c = float(inside.x) if inside.fun < errors[at] else float(grid[at])
-    a, b, error = _linear(q / scale, y, c)
+    a, b, error = (float(value) for value in _linear(q / scale, y, c))
     spread = float(((y - y.mean()) ** 2).sum())
     return Law(a, b * scale**c, c, 1 - error / spread if spread > 1e-12 else None)
 
 
-def _linear(q: Any, y: Any, c: float) -> tuple[float, float, float]:
-    """The best a and b for this c, and the sum of squares that is left."""
-    x = q**-c
-    dx = x - x.mean()
-    b = max(0.0, -float((dx * y).sum() / (dx**2).sum()))
-    a = float((y + b * x).mean())
-    if not 0 <= a <= 1:
-        a = min(1.0, max(0.0, a))
-        b = max(0.0, float((x * (a - y)).sum() / (x**2).sum()))
-    return a, b, float(((y - a + b * x) ** 2).sum())
+def _linear(q: Any, y: Any, c: Any) -> tuple[Any, Any, Any]:
+    """The best a and b for each c, and the sum of squares that is left.
+
+    Args:
+        q, y: samples and accuracies, shape (cells,).
+        c: exponents, shape () or (exponents,), which is that of each of the three results.
+    """
+    x = q ** -np.asarray(c)[..., None]
+    dx = x - x.mean(-1, keepdims=True)
+    b = np.maximum(0.0, -(dx * y).sum(-1) / (dx**2).sum(-1))
+    a = y.mean() + b * x.mean(-1)
+    # Above 1 the best that is allowed has a = 1; below 0 it cannot come, for no accuracy is.
+    b = np.where(a > 1, np.maximum(0.0, (x * (1 - y)).sum(-1) / (x**2).sum(-1)), b)
+    a = np.minimum(a, 1.0)
+    return a, b, ((y - a[..., None] + b[..., None] * x) ** 2).sum(-1)
 
 
 def crossing(first: Curve, then: Curve) -> tuple[str, float | None]:

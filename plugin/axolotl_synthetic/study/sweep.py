@@ -135,7 +135,11 @@ class Sweep:
         fingerprint = hashlib.sha256(text.encode()).hexdigest()
         path = self.study.folder / DESIGN
         if path.exists():
-            if json.loads(path.read_text(encoding="utf-8"))["config"] != fingerprint:
+            try:
+                known = json.loads(path.read_text(encoding="utf-8"))["config"]
+            except (ValueError, KeyError, TypeError) as error:
+                raise StorageError(f"{path}: is damaged ({error}); delete it if the study there is of this config") from error
+            if known != fingerprint:
                 raise ConfigError(
                     f"study.output_dir: {self.study.folder} holds a study of another {self.study.config} or of other seeds; choose"
                     " another output_dir, or delete that folder to begin anew"
@@ -185,7 +189,7 @@ class Sweep:
     def _one(self, cell: Cell, settings: Settings) -> CellResult:
         folder = self.folder(cell)
         shutil.rmtree(folder, ignore_errors=True)  # of an attempt that was killed
-        folder.mkdir(parents=True)
+        _make_folder(folder)
         all_samples = settings.folder / dataset.SAMPLES
         rows = first_accepted(dataset.read_samples(all_samples), cell.samples)
         if rows is None:
@@ -249,7 +253,7 @@ class Sweep:
         settings = settings_of(self.study, line, self.settings)
         if not (settings.folder / dataset.MANIFEST).exists():
             return None
-        path.parent.mkdir(parents=True, exist_ok=True)
+        _make_folder(path.parent)
         try:
             model = grading.ModelArgs(str(self.training["base_model"]))
             score = self._graded(model, settings, path.with_suffix(".log"), "grading the untrained student")
@@ -277,7 +281,7 @@ class Sweep:
 
     def _note(self, cell: Cell, result: CellResult) -> None:
         folder = self.folder(cell)
-        folder.mkdir(parents=True, exist_ok=True)
+        _make_folder(folder)
         dataset.write_text(folder / RESULT, json.dumps(asdict(result), indent=2) + "\n")
         number, left = self.cells.index(cell) + 1, sum(not self.done(other) for other in self.cells)
         said = f"{result.accuracy:.1%} right" if result.accuracy is not None else f"failed: {result.reason}"
@@ -286,6 +290,13 @@ class Sweep:
             mean = sum(self._seconds) / len(self._seconds)
             time_left = f" ({terminal.duration(mean * left)} left, and what generating takes)"
         terminal.notice(f"cell {number} of {len(self.cells)}, {cell.name}: {said}{time_left}")
+
+
+def _make_folder(folder: Path) -> None:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise StorageError(f"{folder}: {error.strerror}; free some space or make it writable, then run the same command again") from error
 
 
 def _of(cell: Cell) -> dict[str, Any]:
