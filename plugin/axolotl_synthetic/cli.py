@@ -156,6 +156,40 @@ def grade(config: Path) -> None:
     console.print(f"written to {settings.folder / run.GRADE}", markup=False, highlight=False)
 
 
+@synthetic.group()
+def review() -> None:
+    """Let people accept, correct or reject samples in Argilla's web page, and take their decisions into the training file."""
+
+
+@review.command()
+@click.option("--port", type=click.IntRange(1, 65535), default=6900, show_default=True, help="The page's port on 127.0.0.1.")
+@click.option("--stop", is_flag=True, help="End the server. Its data stays.")
+@_one_message
+def serve(port: int, stop: bool) -> None:
+    """An Argilla server on this machine, for one person or a small team. It needs no Docker, no Elasticsearch and no root."""
+    from axolotl_synthetic import run
+
+    if stop:
+        click.echo("the server has ended; its data is kept" if run.review_stop() else "no server was running")
+        return
+    served = run.review_serve(port)
+    state = "runs already" if served.was_running else "runs"
+    password = served.password if served.is_new else f"the one in {served.credentials}"
+    lines = {
+        "page": [f"{served.url} ({state}; `axolotl synthetic review serve --stop` ends it)"],
+        "sign in": [f"user {served.username}, password {password}"],
+        "key": [served.api_key if served.is_new else f"the one in {served.credentials}"],
+        "next": ["axolotl synthetic review push CONFIG; on this machine it finds the key by itself"],
+        "note": [
+            "for one person or a small team: SQLite, reached from this machine alone (others: `ssh -L`)",
+            "for more, run a full Argilla and point `review.api_url` at it",
+        ],
+    }
+    if served.is_new:
+        lines["key"].append(f"shown this once; both are kept in {served.credentials}, which only you can read")
+    _print_lines(lines)
+
+
 def _read(config: Path) -> tuple[Settings, Mapping[str, Any]]:
     """The `synthetic:` block and the rest of a config."""
     import yaml

@@ -29,6 +29,7 @@ from axolotl_synthetic.teachers import ModelSettings, model_name, serve
 
 if TYPE_CHECKING:
     from axolotl_synthetic.grading import Grade
+    from axolotl_synthetic.review import serve as serving
 
 LEDGER = "ledger.sqlite"
 LOCK = ".lock"
@@ -246,6 +247,27 @@ def grade(settings: Settings, training: Mapping[str, Any]) -> Grade:
     made = grading.compare(base=base.name, student=student.name, base_scores=scores[0], student_scores=scores[1])
     dataset.write_text(folder / GRADE, json.dumps(made.to_dict(), indent=2) + "\n")
     return made
+
+
+def review_serve(port: int) -> serving.Served:
+    """Start an Argilla server on this machine, and install it when it is not.
+
+    Raises:
+        ServiceError: if it cannot be installed or started.
+    """
+    from axolotl_synthetic.review import serve as serving
+
+    if not serving.is_installed():
+        terminal.notice("installing an Argilla server of its own (about a minute, 600 MB; once)")
+        serving.install()
+    return serving.start(port)
+
+
+def review_stop() -> bool:
+    """End that server; tells whether it ran."""
+    from axolotl_synthetic.review import serve as serving
+
+    return serving.stop()
 
 
 def _run_pipeline(prepared: Prepared, *, spool: Path | None = None, most_candidates: int | None = None) -> None:
