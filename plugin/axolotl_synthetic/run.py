@@ -372,7 +372,7 @@ def _work(prepared: Prepared, samples: Path | None = None) -> Iterator[Work]:
 
     settings = prepared.settings
     path = samples or settings.folder / dataset.SAMPLES
-    with Ledger(settings.folder / LEDGER, read_only=True) as ledger:
+    with Ledger(settings.folder / LEDGER) as ledger:
         yield Work(
             settings=settings,
             task=prepared.task,
@@ -385,7 +385,7 @@ def _work(prepared: Prepared, samples: Path | None = None) -> Iterator[Work]:
 
 def _has_decisions(prepared: Prepared) -> bool:
     """Whether the training file is as the decisions that are kept want it."""
-    with Ledger(prepared.settings.folder / LEDGER, read_only=True) as ledger:
+    with Ledger(prepared.settings.folder / LEDGER) as ledger:
         return (ledger.meta("reviewed") or "") == _review_state(prepared.settings)
 
 

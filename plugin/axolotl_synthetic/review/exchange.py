@@ -83,9 +83,9 @@ def push(work: Work, on_progress: Callable[[int, int], None]) -> Pushed:
     book = kept.read(work.folder)
     on_server = {record["external_id"]: record for record in server.records(dataset, responses=False) if record["external_id"]}
     texts = {row["id"]: page.content_of(row) for row in map(original, work.rows())}
-    known = {sample for (where, sample), one in book.items() if where == name and one.dataset_id == dataset.id}
-    deleted = [sample for sample in chosen if sample in known and sample not in on_server]
-    wanted = [sample for sample in chosen if sample not in on_server and sample not in known]
+    known = {(one.id, one.content) for one in book.values() if one.dataset == name and one.dataset_id == dataset.id}
+    missing = [sample for sample in chosen if sample not in on_server]
+    wanted = [sample for sample in missing if (sample, texts[sample]) not in known]
     places = {sample: place for place, sample in enumerate(wanted)}
     made: list[dict[str, Any]] = [{}] * len(wanted)
     for row in map(original, work.rows()):
@@ -94,14 +94,12 @@ def push(work: Work, on_progress: Callable[[int, int], None]) -> Pushed:
             made[place] = page.record(row, origins.candidate(row), seed, work.task.prompt(seed.question), origins.tokens(row))
 
     def pushed(sample: str, content: str) -> None:
-        before = book.get((name, sample))
-        answers = before.answers if before is not None and before.content == content else ()
-        book[name, sample] = Kept(name, dataset.id, sample, content, settings.annotators, False, answers)
+        record = Kept(name, dataset.id, sample, content, settings.annotators)
+        book[record.key] = kept.merged(book.get(record.key), record, taken_back=())
 
     for sample, record in on_server.items():
         pushed(sample, _content(record))
-    for sample in deleted:
-        book[name, sample] = replace(book[name, sample], gone=True)
+    _mark_gone(book, name, on_server)
     added = 0
 
     def on_added(number: int) -> None:
@@ -117,7 +115,7 @@ def push(work: Work, on_progress: Callable[[int, int], None]) -> Pushed:
         kept.write(work.folder, book)
     there = [sample for sample in chosen if sample in on_server]
     changed = sum(_content(on_server[sample]) != texts[sample] for sample in there)
-    return Pushed(added, len(there), len(deleted), changed, dataset.url)
+    return Pushed(added, len(there), len(missing) - len(wanted), changed, dataset.url)
 
 
 def look(work: Work) -> Found:
@@ -140,20 +138,17 @@ def look(work: Work) -> Found:
     name = kept.name(settings.workspace, settings.dataset)
     book = kept.read(work.folder)
     by_person: dict[str, Counter[str]] = {}
-    on_server = {record["external_id"] for record in records}
     for record in records:
         responses = record.get("responses") or []
         for response in responses:
             by_person.setdefault(names.get(response["user_id"], response["user_id"]), Counter())[response["status"]] += 1
-        key = name, record["external_id"]
-        book[key] = kept.merged(
-            book.get(key),
-            _as_kept(record, responses, names, dataset, settings, name),
+        one = _as_kept(record, responses, names, dataset, settings, name)
+        book[one.key] = kept.merged(
+            book.get(one.key),
+            one,
             taken_back=[response["user_id"] for response in responses if response["status"] != "submitted"],
         )
-    for key, one in book.items():
-        if one.dataset == name and one.id not in on_server:
-            book[key] = replace(one, gone=True)
+    _mark_gone(book, name, {record["external_id"]: record for record in records})
     return Found(len(records), book, by_person, dataset.url)
 
 
@@ -257,6 +252,13 @@ def _as_kept(
         key=lambda answer: answer.user,
     )
     return Kept(name, dataset.id, record["external_id"], _content(record), settings.annotators, False, tuple(answers))
+
+
+def _mark_gone(book: Book, name: str, on_server: Mapping[str, Mapping[str, Any]]) -> None:
+    """Note which records of a dataset are not there any more."""
+    for key, one in book.items():
+        if one.dataset == name and (one.id not in on_server or _content(on_server[one.id]) != one.content):
+            book[key] = replace(one, gone=True)
 
 
 def _content(record: Mapping[str, Any]) -> str:

@@ -11,7 +11,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 
@@ -68,8 +68,13 @@ class Kept:
     answers: tuple[Answer, ...] = field(default_factory=tuple)
 
 
-Book = dict[tuple[str, str], Kept]
-"""All records by dataset and sample."""
+    @property
+    def key(self) -> tuple[str, str, str]:
+        return self.dataset, self.id, self.content
+
+
+Book = dict[tuple[str, str, str], Kept]
+"""All records by dataset, sample and text."""
 
 
 def name(workspace: str, dataset: str) -> str:
@@ -91,7 +96,7 @@ def read(folder: Path) -> Book:
                 number += 1
                 row = json.loads(line)
                 kept = Kept(**{**row, "answers": tuple(Answer(**answer) for answer in row["answers"])})
-                book[kept.dataset, kept.id] = kept
+                book[kept.key] = kept
     except FileNotFoundError:
         return {}
     except (ValueError, TypeError, KeyError) as error:
@@ -101,7 +106,7 @@ def read(folder: Path) -> Book:
     return book
 
 
-def write(folder: Path, book: Mapping[tuple[str, str], Kept]) -> None:
+def write(folder: Path, book: Book) -> None:
     """Write it in one step, and only when something has changed.
 
     Raises:
@@ -139,11 +144,11 @@ def merged(known: Kept | None, found: Kept, taken_back: Iterable[str]) -> Kept:
     """A record as the server has it now, with the answers that it no longer has.
 
     Args:
-        known: as it was kept before; answers about another text are not taken over.
+        known: as it was kept before, None when it was not.
         found: as it is on the server.
         taken_back: users whose response there is a draft or discarded by now.
     """
-    answers = {answer.user: answer for answer in known.answers} if known is not None and known.content == found.content else {}
+    answers = {answer.user: answer for answer in known.answers} if known is not None else {}
     for user in taken_back:
         answers.pop(user, None)
     answers |= {answer.user: answer for answer in found.answers}

@@ -77,7 +77,7 @@ def read_answer(response: Mapping[str, Any], who: str, shown: Mapping[str, str |
     """
     values = {question: held.get("value") for question, held in (response.get("values") or {}).items() if isinstance(held, Mapping)}
     quality = values.get("quality")
-    said = values.get("verdict")
+    said = _text(values.get("verdict"))
     return Answer(
         who=who,
         user=str(response["user_id"]),
