@@ -35,7 +35,12 @@ def test_a_record_that_one_person_answered_says_nothing_of_agreement():
 
 @pytest.mark.parametrize(
     "records",
-    [[], [answers("accept")], [answers("accept", "accept"), answers("accept", "accept")], [answers("edit", "edit"), answers("reject", "reject")]],
+    [
+        [],
+        [answers("accept")],
+        [answers("accept", "accept"), answers("accept", "accept")],
+        [answers("edit", "edit"), answers("reject", "reject")],
+    ],
 )
 def test_without_two_people_on_a_record_or_two_different_values_it_is_not_defined(records):
     # An `edit` without a correction is no verdict, so the last of these has one value alone.

@@ -3,13 +3,14 @@
 from contextlib import contextmanager
 
 import pytest
-from finished import finish, gold, sample, seed, settings
 
 from axolotl_synthetic import dataset, run
 from axolotl_synthetic.review import kept
 from axolotl_synthetic.review.applying import Applying, original, stand
 from axolotl_synthetic.review.kept import Answer, Kept
 from axolotl_synthetic.review.page import content_of
+
+from finished import finish, gold, sample, seed, settings
 
 WHEN = "2026-01-01T10:00:00Z"
 

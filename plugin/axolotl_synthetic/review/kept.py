@@ -67,7 +67,6 @@ class Kept:
     gone: bool = False
     answers: tuple[Answer, ...] = field(default_factory=tuple)
 
-
     @property
     def key(self) -> tuple[str, str, str]:
         return self.dataset, self.id, self.content
