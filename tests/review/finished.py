@@ -60,10 +60,11 @@ def settings(folder: Path, **block: Any) -> Settings:
     )
 
 
-def finish(folder: Path, samples: Iterable[Row], *, seeds: int = 300, **block: Any) -> Settings:
-    """Write the seeds and have `run.generate` finish a run whose pipeline brings these samples."""
+def finish(folder: Path, samples: Iterable[Row], *, rows: Iterable[Row] | None = None, **block: Any) -> Settings:
+    """Have `run.generate` finish a run whose pipeline brings these samples; of the 300 seeds above, or of these rows."""
     folder.mkdir(parents=True, exist_ok=True)
-    (folder / "seeds.jsonl").write_text("".join(json.dumps(seed(number)) + "\n" for number in range(seeds)), encoding="utf-8")
+    given = map(seed, range(300)) if rows is None else rows
+    (folder / "seeds.jsonl").write_text("".join(json.dumps(row) + "\n" for row in given), encoding="utf-8")
     made = settings(folder, **block)
     generate(made, samples)
     return made

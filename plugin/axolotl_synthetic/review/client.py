@@ -208,12 +208,14 @@ class Server:
     @contextmanager
     def _told(self) -> Iterator[None]:
         """The SDK's and the HTTP client's errors as one of ours."""
-        from argilla._exceptions import ArgillaAPIError, ArgillaCredentialsError, ArgillaError
+        from argilla._exceptions import ArgillaAPIError, ArgillaCredentialsError, ArgillaError, ForbiddenError
 
         try:
             yield
         except ArgillaCredentialsError as error:
             raise self._refused(401, "") from error
+        except ForbiddenError as error:
+            raise self._refused(403, "") from error  # some of them are raised without their status
         except ArgillaAPIError as error:
             raise self._refused(error.status_code, str(error)) from error
         except httpx.HTTPStatusError as error:
