@@ -26,6 +26,8 @@ NOT_YET: Mapping[str, str] = {
 }
 SECRET_KEYS = re.compile(r"(api_?key|token|secret|password|authorization)$", re.IGNORECASE)
 ENVIRONMENT_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+# After 20 candidates for each sample asked for, what is being rejected will go on being rejected: a run ends there.
+CANDIDATES_PER_SAMPLE = 20
 
 
 class Block(BaseModel):
@@ -125,7 +127,7 @@ class Model(Block):
     price: Price | None = None
     """Absent: the cost is unknown, and shown as such."""
     strength: Literal["strong", "weak"] | None = None
-    """Augmenter only: a weak one does not invent new questions. Null: taken to be as strong as the teacher."""
+    """Augmenter only: a weak one does not invent new questions. Null: weak if it is smaller than the teacher by its name."""
 
 
 class OpenAIModel(Model):

@@ -11,19 +11,20 @@ import json
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
 from axolotl_synthetic import dataset, terminal
 from axolotl_synthetic.checks import Check, load_checks
 from axolotl_synthetic.config import Budget, Settings
-from axolotl_synthetic.errors import ConfigError, FolderInUseError, StorageError
-from axolotl_synthetic.ledger import Ledger, Progress
-from axolotl_synthetic.plan import Plan, decide
-from axolotl_synthetic.records import Role, Seed
+from axolotl_synthetic.errors import ConfigError, FolderInUseError, ServiceError, StorageError
+from axolotl_synthetic.ledger import Ledger, Progress, worst_prompt_tokens
+from axolotl_synthetic.plan import Case, Forecast, Plan, costs, decide, estimates
+from axolotl_synthetic.records import STRATEGIES, Purpose, Role, Seed
 from axolotl_synthetic.seeds import SeedSet, read_seeds
 from axolotl_synthetic.strategies import load_strategies
+from axolotl_synthetic.strategies.lengths import lengths
 from axolotl_synthetic.tasks import Task, load_task
 from axolotl_synthetic.teachers import ModelSettings, model_name, serve
 
@@ -40,8 +41,8 @@ REVIEWED = "samples-reviewed.jsonl.tmp"
 LOG = "run.log"
 LM_EVAL = "lm_eval"
 GRADE = "grade.json"
-# Sequences in one batch of lm-eval: few enough for a GPU of 24 GB and a student of 7B, enough to keep two CPU cores busy, and
-# not so many that the progress stands still for a minute.
+# Sequences in one batch of lm-eval: enough to keep two CPU cores busy, and not so many that the progress stands still for a minute.
+# On a GPU `grading/child.py` takes fewer.
 GRADED_AT_ONCE = 20
 # What changes nothing about the training file, so that a finished run stays finished when it is changed.
 IRRELEVANT: dict[str, Any] = {
@@ -52,12 +53,19 @@ IRRELEVANT: dict[str, Any] = {
 
 @dataclass(frozen=True)
 class Prepared:
-    """A config with its seeds read, its task and checks found, and its strategy decided."""
+    """A config with its seeds read, its task and checks found, and its strategy decided.
+
+    Attributes:
+        case, lengths, rates: what the plan was made from.
+    """
 
     settings: Settings
     task: Task
     seeds: SeedSet
     plan: Plan
+    case: Case
+    lengths: Mapping[Purpose, costs.Length]
+    rates: Mapping[str, costs.Rates]
 
     @property
     def fingerprint(self) -> str:
@@ -77,8 +85,12 @@ class Outcome:
     was_finished: bool = False
 
 
-def prepare(settings: Settings) -> Prepared:
+def prepare(settings: Settings, *, student: str | None = None) -> Prepared:
     """Everything that can be found wrong before the first call.
+
+    Args:
+        settings: the block.
+        student: Axolotl's `base_model`, for the plan's words.
 
     Raises:
         ConfigError: if the task, a check or the seeds are wrong.
@@ -86,7 +98,18 @@ def prepare(settings: Settings) -> Prepared:
     task = load_task(settings.task)
     _checks(settings, task)
     seeds = read_seeds(settings.seeds, required=task.required, optional=task.optional, problem=task.problem, seed=settings.seed)
-    return Prepared(settings, task, seeds, decide(settings, len(seeds.seeds)))
+    answered = sum(seed.answer is not None for seed in seeds.seeds) / len(seeds.seeds)
+    case = Case(
+        seeds=len(seeds.seeds),
+        teacher=model_name(settings.teacher),
+        augmenter=model_name(settings.model_for("augmenter")),
+        student=student,
+        checkable=task.has_final_answer,
+        answered=answered,
+    )
+    found = lengths(settings, task, seeds.seeds, worst_prompt_tokens)
+    rates = costs.assume(settings, found, costs.calls_per_sample(settings, answered))
+    return Prepared(settings, task, seeds, decide(settings, case, rates), case, found, rates)
 
 
 def training_file(settings: Settings) -> Path | None:
@@ -100,6 +123,31 @@ def training_file(settings: Settings) -> Path | None:
     if manifest is None or not _has_decisions(prepared):
         return None
     return settings.folder / str(manifest["files"]["train"]["path"])
+
+
+def plan(settings: Settings, *, student: str | None = None, pilot: int | None = None) -> Forecast:
+    """The decision and what it will cost; asks nobody, unless for a pilot.
+
+    Args:
+        settings: the block.
+        student: Axolotl's `base_model`.
+        pilot: measure the costs on so many candidates of each strategy. They are those that a run makes first, and their calls
+            are kept, so that it does not pay for them again.
+
+    Raises:
+        ConfigError: if the config or the seeds are wrong, or no strategy can meet the budget.
+        The same as `generate`, with a pilot.
+    """
+    prepared = prepare(settings, student=student)
+    rates, by_pilot = prepared.rates, None
+    if pilot is not None:
+        # Calls are counted and no guess, so this much is certain before anything is spent.
+        estimates.refuse_too_small(settings.budget, {name: costs.certain(one) for name, one in rates.items()})
+        rates = _pilot(prepared, pilot)
+        by_pilot = decide(settings, prepared.case, rates)
+    estimates.refuse_too_small(settings.budget, rates)
+    each, chosen = estimates.of_each(settings, rates, prepared.plan.strategy)
+    return Forecast(prepared.case, prepared.plan, each, chosen, costs.assumptions(settings, prepared.lengths), pilot, by_pilot)
 
 
 def generate(settings: Settings) -> Outcome:
@@ -139,12 +187,36 @@ def preview(settings: Settings, number: int) -> list[dict[str, Any]]:
     Raises:
         The same as `generate`.
     """
-    prepared = prepare(settings)
-    with _held(settings.folder):
+    return _short_run(prepare(settings), number)
+
+
+def _pilot(prepared: Prepared, number: int) -> Mapping[str, costs.Rates]:
+    """Each strategy's costs by a short run of them all, which keeps to the budget but for `samples`: it makes none that count."""
+    from axolotl_synthetic.plan import pilot
+
+    settings = prepared.settings
+    calls = number * sum(one.queries.value for one in prepared.rates.values())
+    terminal.notice(f"pilot: {number} candidates of each strategy, up to {calls:,.0f} calls; a run finds them in the ledger")
+    hard = settings.model_copy(update={"budget": settings.budget.model_copy(update={"samples": None})})
+    # A strategy's own sequence does not depend on the shares: these are the candidates that a run makes first.
+    equal = replace(prepared.plan, strategy=dict.fromkeys(STRATEGIES, 1 / len(STRATEGIES)))
+    rows = _short_run(replace(prepared, settings=hard, plan=equal), number * len(STRATEGIES))
+    with Ledger(settings.folder / LEDGER, read_only=True) as ledger:
+        paid = ledger.paid([call for row in rows for call in row["requests"]])
+    if rows and not paid:
+        last = next((row["reason"] for row in reversed(rows) if row["status"] == "failed"), "")
+        raise ServiceError(f"the pilot's {len(rows)} candidates all failed, the last with `{last}`; see that the teacher works")
+    return pilot.measure(settings, prepared.rates, rows, {number: pilot.Paid(*one) for number, one in paid.items()})
+
+
+def _short_run(prepared: Prepared, number: int) -> list[dict[str, Any]]:
+    """The first candidates with their verdicts."""
+    folder = prepared.settings.folder
+    with _held(folder):
         _tell_problems(prepared)
-        with Ledger(settings.folder / LEDGER) as ledger:
+        with Ledger(folder / LEDGER) as ledger:
             _claim(ledger, prepared)
-        spool = settings.folder / "preview.jsonl.tmp"
+        spool = folder / "preview.jsonl.tmp"
         try:
             _run_pipeline(prepared, spool=spool, most_candidates=number)
             return list(dataset.read_samples(spool))
@@ -451,17 +523,19 @@ def _run_pipeline(prepared: Prepared, *, spool: Path | None = None, most_candida
         )
         ledger = stack.enter_context(Ledger(folder / LEDGER))
         ledger.begin_run()
-        stack.enter_context(terminal.watched("generating", lambda: _stand(folder, settings.budget)))
+        stack.enter_context(terminal.watched("generating", lambda: _stand(folder, settings.budget, most_candidates)))
         run_pipeline(job, folder / LOG)
 
 
-def _stand(folder: Path, budget: Budget) -> terminal.Stand:
+def _stand(folder: Path, budget: Budget, most_candidates: int | None) -> terminal.Stand:
     with Ledger(folder / LEDGER, read_only=True) as ledger:
         progress = ledger.progress()
         queries, _, _ = ledger.spent()
     # What waits for an earlier candidate is as good as accepted, and the bar shall not stand still for it.
     accepted = progress.accepted + progress.waiting
     verdicts = f"{progress.rejected:,} rejected · {progress.failed:,} failed"
+    if most_candidates is not None:
+        return terminal.Stand(progress.seen, most_candidates, "candidates", f"{verdicts} · {queries:,} calls")
     if budget.samples is not None and (budget.queries is None or queries < budget.queries / 2):
         return terminal.Stand(accepted, budget.samples, "samples", f"{verdicts} · {queries:,} calls")
     return terminal.Stand(queries, budget.queries or 0, "calls", f"{accepted:,} accepted · {verdicts}")

@@ -18,7 +18,7 @@ from tenacity import AsyncRetrying, RetryCallState, retry_if_exception_type, sto
 
 from axolotl_synthetic.config import Budget
 from axolotl_synthetic.errors import CallFailed, RetryableCall, SyntheticError
-from axolotl_synthetic.ledger import Call, Ledger, Settled, Stored, identity
+from axolotl_synthetic.ledger import Call, Ledger, Settled, Stored
 from axolotl_synthetic.pipelines.admission import Admission, Stopped, Wanted
 from axolotl_synthetic.pipelines.window import Window
 from axolotl_synthetic.records import Reply, Request, Role
@@ -94,14 +94,14 @@ class Calls:
         """
         asked = self.models[request.role]
         call = Call(request, asked.name, asked.settings.generation, asked.settings.price)
-        key = identity(call)
+        key = call.key
         while True:
             if (under_way := self._in_flight.get(key)) is not None:
                 chain.close()  # who made that call may need the room for a retry
                 stored = await asyncio.shield(under_way)
                 self.reused += 1
                 return stored
-            if (known := self._reader.find(call, key)) is not None:
+            if (known := self._reader.find(call)) is not None:
                 self.reused += 1
                 return known
             # Only who has been let in leads: a call that others wait for must not wait for them.

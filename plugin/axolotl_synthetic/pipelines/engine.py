@@ -14,11 +14,12 @@ from collections.abc import Callable
 from contextlib import AsyncExitStack
 from dataclasses import replace
 
+from axolotl_synthetic.config import CANDIDATES_PER_SAMPLE
 from axolotl_synthetic.errors import CallFailed, ServiceError, SyntheticError
 from axolotl_synthetic.ledger import Ledger
 from axolotl_synthetic.pipelines.admission import BudgetReached, Stopped
 from axolotl_synthetic.pipelines.calls import Asked, Calls
-from axolotl_synthetic.pipelines.job import CANDIDATES_PER_SAMPLE, Job, Workplace
+from axolotl_synthetic.pipelines.job import Job, Workplace
 from axolotl_synthetic.pipelines.schedule import Planned, schedule
 from axolotl_synthetic.records import Candidate, Role
 from axolotl_synthetic.strategies import Source, load_strategies, worked_examples
