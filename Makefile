@@ -23,10 +23,12 @@ quickstart: $(READY)
 	@PATH="$(CURDIR)/$(BIN):$$PATH" bash examples/quickstart/run.sh
 
 test: $(READY)
-	$(BIN)/python -m pytest -m "not slow"
+	@bash .ci/review
+	$(BIN)/python -m pytest -rs -m "not slow"
 
 test-all: $(READY)
-	$(BIN)/python -m pytest
+	@bash .ci/review
+	$(BIN)/python -m pytest -rs
 
 check: $(READY)
 	$(BIN)/ruff check --config .ci/ruff.toml .
