@@ -295,6 +295,8 @@ def _print_summary(folder: Path, manifest: Mapping[str, Any], counts: Counts) ->
     )
 
 
+# What a response in Argilla can be.
+RESPONSES = ("submitted", "discarded", "draft")
 # What each check's rejections mean, for somebody who has read nothing else.
 REJECTED = {
     "format": "no answer in the task's form, or cut off",
@@ -321,6 +323,7 @@ def _print_review(stand: exchange.Stand) -> None:
         {
             "page": [found.url],
             "pushed": [f"{found.records:,} records"],
+            "answers": [", ".join(f"{sum(counts[kind] for counts in found.by_person.values()):,} {kind}" for kind in RESPONSES)],
             "decided": [", ".join(f"{kinds[kind]:,} {kind}" for kind in ("accept", "edit", "reject"))],
             "open": [f"{len(standing.open):,} samples"],
             "agreement": [f"Krippendorff's alpha, {'; '.join(agreed)}"],
@@ -331,10 +334,10 @@ def _print_review(stand: exchange.Stand) -> None:
     if found.by_person:
         table = Table(title="responses", title_justify="left")
         table.add_column("by", no_wrap=True)
-        for status in ("submitted", "discarded", "draft"):
+        for status in RESPONSES:
             table.add_column(status, justify="right")
         for name, counts in sorted(found.by_person.items()):
-            table.add_row(name, *(f"{counts[status]:,}" for status in ("submitted", "discarded", "draft")))
+            table.add_row(name, *(f"{counts[status]:,}" for status in RESPONSES))
         console.print(table)
     if stand.overruled:
         table = Table(title="how often people overruled a check", title_justify="left")

@@ -44,7 +44,8 @@ GRADE = "grade.json"
 # Sequences in one batch of lm-eval: enough to keep two CPU cores busy, and not so many that the progress stands still for a minute.
 # On a GPU `grading/child.py` takes fewer.
 GRADED_AT_ONCE = 20
-# What changes nothing about the training file, so that a finished run stays finished when it is changed.
+# What changes nothing about the candidates, so that a finished run stays finished when it is changed. What people decide in review
+# is taken in without another run: see `_has_decisions`.
 IRRELEVANT: dict[str, Any] = {
     **dict.fromkeys(("grade", "output_dir", "engine", "study", "review"), True),
     **{role: {"concurrency", "timeout", "retries", "price", "api_key_env", "base_url"} for role in ("teacher", "augmenter")},

@@ -256,6 +256,7 @@ def test_drafts_discarded_ones_null_values_and_records_of_others_do_no_harm(tmp_
     assert {name: ruling.what for name, ruling in outcome.standing.rulings.items()} == {ids[5]: "reject"}
     assert set(training(made)) == set(ids[:5])
     assert run.review_push(made).there == 6
+    assert [one.id for one in kept.read(made.folder).values()] == ids
 
 
 def test_who_changes_their_mind_or_discards_takes_the_decision_back(tmp_path, argilla, review):
@@ -328,6 +329,7 @@ def test_status_shows_who_answered_how_far_they_agree_and_what_was_overruled(tmp
     assert result.exit_code == 0
     lines = result.stdout.splitlines()
     assert "pushed    2 records" in lines
+    assert "answers   3 submitted, 0 discarded, 1 draft" in lines
     assert "decided   1 accept, 0 edit, 0 reject" in lines
     assert "open      1 samples" in lines
     assert "agreement Krippendorff's alpha, verdicts: not defined yet; quality: not defined yet" in lines

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 WRITTEN_AT_ONCE = 250  # of the 500 that Argilla takes; a progress that moves every few seconds
 READ_AT_ONCE = 500  # of 1,000
 SECONDS = 120.0
+SECONDS_TO_ANSWER = 20.0
 LONGEST_SHOWN = 300
 # Records are listed by their time of writing, which several may share: a page may then repeat one and leave out another.
 READINGS = 5
@@ -264,7 +265,7 @@ def _refuse_other_servers(url: str) -> None:
     """Argilla tells its version to everybody, so a wrong address is told apart from a wrong key."""
     try:
         with httpx.Client(trust_env=False) if "://localhost" in url or "://127." in url else httpx.Client() as client:
-            response = client.get(f"{url}/api/v1/version", timeout=SECONDS)
+            response = client.get(f"{url}/api/v1/version", timeout=SECONDS_TO_ANSWER)
             version = str(response.json()["version"])
     except httpx.TransportError as error:
         raise _unreachable(url, error) from error

@@ -7,7 +7,7 @@ is made of it.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Container, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -81,8 +81,8 @@ def push(work: Work, on_progress: Callable[[int, int], None]) -> Pushed:
     dataset = server.dataset() or server.make_dataset(text)
     name = kept.name(settings.workspace, settings.dataset)
     book = kept.read(work.folder)
-    on_server = {record["external_id"]: record for record in server.records(dataset, responses=False) if record["external_id"]}
     texts = {row["id"]: page.content_of(row) for row in map(original, work.rows())}
+    on_server = {record["external_id"]: record for record in _ours(server.records(dataset, responses=False), texts, book)}
     known = {(one.id, one.content) for one in book.values() if one.dataset == name and one.dataset_id == dataset.id}
     missing = [sample for sample in chosen if sample not in on_server]
     wanted = [sample for sample in missing if (sample, texts[sample]) not in known]
@@ -133,10 +133,10 @@ def look(work: Work) -> Found:
             f"synthetic.review: {settings.api_url} has no dataset {settings.dataset!r} in the workspace {settings.workspace!r}; `axolotl"
             " synthetic review push CONFIG` makes it"
         )
-    records = [record for record in server.records(dataset, responses=True) if record["external_id"]]
+    book = kept.read(work.folder)
+    records = _ours(server.records(dataset, responses=True), {row["id"] for row in work.rows()}, book)
     names = server.names()
     name = kept.name(settings.workspace, settings.dataset)
-    book = kept.read(work.folder)
     by_person: dict[str, Counter[str]] = {}
     for record in records:
         responses = record.get("responses") or []
@@ -252,6 +252,12 @@ def _as_kept(
         key=lambda answer: answer.user,
     )
     return Kept(name, dataset.id, record["external_id"], _content(record), settings.annotators, False, tuple(answers))
+
+
+def _ours(records: Iterable[dict[str, Any]], samples: Container[str], book: Book) -> list[dict[str, Any]]:
+    """The records of this run or of what it was before; another run may use the same dataset, and people may add records."""
+    known = {one.id for one in book.values()}
+    return [record for record in records if (sample := record["external_id"]) is not None and (sample in samples or sample in known)]
 
 
 def _mark_gone(book: Book, name: str, on_server: Mapping[str, Mapping[str, Any]]) -> None:

@@ -81,7 +81,7 @@ def install() -> None:
     folder = environment()
     with _told(folder):
         folder.parent.mkdir(parents=True, exist_ok=True)
-        with open(folder.with_suffix(".lock"), "a") as lock:
+        with open(folder.with_name(folder.name + ".lock"), "a") as lock:
             fcntl.flock(lock, fcntl.LOCK_EX)
             if is_installed():
                 return
