@@ -8,7 +8,6 @@ from __future__ import annotations
 import functools
 import os
 import random
-import shutil
 import signal
 import subprocess
 import threading
@@ -305,21 +304,6 @@ def test_a_temporary_folder_with_too_long_a_path_is_named_before_the_first_call(
     assert "set TMPDIR to a shorter one" in done.err
     assert "Traceback" not in done.err
     assert server.count == 0
-
-
-@scene
-def test_a_run_whose_temporary_folder_is_removed_ends_and_keeps_what_was_paid_for(project: Project) -> None:
-    with slow() as server:
-        project.configure(server, budget={"samples": 10_000}, teacher={"concurrency": 8})
-        running = begun(project, server, 8)
-        for path in project.temporary.iterdir():
-            shutil.rmtree(path)
-        done = running.wait()
-        assert done.code == 1
-        assert "this temporary folder was removed while the run was at work; run the same command again" in done.err
-        assert "Traceback" not in done.err
-        assert project.ends()
-        assert project.outcomes == {"ok": server.answered}
 
 
 @scene

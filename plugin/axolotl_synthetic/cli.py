@@ -299,10 +299,17 @@ def _print_summary(folder: Path, manifest: Mapping[str, Any], counts: Counts) ->
 RESPONSES = ("submitted", "discarded", "draft")
 # What each check's rejections mean, for somebody who has read nothing else.
 REJECTED = {
-    "format": "no answer in the task's form, or cut off",
+    "format": "no answer in the task's form, cut off, a refusal, or in another language",
+    "length": "shorter or longer than verify.length allows",
     "final_answer": "does not agree with the seed's answer",
     "self_check": "the augmenter does not stand by its own question",
+    "rephrase_fidelity": "a copy of the seed's question, or it asks something else",
+    "self_consistency": "most answers to the question end elsewhere",
+    "judge": "the judge's score is too low",
+    "decontamination": "gives away a held-out seed, or what stands in verify.decontamination.files",
     "duplicate": "says what an earlier sample says",
+    "near_duplicate": "says almost what an earlier sample or a seed says",
+    "diversity": "the seed has as many samples as verify.diversity allows",
     "review": "people rejected it",
     "unreviewed": "pushed for review and not decided",
 }

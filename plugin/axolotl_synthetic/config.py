@@ -69,6 +69,8 @@ class Seeds(Block):
     """Seeds kept out of generation, for grading: a share (below 1) of the file's rows or a count (1 and more)."""
     fields: dict[str, str] = {"question": "question", "answer": "answer"}
     """The task's names and the file's columns; a dot reaches into a nested column. A name left out means its own column."""
+    may_fail: float = Field(default=0.02, ge=0, le=1)
+    """The share of seeds whose own answer may fail the run's checks; above it a run stops before its first call. 1: it never does."""
     databases: str | None = None
     """Text to SQL: where a seed's database is, such as `dbs/{database}.sqlite`."""
 

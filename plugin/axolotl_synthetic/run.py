@@ -16,7 +16,8 @@ from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
 from axolotl_synthetic import dataset, terminal
-from axolotl_synthetic.checks import Check, load_checks
+from axolotl_synthetic.checks import Check, extra_calls, files_read, load_checks, load_inquiries
+from axolotl_synthetic.checks.gold import failing_seeds
 from axolotl_synthetic.config import Budget, Settings
 from axolotl_synthetic.errors import ConfigError, FolderInUseError, ServiceError, StorageError
 from axolotl_synthetic.ledger import Ledger, Progress, worst_prompt_tokens
@@ -49,7 +50,10 @@ GRADED_AT_ONCE = 20
 IRRELEVANT: dict[str, Any] = {
     **dict.fromkeys(("grade", "output_dir", "engine", "study", "review"), True),
     **{role: {"concurrency", "timeout", "retries", "price", "api_key_env", "base_url"} for role in ("teacher", "augmenter")},
+    "seeds": {"may_fail"},
 }
+# More would fill a terminal.
+PROBLEMS_SHOWN = 10
 
 
 @dataclass(frozen=True)
@@ -67,13 +71,21 @@ class Prepared:
     case: Case
     lengths: Mapping[Purpose, costs.Length]
     rates: Mapping[str, costs.Rates]
+    checks: tuple[Check, ...]
 
     @property
     def fingerprint(self) -> str:
         """Of everything that decides the training file."""
         relevant = self.settings.model_dump(mode="json", exclude=IRRELEVANT)
-        text = json.dumps([dataset.FORMAT, relevant, self.seeds.sha256, dict(self.plan.strategy)], sort_keys=True)
+        files = [hashlib.sha256(path.read_bytes()).hexdigest() for path in files_read(self.settings.verify, self.task)]
+        text = json.dumps([dataset.FORMAT, relevant, self.seeds.sha256, dict(self.plan.strategy), files], sort_keys=True)
         return hashlib.sha256(text.encode()).hexdigest()
+
+    @property
+    def most_samples(self) -> int | None:
+        """As many as the checks can accept, None when they set no limit."""
+        caps = [check.options.per_seed for check in self.checks if check.name == "diversity"]
+        return caps[0] * len(self.seeds.seeds) if caps else None
 
 
 @dataclass(frozen=True)
@@ -97,8 +109,9 @@ def prepare(settings: Settings, *, student: str | None = None) -> Prepared:
         ConfigError: if the task, a check or the seeds are wrong.
     """
     task = load_task(settings.task)
-    _checks(settings, task)
+    inquiries = load_inquiries(settings.verify, task)
     seeds = read_seeds(settings.seeds, required=task.required, optional=task.optional, problem=task.problem, seed=settings.seed)
+    checks = _checks(settings, task, seeds)
     answered = sum(seed.answer is not None for seed in seeds.seeds) / len(seeds.seeds)
     case = Case(
         seeds=len(seeds.seeds),
@@ -108,9 +121,19 @@ def prepare(settings: Settings, *, student: str | None = None) -> Prepared:
         checkable=task.has_final_answer,
         answered=answered,
     )
+    # How often each seed will be used is not known before the strategy is decided; this many times if nothing is rejected.
+    rounds = max(1, round((settings.budget.samples or settings.budget.queries or 0) / len(seeds.seeds)))
+    extra = {name: extra_calls(inquiries, name, rounds) for name in STRATEGIES} if inquiries else {}
     found = lengths(settings, task, seeds.seeds, worst_prompt_tokens)
-    rates = costs.assume(settings, found, costs.calls_per_sample(settings, answered))
-    return Prepared(settings, task, seeds, decide(settings, case, rates), case, found, rates)
+    rates = costs.assume(settings, found, costs.calls_per_sample(settings, answered, extra))
+    prepared = Prepared(settings, task, seeds, decide(settings, case, rates), case, found, rates, checks)
+    most, samples = prepared.most_samples, settings.budget.samples
+    if most is not None and samples is not None and most < samples:
+        raise ConfigError(
+            f"synthetic.budget.samples: {samples} samples cannot be had where verify.diversity.per_seed allows {len(seeds.seeds)} seeds"
+            f" {most} together; lower budget.samples, raise per_seed, or give more seeds"
+        )
+    return prepared
 
 
 def training_file(settings: Settings) -> Path | None:
@@ -169,6 +192,7 @@ def generate(settings: Settings) -> Outcome:
             if not _has_decisions(prepared):
                 manifest, _ = _decide(prepared, manifest)
             return Outcome(manifest, dataset.count(folder / dataset.SAMPLES), folder, was_finished=True)
+        _verify_seeds(prepared)
         with _told(folder):
             (folder / dataset.MANIFEST).unlink(missing_ok=True)
         with Ledger(folder / LEDGER) as ledger:
@@ -215,6 +239,7 @@ def _short_run(prepared: Prepared, number: int) -> list[dict[str, Any]]:
     folder = prepared.settings.folder
     with _held(folder):
         _tell_problems(prepared)
+        _verify_seeds(prepared)
         with Ledger(folder / LEDGER) as ledger:
             _claim(ledger, prepared)
         spool = folder / "preview.jsonl.tmp"
@@ -452,7 +477,7 @@ def _work(prepared: Prepared, samples: Path | None = None) -> Iterator[Work]:
             seeds=prepared.seeds.seeds,
             ledger=ledger,
             rows=lambda: dataset.read_samples(path),
-            load_checks=lambda: _checks(settings, prepared.task),
+            load_checks=lambda: _checks(settings, prepared.task, prepared.seeds),
         )
 
 
@@ -497,8 +522,10 @@ def _take_samples(prepared: Prepared, spool: Path) -> tuple[Path, applying.Effec
     return samples, decided.effect
 
 
-def _checks(settings: Settings, task: Task) -> Sequence[Check]:
-    return load_checks(settings.verify, task, {name: strategy.keeps_answer for name, strategy in load_strategies().items()})
+def _checks(settings: Settings, task: Task, seeds: SeedSet) -> tuple[Check, ...]:
+    """The checks of a run, which have seen no sample yet."""
+    keeps_answer = {name: strategy.keeps_answer for name, strategy in load_strategies().items()}
+    return load_checks(settings.verify, task, keeps_answer, seeds=seeds.seeds, held_out=seeds.held_out)
 
 
 def _run_pipeline(prepared: Prepared, *, spool: Path | None = None, most_candidates: int | None = None) -> None:
@@ -514,18 +541,26 @@ def _run_pipeline(prepared: Prepared, *, spool: Path | None = None, most_candida
             augmenter = stack.enter_context(serve(settings.augmenter))
         models: dict[Role, ModelSettings] = {"teacher": teacher, "augmenter": augmenter}
         job = Job(
-            settings=settings,
+            settings=_within(settings, prepared.most_samples),
             models=models,
             seeds=prepared.seeds.seeds,
             shares=prepared.plan.strategy,
             ledger=folder / LEDGER,
             spool=spool or folder / SPOOL,
             most_candidates=most_candidates,
+            held_out=prepared.seeds.held_out,
         )
         ledger = stack.enter_context(Ledger(folder / LEDGER))
         ledger.begin_run()
         stack.enter_context(terminal.watched("generating", lambda: _stand(folder, settings.budget, most_candidates)))
         run_pipeline(job, folder / LOG)
+
+
+def _within(settings: Settings, most: int | None) -> Settings:
+    """The settings with a budget of samples no larger than what the checks can accept: more would be paid for to be rejected."""
+    if most is None or settings.budget.samples is not None:
+        return settings
+    return settings.model_copy(update={"budget": settings.budget.model_copy(update={"samples": most})})
 
 
 def _stand(folder: Path, budget: Budget, most_candidates: int | None) -> terminal.Stand:
@@ -628,14 +663,41 @@ def _refuse_another(ledger: Ledger, prepared: Prepared) -> None:
 
 
 def _tell_problems(prepared: Prepared) -> None:
-    problems = prepared.seeds.problems
-    for problem in problems[:10]:
-        terminal.notice(f"seeds: {problem}")
-    if len(problems) > 10:
-        terminal.notice(f"seeds: … and {len(problems) - 10} more")
+    _tell_first(prepared.seeds.problems)
     without = sum(seed.answer is None for seed in prepared.seeds.seeds)
     if without and prepared.task.has_final_answer:
         terminal.notice(f"seeds: {without} of {len(prepared.seeds.seeds)} have no answer: the check final_answer is off for them")
+
+
+def _tell_first(problems: Sequence[str]) -> None:
+    for problem in problems[:PROBLEMS_SHOWN]:
+        terminal.notice(f"seeds: {problem}")
+    if len(problems) > PROBLEMS_SHOWN:
+        terminal.notice(f"seeds: … and {len(problems) - PROBLEMS_SHOWN} more")
+
+
+def _verify_seeds(prepared: Prepared) -> None:
+    """Hold the seeds' own answers to the checks of the run, before anything is paid for.
+
+    Raises:
+        ConfigError: if more of them fail than `seeds.may_fail` allows.
+    """
+    seeds, may_fail = prepared.seeds, prepared.settings.seeds.may_fail
+    failing = [
+        f"{seeds.places[seed.id]} ({seed.id}): its own answer fails {verdict.name}: {verdict.detail}"
+        for seed, verdict in failing_seeds(seeds.seeds, prepared.task, prepared.checks)
+    ]
+    _tell_first(failing)
+    rows = len(seeds.places) + seeds.bad_answers
+    for count, of, what in (
+        (len(failing), len(seeds.seeds), "seeds fail the checks of this run with their own answers"),
+        (seeds.bad_answers, rows, "rows have an answer that cannot be read"),
+    ):
+        if count > may_fail * of:
+            raise ConfigError(
+                f"synthetic.seeds: {count} of {of} {what} ({count / of:.1%}, and seeds.may_fail is {may_fail:g}); correct them, change the"
+                " checks in `verify:`, or raise seeds.may_fail to go on without"
+            )
 
 
 @contextmanager

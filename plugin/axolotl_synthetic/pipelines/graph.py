@@ -66,10 +66,6 @@ class _Pipeline(Pipeline):  # type: ignore[misc]  # distilabel is not typed
         while not (dead := _dead(processes, POLL_SECONDS)):
             if self._over.is_set():
                 return
-            if not self._work.is_there():
-                # Somebody cleaned up: packs cannot be handed on, nor the queues be reached, and distilabel would wait for ever.
-                for process in processes:
-                    process.kill()
         if self._over.is_set():
             return
         if self._over.wait(POLL_SECONDS):  # and by then its exit code is known

@@ -32,6 +32,7 @@ class Job:
         settings: the user's.
         models: the settings to open each model with, servers of ours running.
         seeds: in the order in which they are used.
+        held_out: seeds that are kept for grading, and that no sample may give away.
         shares: strategy and share of the candidates.
         ledger: path of the ledger.
         spool: path of the file that verification writes, a line of `samples.jsonl` for each candidate, in their order.
@@ -46,6 +47,7 @@ class Job:
     ledger: Path
     spool: Path
     most_candidates: int | None = None
+    held_out: tuple[Seed, ...] = ()
     python_path: Sequence[str] = field(default_factory=lambda: tuple(sys.path))
 
 

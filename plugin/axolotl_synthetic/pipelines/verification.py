@@ -34,7 +34,7 @@ class Verification:
         self._job = job
         self._task = load_task(job.settings.task)
         keeps_answer = {name: strategy.keeps_answer for name, strategy in load_strategies().items()}
-        checks = load_checks(job.settings.verify, self._task, keeps_answer)
+        checks = load_checks(job.settings.verify, self._task, keeps_answer, seeds=job.seeds, held_out=job.held_out)
         self._single = [check for check in checks if not check.in_order]
         self._ordered = [check for check in checks if check.in_order]
         self._seeds = {seed.id: seed for seed in job.seeds}
@@ -79,7 +79,10 @@ class Verification:
             except Exception as error:  # the boundary: one answer that cannot be read must not end the run
                 return candidate.fail(f"task broken: {type(error).__name__}: {error}")
             candidate = replace(candidate, final_answer=final_answer)
-        return judged(candidate, [check(candidate, seed) for check in self._single])
+        candidate = judged(candidate, [check(candidate, seed) for check in self._single])
+        if candidate.status == "accepted" and not candidate.answer:
+            return candidate.fail("no answer, and no check that rejects it; add `format` to verify")
+        return candidate
 
     def _finish(self, candidate: Candidate) -> None:
         if not candidate.id:
@@ -88,6 +91,9 @@ class Verification:
             self._waiting -= 1
             seed = self._seeds[candidate.seed_id]
             candidate = judged(candidate, [*candidate.checks, *(check(candidate, seed) for check in self._ordered)])
+            if candidate.status == "accepted":
+                for check in self._ordered:
+                    check.remember(candidate)
         assert candidate.status is not None
         self._counts[candidate.status] += 1
         self._spool.write(to_json(to_sample(candidate)) + "\n")

@@ -22,7 +22,7 @@ from typing import Any
 
 from axolotl_synthetic.checks import Check
 from axolotl_synthetic.errors import SyntheticError
-from axolotl_synthetic.records import Candidate, Decision, Question, Seed, Verdict, judged, to_sample
+from axolotl_synthetic.records import Candidate, Decision, Question, Seed, Verdict, judged, not_applicable, to_sample
 from axolotl_synthetic.review.kept import Book, Kept
 from axolotl_synthetic.review.origin import Origins
 from axolotl_synthetic.review.page import content_of
@@ -129,8 +129,10 @@ class Applying:
                 waiting.append(row)
             elif ordered and row["answer"] and (ruling.what == "accept" if ruling is not None else row["status"] == "accepted"):
                 seed = self._origins.seed(row)
+                candidate = self._as_text(row, seed)
                 for check in ordered:
-                    _compare(check, self._as_text(row, seed), seed)
+                    check(candidate, seed)  # a check may remember what it has just judged, and nothing else
+                    check.remember(candidate)
         return {row["id"]: self._checked(row, self._standing.rulings[row["id"]], checks) for row in waiting}
 
     def _as_text(self, row: Row, seed: Seed) -> Candidate:
@@ -162,26 +164,20 @@ class Applying:
             raise
         except Exception as error:  # the boundary: one answer that cannot be read must not end the command
             return candidate.fail(f"task broken: {type(error).__name__}: {error}")
-        verdicts = [_verdict(check, candidate, seed) for check in checks if not check.in_order]
-        candidate = judged(candidate, verdicts)
+        candidate = judged(candidate, [_verdict(check, candidate, seed) for check in checks if not check.in_order])
         if candidate.status == "accepted":
-            candidate = judged(candidate, [*verdicts, *(_compare(check, candidate, seed) for check in checks if check.in_order)])
+            ordered = [check for check in checks if check.in_order]
+            candidate = judged(candidate, [*candidate.checks, *(check(candidate, seed) for check in ordered)])
+            if candidate.status == "accepted":
+                for check in ordered:
+                    check.remember(candidate)
         return candidate
 
 
 def _verdict(check: Check, candidate: Candidate, seed: Seed) -> Verdict:
-    if getattr(check, "asks", False):
-        return Verdict(check.name, None, "a person changed the text, and no model is asked about it again")
+    if check.asks:
+        return replace(not_applicable("a person changed the text, and no model is asked about it again"), name=check.name)
     return check(candidate, seed)
-
-
-def _compare(check: Check, candidate: Candidate, seed: Seed) -> Verdict:
-    """The verdict of a check that compares samples; a sample that passes is what later ones are compared with."""
-    verdict = check(candidate, seed)
-    remember = getattr(check, "remember", None)
-    if verdict.passed is not False and remember is not None:
-        remember(candidate)
-    return verdict
 
 
 def _with_decision(row: Row, ruling: Ruling, changed: Mapping[str, Any]) -> Row:
