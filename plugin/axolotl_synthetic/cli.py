@@ -317,6 +317,7 @@ REJECTED = {
 
 def _print_review(stand: exchange.Stand) -> None:
     from rich.table import Table
+    from rich.text import Text
 
     from axolotl_synthetic import terminal
 
@@ -344,7 +345,9 @@ def _print_review(stand: exchange.Stand) -> None:
         for status in RESPONSES:
             table.add_column(status, justify="right")
         for name, counts in sorted(found.by_person.items()):
-            table.add_row(name, *(f"{counts[status]:,}" for status in RESPONSES))
+            # A name is a text: brackets in it are no markup, and nothing in it moves the cursor.
+            shown = Text("".join(letter if letter.isprintable() else "?" for letter in name))
+            table.add_row(shown, *(f"{counts[status]:,}" for status in RESPONSES))
         console.print(table)
     if stand.overruled:
         table = Table(title="how often people overruled a check", title_justify="left")

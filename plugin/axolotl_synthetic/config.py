@@ -11,6 +11,7 @@ import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal
+from urllib.parse import urlsplit
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Discriminator, Field, Tag, ValidationError, field_validator
 from pydantic_core import ErrorDetails
@@ -51,6 +52,13 @@ def _url(value: str, example: str) -> str:
         raise ValueError(f"must begin with http:// or https:// and name a host, such as {example}")
     if "@" in value.split("//", 1)[1].split("/", 1)[0]:
         raise ValueError("must not hold a user name or password; put the key into the variable named by `api_key_env`")
+    try:
+        parts = urlsplit(value)
+        fits = bool(parts.hostname) and parts.port != 0 and value.isprintable()
+    except ValueError:  # a port that is none, brackets that do not close
+        fits = False
+    if not fits or " " in value:
+        raise ValueError(f"must be an address alone, with a port from 1 to 65535 if any, such as {example}")
     return value.rstrip("/")
 
 
@@ -255,7 +263,7 @@ class Review(Block):
     """Argilla's dataset; a round of review each."""
     select: Select = Select()
     """Which samples people see."""
-    annotators: int = Field(default=1, ge=1)
+    annotators: int = Field(default=1, ge=1, le=1000)
     """Submitted responses that a record needs."""
     unreviewed: Literal["keep", "drop", "wait"] = "keep"
     """What becomes of samples that were pushed and not decided: they train, they do not, or training waits for them."""

@@ -52,10 +52,23 @@ class TrainingFile:
 
 
 def read_samples(path: Path) -> Iterator[dict[str, Any]]:
-    """The rows of a `samples.jsonl`."""
+    """The rows of a `samples.jsonl`.
+
+    Raises:
+        StorageError: if it cannot be read, or was changed so that a line is no row.
+    """
     with _told(path), open(path, encoding="utf-8") as file:
-        for line in file:
-            yield json.loads(line)
+        number = 0
+        try:
+            for line in file:
+                number += 1
+                row = json.loads(line)
+                if not isinstance(row, dict) or "id" not in row or "status" not in row:
+                    raise ValueError("no sample")
+                yield row
+        except ValueError as error:
+            remedy = "delete it and run `axolotl synthetic generate` again: nothing is paid for twice"
+            raise StorageError(f"{path}:{number}: cannot be read ({error}); {remedy}") from error
 
 
 def count(samples: Path) -> Counts:

@@ -23,12 +23,17 @@ if TYPE_CHECKING:
     import argilla
 
 WRITTEN_AT_ONCE = 250  # of the 500 that Argilla takes; a progress that moves every few seconds
+LETTERS_AT_ONCE = 8_000_000  # so that a request with long texts is no longer under way than one with many
 READ_AT_ONCE = 500  # of 1,000
 SECONDS = 120.0
 SECONDS_TO_ANSWER = 20.0
 LONGEST_SHOWN = 300
 # Records are listed by their time of writing, which several may share: a page may then repeat one and leave out another.
 READINGS = 5
+
+
+# Answers that people choose from, as Argilla keeps them.
+_OFFERED: Mapping[str, set[str | int]] = {"verdict": set(page.VERDICTS), "quality": set(page.QUALITY)}
 
 
 @dataclass(frozen=True)
@@ -38,13 +43,11 @@ class Dataset:
     Attributes:
         id: its own there.
         questions: ids of the questions by name.
-        annotators: submitted responses that it asks for.
         url: of its page.
     """
 
     id: str
     questions: Mapping[str, str]
-    annotators: int
     url: str
 
 
@@ -160,8 +163,8 @@ class Server:
             records: as `page.record` makes them.
             on_added: called with the number of those that are on the server by now.
         """
-        for at in range(0, len(records), WRITTEN_AT_ONCE):
-            some = records[at : at + WRITTEN_AT_ONCE]
+        added = 0
+        for some in _parts(records):
             items = [
                 {
                     **record,
@@ -170,7 +173,8 @@ class Server:
                 for record in some
             ]
             self._call("POST", f"/api/v1/datasets/{dataset.id}/records/bulk", json={"items": items})
-            on_added(at + len(some))
+            added += len(some)
+            on_added(added)
 
     def names(self) -> dict[str, str]:
         """Names of the people who may have answered, by id."""
@@ -187,15 +191,29 @@ class Server:
             return next((one for one in self._sdk.workspaces.list() if one.name == self._settings.workspace), None)
 
     def _known(self, found: Mapping[str, Any]) -> Dataset:
-        questions = {one["name"]: one["id"] for one in self._get(f"/api/v1/datasets/{found['id']}/questions")["items"]}
-        wanted = ("verdict", "corrected_answer", "corrected_question", "reason", "quality")
-        if missing := [name for name in wanted if name not in questions]:
+        """Raises ConfigError for a dataset that is not as `make_dataset` makes it, whoever made it."""
+        questions = {one["name"]: one for one in self._get(f"/api/v1/datasets/{found['id']}/questions")["items"]}
+        fields = {one["name"] for one in self._get(f"/api/v1/datasets/{found['id']}/fields")["items"]}
+        name, wrong = self._settings.dataset, None
+        if missing := [one for one in page.QUESTIONS if one not in questions]:
+            wrong = f"it does not ask for {', '.join(missing)}"
+        elif different := [one for one, values in _OFFERED.items() if _offered(questions[one]) != values]:
+            wrong = f"it offers other answers to {', '.join(different)}"
+        elif fields != set(page.FIELDS):
+            wrong = f"its fields are {', '.join(sorted(fields))}"
+        if wrong is not None:
             raise ConfigError(
-                f"synthetic.review.dataset: {self._settings.dataset!r} on {self._url} was not made by `review push`: it does not ask for"
-                f" {', '.join(missing)}; choose another name"
+                f"synthetic.review.dataset: {name!r} on {self._url} was not made by `review push`: {wrong}; choose another name"
             )
-        annotators = found["distribution"]["min_submitted"]
-        return Dataset(found["id"], questions, annotators, f"{self._url}/dataset/{found['id']}/annotation-mode")
+        needed, asked = self._settings.annotators, found["distribution"]["min_submitted"]
+        if asked < needed:
+            # Argilla shows a record to nobody else once it has what the dataset asks for.
+            raise ConfigError(
+                f"synthetic.review.annotators: {needed}, and {name!r} on {self._url} was made for {asked}, which Argilla does not change"
+                f" once people have answered; write `annotators: {asked}`, or choose another `dataset`"
+            )
+        ids = {one: str(question["id"]) for one, question in questions.items()}
+        return Dataset(found["id"], ids, f"{self._url}/dataset/{found['id']}/annotation-mode")
 
     def _get(self, path: str, **parameters: Any) -> Any:
         return self._call("GET", path, params=parameters)
@@ -246,6 +264,25 @@ class Server:
             )
         remedy = "see its log; what was done is kept, so run the same command again" if status >= 500 else "see its log"
         return ServiceError(f"{self._url} answers with HTTP {status}: {said or 'no reason given'}; {remedy}")
+
+
+def _parts(records: Sequence[Mapping[str, Any]]) -> Iterator[list[Mapping[str, Any]]]:
+    """The records in their order, as many at a time as one request may hold."""
+    part: list[Mapping[str, Any]] = []
+    letters = 0
+    for record in records:
+        length = sum(map(len, record["fields"].values()))
+        if part and (len(part) == WRITTEN_AT_ONCE or letters + length > LETTERS_AT_ONCE):
+            yield part
+            part, letters = [], 0
+        part.append(record)
+        letters += length
+    if part:
+        yield part
+
+
+def _offered(question: Mapping[str, Any]) -> set[str | int]:
+    return {option["value"] for option in question["settings"].get("options") or ()}
 
 
 def _key(settings: Review) -> str:

@@ -19,6 +19,8 @@ from axolotl_synthetic.review.signals import read_signals
 
 VERDICTS = {"accept": "Accept", "edit": "Edit: I correct it below", "reject": "Reject"}
 QUALITY = (1, 2, 3, 4, 5)
+FIELDS = ("question", "context", "answer", "seed", "checks")
+QUESTIONS = ("verdict", "corrected_answer", "corrected_question", "reason", "quality")
 CONTENT = "content"
 """Metadata beside the filters: which text was reviewed, so that a decision is never taken for one about another text."""
 NO_ANSWER = "*(the teacher was not asked for an answer)*"
@@ -88,15 +90,19 @@ def guidelines(settings: Review, task: str) -> str:
     """
     if settings.guidelines is None:
         return resources.files(__package__).joinpath("guidelines.md").read_text(encoding="utf-8").replace("{task}", task)
-    path = Path(settings.guidelines)
+    path = Path(settings.guidelines).expanduser()
     try:
         text = path.read_text(encoding="utf-8").strip()
     except OSError as error:
         raise ConfigError(f"synthetic.review.guidelines: {path} cannot be read: {error.strerror}; give a Markdown file") from error
     except UnicodeDecodeError as error:
         raise ConfigError(f"synthetic.review.guidelines: {path} is not UTF-8 ({error.reason}); save it as UTF-8") from error
-    if not 0 < len(text) <= LONGEST_GUIDELINES:
+    except ValueError as error:
+        raise ConfigError(f"synthetic.review.guidelines: {str(path)!r} is no path ({error}); give a Markdown file") from error
+    if not text:
+        raise ConfigError(f"synthetic.review.guidelines: {path} is empty; write what reviewers shall know, or leave `guidelines` out")
+    if len(text) > LONGEST_GUIDELINES:
         raise ConfigError(
-            f"synthetic.review.guidelines: {path} has {len(text):,} characters, and Argilla takes 1 to {LONGEST_GUIDELINES:,}; shorten it"
+            f"synthetic.review.guidelines: {path} has {len(text):,} characters, and Argilla takes {LONGEST_GUIDELINES:,}; shorten it"
         )
     return text

@@ -21,6 +21,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 from urllib.parse import urlsplit
 
 import platformdirs
@@ -102,13 +103,16 @@ def start(port: int = 6900) -> Served:
     folder = home()
     with _told(folder):
         folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-        is_new = not (folder / "credentials.json").exists()
-        if is_new:
-            _write_credentials(folder)
         with _lock(folder) as lock:
             if lock is None:
-                return running(was_running=True)
+                return _when_ready(folder)
+            # What stands there is of a server that has ended: its number may be another process's by now.
+            (folder / "server.json").unlink(missing_ok=True)
             _refuse_taken(port)
+            is_new = not (folder / "credentials.json").exists()
+            if is_new:
+                _write_credentials(folder)
+            _credentials(folder)
             with open(folder / "server.log", "w") as log:
                 child = subprocess.Popen(
                     [str(environment() / "bin" / "python"), str(SERVER / "main.py"), str(folder), str(port)],
@@ -121,7 +125,7 @@ def start(port: int = 6900) -> Served:
                     pass_fds=[lock],
                     env=_environment(os.environ),
                 )
-            (folder / "server.json").write_text(json.dumps({"pid": child.pid, "port": port}))
+            _write(folder / "server.json", {"pid": child.pid, "port": port})
             _wait_until_ready(child, port, folder)
         return running(is_new=is_new)
 
@@ -136,10 +140,10 @@ def running(*, is_new: bool = False, was_running: bool = False) -> Served:
     with _told(folder):
         if not _is_running(folder):
             raise ServiceError("no Argilla server of ours runs on this machine; start it: axolotl synthetic review serve")
-        state = json.loads((folder / "server.json").read_text())
-        known = json.loads((folder / "credentials.json").read_text())
+        port = _state(folder)["port"]
+        known = _credentials(folder)
     return Served(
-        url=f"http://{HOST}:{state['port']}",
+        url=f"http://{HOST}:{port}",
         **{name: known[name] for name in ("username", "password", "api_key")},
         credentials=folder / "credentials.json",
         is_new=is_new,
@@ -148,13 +152,19 @@ def running(*, is_new: bool = False, was_running: bool = False) -> Served:
 
 
 def key_for(api_url: str) -> str | None:
-    """The key of the server that runs here, if that is the address; None for any other."""
+    """The key of the server that runs here, if that is the address; None for any other.
+
+    Raises:
+        StorageError: if it cannot be read.
+    """
+    asked = urlsplit(api_url)
+    if asked.hostname not in (HOST, "localhost"):
+        return None
     try:
         served = running()
-    except (ServiceError, StorageError):
+    except ServiceError:
         return None
-    asked, ours = urlsplit(api_url), urlsplit(served.url)
-    return served.api_key if asked.hostname in (HOST, "localhost") and asked.port == ours.port else None
+    return served.api_key if asked.port == urlsplit(served.url).port else None
 
 
 def stop() -> bool:
@@ -167,7 +177,7 @@ def stop() -> bool:
     with _told(folder):
         if not _is_running(folder):
             return False
-        pid = json.loads((folder / "server.json").read_text())["pid"]
+        pid = _state(folder)["pid"]
         for number in (signal.SIGTERM, signal.SIGKILL):
             try:
                 os.kill(pid, number)
@@ -198,10 +208,47 @@ def _write_credentials(folder: Path) -> None:
         "api_key": secrets.token_urlsafe(32),
         "secret_key": secrets.token_urlsafe(32),
     }
-    beside = folder / "credentials.json.tmp"
+    _write(folder / "credentials.json", made)
+
+
+def _write(path: Path, values: dict[str, Any]) -> None:
+    """Write it in one step, for its owner alone."""
+    beside = path.with_name(path.name + ".tmp")
     with open(os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as file:
-        file.write(json.dumps(made, indent=2) + "\n")
-    os.replace(beside, folder / "credentials.json")
+        file.write(json.dumps(values, indent=2) + "\n")
+    os.replace(beside, path)
+
+
+def _credentials(folder: Path) -> dict[str, str]:
+    """The password and the keys.
+
+    Raises:
+        StorageError: if they cannot be read.
+    """
+    path = folder / "credentials.json"
+    remedy = "delete it and start the server again (`review serve --stop`, `review serve`): new ones are made, and the data stays"
+    try:
+        known = json.loads(path.read_text(encoding="utf-8"))
+        return {name: str(known[name]) for name in ("username", "password", "api_key", "secret_key")}
+    except FileNotFoundError:
+        raise StorageError(f"{path}: is gone; start the server again (`review serve --stop`, `review serve`) to have new ones") from None
+    except (ValueError, KeyError, TypeError) as error:
+        raise StorageError(f"{path}: cannot be read ({type(error).__name__}: {error}); {remedy}") from error
+
+
+def _state(folder: Path) -> dict[str, int]:
+    """Process and port of the server that runs.
+
+    Raises:
+        StorageError: if they cannot be read.
+    """
+    path = folder / "server.json"
+    try:
+        known = json.loads(path.read_text(encoding="utf-8"))
+        return {name: int(known[name]) for name in ("pid", "port")}
+    except (ValueError, KeyError, TypeError) as error:
+        remedy = f"end the process that has {folder / 'server.lock'} open (`fuser` names it), delete {path.name}, and start again"
+        raise StorageError(f"{path}: cannot be read ({type(error).__name__}: {error}); {remedy}") from error
 
 
 def _environment(ours: os._Environ[str]) -> dict[str, str]:
@@ -223,14 +270,11 @@ def _refuse_taken(port: int) -> None:
 
 
 def _wait_until_ready(child: subprocess.Popen[bytes], port: int, folder: Path) -> None:
-    opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))  # no proxy stands between us and ourselves
     until = time.monotonic() + SECONDS_TO_START
     while time.monotonic() < until and child.poll() is None:
-        try:
-            with opener.open(f"http://{HOST}:{port}/api/v1/version", timeout=5):
-                return
-        except OSError:
-            time.sleep(0.1)
+        if _answers(port):
+            return
+        time.sleep(0.1)
     child.kill()
     child.wait()
     log = folder / "server.log"
@@ -238,27 +282,63 @@ def _wait_until_ready(child: subprocess.Popen[bytes], port: int, folder: Path) -
     raise ServiceError(f"the Argilla server did not start; the end of {log}:\n{last}")
 
 
+def _answers(port: int) -> bool:
+    opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))  # no proxy stands between us and ourselves
+    try:
+        with opener.open(f"http://{HOST}:{port}/api/v1/version", timeout=5):
+            return True
+    except OSError:
+        return False
+
+
+def _when_ready(folder: Path) -> Served:
+    """The server that runs, or that another command is starting at this moment."""
+    until = time.monotonic() + SECONDS_TO_START
+    while time.monotonic() < until:
+        if _is_running(folder) and _answers(_state(folder)["port"]):
+            return running(was_running=True)
+        if _is_free(folder):
+            raise ServiceError(f"another command was starting the server and did not succeed; see {folder / 'server.log'}, and try again")
+        time.sleep(0.1)
+    raise ServiceError(
+        f"the server runs and does not answer; see {folder / 'server.log'}, or end it (`axolotl synthetic review serve --stop`) and start"
+        " it again"
+    )
+
+
 @contextmanager
 def _lock(folder: Path) -> Iterator[int | None]:
-    """The lock that a running server holds, as a file descriptor; None when one runs."""
+    """The lock that a running server holds, as a file descriptor; None when one runs or is being started."""
     descriptor = os.open(folder / "server.lock", os.O_RDWR | os.O_CREAT, 0o600)
     try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
+        # Who only looks holds it for a moment.
+        yield descriptor if _locked(descriptor, fcntl.LOCK_EX, tries=10) else None
+    finally:
         os.close(descriptor)
-        yield None
-        return
+
+
+def _locked(descriptor: int, kind: int, tries: int = 1) -> bool:
+    for left in reversed(range(tries)):
+        try:
+            fcntl.flock(descriptor, kind | fcntl.LOCK_NB)
+            return True
+        except BlockingIOError:
+            time.sleep(0.02 if left else 0)
+    return False
+
+
+def _is_free(folder: Path) -> bool:
+    """Whether nobody holds the lock. Looking is shared, so that one who looks is not taken for a server by another."""
+    descriptor = os.open(folder / "server.lock", os.O_RDWR | os.O_CREAT, 0o600)
     try:
-        yield descriptor
+        return _locked(descriptor, fcntl.LOCK_SH)
     finally:
         os.close(descriptor)
 
 
 def _is_running(folder: Path) -> bool:
-    if not (folder / "server.json").exists():
-        return False
-    with _lock(folder) as lock:
-        return lock is None
+    # Written after the lock was taken, and taken away before a new server's is.
+    return (folder / "server.json").exists() and not _is_free(folder)
 
 
 @contextmanager

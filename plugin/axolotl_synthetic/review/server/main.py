@@ -108,7 +108,7 @@ def spare_work_for_each_record() -> None:
 
 
 def bring_up_to_date(credentials: dict[str, Any]) -> None:
-    """The database's tables as this version of Argilla has them, and the first user in it."""
+    """The database's tables as this version of Argilla has them, and the first user in it, with these credentials."""
     import argilla_server
     from alembic import command
     from alembic.config import Config
@@ -126,11 +126,14 @@ def bring_up_to_date(credentials: dict[str, Any]) -> None:
     with SyncSessionLocal() as db:
         # One person's reading does not wait for another's writing; the file keeps this mode.
         db.execute(text("PRAGMA journal_mode = WAL"))
-        if db.scalar(select(User).filter_by(username=name)) is None:
-            owner = User(first_name=name, username=name, role=UserRole.owner, api_key=key)
-            owner.password_hash = accounts.hash_password(password)
+        owner = db.scalar(select(User).filter_by(username=name))
+        if owner is None:
+            owner = User(first_name=name, username=name, role=UserRole.owner)
             db.add(owner)
-            db.commit()
+        if owner.api_key != key:
+            # New credentials may have been made since: the former ones were lost, or shown to somebody.
+            owner.api_key, owner.password_hash = key, accounts.hash_password(password)
+        db.commit()
 
 
 if __name__ == "__main__":
