@@ -154,6 +154,14 @@ def test_a_key_where_its_variables_name_belongs_is_not_repeated():
     assert "sk-12345" not in found
 
 
+@pytest.mark.parametrize("host", ["localhost:99999", "localhost:abc", "localhost:0", "[::1", ":80", "a b", "a\tb"])
+def test_an_address_that_cannot_be_one_is_refused(host):
+    (found,) = problems({"review": {"api_url": f"http://{host}"}})
+    assert found.startswith("synthetic.review.api_url: must be an address alone, with a port from 1 to 65535")
+    (found,) = problems({"teacher": {"base_url": f"http://{host}/v1"}})
+    assert found.startswith("synthetic.teacher.base_url: must be an address alone")
+
+
 def test_a_password_in_the_address_is_not_repeated():
     (found,) = problems({"teacher": {"base_url": "http://me:hunter2@example.org/v1"}})
     assert found.startswith("synthetic.teacher.base_url: must not hold a user name or password")

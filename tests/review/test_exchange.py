@@ -2,6 +2,8 @@
 
 import hashlib
 import json
+import re
+import time
 import warnings
 
 import pytest
@@ -136,6 +138,36 @@ def test_a_sample_with_another_text_than_on_the_server_is_told_and_its_record_le
     # The former text comes back, and with it the decision.
     generate(made, [sample(0)])
     assert training(made) == {}
+
+
+@pytest.mark.slow
+def test_ten_thousand_records_are_pushed_in_under_three_minutes_with_progress_and_fetched_again(tmp_path, argilla, review):
+    made = finish(tmp_path, (sample(number) for number in range(10_000)), rows=map(seed, range(10_000)), review=review)
+    began = time.monotonic()
+    result = command("push", config(made, tmp_path))
+    assert time.monotonic() - began < 180
+    assert result.stdout.splitlines()[0] == "pushed    10,000 records, 0 were there"
+    assert re.search(r"pushing: [\d,]+/10,000 records", result.stderr)
+    argilla.person("ann").answer(list(argilla.records(review["dataset"]).values())[:100], verdict="reject")
+    began = time.monotonic()
+    outcome = run.review_pull(made)
+    assert time.monotonic() - began < 60
+    assert (outcome.pulled.records, outcome.pulled.answers) == (10_000, 100)
+    assert len(training(made)) == 9_900
+
+
+def test_long_texts_are_sent_in_requests_of_their_own(tmp_path, argilla, review, monkeypatch):
+    # 1,000 letters an answer and some 200 beside it: three fit into 4,000.
+    monkeypatch.setattr(client, "LETTERS_AT_ONCE", 4_000)
+    sent = []
+    monkeypatch.setattr(run.terminal, "counted", lambda *_: _always(lambda added, total: sent.append(added)))
+    odd = ["<script>alert(1)</script>", "a\0b", "| a |\n|--|\n", "\u202e", "😀"]
+    texts = [f"{one}{'x' * 1_000}\n#### {gold(number)}" for number, one in enumerate(odd)]
+    made = finish(tmp_path, [sample(number, answer=text) for number, text in enumerate(texts)], review=review)
+    assert run.review_push(made).added == 5
+    assert sent == [3, 5]
+    records = argilla.records(review["dataset"])
+    assert [records[f"answer_augmentation-{number}"]["fields"]["answer"] for number in range(5)] == texts
 
 
 # What comes back.

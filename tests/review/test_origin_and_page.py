@@ -120,7 +120,7 @@ def test_the_default_guidelines_name_the_task():
 
 @pytest.mark.parametrize(
     ("content", "says"),
-    [(None, "cannot be read"), (b"\xff\xfe", "is not UTF-8"), (b" \n", "0 characters"), (b"x" * 10_001, "10,001 characters")],
+    [(None, "cannot be read"), (b"\xff\xfe", "is not UTF-8"), (b" \n", "is empty"), (b"x" * 10_001, "10,001 characters")],
 )
 def test_guidelines_that_cannot_be_shown_are_named(tmp_path, content, says):
     path = tmp_path / "guidelines.md"
@@ -128,6 +128,11 @@ def test_guidelines_that_cannot_be_shown_are_named(tmp_path, content, says):
         path.write_bytes(content)
     with pytest.raises(ConfigError, match=rf"synthetic\.review\.guidelines: .*{says}"):
         page.guidelines(Review(guidelines=str(path)), "math")
+
+
+def test_a_path_that_is_none_is_named():
+    with pytest.raises(ConfigError, match=r"synthetic\.review\.guidelines: 'a\\x00b' is no path"):
+        page.guidelines(Review(guidelines="a\0b"), "math")
 
 
 def test_an_edited_stem_keeps_its_choices_and_the_answer_is_read_by_them(tmp_path):

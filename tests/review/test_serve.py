@@ -1,15 +1,18 @@
 """`review serve`: a real server with one command, its secrets kept to their owner, its data kept between starts."""
 
+import fcntl
 import json
+import multiprocessing.pool
 import os
 import socket
 import stat
 
+import httpx
 import pytest
 from click.testing import CliRunner
 
 from axolotl_synthetic.cli import synthetic
-from axolotl_synthetic.errors import ServiceError
+from axolotl_synthetic.errors import ServiceError, StorageError
 from axolotl_synthetic.review import serve as serving
 
 from argilla_here import ArgillaHere, serve
@@ -111,16 +114,49 @@ def test_without_a_package_index_the_reason_is_shown_and_nothing_half_installed_
     assert not serving.is_installed()
 
 
-def test_stop_ends_it_with_its_redis_and_the_next_start_has_its_data(tmp_path, argilla):
-    person, redis = argilla.person("kept"), redis_of(argilla)
+@pytest.mark.parametrize("damaged", ["{", "[]", "{}"])
+@pytest.mark.parametrize("name", ["credentials.json", "server.json"])
+def test_what_it_keeps_and_somebody_damaged_is_named_with_what_to_do(argilla, name, damaged):
+    path = argilla.home / name
+    before = path.read_bytes()
+    try:
+        path.write_text(damaged)
+        with pytest.raises(StorageError, match=rf"{name}: cannot be read .* start"):
+            serving.running()
+    finally:
+        path.write_bytes(before)
+
+
+def test_looking_whether_a_server_runs_is_never_taken_for_one_that_runs(tmp_path):
+    # One that ended without taking its file away; two look at the same time.
+    (tmp_path / "server.json").write_text('{"pid": 1, "port": 1}')
+    with open(tmp_path / "server.lock", "w") as other:
+        fcntl.flock(other, fcntl.LOCK_SH)
+        assert not serving._is_running(tmp_path)
+        fcntl.flock(other, fcntl.LOCK_EX)
+        assert serving._is_running(tmp_path)
+
+
+def test_stop_ends_it_with_its_redis_and_the_next_start_has_its_data_even_when_two_start_it_and_with_new_secrets(tmp_path, argilla):
+    person, redis, former = argilla.person("kept"), redis_of(argilla), argilla.credentials
     done = serve(argilla.data, "--stop")
     assert (done.returncode, done.stdout.strip()) == (0, "the server has ended; its data is kept")
     assert not argilla.answers()
     assert until(lambda: not runs(redis), 5)
     for data in (argilla.data, tmp_path):
         assert serve(data, "--stop").stdout.strip() == "no server was running"
-    argilla.start()
+    (argilla.home / "credentials.json").unlink()
+    starting = [multiprocessing.pool.ThreadPool(1).apply_async(serve, (argilla.data, "--port", str(argilla.port))) for _ in range(2)]
+    said = sorted((one.get().stdout for one in starting), key=lambda text: "runs already" in text)
+    assert ["runs already" in one for one in said] == [False, True]
     assert argilla.call("GET", "/me", key=person.key)["username"] == person.name
+    # The former key and password are worth nothing any more, and the new ones are those that were shown.
+    assert argilla.key != former["api_key"]
+    assert argilla.key in said[0] and argilla.credentials["password"] in said[0]
+    assert argilla.call("GET", "/me")["username"] == "argilla"
+    for credentials, status in ((former, 401), (argilla.credentials, 201)):
+        form = {"username": "argilla", "password": credentials["password"]}
+        assert httpx.post(f"{argilla.url}/api/v1/token", data=form, trust_env=False).status_code == status
 
 
 def test_the_key_is_found_for_this_server_alone(argilla):

@@ -9,7 +9,7 @@ from click.testing import CliRunner
 
 from axolotl_synthetic.cli import synthetic
 
-from argilla_here import free_port
+from argilla_here import Person, free_port
 from finished import finish, sample
 
 KEY = "recognisable-0123456789"
@@ -152,6 +152,45 @@ def test_a_dataset_of_another_making_is_left_alone(made, argilla, review):
     rg.Dataset(name=review["dataset"], workspace=workspace, settings=other, client=sdk).create()
     said = ends("push", made(**review), code=2)
     assert "was not made by `review push`: it does not ask for corrected_answer" in said
+
+
+def test_a_dataset_that_asks_the_same_but_offers_other_answers_is_left_alone(made, argilla, review):
+    import argilla as rg
+
+    sdk = rg.Argilla(api_url=argilla.url, api_key=argilla.key)
+    workspace = sdk.workspaces("synthetic") or rg.Workspace(name="synthetic", client=sdk).create()
+    texts = [rg.TextQuestion(name, required=False) for name in ("corrected_answer", "corrected_question", "reason")]
+    asked = [rg.LabelQuestion("verdict", labels=["yes", "no"]), *texts, rg.RatingQuestion("quality", values=[1, 2, 3, 4, 5])]
+    other = rg.Settings(fields=[rg.TextField("text")], questions=asked)
+    rg.Dataset(name=review["dataset"], workspace=workspace, settings=other, client=sdk).create()
+    path = made(**review)
+    for name in COMMANDS:
+        assert "was not made by `review push`: it offers other answers to verdict;" in ends(name, path, code=2)
+
+
+def test_more_responses_than_the_dataset_was_made_for_are_refused(made, argilla, review):
+    path = made(**review)
+    assert CliRunner().invoke(synthetic, ["review", "push", path]).exit_code == 0
+    for name in COMMANDS:
+        said = ends(name, made(**review, annotators=2), code=2)
+        assert f"synthetic.review.annotators: 2, and '{review['dataset']}' on {argilla.url} was made for 1" in said
+
+
+def test_a_name_with_brackets_or_control_signs_is_shown_as_it_is(made, argilla, review):
+    name = f"[/]\x1b[31m{review['dataset']}"
+    user = argilla.call("POST", "/users", json={"first_name": "x", "username": name, "password": "a-password", "role": "owner"})
+    path = made(**review)
+    assert CliRunner().invoke(synthetic, ["review", "push", path]).exit_code == 0
+    Person(argilla, name, user["id"], user["api_key"]).answer(argilla.records(review["dataset"]).values(), verdict="accept")
+    result = CliRunner().invoke(synthetic, ["review", "status", path])
+    assert result.exit_code == 0
+    assert f"[/]?[31m{review['dataset']}" in result.stdout
+
+
+def test_a_sample_file_that_was_damaged_is_named_with_its_line(made, argilla, review, tmp_path):
+    path = made(**review)
+    (tmp_path / "out" / "samples.jsonl").write_text("{\n")
+    assert "samples.jsonl:1: cannot be read" in ends("push", path, code=1)
 
 
 def test_a_dataset_that_was_being_made_when_the_server_died_is_made_anew(made, argilla, review):

@@ -207,10 +207,9 @@ class Server:
             )
         needed, asked = self._settings.annotators, found["distribution"]["min_submitted"]
         if asked < needed:
-            # Argilla shows a record to nobody else once it has what the dataset asks for.
             raise ConfigError(
-                f"synthetic.review.annotators: {needed}, and {name!r} on {self._url} was made for {asked}, which Argilla does not change"
-                f" once people have answered; write `annotators: {asked}`, or choose another `dataset`"
+                f"synthetic.review.annotators: {needed}, and {name!r} on {self._url} was made for {asked}: Argilla shows a record to nobody"
+                f" else when it has as many; write `annotators: {asked}`, or choose another `dataset`"
             )
         ids = {one: str(question["id"]) for one, question in questions.items()}
         return Dataset(found["id"], ids, f"{self._url}/dataset/{found['id']}/annotation-mode")
