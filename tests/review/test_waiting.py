@@ -1,5 +1,9 @@
 """`unreviewed: wait`: Axolotl does not start to train while people have not decided, and says how many samples are open."""
 
+import json
+import subprocess
+import sys
+
 import pytest
 
 from axolotl_synthetic.plugin import SyntheticPlugin
@@ -74,3 +78,18 @@ def test_when_all_is_decided_it_trains_on_the_decisions(finished):
 def test_the_other_policies_do_not_wait(finished, unreviewed, samples):
     with open(start_training(finished(unreviewed, {}))) as file:
         assert sum('"strategy":"answer_augmentation"' in line for line in file) == samples
+
+
+def test_without_a_review_nothing_of_argilla_is_imported(tmp_path):
+    made = finish(tmp_path, [sample(0)])
+    (tmp_path / "config.yml").write_text(json.dumps({"synthetic": made.model_dump(mode="json")}))
+    commands = """
+import sys
+from axolotl_synthetic.cli import synthetic
+for command in ("plan", "generate", "status"):
+    synthetic([command, "config.yml"], standalone_mode=False)
+print([name for name in ("argilla", "httpx", "axolotl_synthetic.review.exchange") if name in sys.modules])
+"""
+    done = subprocess.run([sys.executable, "-c", commands], cwd=tmp_path, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.splitlines()[-1] == "[]"
