@@ -36,7 +36,9 @@ def calls_over_time(history: History, width: float) -> Figure:
         style = look(purpose)
         counts = np.searchsorted(np.asarray(calls.at), times, side="right")
         worth = np.concatenate([[0.0], np.cumsum(np.asarray(calls.tokens if usd is None else calls.usd))])
-        marks = dict(marker=style.marker, markersize=4.5, markevery=(24 + at * 9, 48), linewidth=1.8, color=style.colour, linestyle=style.dash)
+        marks = dict(
+            marker=style.marker, markersize=4.5, markevery=(24 + at * 9, 48), linewidth=1.8, color=style.colour, linestyle=style.dash
+        )
         left.plot(times / by, counts, label=f"{purpose} ({calls.number:,})", **marks)
         right.plot(times / by, worth[counts], label=purpose, **marks)
     for axes, title in ((left, "Calls"), (right, "Tokens" if usd is None else "US dollars")):
@@ -66,7 +68,10 @@ def _number(value: float, _: object = None) -> str:
 
 
 def lengths(
-    questions: Mapping[str, Mapping[int, int]], answers: Mapping[tuple[str, bool], Mapping[int, int]], strategies: Sequence[str], width: float
+    questions: Mapping[str, Mapping[int, int]],
+    answers: Mapping[tuple[str, bool], Mapping[int, int]],
+    strategies: Sequence[str],
+    width: float,
 ) -> Figure:
     """Words of questions and of answers, by strategy; answers that were accepted beside those that were rejected.
 
@@ -87,15 +92,15 @@ def lengths(
     figure, axes = panels(len(both), width, 0.9 + 0.4 * max(len(asked), len(said)))
     for panel, (title, boxes) in zip(axes, both, strict=True):
         panel.set_title(title)
-        _boxes(panel, [(name, [_quantile(counts, share) for share in SHARES], style) for name, counts, style in boxes])
-        most = max(_quantile(counts, SHARES[-1]) for _, counts, _ in boxes)
+        _boxes(panel, [(name, [quantile(counts, share) for share in SHARES], style) for name, counts, style in boxes])
+        most = max(quantile(counts, SHARES[-1]) for _, counts, _ in boxes)
         panel.set_xlim(0, max(1.0, most * 1.15))  # room for the median's number
         panel.xaxis.set_major_formatter(FuncFormatter(_number))
         panel.xaxis.set_major_locator(MaxNLocator(5, integer=True))
     return figure
 
 
-def _quantile(counts: Mapping[int, int], share: float) -> float:
+def quantile(counts: Mapping[int, int], share: float) -> float:
     """The least value that at least this share of all is no larger than."""
     wanted, seen = share * sum(counts.values()), 0
     for value in sorted(counts):
@@ -117,9 +122,14 @@ def _boxes(axes: Axes, boxes: Sequence[tuple[str, Sequence[float], Look]]) -> No
     for box, (_, _, style) in zip(drawn["boxes"], boxes, strict=True):
         box.set(facecolor=_pale(style.colour), edgecolor=style.colour, hatch=style.hatch)
     for place, (_, quantiles, _) in enumerate(boxes, 1):
-        axes.text(quantiles[-1], place, f"  {quantiles[2]:.3g}", va="center")
+        _beside(axes, quantiles[-1], place, f"{quantiles[2]:.3g}")
     axes.invert_yaxis()
     axes.grid(visible=False, axis="y")
+
+
+def _beside(axes: Axes, x: float, y: float, text: str) -> None:
+    """A few points to the right of a place; leading spaces would be lost in an SVG."""
+    axes.annotate(text, (x, y), xytext=(5, 0), textcoords="offset points", va="center")
 
 
 def _label(name: str) -> str:
@@ -143,10 +153,11 @@ def diversity(measured: Mapping[str, Diversity], width: float) -> Figure:
         bars.set_title("Mean similarity of a pair")
         for place, (_, value, style) in enumerate(alike):
             bars.barh(place, value, height=0.55, color=_pale(style.colour), edgecolor=style.colour, hatch=style.hatch)
-            bars.text(value, place, f" {value:.2f}", va="center")
+            _beside(bars, value, place, f"{value:.2f}")
         bars.set_yticks(range(len(alike)), [_label(name) for name, _, _ in alike])
         bars.invert_yaxis()
         bars.set_xlim(0, max(0.1, *(value * 1.18 for _, value, _ in alike)))
+        bars.xaxis.set_major_locator(MaxNLocator(5))
         bars.grid(visible=False, axis="y")
     if near:
         boxes = next(panel)
@@ -170,11 +181,13 @@ def agreement(votes: Mapping[tuple[int, int, bool], int], width: float) -> Figur
     axes = figure.subplots()
     bottom = np.zeros(len(shares))
     for accepted, style in ((True, look("accepted")), (False, look("rejected"))):
-        heights = np.array([sum(n for (count, of, ended), n in votes.items() if count / of == share and ended is accepted) for share in shares])
+        heights = np.array(
+            [sum(n for (count, of, ended), n in votes.items() if count / of == share and ended is accepted) for share in shares]
+        )
         if heights.any():
             label = f"{'accepted' if accepted else 'rejected'} ({heights.sum():,})"
             there = np.flatnonzero(heights)
-            drawn = dict(color=_pale(style.colour), edgecolor=style.colour, hatch=style.hatch, label=label)
+            drawn: dict[str, Any] = dict(color=_pale(style.colour), edgecolor=style.colour, hatch=style.hatch, label=label)
             axes.bar(there, heights[there], bottom=bottom[there], **drawn)
             bottom += heights
     [k] = of_all if len(of_all) == 1 else [None]

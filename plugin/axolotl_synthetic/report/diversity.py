@@ -106,4 +106,4 @@ def _nearest(vectors: Any, seeds: Any, *, itself: bool) -> np.ndarray[Any, np.dt
             rows = np.arange(cosines.shape[0])
             cosines[rows, first + rows] = -1.0
         found.append(cosines.max(axis=1))
-    return np.clip(np.concatenate(found), 0.0, 1.0)
+    return np.asarray(np.clip(np.concatenate(found), 0.0, 1.0))

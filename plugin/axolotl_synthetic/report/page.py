@@ -12,6 +12,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -19,7 +20,6 @@ import numpy as np
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
-import axolotl_synthetic
 from axolotl_synthetic import dataset, grading
 from axolotl_synthetic.checks.words import words
 from axolotl_synthetic.errors import StorageError
@@ -177,7 +177,7 @@ def _render(found: Found, gathered: Gathered, pictures: Mapping[str, Picture]) -
     counted, history = gathered.samples, gathered.history
     text = environment.get_template("page.html.j2").render(
         css=Markup((here / "page.css").read_text(encoding="utf-8")),
-        version=axolotl_synthetic.__version__,
+        version=version("axolotl-synthetic"),
         written=_when(time.time()),
         folder=str(found.folder),
         name=found.folder.resolve().name,
@@ -199,6 +199,7 @@ def _render(found: Found, gathered: Gathered, pictures: Mapping[str, Picture]) -
         pauses=[(duration(at), duration(gap)) for at, gap in history.pauses],
         reused=0 if found.manifest is None else found.manifest["queries"]["reused"],
         seeds_known=bool(found.prompts),
+        lengths=_lengths_table(gathered),
         diversity=_diversity_table(gathered),
         votes=counted.agreement.total(),
         grade=found.grade,
@@ -252,7 +253,7 @@ def _inputs(found: Found, history: calls.History) -> list[tuple[str, str]]:
         seeds = f"{len(found.prompts):,} from {settings.seeds.path}" if found.prompts else settings.seeds.path
     strategy = manifest["strategy"] if manifest is not None else {} if plan is None else plan.strategy
     shares = ", ".join(f"{name} {share:.0%}" for name, share in strategy.items()) or "not decided"
-    by = "by `strategy: auto`" if settings.strategy == "auto" else "as the config names it"
+    by = "decided by strategy: auto" if settings.strategy == "auto" else "as the config names it"
     ratio = manifest["budget_ratio"] if manifest is not None else None if plan is None else plan.budget_ratio
     limits = ", ".join(f"{value:,} {name}" for name, value in settings.budget.model_dump().items() if value is not None)
     asked = {role: ", ".join(f"{model} ({n:,} calls)" for (of, model), n in history.models.items() if of == role) for role, _ in ROLES}
@@ -284,7 +285,9 @@ def _remarks(found: Found) -> list[str]:
 
 
 def _ends_table(counted: samples.Samples) -> Table:
-    reasons = [("rejected", reason) for reason in counted.reasons("rejected")] + [("failed", reason) for reason in counted.reasons("failed")]
+    reasons = [("rejected", reason) for reason in counted.reasons("rejected")] + [
+        ("failed", reason) for reason in counted.reasons("failed")
+    ]
     head = ["", *(name.replace("_", " ") for name in counted.strategies), "all"]
 
     def row(title: str, pick: Callable[[str, str], bool]) -> list[str]:
@@ -323,8 +326,35 @@ def _calls_table(history: calls.History) -> Table:
                 usd,
             ]
         )
-    head = ["for", "calls", "of them retries", "failed", "no end known", "prompt tokens", "reply tokens", "median s", "95 % within s", "USD"]
+    head = [
+        "for",
+        "calls",
+        "of them retries",
+        "failed",
+        "no end known",
+        "prompt tokens",
+        "reply tokens",
+        "median s",
+        "95 % within s",
+        "USD",
+    ]
     return Table(head, rows)
+
+
+def _lengths_table(gathered: Gathered) -> Table:
+    counted = gathered.samples
+    measured: list[tuple[str, Mapping[int, int]]] = [("questions of the seeds", gathered.seed_words)]
+    measured += [(f"questions of {name}", counted.question_words.get(name, {})) for name in counted.strategies]
+    for name in counted.strategies:
+        for accepted in (True, False):
+            title = f"{'accepted' if accepted else 'rejected'} answers of {name}"
+            measured.append((title, counted.answer_words.get((name, accepted), {})))
+    rows = [
+        [title, f"{sum(counts.values()):,}", *(f"{charts.quantile(counts, share):,.0f}" for share in charts.SHARES)]
+        for title, counts in measured
+        if counts
+    ]
+    return Table(["words in", "number", *("median" if share == 0.5 else f"{share:.0%}" for share in charts.SHARES)], rows)
 
 
 def _diversity_table(gathered: Gathered) -> Table:
@@ -341,7 +371,14 @@ def _diversity_table(gathered: Gathered) -> Table:
                 f"{np.median(one.nearest):.3f}" if one.nearest.size else "",
             ]
         )
-    head = ["questions of", "compared", "different in all", "distinct-2", "mean similarity of a pair", "similarity to the nearest seed (median)"]
+    head = [
+        "questions of",
+        "compared",
+        "different in all",
+        "distinct-2",
+        "mean similarity of a pair",
+        "similarity to the nearest seed (median)",
+    ]
     return Table(head, rows)
 
 
@@ -367,7 +404,9 @@ def _groups(counted: samples.Samples) -> list[dict[str, Any]]:
 
 def _sample(row: Mapping[str, Any]) -> dict[str, Any]:
     decision = row.get("decision") or {}
-    changed = [(str(name), _cut(decision.get("before", {}).get(name)), _cut(value)) for name, value in (decision.get("after") or {}).items()]
+    changed = [
+        (str(name), _cut(decision.get("before", {}).get(name)), _cut(value)) for name, value in (decision.get("after") or {}).items()
+    ]
     return {
         "id": row["id"],
         "strategy": row["strategy"],

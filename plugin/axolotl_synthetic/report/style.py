@@ -116,7 +116,8 @@ class Picture:
 @contextmanager
 def styled(name: str) -> Iterator[None]:
     """Draw within it. `name` goes into the elements' ids: two figures of one page have none in common, and the same data the same."""
-    with mpl.rc_context({**_SETTINGS, "svg.hashsalt": name}):
+    settings: Any = {**_SETTINGS, "svg.hashsalt": name}
+    with mpl.rc_context(settings):
         yield
 
 
