@@ -250,8 +250,8 @@ def show_figures(folder: Path, figures: Mapping[str, str]) -> None:
     before, _, rest = card.partition(FIGURES_BEGIN)
     _, _, after = rest.partition(FIGURES_END)
     shown = "\n\n".join(f"![{text}]({path})" for path, text in figures.items())
-    section = f"{FIGURES_BEGIN}\n## Figures\n{shown}\n{FIGURES_END}\n" if figures else ""
-    write_text(folder / CARD, before.rstrip("\n") + "\n\n" * bool(section) + section + after.lstrip("\n"))
+    section = f"\n{FIGURES_BEGIN}\n## Figures\n{shown}\n{FIGURES_END}\n" if figures else ""
+    write_text(folder / CARD, before.rstrip("\n") + "\n" + section + after.lstrip("\n"))
 
 
 def write_text(path: Path, text: str) -> None:

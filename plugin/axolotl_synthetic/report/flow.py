@@ -37,7 +37,6 @@ class Flow:
     Attributes:
         planned: candidates by strategy.
         ended: candidates by strategy and end: `accepted`, a check's name, or `failed`.
-        failed: whether an end is a failure and not a check that has that name.
         trained: rows of the training file that are samples; None where there is no such file yet.
         seeds: rows of it that are seed pairs.
     """

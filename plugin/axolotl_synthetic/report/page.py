@@ -143,7 +143,9 @@ def _picture(name: str, text: str, draw: Callable[[float], Figure]) -> Picture:
         narrow = svg(draw(NARROW), text)
     with styled(name):
         figure = draw(WIDE)
-        return Picture(name, text, svg(figure, text), narrow, png(figure))
+        wide = svg(figure, text)
+        figure.set_layout_engine("none")  # it is laid out by now; once more would take as long again
+        return Picture(name, text, wide, narrow, png(figure))
 
 
 def _flow_in_words(flows: flow.Flow) -> str:
