@@ -15,7 +15,7 @@ from matplotlib.ticker import FuncFormatter, MaxNLocator, PercentFormatter
 from axolotl_synthetic.grading import Row, is_share
 from axolotl_synthetic.report.calls import History
 from axolotl_synthetic.report.diversity import SEEDS, Diversity
-from axolotl_synthetic.report.style import FAINT, INK, NARROW, WIDE, Look, look, panels
+from axolotl_synthetic.report.style import FAINT, INK, Look, look, panels
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -36,8 +36,14 @@ def calls_over_time(history: History, width: float) -> Figure:
         style = look(purpose)
         counts = np.searchsorted(np.asarray(calls.at), times, side="right")
         worth = np.concatenate([[0.0], np.cumsum(np.asarray(calls.tokens if usd is None else calls.usd))])
-        marks = dict(
-            marker=style.marker, markersize=4.5, markevery=(24 + at * 9, 48), linewidth=1.8, color=style.colour, linestyle=style.dash
+        marks: dict[str, Any] = dict(
+            drawstyle="steps-post",
+            marker=style.marker,
+            markersize=4.5,
+            markevery=(24 + at * 9, 48),
+            linewidth=1.8,
+            color=style.colour,
+            linestyle=style.dash,
         )
         left.plot(times / by, counts, label=f"{purpose} ({calls.number:,})", **marks)
         right.plot(times / by, worth[counts], label=purpose, **marks)
@@ -89,10 +95,10 @@ def lengths(
         if (counts := answers.get((name, accepted)))
     ]
     both = [(title, boxes) for title, boxes in (("Questions, in words", asked), ("Answers, in words", said)) if boxes]
-    figure, axes = panels(len(both), width, 0.9 + 0.4 * max(len(asked), len(said)))
+    figure, axes = panels(len(both), width, 0.9 + 0.46 * max(len(asked), len(said)))
     for panel, (title, boxes) in zip(axes, both, strict=True):
         panel.set_title(title)
-        _boxes(panel, [(name, [quantile(counts, share) for share in SHARES], style) for name, counts, style in boxes])
+        _boxes(panel, [(name, [quantile(counts, share) for share in SHARES], style) for name, counts, style in boxes], ",.0f")
         most = max(quantile(counts, SHARES[-1]) for _, counts, _ in boxes)
         panel.set_xlim(0, max(1.0, most * 1.15))  # room for the median's number
         panel.xaxis.set_major_formatter(FuncFormatter(_number))
@@ -110,8 +116,8 @@ def quantile(counts: Mapping[int, int], share: float) -> float:
     raise ValueError("nothing was counted")
 
 
-def _boxes(axes: Axes, boxes: Sequence[tuple[str, Sequence[float], Look]]) -> None:
-    """Horizontal boxes, the first at the top, each from five quantiles; the median's number beside it."""
+def _boxes(axes: Axes, boxes: Sequence[tuple[str, Sequence[float], Look]], shown: str) -> None:
+    """Horizontal boxes, the first at the top, each from five quantiles; the median's number beside it, formatted as `shown`."""
     stats: list[dict[str, Any]] = [
         {"label": _label(name), "whislo": low, "q1": quarter, "med": half, "q3": three, "whishi": high, "fliers": []}
         for name, (low, quarter, half, three, high), _ in boxes
@@ -122,7 +128,7 @@ def _boxes(axes: Axes, boxes: Sequence[tuple[str, Sequence[float], Look]]) -> No
     for box, (_, _, style) in zip(drawn["boxes"], boxes, strict=True):
         box.set(facecolor=_pale(style.colour), edgecolor=style.colour, hatch=style.hatch)
     for place, (_, quantiles, _) in enumerate(boxes, 1):
-        _beside(axes, quantiles[-1], place, f"{quantiles[2]:.3g}")
+        _beside(axes, quantiles[-1], place, f"{quantiles[2]:{shown}}")
     axes.invert_yaxis()
     axes.grid(visible=False, axis="y")
 
@@ -155,14 +161,14 @@ def diversity(measured: Mapping[str, Diversity], width: float) -> Figure:
             bars.barh(place, value, height=0.55, color=_pale(style.colour), edgecolor=style.colour, hatch=style.hatch)
             _beside(bars, value, place, f"{value:.2f}")
         bars.set_yticks(range(len(alike)), [_label(name) for name, _, _ in alike])
-        bars.invert_yaxis()
+        bars.set_ylim(max(2, len(alike)) - 0.5, -0.5)
         bars.set_xlim(0, max(0.1, *(value * 1.18 for _, value, _ in alike)))
         bars.xaxis.set_major_locator(MaxNLocator(5))
         bars.grid(visible=False, axis="y")
     if near:
         boxes = next(panel)
         boxes.set_title("Similarity to the nearest seed")
-        _boxes(boxes, [(name, [float(one) for one in np.quantile(values, SHARES)], style) for name, values, style in near])
+        _boxes(boxes, [(name, [float(one) for one in np.quantile(values, SHARES)], style) for name, values, style in near], ".2f")
         boxes.set_xlim(-0.02, 1.16)
         boxes.set_xticks([0, 0.25, 0.5, 0.75, 1])
     return figure
@@ -177,7 +183,7 @@ def agreement(votes: Mapping[tuple[int, int, bool], int], width: float) -> Figur
     """
     shares = sorted({count / of for count, of, _ in votes})
     of_all = {of for _, of, _ in votes}
-    figure = Figure(figsize=(min(width, 0.7 * WIDE) if width > NARROW else width, 2.7), layout="constrained")
+    figure = Figure(figsize=(width, 2.7), layout="constrained")
     axes = figure.subplots()
     bottom = np.zeros(len(shares))
     for accepted, style in ((True, look("accepted")), (False, look("rejected"))):
@@ -187,7 +193,7 @@ def agreement(votes: Mapping[tuple[int, int, bool], int], width: float) -> Figur
         if heights.any():
             label = f"{'accepted' if accepted else 'rejected'} ({heights.sum():,})"
             there = np.flatnonzero(heights)
-            drawn: dict[str, Any] = dict(color=_pale(style.colour), edgecolor=style.colour, hatch=style.hatch, label=label)
+            drawn: dict[str, Any] = dict(color=_pale(style.colour), edgecolor=style.colour, hatch=style.hatch, label=label, width=0.6)
             axes.bar(there, heights[there], bottom=bottom[there], **drawn)
             bottom += heights
     [k] = of_all if len(of_all) == 1 else [None]
