@@ -20,7 +20,7 @@ from collections import OrderedDict
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, fields
-from functools import cached_property
+from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -190,6 +190,11 @@ class Totals:
     seconds: float
 
 
+@lru_cache(maxsize=16)
+def _parameters(generation: Generation) -> str:
+    return json.dumps(generation.model_dump(exclude={"max_new_tokens"}, exclude_none=True))
+
+
 def worst_prompt_tokens(messages: Sequence[Message]) -> int:
     """An upper bound of a chat's tokens: a byte-level tokenizer never makes more tokens than bytes, and 16 a turn is more than
     any chat template in use adds."""
@@ -265,6 +270,20 @@ class Ledger:
                 return Stored(call_id, reply)
         return None
 
+    def replies(self, ids: Sequence[int]) -> list[tuple[str, Reply]]:
+        """What some calls brought, each with its purpose, in the order of `ids`; those that brought nothing are left out."""
+        found: dict[int, tuple[str, Reply]] = {}
+        with _told(self.path):
+            for at in range(0, len(ids), 500):  # SQLite takes no more than 999 parameters
+                some = list(ids[at : at + 500])
+                rows = self._db.execute(
+                    "SELECT id, purpose, reply, finish_reason, prompt_tokens, completion_tokens, seconds FROM calls"
+                    f" WHERE outcome = 'ok' AND id IN ({', '.join('?' * len(some))})",
+                    some,
+                )
+                found |= {call_id: (purpose, Reply(*reply)) for call_id, purpose, *reply in rows}
+        return [found[call_id] for call_id in ids if call_id in found]
+
     def commit(self, calls: Sequence[Call], settled: Sequence[Settled]) -> list[int | None]:
         """Settle some calls and write others as sent, in one durable transaction.
 
@@ -298,13 +317,12 @@ class Ledger:
         if granted.rowcount == 0:
             return None
         request = call.request
-        sampling = call.generation.model_dump(exclude={"max_new_tokens"}, exclude_none=True)
         row = self._db.execute(
             "INSERT INTO calls (key, purpose, role, model, prompt, parameters, max_new_tokens, sample, attempt, started, outcome)"
             " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 'sent')",
             (
                 *(call.key, request.purpose, request.role, call.model, self._prompt(call.prompt)),
-                *(json.dumps(sampling), call.generation.max_new_tokens, request.sample, call.attempt, time.time()),
+                *(_parameters(call.generation), call.generation.max_new_tokens, request.sample, call.attempt, time.time()),
             ),
         )
         return row.lastrowid

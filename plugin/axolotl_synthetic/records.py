@@ -5,10 +5,11 @@ All are frozen. Nothing here reads a file or decides anything; how each is made 
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any, Literal
+
+import orjson
 
 ANSWER_AUGMENTATION = "answer_augmentation"
 QUESTION_REPHRASE = "question_rephrase"
@@ -114,14 +115,18 @@ def not_applicable(detail: str) -> Verdict:
 class Decision:
     """What people decided of a sample in review.
 
-    `before` and `after` hold the fields that an edit changed.
+    Attributes:
+        what: accept, edit or reject.
+        who: the people whose verdict it is, by their names in Argilla.
+        when: the last of them said so, in UTC (ISO 8601).
+        before, after: fields of the sample that it changed; with `before` the sample can be had back as it was.
     """
 
-    verdict: Literal["accept", "edit", "reject"]
+    what: Literal["accept", "edit", "reject"]
     who: tuple[str, ...]
     when: str
-    before: Mapping[str, str] = field(default_factory=dict)
-    after: Mapping[str, str] = field(default_factory=dict)
+    before: Mapping[str, Any] = field(default_factory=dict)
+    after: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -196,10 +201,10 @@ def to_sample(candidate: Candidate) -> dict[str, Any]:
         "requests": list(candidate.requests),
         "teacher": candidate.teacher,
         "augmenter": candidate.augmenter,
-        "decision": None,
+        "decision": None if candidate.decision is None else asdict(candidate.decision),
     }
 
 
 def to_json(row: Mapping[str, Any]) -> str:
     """One line of a `.jsonl` file of ours: UTF-8, no spaces to spare, keys in the order given."""
-    return json.dumps(row, ensure_ascii=False, separators=(",", ":"))
+    return orjson.dumps(row).decode()

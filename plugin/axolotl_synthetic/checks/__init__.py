@@ -10,7 +10,9 @@ A check's file has
     Options                       a schema of what the user may set; without one, the further parameters of `make` are the options
     IN_ORDER                      true: see `Check.in_order`
     calls(options, strategy, round), inquire(candidate, source, task, ask, options)
-                                  what it has to ask a model: how many calls beyond the strategy's, and the asking
+                                  what it has to ask a model: how many calls beyond the strategy's at most, and the asking
+    expected(options, strategy, rounds)
+                                  the calls a sample on average, where candidates share them
     files(options)                files that it reads, so that a run is made anew when one of them has changed
     problem(options, task)        why it cannot be used so, as what follows `synthetic.verify.<name>`; None when it can
 """
@@ -20,7 +22,7 @@ from __future__ import annotations
 import importlib
 import inspect
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
@@ -82,7 +84,7 @@ class Check:
             raise  # nothing can be judged any more, and no candidate is to blame
         except Exception as error:  # the boundary: one broken check must not end the run
             return Verdict(self.name, False, f"{type(error).__name__}: {error}", broken=True)
-        return replace(verdict, name=self.name)
+        return Verdict(self.name, verdict.passed, verdict.detail, verdict.broken)
 
     def remember(self, candidate: Candidate) -> None:
         """Tell a check in order that this candidate was accepted, so that later ones are compared with it."""
@@ -99,8 +101,14 @@ class Inquiry:
     options: Any
 
     def calls(self, strategy: str, round: int) -> int:
-        """Calls beyond the strategy's own, when all goes well; below zero where other candidates have made some of those."""
+        """Calls beyond the strategy's own, when all goes well and none of them was made before."""
         return int(self.module.calls(self.options, strategy, round))
+
+    def expected(self, strategy: str, rounds: int) -> float:
+        """Calls a sample beyond the strategy's own, when each seed has so many samples of it."""
+        if hasattr(self.module, "expected"):
+            return float(self.module.expected(self.options, strategy, rounds))
+        return sum(self.calls(strategy, round) for round in range(rounds)) / rounds
 
     async def __call__(self, candidate: Candidate, source: Source, task: Task, ask: Ask) -> Candidate:
         """The candidate with what was said; failed, with the reason, where a reply could not be read."""
@@ -143,8 +151,8 @@ def load_inquiries(verify: Verify, task: Task) -> tuple[Inquiry, ...]:
 
 
 def extra_calls(inquiries: Sequence[Inquiry], strategy: str, rounds: int) -> float:
-    """Calls a sample beyond the strategy's own, when each seed has so many samples of it."""
-    return sum(inquiry.calls(strategy, round) for inquiry in inquiries for round in range(rounds)) / rounds
+    """Calls a sample beyond the strategy's own, on average, when each seed has so many samples of it."""
+    return sum(inquiry.expected(strategy, rounds) for inquiry in inquiries)
 
 
 def files_read(verify: Verify, task: Task) -> tuple[Path, ...]:

@@ -250,10 +250,10 @@ def test_a_folder_with_nothing_ends_with_2_and_says_how_to_begin(tmp_path):
 @pytest.mark.parametrize(
     ("file", "content", "says"),
     [
-        ("samples.jsonl", '{"id": "a"}\n', "line 1 cannot be read (it is no sample)"),
-        ("samples.jsonl", "[1]\n", "line 1 cannot be read (it is no sample)"),
-        ("samples.jsonl", json.dumps(ROWS[0]) + "\n{\n", "line 2 cannot be read"),
-        ("samples.jsonl", b"\xff\xfe\n", "line 1 cannot be read"),
+        ("samples.jsonl", '{"id": "a"}\n', ":1: cannot be read (no sample)"),
+        ("samples.jsonl", "[1]\n", ":1: cannot be read (no sample)"),
+        ("samples.jsonl", json.dumps(ROWS[0]) + "\n{\n", ":2: cannot be read"),
+        ("samples.jsonl", b"\xff\xfe\n", ":1: cannot be read"),
         ("grade.json", json.dumps({**GRADE, "rows": [{}]}), "delete it and run `axolotl synthetic grade` again"),
         ("manifest.json", "{", "delete it and run `axolotl synthetic generate` again"),
         ("ledger.sqlite", "no database", "the file is damaged"),
