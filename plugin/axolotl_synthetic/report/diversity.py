@@ -57,7 +57,7 @@ def measure(questions: Mapping[str, Sequence[str]], seeds: Sequence[str]) -> dic
     from sklearn.feature_extraction.text import TfidfVectorizer
 
     groups = {**({SEEDS: seeds} if seeds else {}), **{name: texts for name, texts in questions.items() if texts}}
-    vectorizer = TfidfVectorizer(analyzer=_terms)
+    vectorizer = TfidfVectorizer(analyzer=words)
     try:
         vectorizer.fit(text for texts in groups.values() for text in texts)
     except ValueError:  # no text has a word
@@ -73,10 +73,6 @@ def measure(questions: Mapping[str, Sequence[str]], seeds: Sequence[str]) -> dic
         )
         for name, texts in groups.items()
     }
-
-
-def _terms(text: str) -> list[str]:
-    return words(text, signs=True)
 
 
 def distinct(texts: Sequence[str], n: int = 2) -> float | None:
