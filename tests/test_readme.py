@@ -97,12 +97,13 @@ def test_every_axolotl_command_runs(workplace):
     asked = [command for command in commands() if command.startswith("axolotl ") and " review " not in command]
     assert [command.split()[1:3] for command in asked] == [
         *(["synthetic", "plan"], ["synthetic", "preview"], ["synthetic", "generate"], ["synthetic", "status"]),
-        *(["train", "config.yml"], ["synthetic", "grade"]),
+        *(["train", "config.yml"], ["synthetic", "grade"], ["synthetic", "report"]),
     ]
     said = {command: run(folder, command) for command in asked}
     status, grade = (said[f"axolotl synthetic {name} config.yml"] for name in ("status", "grade"))
     assert "12 of 12 accepted (100%)" in status
     assert "synthetic_heldout" in grade
+    assert (folder / "synthetic" / "report.html").stat().st_size > 10_000
     # The preview's calls were not paid for again, and training found the run finished.
     assert server.count == 12
     graded = json.loads((folder / "synthetic" / "grade.json").read_text())

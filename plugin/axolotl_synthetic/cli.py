@@ -156,6 +156,20 @@ def grade(config: Path) -> None:
     console.print(f"written to {settings.folder / run.GRADE}", markup=False, highlight=False)
 
 
+@synthetic.command()
+@CONFIG
+@_one_message
+def report(config: Path) -> None:
+    """One HTML page about the run in `output_dir`, finished or not, with figures that the dataset card shows too. Asks no teacher."""
+    from axolotl_synthetic import report as reporting
+    from axolotl_synthetic import run
+
+    settings, training = _read(config)
+    student = training.get("base_model")
+    found = run.find(settings, student=None if student is None else str(student))
+    click.echo(f"written to {reporting.write(found)}")
+
+
 @synthetic.group()
 def review() -> None:
     """Let people accept, correct or reject samples in Argilla's web page, and take their decisions into the training file."""

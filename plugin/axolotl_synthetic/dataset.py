@@ -24,6 +24,8 @@ FORMAT = 1
 MANIFEST = "manifest.json"
 SAMPLES = "samples.jsonl"
 CARD = "README.md"
+# Around what `show_figures` adds to the card.
+FIGURES_BEGIN, FIGURES_END = "<!-- figures of the report -->", "<!-- end of the figures -->"
 
 
 @dataclass(frozen=True)
@@ -51,24 +53,28 @@ class TrainingFile:
     sha256: str
 
 
-def read_samples(path: Path) -> Iterator[dict[str, Any]]:
+def read_samples(path: Path, *, still_written: bool = False) -> Iterator[dict[str, Any]]:
     """The rows of a `samples.jsonl`.
+
+    Args:
+        path: the file.
+        still_written: a run is at it or was stopped: a last line without its end is left out.
 
     Raises:
         StorageError: if it cannot be read, or was changed so that a line is no row.
     """
-    with _told(path), open(path, encoding="utf-8") as file:
-        number = 0
-        try:
-            for line in file:
-                number += 1
+    with _told(path), open(path, "rb") as file:
+        for number, line in enumerate(file, 1):
+            if still_written and not line.endswith(b"\n"):
+                return
+            try:
                 row = json.loads(line)
-                if not isinstance(row, dict) or "id" not in row or "status" not in row:
+                if not isinstance(row, dict) or not {"id", "strategy", "status"} <= row.keys():
                     raise ValueError("no sample")
-                yield row
-        except ValueError as error:
-            remedy = "delete it and run `axolotl synthetic generate` again: nothing is paid for twice"
-            raise StorageError(f"{path}:{number}: cannot be read ({error}); {remedy}") from error
+            except ValueError as error:
+                remedy = "delete it and run `axolotl synthetic generate` again: nothing is paid for twice"
+                raise StorageError(f"{path}:{number}: cannot be read ({error}); {remedy}") from error
+            yield row
 
 
 def count(samples: Path) -> Counts:
@@ -243,11 +249,35 @@ Rejected, by check:
     )
 
 
+def show_figures(folder: Path, figures: Mapping[str, str]) -> None:
+    """Put figures at the end of the dataset card, in the place of those that a former report put there; the rest of the card stays,
+    whoever wrote it. Without a card nothing is done.
+
+    Args:
+        folder: the output folder.
+        figures: path from the folder and what the figure shows, in one line.
+    """
+    try:
+        card = (folder / CARD).read_text(encoding="utf-8")
+    except FileNotFoundError:
+        return
+    before, _, rest = card.partition(FIGURES_BEGIN)
+    _, _, after = rest.partition(FIGURES_END)
+    shown = "\n\n".join(f"![{text}]({path})" for path, text in figures.items())
+    section = f"\n{FIGURES_BEGIN}\n## Figures\n{shown}\n{FIGURES_END}\n" if figures else ""
+    write_text(folder / CARD, before.rstrip("\n") + "\n" + section + after.lstrip("\n"))
+
+
 def write_text(path: Path, text: str) -> None:
     """Write a file in one step: it is there whole, or as it was before."""
+    write_bytes(path, text.encode())
+
+
+def write_bytes(path: Path, content: bytes) -> None:
+    """The same, for what is no text."""
     beside = path.with_name(path.name + ".tmp")
-    with _told(path), open(beside, "w", encoding="utf-8") as file:
-        file.write(text)
+    with _told(path), open(beside, "wb") as file:
+        file.write(content)
         _into_place(file, beside, path)
 
 

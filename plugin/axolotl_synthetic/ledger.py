@@ -28,7 +28,7 @@ import orjson
 
 from axolotl_synthetic.config import Budget, Generation, Price
 from axolotl_synthetic.errors import Cost, StorageError
-from axolotl_synthetic.records import PURPOSES, Message, Reply, Request, Role
+from axolotl_synthetic.records import PURPOSES, Message, Purpose, Reply, Request, Role
 
 FORMAT = 1
 MILLION = 1_000_000
@@ -158,6 +158,22 @@ class Progress:
     waiting: int = 0
     reused: int = 0
     ended_by: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Past:
+    """One call that was made, without its texts. `started` is Unix time; `seconds`, the tokens and `usd` are None where unknown."""
+
+    started: float
+    purpose: Purpose
+    role: Role
+    model: str
+    outcome: str
+    attempt: int
+    prompt_tokens: int | None
+    completion_tokens: int | None
+    seconds: float | None
+    usd: float | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -406,6 +422,13 @@ class Ledger:
                 " WHERE outcome IN ('failed', 'unsent') GROUP BY reason ORDER BY count(*) DESC"
             ).fetchall()
         return dict(rows)
+
+    def history(self) -> Iterator[Past]:
+        """Every call that left or may have left, in the order in which they were sent. Reads as it goes, so memory stays small."""
+        names = ", ".join(field.name for field in fields(Past))
+        with _told(self.path):
+            for row in self._db.execute(f"SELECT {names} FROM calls WHERE outcome != 'unsent' ORDER BY id"):
+                yield Past(*row)
 
     @contextmanager
     def _transaction(self) -> Iterator[None]:

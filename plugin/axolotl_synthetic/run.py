@@ -19,7 +19,7 @@ from axolotl_synthetic import dataset, terminal
 from axolotl_synthetic.checks import Check, extra_calls, files_read, load_checks, load_inquiries
 from axolotl_synthetic.checks.gold import failing_seeds
 from axolotl_synthetic.config import Budget, Settings
-from axolotl_synthetic.errors import ConfigError, FolderInUseError, ServiceError, StorageError
+from axolotl_synthetic.errors import ConfigError, FolderInUseError, ServiceError, StorageError, SyntheticError
 from axolotl_synthetic.ledger import Ledger, Progress, worst_prompt_tokens
 from axolotl_synthetic.plan import Case, Forecast, Plan, costs, decide, estimates
 from axolotl_synthetic.records import STRATEGIES, Purpose, Role, Seed
@@ -289,6 +289,77 @@ def status(settings: Settings) -> Status:
         )
 
 
+@dataclass(frozen=True)
+class Found:
+    """What lies in an output folder, for the report.
+
+    Attributes:
+        settings, plan, prompts: the config's, with the decision that it leads to and the seeds' questions as the student reads them;
+            without them (`plan` None, no `prompts`) `unprepared` says why.
+        changed: the settings, the seeds or a file that a check reads are not those that the run was finished with.
+        running: a run is at work there.
+        manifest: None while the run is not complete.
+        samples: candidates with their verdicts, None before there are any; of a run that is not complete they are those so far.
+        ledger: None where there is none.
+        grade: None where the student was not graded.
+    """
+
+    settings: Settings
+    folder: Path
+    plan: Plan | None
+    prompts: Sequence[str]
+    unprepared: str
+    changed: bool
+    running: bool
+    manifest: Mapping[str, Any] | None
+    samples: Path | None
+    ledger: Path | None
+    grade: Grade | None
+
+
+def find(settings: Settings, *, student: str | None = None) -> Found:
+    """Look into the output folder, whatever state it is in. Asks nobody and changes nothing.
+
+    Args:
+        settings: the block. Seeds that are gone, or others by now, are no reason not to report on what there is.
+        student: Axolotl's `base_model`, for the plan's words.
+
+    Raises:
+        ConfigError: if the folder holds nothing of a run.
+        StorageError: if a file in it is damaged.
+    """
+    folder = settings.folder
+    manifest, graded = dataset.read_manifest(folder), read_grade(folder)
+    ledger = folder / LEDGER if (folder / LEDGER).exists() else None
+    # Samples that lie beside a new run's spool are those of the run before it.
+    places = (folder / dataset.SAMPLES, folder / SPOOL) if manifest is not None else (folder / SPOOL, folder / dataset.SAMPLES)
+    samples = next((path for path in places if path.exists()), None)
+    if manifest is None and ledger is None and samples is None and graded is None:
+        raise ConfigError(f"{folder}: there is nothing to report on; `axolotl synthetic generate CONFIG` starts a run there")
+    prepared, unprepared = None, ""
+    try:
+        prepared = prepare(settings, student=student)
+    except SyntheticError as error:
+        unprepared = str(error)
+    finished = None
+    if ledger is not None:
+        with Ledger(ledger, read_only=True) as opened:
+            finished = opened.meta("finished")
+    return Found(
+        settings=settings,
+        folder=folder,
+        plan=None if prepared is None else prepared.plan,
+        prompts=[] if prepared is None else [prepared.task.prompt(seed.question) for seed in prepared.seeds.seeds],
+        unprepared=unprepared,
+        changed=prepared is not None and manifest is not None and finished is not None and finished != prepared.fingerprint,
+        running=_is_held(folder),
+        manifest=manifest,
+        samples=samples,
+        ledger=ledger,
+        grade=graded,
+    )
+
+
 def counts(folder: Path) -> dataset.Counts:
     """How the candidates of a finished run ended."""
     return dataset.count(folder / dataset.SAMPLES)
@@ -302,6 +373,9 @@ def read_grade(folder: Path) -> Grade | None:
         return grading.read_grade((folder / GRADE).read_text(encoding="utf-8"))
     except FileNotFoundError:
         return None
+    except (ValueError, TypeError, KeyError) as error:
+        remedy = "delete it and run `axolotl synthetic grade` again"
+        raise StorageError(f"{folder / GRADE}: holds no grade ({error}); {remedy}") from error
 
 
 def grade(settings: Settings, training: Mapping[str, Any]) -> Grade:

@@ -10,7 +10,7 @@
 When and what is graded is decided in `run.py`.
 """
 
-from axolotl_synthetic.grading.comparison import Grade, Row, compare, read_grade, table
+from axolotl_synthetic.grading.comparison import Grade, Row, cells, compare, is_share, read_grade, table
 from axolotl_synthetic.grading.evaluate import Score, evaluate, refuse_unknown_tasks
 from axolotl_synthetic.grading.export import HELD_OUT_TASK, export_task
 from axolotl_synthetic.grading.models import ModelArgs, student_in
@@ -21,9 +21,11 @@ __all__ = [
     "ModelArgs",
     "Row",
     "Score",
+    "cells",
     "compare",
     "evaluate",
     "export_task",
+    "is_share",
     "read_grade",
     "refuse_unknown_tasks",
     "student_in",
