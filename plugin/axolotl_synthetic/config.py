@@ -23,9 +23,9 @@ NOT_YET: Mapping[str, str] = {
     "engine": "`engine: ray` does not work in this version; leave `engine` out or write `engine: local`",
     "review": "review in Argilla does not work in this version; leave `review` out",
     "study": "deciding by a study does not work in this version; leave `study` out",
-    "text_to_sql": "`task: text_to_sql` does not work in this version; use math, multiple_choice, instruction or a class of yours",
 }
 SECRET_KEYS = re.compile(r"(api_?key|token|secret|password|authorization)$", re.IGNORECASE)
+DATABASE_SUFFIXES = (".sqlite", ".sqlite3", ".db", ".sql")
 ENVIRONMENT_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 
 
@@ -61,7 +61,25 @@ class Seeds(Block):
     fields: dict[str, str] = {"question": "question", "answer": "answer"}
     """The task's names and the file's columns; a dot reaches into a nested column. A name left out means its own column."""
     databases: str | None = None
-    """Text to SQL: where a seed's database is, such as `dbs/{database}.sqlite`."""
+    """Text to SQL: where a seed's database is, such as `dbs/{database}.sqlite`, or `.sql` with CREATE TABLE statements."""
+    dialect: str = "sqlite"
+    """Text to SQL: whose SQL the queries are. SQLite's is the only one that can be run."""
+
+    @field_validator("dialect")
+    @classmethod
+    def validate_dialect(cls, value: str) -> str:
+        if value.lower() not in ("sqlite", "sqlite3"):
+            raise ValueError("queries of this dialect cannot be run; SQLite's can: rewrite them for it, and write `dialect: sqlite`")
+        return "sqlite"
+
+    @field_validator("databases")
+    @classmethod
+    def validate_databases(cls, value: str | None) -> str | None:
+        if value is not None and (server := re.match(r"([a-z][a-z0-9+]*)://", value, re.IGNORECASE)):
+            raise ValueError(f"a database of {server[1]} cannot be queried; give SQLite files, such as dbs/{{database}}.sqlite")
+        if value is not None and not value.lower().endswith(DATABASE_SUFFIXES):
+            raise ValueError(f"must name files that end in {', '.join(DATABASE_SUFFIXES)}, such as dbs/{{database}}.sqlite")
+        return value
 
     @field_validator("holdout")
     @classmethod
@@ -230,7 +248,7 @@ class Settings(Block):
     """The whole `synthetic:` block."""
 
     task: str = "math"
-    """math, multiple_choice, instruction, or the dotted path of a class of yours."""
+    """math, multiple_choice, text_to_sql, instruction, or the dotted path of a class of yours."""
     seeds: Seeds = Seeds()
     """The user's own questions."""
     strategy: Annotated[str | dict[str, float], BeforeValidator(_strategy)] = "auto"
@@ -331,8 +349,8 @@ def _combinations(raw: Mapping[str, Any]) -> Iterator[str]:
             for key in kwargs if isinstance(kwargs, Mapping) else ():
                 if key == "generation_kwargs":
                     yield f"synthetic.{role}.kwargs.generation_kwargs: write `generation:` beside `kwargs:` instead"
-    if raw.get("task") == "text_to_sql":
-        yield f"synthetic.task: {NOT_YET['text_to_sql']}"
+    if raw.get("task") == "text_to_sql" and part("seeds").get("databases") is None:
+        yield "synthetic.seeds.databases: text_to_sql needs to know where the databases are; write `databases: dbs/{database}.sqlite`"
 
 
 def _describe(detail: ErrorDetails, raw: Mapping[str, Any]) -> str:
@@ -348,7 +366,7 @@ def _describe(detail: ErrorDetails, raw: Mapping[str, Any]) -> str:
     name = str(location[-1]) if location else ""
     if detail["type"] == "value_error" and name in ("strategy", "verify"):
         return f"{path}: {message}"
-    if name == "api_key_env" or SECRET_KEYS.search(name) or name in ("kwargs", "base_url"):
+    if name == "api_key_env" or SECRET_KEYS.search(name) or name in ("kwargs", "base_url", "databases"):
         return f"{path}: {message}"
     if detail["type"] == "missing":
         return f"{path}: is required"

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 Judge = Callable[[Candidate, Seed], Verdict]
 
 # In the order in which they run; the first that fails is the reason for a rejection.
-NAMES = ("self_check", "format", "final_answer", "duplicate")
+NAMES = ("self_check", "format", "execution", "final_answer", "duplicate")
 
 
 @dataclass(frozen=True)

@@ -1,7 +1,8 @@
 """What a task is, and how one is found by name. Each task has a file of its own; its prompts stand in `prompts/<task>/`.
 
 A task knows how questions of its kind are put to a model, how the final answer is read out of a reply, and when two final
-answers are the same. It makes no calls and reads no files but its prompts.
+answers are the same. It makes no calls and reads no files but its prompts: what else it needs (a schema, where a database lies)
+comes with the question, and queries are run by `sql/`.
 """
 
 from __future__ import annotations
@@ -70,7 +71,7 @@ class Task(Protocol):
         """Whether two final answers are the same answer."""
 
 
-BUILT_IN = ("math", "multiple_choice", "instruction")
+BUILT_IN = ("math", "multiple_choice", "text_to_sql", "instruction")
 
 
 def load_task(name: str) -> Task:
