@@ -124,7 +124,7 @@ def rewrites(query: str, rng: random.Random) -> dict[str, str]:
     return {
         "one line": tree.sql("sqlite"),
         "pretty": tree.sql("sqlite", pretty=True),
-        "small keywords, comments": "/* answer */ " + tree.sql("sqlite", normalize_functions="lower", comments=False).replace(" FROM ", "\n  from -- where\n "),
+        "comments, small words": "/* answer */ " + tree.sql("sqlite", normalize_functions="lower").replace(" FROM ", "\n from -- x\n "),
         "aliases of tables": _other_table_aliases(tree.copy()).sql("sqlite"),
         "aliases of columns": _column_aliases(tree.copy()).sql("sqlite"),
         "case of names": _other_case(tree.copy(), rng).sql("sqlite"),
@@ -145,7 +145,9 @@ def _other_table_aliases(tree: exp.Expression) -> exp.Expression:
 def _column_aliases(tree: exp.Expression) -> exp.Expression:
     """On the outermost query alone; not on `*`, and not where an ORDER BY or a UNION could mean another column by it."""
     if isinstance(tree, exp.Select):
-        tree.set("expressions", [one if one.is_star or isinstance(one, exp.Alias) else exp.alias_(one, f"c_{at}") for at, one in enumerate(tree.expressions)])
+        plain = [one.is_star or isinstance(one, exp.Alias) for one in tree.expressions]
+        named = [one if kept else exp.alias_(one, f"c_{at}") for at, (one, kept) in enumerate(zip(tree.expressions, plain, strict=True))]
+        tree.set("expressions", named)
     return tree
 
 

@@ -42,18 +42,18 @@ def same(gold: Result, other: Result, order: Order, *, ordered: bool) -> bool:
     return gold.rows == rows or (not ordered and Counter(gold.rows) == Counter(rows))
 
 
-def same_but_for_ties(gold: Result, turned: Result, other: Result, order: Order) -> bool:
-    """Whether rows are the gold query's but for those that tie: that change places when its tables are turned round.
+def same_but_for_ties(golds: Sequence[Result], other: Result, order: Order) -> bool:
+    """Whether rows are the gold query's but for those that tie: that change places when its tables' rows do.
 
     Args:
-        gold, turned: the gold query's rows, with the tables' rows in one order and in the opposite one.
+        golds: the gold query's rows, with the tables' rows in several orders.
         other: the result to judge.
         order: its columns' order.
     """
     rows = _taken(other, order)
-    if Counter(gold.rows) != Counter(rows):
+    if Counter(golds[0].rows) != Counter(rows):
         return False
-    spans = [_spans(result.rows) for result in (gold, turned)]
+    spans = [_spans(result.rows) for result in golds]
     kinds = list(dict.fromkeys(rows))
     pairs = itertools.combinations(kinds, 2) if len(kinds) <= MOST_PAIRED else itertools.pairwise(kinds)
     return not any(all(span[later][1] < span[earlier][0] for span in spans) for earlier, later in pairs)

@@ -6,7 +6,7 @@ When two single results are the same stands in `agreement.py`.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from axolotl_synthetic.sql.agreement import Order, as_it_stands, difference, possible_orders, same, same_but_for_ties
 from axolotl_synthetic.sql.reader import Result
@@ -34,13 +34,13 @@ class Comparison:
         self._seen: list[tuple[Result, Result]] = []
         self._orders: list[Order] | None = None
 
-    def takes(self, gold: Result, other: Result, turned: Callable[[], Result | None]) -> bool:
+    def takes(self, gold: Result, other: Result, rearranged: Callable[[], Sequence[Result]]) -> bool:
         """Whether the two may still be the same query after these results.
 
         Args:
             gold, other: what they gave on one database, normalised.
-            turned: what the gold query gives when that database's rows lie the other way round, None where they cannot be
-                turned. It is called only when the two results differ.
+            rearranged: what the gold query gives when that database's rows lie in other orders. It is called only when the two
+                results differ.
         """
         if other.columns != gold.columns:
             self.against = f"it gives {_columns(other)} where the seed's query gives {_columns(gold)}"
@@ -53,7 +53,7 @@ class Comparison:
             self.with_rows += bool(gold.rows)
             return True
         self.against = difference(gold, other, ordered=self._ordered)
-        if self._hangs_on_rows(gold, other, turned()):
+        if self._hangs_on_rows(gold, other, rearranged()):
             self.passed_over += 1
             return True
         return False
@@ -75,15 +75,15 @@ class Comparison:
             if all(same(one, another, order, ordered=self._ordered) for one, another in [*self._seen, (gold, other)])
         ]
 
-    def _hangs_on_rows(self, gold: Result, other: Result, turned: Result | None) -> bool:
-        if turned is None or len(other.rows) not in (len(gold.rows), len(turned.rows)):
+    def _hangs_on_rows(self, gold: Result, other: Result, rearranged: Sequence[Result]) -> bool:
+        if len(other.rows) not in {len(gold.rows), *(len(result.rows) for result in rearranged)}:
             return False
-        if Counter(gold.rows) != Counter(turned.rows):
+        if any(Counter(gold.rows) != Counter(result.rows) for result in rearranged):
             return True
-        if not self._ordered or gold.rows == turned.rows:
+        if not self._ordered or all(gold.rows == result.rows for result in rearranged):
             return False
         orders = self._orders or [as_it_stands(gold), *possible_orders(gold, other)]
-        return any(same_but_for_ties(gold, turned, other, order) for order in orders)
+        return any(same_but_for_ties([gold, *rearranged], other, order) for order in orders)
 
 
 def _columns(result: Result) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from urllib.parse import quote
 
@@ -17,14 +17,14 @@ PAGE_BYTES = 512
 LARGEST_COPY = 8 * 2**20
 
 
-def image_of(schema: Schema, rows: Rows, *, reversed_order: bool = False) -> bytes:
+def image_of(schema: Schema, rows: Rows, *, plain: bool = False) -> bytes:
     """A database with these rows.
 
     Args:
         schema: its tables.
-        rows: what goes into them; a row that a CHECK constraint refuses is left out.
-        reversed_order: without keys, the last row first. A query whose answer depends on the order in which rows lie gives
-            another answer then. Tables whose columns are more than names and types keep their keys.
+        rows: what goes into them, in this order; a row that a CHECK constraint refuses is left out.
+        plain: without keys, so that the rows lie as they are put in, the last first. Tables whose columns are more than names and
+            types keep their keys.
     """
     connection = sqlite3.connect(":memory:", isolation_level=None)
     try:
@@ -32,8 +32,11 @@ def image_of(schema: Schema, rows: Rows, *, reversed_order: bool = False) -> byt
         connection.execute("BEGIN")
         connection.execute("PRAGMA user_version = 1")  # a database without a page cannot be had as bytes
         for table in schema.tables:
-            connection.execute((table.plain if reversed_order else None) or table.sql)
-            _insert(connection, table.name, [column.name for column in table.columns], rows[table.name], reversed_order)
+            connection.execute((table.plain if plain else None) or table.sql)
+            columns = ", ".join(quoted(column.name) for column in table.columns)
+            places = ", ".join("?" * len(table.columns))
+            laid = reversed(rows[table.name]) if plain else rows[table.name]
+            connection.executemany(f"INSERT OR IGNORE INTO {quoted(table.name)} ({columns}) VALUES ({places})", laid)
         for _, sql in schema.views:
             connection.execute(sql)
         connection.execute("COMMIT")
@@ -42,37 +45,34 @@ def image_of(schema: Schema, rows: Rows, *, reversed_order: bool = False) -> byt
         connection.close()
 
 
-def turned(schema: Schema, source: bytes | str) -> bytes | None:
-    """The same rows in the opposite order; None where they cannot be had.
+def rearranged(schema: Schema, source: bytes | str) -> tuple[bytes, ...]:
+    """The same rows in other orders: a query whose answer hangs on how rows happen to lie gives another answer on one of them.
 
     Args:
         schema: the tables.
         source: a database in memory, or a file's path.
+
+    Returns:
+        The rows the other way round; and those at even places before the others, for rows that tie in a pattern which reads the
+        same backwards. None of them where rows cannot be laid in another order.
     """
     if any(table.plain is None for table in schema.tables):
-        return None
+        return ()
     if isinstance(source, bytes):
         connection = sqlite3.connect(":memory:")
         connection.deserialize(source)
     elif Path(source).stat().st_size <= LARGEST_COPY:
         connection = sqlite3.connect(f"file:{quote(source)}?mode=ro&immutable=1", uri=True)
     else:
-        return None
+        return ()
     try:
-        rows = {}
+        rows: dict[str, Sequence[Row]] = {}
         for table in schema.tables:
             columns = ", ".join(quoted(column.name) for column in table.columns)
             rows[table.name] = connection.execute(f"SELECT {columns} FROM {quoted(table.name)}").fetchall()
-        return image_of(schema, rows, reversed_order=True)
     except sqlite3.Error:
-        return None  # a text in it is no UTF-8, or a table is not what the schema says
+        return ()  # a text in it is no UTF-8, or a table is not what the schema says
     finally:
         connection.close()
-
-
-def _insert(connection: sqlite3.Connection, table: str, columns: Sequence[str], rows: Iterable[Row], reversed_order: bool) -> None:
-    ordered = list(rows)
-    if reversed_order:
-        ordered.reverse()
-    names, places = ", ".join(map(quoted, columns)), ", ".join("?" * len(columns))
-    connection.executemany(f"INSERT OR IGNORE INTO {quoted(table)} ({names}) VALUES ({places})", ordered)
+    riffled = {name: [*found[::2], *found[1::2]] for name, found in rows.items()}
+    return image_of(schema, rows, plain=True), image_of(schema, riffled, plain=True)

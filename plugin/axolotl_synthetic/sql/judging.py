@@ -17,7 +17,7 @@ from functools import partial
 from axolotl_synthetic.sql.agreement import count, normalised
 from axolotl_synthetic.sql.comparison import Comparison
 from axolotl_synthetic.sql.hints import Hints, hints_of
-from axolotl_synthetic.sql.images import turned
+from axolotl_synthetic.sql.images import rearranged
 from axolotl_synthetic.sql.profiles import EMPTY, ENOUGH_WITH_ROWS, LARGER, MORE, Profile, profiles_for
 from axolotl_synthetic.sql.queries import NotAQuery, order_matters, parsed
 from axolotl_synthetic.sql.reader import Clock, QueryFailed, Reader, Result
@@ -76,13 +76,13 @@ class _Place:
 
 @dataclass
 class _Gold:
-    """A seed's query, and what it gives where it was run: as the rows lie, and turned round."""
+    """A seed's query, and what it gives where it was run: as the rows lie, and in other orders."""
 
     text: str
     ordered: bool
     hints: Hints
     results: dict[_Key, Result] = field(default_factory=dict)
-    turned: dict[_Key, Result | None] = field(default_factory=dict)
+    rearranged: dict[_Key, Sequence[Result]] = field(default_factory=dict)
     larger: dict[frozenset[str], list[Profile]] = field(default_factory=dict)
 
 
@@ -93,7 +93,7 @@ class Judging:
         self._suites = Suites()
         self._golds: OrderedDict[tuple[str, str | None, str], _Gold] = OrderedDict()
         self._hints: OrderedDict[tuple[str, str], Hints] = OrderedDict()
-        self._files: OrderedDict[str, bytes | None] = OrderedDict()
+        self._files: OrderedDict[str, Sequence[bytes]] = OrderedDict()
 
     def compiles(self, schema_text: str, query: str, limits: Limits) -> Judgement:
         """Whether SQLite takes the query for this schema, without a row to run it on."""
@@ -151,7 +151,7 @@ class Judging:
                         found = place.run(mine, query)
                 except QueryFailed as error:
                     return Judgement(False, f"on {place.name}: {error}")
-                if not comparison.takes(wanted, found, partial(self._given_turned, schema, gold, place, theirs, limits)):
+                if not comparison.takes(wanted, found, partial(self._given_rearranged, schema, gold, place, theirs, limits)):
                     return Judgement(False, f"on {place.name}: {comparison.against}")
                 fillings += place.file is None
         if not comparison.ends_well():
@@ -217,27 +217,27 @@ class Judging:
             gold.results[place.key] = result
         return result
 
-    def _given_turned(self, schema: Schema, gold: _Gold, place: _Place, reader: Reader, limits: Limits) -> Result | None:
-        """What the gold query gives when the rows there lie the other way round."""
-        if place.key is not None and place.key in gold.turned:
-            return gold.turned[place.key]
-        image = self._turned_file(schema, place.file) if place.file is not None else None
-        if place.suite is not None and place.profile is not None:
-            image = place.suite.turned(place.profile)
-        result: Result | None = None
-        if image is not None:
-            try:
-                with bounded(limits):
-                    result = normalised(reader.of_image(image, gold.text))
-            except QueryFailed:
-                pass  # its time is up; then the rows as they lie decide
-        if place.key is not None and (result is None or len(result.rows) <= KEPT_ROWS):
-            gold.turned[place.key] = result
-        return result
+    def _given_rearranged(self, schema: Schema, gold: _Gold, place: _Place, reader: Reader, limits: Limits) -> Sequence[Result]:
+        """What the gold query gives when the rows there lie in other orders."""
+        if place.key is not None and place.key in gold.rearranged:
+            return gold.rearranged[place.key]
+        if place.file is not None:
+            images = self._file_rearranged(schema, place.file)
+        else:
+            assert place.suite is not None and place.profile is not None
+            images = place.suite.rearranged(place.profile)
+        try:
+            with bounded(limits):
+                results = [normalised(reader.of_image(image, gold.text)) for image in images]
+        except QueryFailed:
+            results = []  # its time is up; then the rows as they lie decide
+        if place.key is not None and all(len(result.rows) <= KEPT_ROWS for result in results):
+            gold.rearranged[place.key] = results
+        return results
 
-    def _turned_file(self, schema: Schema, file: str) -> bytes | None:
+    def _file_rearranged(self, schema: Schema, file: str) -> Sequence[bytes]:
         if file not in self._files:
-            self._files[file] = turned(schema, file)
+            self._files[file] = rearranged(schema, file)
             if len(self._files) > KEPT_FILES:
                 self._files.popitem(last=False)
         return self._files[file]

@@ -6,6 +6,7 @@ Used in the sandbox's worker (`worker.py`) alone, because a hostile text may kee
 from __future__ import annotations
 
 import logging
+import re
 
 import sqlglot
 from sqlglot import Token, TokenType, exp
@@ -41,8 +42,8 @@ def parsed(text: str) -> exp.Query:
     """
     if len(text) > LONGEST_QUERY:
         raise NotAQuery(f"{len(text):,} characters, more than {LONGEST_QUERY:,}")
-    if "\0" in text:
-        raise NotAQuery("it holds a NUL character")
+    if re.search("[\0\ud800-\udfff]", text):
+        raise NotAQuery("it holds a NUL character or half of a surrogate pair, which no text of SQLite's can")
     try:
         statements = [one for one in sqlglot.parse(text, read="sqlite") if one is not None and not isinstance(one, exp.Semicolon)]
     except (SqlglotError, RecursionError, ValueError) as error:

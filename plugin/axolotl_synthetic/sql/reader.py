@@ -33,8 +33,6 @@ _NAMES = (
     " json_remove json_replace json_set json_type json_valid json_group_array json_group_object -> ->>"
 )
 FUNCTIONS = frozenset(_NAMES.split())
-# Tables that a function makes.
-TABLE_FUNCTIONS = frozenset(("json_each", "json_tree"))
 # What SQLite's own tables are called; a query that makes one of the name by WITH could still mean SQLite's.
 _OWN_TABLES = ("sqlite_", "pragma_", "dbstat", "bytecode", "tables_used", "fts3tokenize", "fts4aux", "fts5vocab")
 STEPS_BETWEEN_LOOKS = 1_000
@@ -111,7 +109,7 @@ class Reader:
     """
 
     def __init__(self, tables: frozenset[str], made: frozenset[str], clock: Clock, *, rows: int, result_bytes: int) -> None:
-        self._tables = tables | TABLE_FUNCTIONS | {name for name in made if not name.startswith(_OWN_TABLES)}
+        self._tables = tables | {name for name in made if not name.startswith(_OWN_TABLES)}
         self._clock = clock
         self._rows = rows
         self._bytes = result_bytes

@@ -6,7 +6,7 @@ from collections import OrderedDict
 
 from axolotl_synthetic.sql.filling import fill
 from axolotl_synthetic.sql.hints import Hints, hints_of_schema
-from axolotl_synthetic.sql.images import image_of, turned
+from axolotl_synthetic.sql.images import image_of, rearranged
 from axolotl_synthetic.sql.profiles import Profile
 from axolotl_synthetic.sql.schema import Schema
 
@@ -22,22 +22,22 @@ class Suite:
         self.bytes = 0
         self._hints = hints | hints_of_schema(schema.text, schema.columns)
         self._images: dict[str, bytes] = {}
-        self._turned: dict[str, bytes | None] = {}
+        self._rearranged: dict[str, tuple[bytes, ...]] = {}
 
     def image(self, profile: Profile) -> bytes:
         """The database with this filling."""
         if profile.name not in self._images:
             rows = fill(self.schema, self._hints, profile)
-            self._images[profile.name] = image_of(self.schema, rows, reversed_order=profile.reversed)
+            self._images[profile.name] = image_of(self.schema, rows, plain=profile.reversed)
             self.bytes += len(self._images[profile.name])
         return self._images[profile.name]
 
-    def turned(self, profile: Profile) -> bytes | None:
-        """The same rows in the opposite order; None where they cannot be had."""
-        if profile.name not in self._turned:
-            self._turned[profile.name] = turned(self.schema, self.image(profile))
-            self.bytes += len(self._turned[profile.name] or b"")
-        return self._turned[profile.name]
+    def rearranged(self, profile: Profile) -> tuple[bytes, ...]:
+        """The same rows in other orders."""
+        if profile.name not in self._rearranged:
+            self._rearranged[profile.name] = rearranged(self.schema, self.image(profile))
+            self.bytes += sum(map(len, self._rearranged[profile.name]))
+        return self._rearranged[profile.name]
 
 
 class Suites:
