@@ -97,7 +97,9 @@ def _rephrased(last: str, problems: list[tuple[str, ...]], key: int) -> str:
     if not problems:
         return f"Put differently for {_name(key)}, {last.removeprefix('Reword: ')}"
     holders, holder, things, thing = problems[-1]
-    return f"How many {thing} does {_name(key)} own, keeping {holders} {holder} with {things} {thing} each in room {(key >> 8) % 100_000}?"
+    # In letters: another number would be another quantity than the seed's.
+    room = "".join(chr(ord("a") + (key >> shift) % 16) for shift in (8, 12, 16, 20, 24))
+    return f"How many {thing} does {_name(key)} own, keeping {holders} {holder} with {things} {thing} each in the room {room}?"
 
 
 def _name(key: int) -> str:

@@ -6,12 +6,15 @@ folder for temporary files of its own.
 
 from __future__ import annotations
 
+import atexit
 import json
 import os
+import shutil
 import signal
 import sqlite3
 import subprocess
 import sys
+import tempfile
 import threading
 import time
 import uuid
@@ -47,7 +50,10 @@ class Project:
     said: list[str] = field(default_factory=list)
 
     def __post_init__(self) -> None:
-        (self.folder / "tmp").mkdir(parents=True)
+        self.folder.mkdir(parents=True, exist_ok=True)
+        # Not in the project's folder: pytest's paths may be too long for the sockets in it.
+        self.temporary = Path(tempfile.mkdtemp(prefix="project-"))
+        atexit.register(shutil.rmtree, self.temporary, ignore_errors=True)
         self.write_seeds(range(self.seeds))
 
     @property
@@ -69,10 +75,10 @@ class Project:
         }
         (self.folder / "config.yml").write_text(yaml.safe_dump({"synthetic": config}), encoding="utf-8")
 
-    def start(self, command: str = "generate", **popen: Any) -> Running:
-        environment = {**os.environ, "OPENAI_API_KEY": KEY, "PROJECT_MARK": self.mark, "TMPDIR": str(self.folder / "tmp")}
+    def start(self, command: str = "generate", *options: str, **popen: Any) -> Running:
+        environment = {**os.environ, "OPENAI_API_KEY": KEY, "PROJECT_MARK": self.mark, "TMPDIR": str(self.temporary)}
         child = subprocess.Popen(
-            [sys.executable, "-m", "axolotl_synthetic", command, "config.yml"],
+            [sys.executable, "-m", "axolotl_synthetic", command, "config.yml", *options],
             cwd=self.folder,
             env=environment,
             stdin=subprocess.DEVNULL,
@@ -84,8 +90,8 @@ class Project:
         )
         return Running(self, child)
 
-    def run(self, command: str = "generate", **popen: Any) -> Done:
-        return self.start(command, **popen).wait()
+    def run(self, command: str = "generate", *options: str, **popen: Any) -> Done:
+        return self.start(command, *options, **popen).wait()
 
     # What a run left behind.
 

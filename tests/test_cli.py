@@ -85,27 +85,6 @@ def test_a_missing_key_is_named_by_its_variable(tmp_path, monkeypatch):
     assert "SOME_KEY is not set" in result.stderr
 
 
-def test_plan_shows_the_strategy_the_reasons_and_each_strategys_cost(tmp_path):
-    result = call("plan", config(tmp_path, budget={"samples": 100}))
-    assert result.exit_code == 0
-    # 100 samples of 6 seeds are 16.7 a seed, fewer than the 37.1 at which new prompts lead.
-    assert "answer_augmentation 100%" in result.stdout
-    assert "budget ratio 16.7" in result.stdout
-    assert "outside the 100 to 7,473" in result.stdout
-
-
-def test_plan_as_json_is_one_object(tmp_path):
-    data = json.loads(call("plan", config(tmp_path, budget={"samples": 60}), "--json").stdout)
-    assert data["strategy"] == {"answer_augmentation": 1.0}
-    assert data["budget_ratio"] == 10
-
-
-def test_a_pilot_is_refused_by_name(tmp_path):
-    result = call("plan", config(tmp_path), "--pilot", "3")
-    assert result.exit_code == 2
-    assert "--pilot does not work in this version" in result.stderr
-
-
 def test_status_before_any_run_says_how_to_start_one(tmp_path):
     result = call("status", config(tmp_path))
     assert result.exit_code == 2

@@ -80,6 +80,7 @@ class Made:
 @pytest.fixture(scope="module")
 def made(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[str], Made]]:
     """The case's run, all of them under way from the first time one is asked for."""
+    tmp_path_factory.getbasetemp()  # made at its first use, which no two threads may do at once
     with ExitStack() as stack, ThreadPoolExecutor(3) as pool:
 
         def start(case: Case) -> Made:
@@ -345,5 +346,5 @@ def test_the_key_is_in_nothing_that_any_run_left_behind(made):
                 searched += 1
                 assert KEY.encode() not in path.read_bytes(), path
         assert project.ends()
-        assert list((project.folder / "tmp").iterdir()) == []
+        assert list(project.temporary.iterdir()) == []
     assert searched > 5 * len(CASES)

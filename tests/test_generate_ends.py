@@ -46,6 +46,7 @@ def scene(body: Scene) -> Callable[..., None]:
 def scenes(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Future[None]]]:
     """The scenes that were asked for, all under way."""
     selected = {item.name for item in request.session.items}
+    tmp_path_factory.getbasetemp()  # made at its first use, which no two threads may do at once
     with ThreadPoolExecutor(AT_ONCE) as pool:
         yield {
             name: pool.submit(body, Project(tmp_path_factory.mktemp("scene") / "project"))
@@ -88,7 +89,8 @@ def begun(project: Project, server: FakeServer, calls: int) -> Running:
 
 @scene
 def test_a_run_that_is_interrupted_terminated_and_ended_at_once_goes_on_and_makes_the_same_file(project: Project) -> None:
-    with slow() as server:
+    # So slow that samples are left to make when distilabel's processes have come up.
+    with slow(2.0) as server:
         interrupted(project, server)
     assert project.training_bytes == undisturbed(project.folder.parent.parent)
 
@@ -97,9 +99,9 @@ def interrupted(project: Project, server: FakeServer) -> None:
     project.configure(server, budget={"samples": SAMPLES}, teacher={"concurrency": 8})
 
     running = begun(project, server, 8)
-    command_lines = project.processes()
-    assert len(command_lines) >= 4  # the command, distilabel's two steps and its queues
-    assert KEY not in str(command_lines)
+    # The command, the one that asks, distilabel's queues and its two steps.
+    assert until(lambda: len(project.processes()) >= 5)
+    assert KEY not in str(project.processes())
     second = project.run()
     assert second.code == 4
     assert "another run is at work there; wait for it, stop it, or choose another output_dir" in second.err
@@ -113,7 +115,7 @@ def interrupted(project: Project, server: FakeServer) -> None:
     # What was under way was waited for, and nothing left after that.
     assert project.outcomes == {"ok": server.answered} == {"ok": server.count}
     assert project.ends()
-    assert list((project.folder / "tmp").iterdir()) == []
+    assert list(project.temporary.iterdir()) == []
 
     running = begun(project, server, 8)
     running.signal(signal.SIGTERM)
@@ -198,26 +200,29 @@ def test_a_kill_of_the_process_that_checks_ends_the_run_with_an_error_and_loses_
 
 
 def killed_by_the_kernel(project: Project, victim: str) -> dict[str, int]:
-    """How the calls ended of a run that lost one of distilabel's processes."""
+    """How the calls ended of a run that lost one of its processes."""
     with slow() as server:
         project.configure(server, budget={"samples": 10_000}, teacher={"concurrency": 8})
         running = begun(project, server, 8)
-        children = {pid: sockets(pid) for pid, _ in project.processes() if pid != running.child.pid and parent(pid) == running.child.pid}
-        calling = max(children, key=lambda pid: children[pid])
-        # The queues' process is the first that is started.
-        checking = max(set(children) - {calling})
+        children = {pid: command for pid, command in project.processes() if parent(pid) == running.child.pid}
+        calling = next(pid for pid, command in children.items() if "pipelines.caller" in command)
+        # distilabel's are started in this order: the queues, then the steps.
+        assert until(lambda: len(distilabels(project, running)) >= 3)
+        checking = distilabels(project, running)[-1]
         os.kill(calling if victim == "the calls" else checking, signal.SIGKILL)
         done = running.wait()
     assert done.code == 1
-    assert "a process of the pipeline ended unexpectedly (exit code -9)" in done.err
+    lost = "the process that asks the models" if victim == "the calls" else "a process of the pipeline"
+    assert f"{lost} ended unexpectedly (exit code -9)" in done.err
     assert "Traceback" not in done.err
     assert project.ends()
     assert project.outcomes["ok"] >= 8
     return project.outcomes
 
 
-def sockets(pid: int) -> int:
-    return sum(os.readlink(path).startswith("socket:") for path in Path(f"/proc/{pid}/fd").iterdir())
+def distilabels(project: Project, running: Running) -> list[int]:
+    children = [(pid, command) for pid, command in project.processes() if parent(pid) == running.child.pid]
+    return sorted(pid for pid, command in children if "pipelines.caller" not in command)
 
 
 def parent(pid: int) -> int:
@@ -285,6 +290,19 @@ def test_a_folder_that_cannot_be_made_is_named_before_the_first_call(project: Pr
     assert done.code == 1
     assert "/proc/synthetic: " in done.err
     assert "make it writable, or choose another output_dir" in done.err
+    assert server.count == 0
+
+
+@scene
+def test_a_temporary_folder_with_too_long_a_path_is_named_before_the_first_call(project: Project) -> None:
+    project.temporary = project.folder / ("t" * 100)
+    project.temporary.mkdir()
+    with slow() as server:
+        project.configure(server)
+        done = project.run()
+    assert done.code == 1
+    assert "set TMPDIR to a shorter one" in done.err
+    assert "Traceback" not in done.err
     assert server.count == 0
 
 

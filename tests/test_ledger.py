@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 
 from axolotl_synthetic.config import Budget, Generation, Price
 from axolotl_synthetic.errors import StorageError
-from axolotl_synthetic.ledger import Call, Ledger, Settled, identity
+from axolotl_synthetic.ledger import Call, Ledger, Settled
 from axolotl_synthetic.records import Reply, Request
 
 PRICE = Price(input=1.0, output=2.0)
@@ -40,7 +40,7 @@ def paid(ledger: Ledger, one: Call, answer: Reply) -> int:
 
 
 def found(ledger: Ledger, one: Call) -> str | None:
-    stored = ledger.find(one, identity(one))
+    stored = ledger.find(one)
     return None if stored is None else stored.reply.text
 
 
@@ -66,7 +66,7 @@ def path(tmp_path: Path) -> Path:
     ids=["text", "sample", "temperature", "top_p", "model", "role of the turn", "where a turn ends"],
 )
 def test_calls_that_differ_in_what_is_asked_are_two(other):
-    assert identity(other) != identity(call())
+    assert other.key != call().key
 
 
 @pytest.mark.parametrize(
@@ -80,7 +80,7 @@ def test_calls_that_differ_in_what_is_asked_are_two(other):
     ids=["max_new_tokens", "attempt", "price", "purpose and role"],
 )
 def test_calls_that_differ_in_nothing_a_model_sees_but_its_length_limit_are_one(other):
-    assert identity(other) == identity(call())
+    assert other.key == call().key
 
 
 # Which reply still serves.
@@ -90,7 +90,7 @@ def test_a_reply_is_found_by_another_connection_and_after_closing(path):
     with Ledger(path, Budget()) as ledger:
         number = paid(ledger, call(), reply("é\n\0 4"))
     with Ledger(path) as again:
-        stored = again.find(call(), identity(call()))
+        stored = again.find(call())
     assert stored is not None
     assert (stored.call_id, stored.reply) == (number, reply("é\n\0 4"))
 
@@ -307,9 +307,9 @@ def test_a_full_disk_undoes_the_group_and_keeps_what_was_committed(path):
         # The prompt of the group that was undone is not taken for one that is there.
         after = paid(ledger, call("x" * 100_000), reply("after"))
         [text] = ledger._db.execute("SELECT messages FROM prompts JOIN calls ON calls.prompt = prompts.id WHERE calls.id = ?", (after,))
-    assert text == (f'[{{"role": "user", "content": "{"x" * 100_000}"}}]',)
+    assert text == (f'[{{"role":"user","content":"{"x" * 100_000}"}}]',)
     with Ledger(path) as again:
-        assert again.find(call(), identity(call())).call_id == number
+        assert again.find(call()).call_id == number
 
 
 def test_a_ledger_that_was_cut_short_is_named_with_a_remedy(path):

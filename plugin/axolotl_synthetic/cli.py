@@ -59,19 +59,17 @@ def _one_message(command: Command) -> Command:
 @click.option("--json", "as_json", is_flag=True, help="One JSON object, for programs.")
 @_one_message
 def plan(config: Path, pilot: int | None, as_json: bool) -> None:
-    """Which strategy is worth the budget, why, and what it will cost. Asks no teacher."""
-    from axolotl_synthetic import plan as planning
-    from axolotl_synthetic import run
+    """Which strategy is worth the budget, why, and what it will cost. Asks no teacher, unless for a pilot."""
+    from axolotl_synthetic import run, terminal
+    from axolotl_synthetic.plan import show
 
-    if pilot is not None:
-        raise ConfigError("--pilot does not work in this version; leave it out: the estimates then name their assumptions")
-    settings, _ = _read(config)
-    prepared = run.prepare(settings)
-    estimates = planning.estimate(settings, prepared.seeds.seeds)
+    settings, training = _read(config)
+    student = training.get("base_model")
+    made = run.plan(settings, student=None if student is None else str(student), pilot=pilot)
     if as_json:
-        click.echo(json.dumps(planning.to_dict(prepared.plan, estimates), indent=2))
-        return
-    _print_plan(prepared.plan, estimates, len(prepared.seeds.seeds))
+        click.echo(json.dumps(show.to_dict(made), indent=2))
+    else:
+        show.show(terminal.out(), made)
 
 
 @synthetic.command()
@@ -184,35 +182,6 @@ def _complain(text: str) -> None:
     click.echo(f"axolotl-synthetic: {text}", err=True)
 
 
-def _print_plan(plan: Any, estimates: Mapping[str, Any], seeds: int) -> None:
-    from rich.table import Table
-
-    from axolotl_synthetic import terminal
-
-    console = terminal.out()
-    shares = ", ".join(f"{name} {share:.0%}" for name, share in plan.strategy.items())
-    ratio = "unknown" if plan.budget_ratio is None else f"{plan.budget_ratio:.1f}"
-    console.print(f"strategy: {shares}", style="bold", highlight=False)
-    console.print(f"{seeds:,} seeds · budget ratio {ratio} · new prompts lead from about {plan.crossover:.1f}", highlight=False)
-    for reason in plan.reasons:
-        console.print(f"  - {reason}", markup=False, highlight=False)
-    table = Table(title="what each would cost", title_justify="left")
-    table.add_column("strategy", no_wrap=True)
-    for heading in ("calls", "tokens", "USD", "time", "samples", "USD a sample"):
-        table.add_column(heading, justify="right")
-    for name, one in estimates.items():
-        time = terminal.duration(3600 * one.hours)
-        table.add_row(name, *map(_number, (one.queries, one.tokens, one.usd)), time, *map(_number, (one.accepted, one.usd_per_accepted)))
-    console.print(table)
-    console.print(f"assumed: {next(iter(estimates.values())).assumed}", markup=False, highlight=False)
-
-
-def _number(value: float | None) -> str:
-    if value is None:
-        return "unknown"
-    return f"{value:,.0f}" if value >= 100 else f"{value:,.4g}"
-
-
 def _print_summary(folder: Path, manifest: Mapping[str, Any], counts: Counts) -> None:
     """What a newcomer wants to know of a run: calls, what was accepted, what was rejected and why, where the files are."""
     queries, train = manifest["queries"], manifest["files"]["train"]
@@ -234,10 +203,17 @@ def _print_summary(folder: Path, manifest: Mapping[str, Any], counts: Counts) ->
 
 # What each check's rejections mean, for somebody who has read nothing else.
 REJECTED = {
-    "format": "no answer in the task's form, or cut off",
+    "format": "no answer in the task's form, cut off, a refusal, or in another language",
+    "length": "shorter or longer than verify.length allows",
     "final_answer": "does not agree with the seed's answer",
     "self_check": "the augmenter does not stand by its own question",
+    "rephrase_fidelity": "a copy of the seed's question, or it asks something else",
+    "self_consistency": "most answers to the question end elsewhere",
+    "judge": "the judge's score is too low",
+    "decontamination": "gives away a held-out seed, or what stands in verify.decontamination.files",
     "duplicate": "says what an earlier sample says",
+    "near_duplicate": "says almost what an earlier sample or a seed says",
+    "diversity": "the seed has as many samples as verify.diversity allows",
 }
 
 

@@ -27,6 +27,8 @@ NOT_YET: Mapping[str, str] = {
 SECRET_KEYS = re.compile(r"(api_?key|token|secret|password|authorization)$", re.IGNORECASE)
 DATABASE_SUFFIXES = (".sqlite", ".sqlite3", ".db", ".sql")
 ENVIRONMENT_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+# After 20 candidates for each sample asked for, what is being rejected will go on being rejected: a run ends there.
+CANDIDATES_PER_SAMPLE = 20
 
 
 class Block(BaseModel):
@@ -60,6 +62,8 @@ class Seeds(Block):
     """Seeds kept out of generation, for grading: a share (below 1) of the file's rows or a count (1 and more)."""
     fields: dict[str, str] = {"question": "question", "answer": "answer"}
     """The task's names and the file's columns; a dot reaches into a nested column. A name left out means its own column."""
+    may_fail: float = Field(default=0.02, ge=0, le=1)
+    """The share of seeds whose own answer may fail the run's checks; above it a run stops before its first call. 1: it never does."""
     databases: str | None = None
     """Text to SQL: where a seed's database is, such as `dbs/{database}.sqlite`, or `.sql` with CREATE TABLE statements."""
     dialect: str = "sqlite"
@@ -136,7 +140,7 @@ class Model(Block):
     price: Price | None = None
     """Absent: the cost is unknown, and shown as such."""
     strength: Literal["strong", "weak"] | None = None
-    """Augmenter only: a weak one does not invent new questions. Null: taken to be as strong as the teacher."""
+    """Augmenter only: a weak one does not invent new questions. Null: weak if it is smaller than the teacher by its name."""
 
 
 class OpenAIModel(Model):

@@ -20,12 +20,15 @@ from collections import OrderedDict
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, fields
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+import orjson
+
 from axolotl_synthetic.config import Budget, Generation, Price
 from axolotl_synthetic.errors import Cost, StorageError
-from axolotl_synthetic.records import PURPOSES, Message, Reply, Request
+from axolotl_synthetic.records import PURPOSES, Message, Reply, Request, Role
 
 FORMAT = 1
 MILLION = 1_000_000
@@ -78,12 +81,11 @@ INSERT OR IGNORE INTO progress (one) VALUES (1);
 """
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Call:
-    """A request as it will be sent to one model.
+    """A request as it will be sent to one model. What is derived is asked for several times, and derived once.
 
     Attributes:
-        worst_tokens: an upper bound of prompt and completion tokens together.
         price: of the model, None when it is unknown.
     """
 
@@ -93,15 +95,28 @@ class Call:
     price: Price | None
     attempt: int = 0
 
-    @property
+    @cached_property
+    def prompt(self) -> bytes:
+        """The messages as JSON."""
+        return orjson.dumps([{"role": message["role"], "content": message["content"]} for message in self.request.messages])
+
+    @cached_property
+    def key(self) -> bytes:
+        """What makes two calls the same sample: model, messages, sampling parameters but for the length limit, sample number."""
+        sampling = [self.model, self.generation.temperature, self.generation.top_p, self.request.sample]
+        return hashlib.blake2b(orjson.dumps(sampling) + self.prompt, digest_size=16).digest()
+
+    @cached_property
     def worst_tokens(self) -> int:
+        """An upper bound of prompt and completion tokens together."""
         return worst_prompt_tokens(self.request.messages) + self.generation.max_new_tokens
 
-    @property
+    @cached_property
     def worst_usd(self) -> float:
+        """An upper bound of its cost in US dollars, 0 when the price is unknown."""
         if self.price is None:
             return 0.0
-        prompt = worst_prompt_tokens(self.request.messages) * self.price.input
+        prompt = (self.worst_tokens - self.generation.max_new_tokens) * self.price.input
         return (prompt + self.generation.max_new_tokens * self.price.output) / MILLION
 
 
@@ -165,15 +180,6 @@ def worst_prompt_tokens(messages: Sequence[Message]) -> int:
     return sum(len(message["content"].encode()) + 16 for message in messages) + 16
 
 
-def identity(call: Call) -> bytes:
-    """What makes two calls the same sample: model, messages, sampling parameters but for the length limit, sample number."""
-    request = call.request
-    sampling = [call.generation.temperature, call.generation.top_p]
-    turns = [[message["role"], message["content"]] for message in request.messages]
-    text = json.dumps([call.model, turns, sampling, request.sample], ensure_ascii=False)
-    return hashlib.blake2b(text.encode(), digest_size=16).digest()
-
-
 class Ledger:
     """One open connection to `ledger.sqlite`. Not for use by two threads at once; open one for each.
 
@@ -226,14 +232,14 @@ class Ledger:
 
     # Calls
 
-    def find(self, call: Call, key: bytes) -> Stored | None:
+    def find(self, call: Call) -> Stored | None:
         """The reply to an equal call, if one was paid for and still serves: one that ended by itself within today's limit, or
         that was cut off at no less than it."""
         with _told(self.path):
             rows = self._db.execute(
                 "SELECT id, reply, finish_reason, prompt_tokens, completion_tokens, seconds, max_new_tokens"
                 " FROM calls WHERE key = ? AND outcome = 'ok' ORDER BY id DESC",
-                (key,),
+                (call.key,),
             ).fetchall()
         limit = call.generation.max_new_tokens
         for call_id, text, finish_reason, prompt_tokens, completion_tokens, seconds, had in rows:
@@ -281,18 +287,17 @@ class Ledger:
             "INSERT INTO calls (key, purpose, role, model, prompt, parameters, max_new_tokens, sample, attempt, started, outcome)"
             " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 'sent')",
             (
-                *(identity(call), request.purpose, request.role, call.model, self._prompt(request.messages)),
+                *(call.key, request.purpose, request.role, call.model, self._prompt(call.prompt)),
                 *(json.dumps(sampling), call.generation.max_new_tokens, request.sample, call.attempt, time.time()),
             ),
         )
         return row.lastrowid
 
-    def _prompt(self, messages: Sequence[Message]) -> int:
-        text = json.dumps([dict(message) for message in messages], ensure_ascii=False)
-        digest = hashlib.blake2b(text.encode(), digest_size=16).digest()
+    def _prompt(self, messages: bytes) -> int:
+        digest = hashlib.blake2b(messages, digest_size=16).digest()
         if (known := self._prompts.get(digest)) is not None:
             return known
-        self._db.execute("INSERT OR IGNORE INTO prompts (hash, messages) VALUES (?, ?)", (digest, text))
+        self._db.execute("INSERT OR IGNORE INTO prompts (hash, messages) VALUES (?, ?)", (digest, messages.decode()))
         (number,) = self._db.execute("SELECT id FROM prompts WHERE hash = ?", (digest,)).fetchone()
         self._prompts[digest] = number
         if len(self._prompts) > REMEMBERED_PROMPTS:
@@ -365,6 +370,15 @@ class Ledger:
             counts["total"] += count
             counts["retried"] += retried
         return Totals(counts, prompt, completion, None if unpriced else usd, seconds)
+
+    def paid(self, ids: Sequence[int]) -> dict[int, tuple[Role, int | None, int | None, float]]:
+        """Role, prompt and completion tokens, and seconds of calls that brought a reply, by id."""
+        with _told(self.path):
+            rows = self._db.execute(
+                "SELECT id, role, prompt_tokens, completion_tokens, seconds FROM calls WHERE id IN (SELECT value FROM json_each(?))",
+                (json.dumps(list(ids)),),
+            ).fetchall()
+        return {number: (role, prompt, completion, seconds) for number, role, prompt, completion, seconds in rows}
 
     def failures(self) -> dict[str, int]:
         """Failed calls by the first word of their error."""

@@ -137,8 +137,11 @@ class Candidate:
         prompt: `question` as the student reads it, choices and context included.
         answer: the teacher's reply, None while (or when) there is none.
         answer_cut_off: the teacher stopped at its token limit, not by itself.
+        answer_tokens: the teacher's own count of the answer's tokens, None when it did not say.
         final_answer: what the task read out of `answer`, None when there was none to read.
         self_check: the augmenter's reply about its own question, None when it was not asked.
+        votes: what several answers to the question end in, None for each that marks no final answer; empty when none were asked for.
+        judgement: the judge's reply, None when it was not asked.
         status, reason: `accepted`; `rejected` and the name of the check that did it; or `failed` and what went wrong.
         requests: ids in the ledger of the calls that made it.
         tokens: prompt and completion tokens of those calls together.
@@ -152,8 +155,11 @@ class Candidate:
     prompt: str | None = None
     answer: str | None = None
     answer_cut_off: bool = False
+    answer_tokens: int | None = None
     final_answer: str | None = None
     self_check: str | None = None
+    votes: tuple[str | None, ...] = ()
+    judgement: str | None = None
     status: Status | None = None
     reason: str | None = None
     checks: tuple[Verdict, ...] = ()

@@ -9,21 +9,23 @@ import fcntl
 import hashlib
 import json
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
 from axolotl_synthetic import dataset, terminal
-from axolotl_synthetic.checks import load_checks
+from axolotl_synthetic.checks import Check, extra_calls, files_read, load_checks, load_inquiries
+from axolotl_synthetic.checks.gold import failing_seeds
 from axolotl_synthetic.config import Budget, Settings
-from axolotl_synthetic.errors import ConfigError, FolderInUseError, StorageError
-from axolotl_synthetic.ledger import Ledger, Progress
-from axolotl_synthetic.plan import Plan, decide
-from axolotl_synthetic.records import Role, Seed
+from axolotl_synthetic.errors import ConfigError, FolderInUseError, ServiceError, StorageError
+from axolotl_synthetic.ledger import Ledger, Progress, worst_prompt_tokens
+from axolotl_synthetic.plan import Case, Forecast, Plan, costs, decide, estimates
+from axolotl_synthetic.records import STRATEGIES, Purpose, Role, Seed
 from axolotl_synthetic.seeds import SeedSet, read_seeds
 from axolotl_synthetic.strategies import load_strategies
+from axolotl_synthetic.strategies.lengths import lengths
 from axolotl_synthetic.tasks import Task, load_task
 from axolotl_synthetic.teachers import ModelSettings, model_name, serve
 
@@ -36,31 +38,49 @@ SPOOL = "samples.jsonl.tmp"
 LOG = "run.log"
 LM_EVAL = "lm_eval"
 GRADE = "grade.json"
-# Sequences in one batch of lm-eval: few enough for a GPU of 24 GB and a student of 7B, enough to keep two CPU cores busy, and
-# not so many that the progress stands still for a minute.
+# Sequences in one batch of lm-eval: enough to keep two CPU cores busy, and not so many that the progress stands still for a minute.
+# On a GPU `grading/child.py` takes fewer.
 GRADED_AT_ONCE = 20
 # What changes nothing about the training file, so that a finished run stays finished when it is changed.
 IRRELEVANT: dict[str, Any] = {
     **dict.fromkeys(("grade", "output_dir", "engine", "study", "review"), True),
     **{role: {"concurrency", "timeout", "retries", "price", "api_key_env", "base_url"} for role in ("teacher", "augmenter")},
+    "seeds": {"may_fail"},
 }
+# More would fill a terminal.
+PROBLEMS_SHOWN = 10
 
 
 @dataclass(frozen=True)
 class Prepared:
-    """A config with its seeds read, its task and checks found, and its strategy decided."""
+    """A config with its seeds read, its task and checks found, and its strategy decided.
+
+    Attributes:
+        case, lengths, rates: what the plan was made from.
+    """
 
     settings: Settings
     task: Task
     seeds: SeedSet
     plan: Plan
+    case: Case
+    lengths: Mapping[Purpose, costs.Length]
+    rates: Mapping[str, costs.Rates]
+    checks: tuple[Check, ...]
 
     @property
     def fingerprint(self) -> str:
         """Of everything that decides the training file."""
         relevant = self.settings.model_dump(mode="json", exclude=IRRELEVANT)
-        text = json.dumps([dataset.FORMAT, relevant, self.seeds.sha256, dict(self.plan.strategy)], sort_keys=True)
+        files = [hashlib.sha256(path.read_bytes()).hexdigest() for path in files_read(self.settings.verify, self.task)]
+        text = json.dumps([dataset.FORMAT, relevant, self.seeds.sha256, dict(self.plan.strategy), files], sort_keys=True)
         return hashlib.sha256(text.encode()).hexdigest()
+
+    @property
+    def most_samples(self) -> int | None:
+        """As many as the checks can accept, None when they set no limit."""
+        caps = [check.options.per_seed for check in self.checks if check.name == "diversity"]
+        return caps[0] * len(self.seeds.seeds) if caps else None
 
 
 @dataclass(frozen=True)
@@ -73,16 +93,43 @@ class Outcome:
     was_finished: bool = False
 
 
-def prepare(settings: Settings) -> Prepared:
+def prepare(settings: Settings, *, student: str | None = None) -> Prepared:
     """Everything that can be found wrong before the first call.
+
+    Args:
+        settings: the block.
+        student: Axolotl's `base_model`, for the plan's words.
 
     Raises:
         ConfigError: if the task, a check or the seeds are wrong.
     """
     task = load_task(settings.task)
-    load_checks(settings.verify, task, {name: strategy.keeps_answer for name, strategy in load_strategies().items()})
+    inquiries = load_inquiries(settings.verify, task)
     seeds = read_seeds(settings.seeds, required=task.required, optional=task.optional, problem=task.problem, seed=settings.seed)
-    return Prepared(settings, task, seeds, decide(settings, len(seeds.seeds)))
+    keeps_answer = {name: strategy.keeps_answer for name, strategy in load_strategies().items()}
+    checks = load_checks(settings.verify, task, keeps_answer, seeds=seeds.seeds, held_out=seeds.held_out)
+    answered = sum(seed.answer is not None for seed in seeds.seeds) / len(seeds.seeds)
+    case = Case(
+        seeds=len(seeds.seeds),
+        teacher=model_name(settings.teacher),
+        augmenter=model_name(settings.model_for("augmenter")),
+        student=student,
+        checkable=task.has_final_answer,
+        answered=answered,
+    )
+    # How often each seed will be used is not known before the strategy is decided; this many times if nothing is rejected.
+    rounds = max(1, round((settings.budget.samples or settings.budget.queries or 0) / len(seeds.seeds)))
+    extra = {name: extra_calls(inquiries, name, rounds) for name in STRATEGIES} if inquiries else {}
+    found = lengths(settings, task, seeds.seeds, worst_prompt_tokens)
+    rates = costs.assume(settings, found, costs.calls_per_sample(settings, answered, extra))
+    prepared = Prepared(settings, task, seeds, decide(settings, case, rates), case, found, rates, checks)
+    most, samples = prepared.most_samples, settings.budget.samples
+    if most is not None and samples is not None and most < samples:
+        raise ConfigError(
+            f"synthetic.budget.samples: {samples} samples cannot be had where verify.diversity.per_seed allows {len(seeds.seeds)} seeds"
+            f" {most} together; lower budget.samples, raise per_seed, or give more seeds"
+        )
+    return prepared
 
 
 def training_file(settings: Settings) -> Path | None:
@@ -94,6 +141,31 @@ def training_file(settings: Settings) -> Path | None:
     prepared = prepare(settings)
     manifest = _finished(prepared)
     return None if manifest is None else settings.folder / manifest["files"]["train"]["path"]
+
+
+def plan(settings: Settings, *, student: str | None = None, pilot: int | None = None) -> Forecast:
+    """The decision and what it will cost; asks nobody, unless for a pilot.
+
+    Args:
+        settings: the block.
+        student: Axolotl's `base_model`.
+        pilot: measure the costs on so many candidates of each strategy. They are those that a run makes first, and their calls
+            are kept, so that it does not pay for them again.
+
+    Raises:
+        ConfigError: if the config or the seeds are wrong, or no strategy can meet the budget.
+        The same as `generate`, with a pilot.
+    """
+    prepared = prepare(settings, student=student)
+    rates, by_pilot = prepared.rates, None
+    if pilot is not None:
+        # Calls are counted and no guess, so this much is certain before anything is spent.
+        estimates.refuse_too_small(settings.budget, {name: costs.certain(one) for name, one in rates.items()})
+        rates = _pilot(prepared, pilot)
+        by_pilot = decide(settings, prepared.case, rates)
+    estimates.refuse_too_small(settings.budget, rates)
+    each, chosen = estimates.of_each(settings, rates, prepared.plan.strategy)
+    return Forecast(prepared.case, prepared.plan, each, chosen, costs.assumptions(settings, prepared.lengths), pilot, by_pilot)
 
 
 def generate(settings: Settings) -> Outcome:
@@ -112,6 +184,7 @@ def generate(settings: Settings) -> Outcome:
         _tell_problems(prepared)
         if (manifest := _finished(prepared)) is not None:
             return Outcome(manifest, dataset.count(folder / dataset.SAMPLES), folder, was_finished=True)
+        _verify_seeds(prepared)
         with _told(folder):
             (folder / dataset.MANIFEST).unlink(missing_ok=True)
         with Ledger(folder / LEDGER) as ledger:
@@ -128,12 +201,37 @@ def preview(settings: Settings, number: int) -> list[dict[str, Any]]:
     Raises:
         The same as `generate`.
     """
-    prepared = prepare(settings)
-    with _held(settings.folder):
+    return _short_run(prepare(settings), number)
+
+
+def _pilot(prepared: Prepared, number: int) -> Mapping[str, costs.Rates]:
+    """Each strategy's costs by a short run of them all, which keeps to the budget but for `samples`: it makes none that count."""
+    from axolotl_synthetic.plan import pilot
+
+    settings = prepared.settings
+    calls = number * sum(one.queries.value for one in prepared.rates.values())
+    terminal.notice(f"pilot: {number} candidates of each strategy, up to {calls:,.0f} calls; a run finds them in the ledger")
+    hard = settings.model_copy(update={"budget": settings.budget.model_copy(update={"samples": None})})
+    # A strategy's own sequence does not depend on the shares: these are the candidates that a run makes first.
+    equal = replace(prepared.plan, strategy=dict.fromkeys(STRATEGIES, 1 / len(STRATEGIES)))
+    rows = _short_run(replace(prepared, settings=hard, plan=equal), number * len(STRATEGIES))
+    with Ledger(settings.folder / LEDGER, read_only=True) as ledger:
+        paid = ledger.paid([call for row in rows for call in row["requests"]])
+    if rows and not paid:
+        last = next((row["reason"] for row in reversed(rows) if row["status"] == "failed"), "")
+        raise ServiceError(f"the pilot's {len(rows)} candidates all failed, the last with `{last}`; see that the teacher works")
+    return pilot.measure(settings, prepared.rates, rows, {number: pilot.Paid(*one) for number, one in paid.items()})
+
+
+def _short_run(prepared: Prepared, number: int) -> list[dict[str, Any]]:
+    """The first candidates with their verdicts."""
+    folder = prepared.settings.folder
+    with _held(folder):
         _tell_problems(prepared)
-        with Ledger(settings.folder / LEDGER) as ledger:
+        _verify_seeds(prepared)
+        with Ledger(folder / LEDGER) as ledger:
             _claim(ledger, prepared)
-        spool = settings.folder / "preview.jsonl.tmp"
+        spool = folder / "preview.jsonl.tmp"
         try:
             _run_pipeline(prepared, spool=spool, most_candidates=number)
             return list(dataset.read_samples(spool))
@@ -262,27 +360,37 @@ def _run_pipeline(prepared: Prepared, *, spool: Path | None = None, most_candida
             augmenter = stack.enter_context(serve(settings.augmenter))
         models: dict[Role, ModelSettings] = {"teacher": teacher, "augmenter": augmenter}
         job = Job(
-            settings=settings,
+            settings=_within(settings, prepared.most_samples),
             models=models,
             seeds=prepared.seeds.seeds,
             shares=prepared.plan.strategy,
             ledger=folder / LEDGER,
             spool=spool or folder / SPOOL,
             most_candidates=most_candidates,
+            held_out=prepared.seeds.held_out,
         )
         ledger = stack.enter_context(Ledger(folder / LEDGER))
         ledger.begin_run()
-        stack.enter_context(terminal.watched("generating", lambda: _stand(folder, settings.budget)))
+        stack.enter_context(terminal.watched("generating", lambda: _stand(folder, settings.budget, most_candidates)))
         run_pipeline(job, folder / LOG)
 
 
-def _stand(folder: Path, budget: Budget) -> terminal.Stand:
+def _within(settings: Settings, most: int | None) -> Settings:
+    """The settings with a budget of samples no larger than what the checks can accept: more would be paid for to be rejected."""
+    if most is None or settings.budget.samples is not None:
+        return settings
+    return settings.model_copy(update={"budget": settings.budget.model_copy(update={"samples": most})})
+
+
+def _stand(folder: Path, budget: Budget, most_candidates: int | None) -> terminal.Stand:
     with Ledger(folder / LEDGER, read_only=True) as ledger:
         progress = ledger.progress()
         queries, _, _ = ledger.spent()
     # What waits for an earlier candidate is as good as accepted, and the bar shall not stand still for it.
     accepted = progress.accepted + progress.waiting
     verdicts = f"{progress.rejected:,} rejected · {progress.failed:,} failed"
+    if most_candidates is not None:
+        return terminal.Stand(progress.seen, most_candidates, "candidates", f"{verdicts} · {queries:,} calls")
     if budget.samples is not None and (budget.queries is None or queries < budget.queries / 2):
         return terminal.Stand(accepted, budget.samples, "samples", f"{verdicts} · {queries:,} calls")
     return terminal.Stand(queries, budget.queries or 0, "calls", f"{accepted:,} accepted · {verdicts}")
@@ -361,14 +469,41 @@ def _refuse_another(ledger: Ledger, prepared: Prepared) -> None:
 
 
 def _tell_problems(prepared: Prepared) -> None:
-    problems = prepared.seeds.problems
-    for problem in problems[:10]:
-        terminal.notice(f"seeds: {problem}")
-    if len(problems) > 10:
-        terminal.notice(f"seeds: … and {len(problems) - 10} more")
+    _tell_first(prepared.seeds.problems)
     without = sum(seed.answer is None for seed in prepared.seeds.seeds)
     if without and prepared.task.has_final_answer:
         terminal.notice(f"seeds: {without} of {len(prepared.seeds.seeds)} have no answer: the check final_answer is off for them")
+
+
+def _tell_first(problems: Sequence[str]) -> None:
+    for problem in problems[:PROBLEMS_SHOWN]:
+        terminal.notice(f"seeds: {problem}")
+    if len(problems) > PROBLEMS_SHOWN:
+        terminal.notice(f"seeds: … and {len(problems) - PROBLEMS_SHOWN} more")
+
+
+def _verify_seeds(prepared: Prepared) -> None:
+    """Hold the seeds' own answers to the checks of the run, before anything is paid for.
+
+    Raises:
+        ConfigError: if more of them fail than `seeds.may_fail` allows.
+    """
+    seeds, may_fail = prepared.seeds, prepared.settings.seeds.may_fail
+    failing = [
+        f"{seeds.places[seed.id]} ({seed.id}): its own answer fails {verdict.name}: {verdict.detail}"
+        for seed, verdict in failing_seeds(seeds.seeds, prepared.task, prepared.checks)
+    ]
+    _tell_first(failing)
+    rows = len(seeds.places) + seeds.bad_answers
+    for count, of, what in (
+        (len(failing), len(seeds.seeds), "seeds fail the checks of this run with their own answers"),
+        (seeds.bad_answers, rows, "rows have an answer that cannot be read"),
+    ):
+        if count > may_fail * of:
+            raise ConfigError(
+                f"synthetic.seeds: {count} of {of} {what} ({count / of:.1%}, and seeds.may_fail is {may_fail:g}); correct them, change the"
+                " checks in `verify:`, or raise seeds.may_fail to go on without"
+            )
 
 
 @contextmanager

@@ -118,19 +118,25 @@ class Peer:
         return _last_line(log)
 
 
+@dataclass
 class Ours:
-    """The real `axolotl synthetic generate`, from the environment that this runs in."""
+    """The real command, from the environment that this runs in: as `axolotl synthetic`, which imports torch before it hands over
+    to us, or as `axolotl-synthetic`, which does not."""
 
-    name = "axolotl-synthetic"
+    name: str = "axolotl synthetic"
     environment: ClassVar[dict[str, str]] = {"HF_HUB_OFFLINE": "1", "AXOLOTL_DO_NOT_TRACK": "1", "OPENAI_API_KEY": ""}
-    executable = Path(sys.executable).with_name("axolotl")
 
     def prepare(self) -> None:
-        if not self.executable.exists():
-            raise SkippedError(f"{self.executable} does not exist; run `make test` once, which sets up .venv")
+        executable = Path(self.start()[0])
+        if not executable.exists():
+            raise SkippedError(f"{executable} does not exist; run `make test` once, which sets up .venv")
+
+    def start(self) -> list[str | Path]:
+        program, *group = self.name.split()
+        return [Path(sys.executable).with_name(program), *group]
 
     def command(self, base_url: str, samples: int, calls: int, folder: Path) -> Command:
-        return [self.executable, "synthetic", "generate", self.config(base_url, samples, calls, folder)]
+        return [*self.start(), "generate", self.config(base_url, samples, calls, folder)]
 
     def config(self, base_url: str, samples: int, calls: int, folder: Path) -> Path:
         """Write the seeds and the YAML of a run."""
@@ -155,6 +161,8 @@ class Ours:
         manifest = folder / "synthetic" / "manifest.json"
         return int(json.loads(manifest.read_text())["counts"]["accepted"]) if manifest.exists() else 0
 
+
+OURS = (Ours("axolotl synthetic"), Ours("axolotl-synthetic"))
 
 # The versions that the README's table was measured with.
 PEERS: tuple[Peer, ...] = (

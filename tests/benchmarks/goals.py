@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from contestants import Ours
+from contestants import OURS
 from scenarios import Row
-
-US = Ours.name
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,32 +19,44 @@ class Goal:
 def goals(rows: Sequence[Row]) -> Iterator[Goal]:
     """A verdict for each goal whose rows are there and are sound."""
     sound = {(row.scenario, row.contestant): row for row in rows if not row.note and row.seconds}
-    if (row := sound.get(("long-tail", US))) and row.to_floor:
-        yield Goal("long tail: at most 1.20 × the bare client", f"{row.to_floor:.2f} ×", row.to_floor <= 1.20)
-    if (row := sound.get(("new-question", US))) and row.to_ideal:
-        yield Goal("New Question: at most 1.12 × (total latency / 64)", f"{row.to_ideal:.2f} ×", row.to_ideal <= 1.12)
-    for scenario in ("long-tail", "new-question"):
-        yield from _faster_than(scenario, {"distilabel": 1.0, "bespokelabs-curator": 1.0, "data-designer": 1.0}, sound)
-    if (row := sound.get(("instant", US))) and row.requests_per_second:
-        rate = row.samples / (row.seconds or 1)
-        yield Goal("instant: at least 2,000 answers a second", f"{rate:,.0f}", rate >= 2000)
-    yield from _faster_than("instant", {"distilabel": 5.0, "bespokelabs-curator": 2.0, "data-designer": 5.0}, sound)
-    for case in ("finished", "ledger only"):
-        if row := sound.get(("resume", f"{US}, {case}")):
-            yield Goal(f"resume ({case}): under 10 s", f"{row.seconds:.1f} s", (row.seconds or 0) < 10)
+    for us in (ours.name for ours in OURS):
+        yield from _speed(us, sound)
+    for (scenario, name), row in sound.items():
+        if scenario == "resume":
+            yield Goal(f"resume, {name}: under 10 s", f"{row.seconds:.1f} s", (row.seconds or 0) < 10)
     grown = sorted((row for (scenario, _), row in sound.items() if scenario.startswith("memory")), key=lambda row: row.samples)
     if len(grown) == 2:
         growth = (grown[1].peak_mb or 0) - (grown[0].peak_mb or 0)
         yield Goal(f"memory: grows by less than 200 MB from {grown[0].samples:,} to {grown[1].samples:,}", f"{growth:.0f} MB", growth < 200)
-    if row := sound.get(("plan", US)):
-        yield Goal("plan: under 2 s", f"{row.seconds:.2f} s", (row.seconds or 0) < 2)
 
 
-def _faster_than(scenario: str, factors: dict[str, float], sound: dict[tuple[str, str], Row]) -> Iterator[Goal]:
-    ours = sound.get((scenario, US))
+def _speed(us: str, sound: Mapping[tuple[str, str], Row]) -> Iterator[Goal]:
+    if (row := sound.get(("long-tail", us))) and row.to_floor:
+        yield Goal(f"long tail, {us}: at most 1.20 × the bare client", f"{row.to_floor:.2f} ×", row.to_floor <= 1.20)
+    if (row := sound.get(("new-question", us))) and row.to_ideal:
+        yield Goal(f"New Question, {us}: at most 1.12 × (total latency / 64)", f"{row.to_ideal:.2f} ×", row.to_ideal <= 1.12)
+    if (row := sound.get(("instant", us))) and row.requests_per_second:
+        rate = row.samples / (row.seconds or 1)
+        yield Goal(f"instant, {us}: at least 2,000 answers a second", f"{rate:,.0f}", rate >= 2000)
+    if row := sound.get(("plan", us)):
+        yield Goal(f"plan, {us}: under 2 s", f"{row.seconds:.2f} s", (row.seconds or 0) < 2)
+    for scenario, factors in FACTORS.items():
+        yield from _faster_than(us, scenario, factors, sound)
+
+
+# How many times as fast as each peer we are to be.
+FACTORS: Mapping[str, Mapping[str, float]] = {
+    "long-tail": {"distilabel": 1.0, "bespokelabs-curator": 1.0, "data-designer": 1.0},
+    "new-question": {"distilabel": 1.0, "bespokelabs-curator": 1.0, "data-designer": 1.0},
+    "instant": {"distilabel": 5.0, "bespokelabs-curator": 2.0, "data-designer": 5.0},
+}
+
+
+def _faster_than(us: str, scenario: str, factors: Mapping[str, float], sound: Mapping[tuple[str, str], Row]) -> Iterator[Goal]:
+    ours = sound.get((scenario, us))
     for peer, factor in factors.items():
         theirs = sound.get((scenario, peer))
         if ours and theirs and ours.seconds and theirs.seconds:
             ratio = theirs.seconds / ours.seconds
             text = "faster than" if factor == 1 else f"at least {factor:g} times as fast as"
-            yield Goal(f"{scenario}: {text} {peer}", f"{ratio:.2f} ×", ratio > 1 if factor == 1 else ratio >= factor)
+            yield Goal(f"{scenario}, {us}: {text} {peer}", f"{ratio:.2f} ×", ratio > 1 if factor == 1 else ratio >= factor)

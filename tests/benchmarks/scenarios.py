@@ -11,7 +11,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from contestants import BENCH, CONCURRENCY, ROOT, Command, Contestant, Floor, Ours, SkippedError
+from contestants import BENCH, CONCURRENCY, OURS, ROOT, Command, Contestant, Floor, Ours, SkippedError
 from measuring import Measured, Server, measure
 
 # A contestant that hangs costs this long and no more.
@@ -93,18 +93,18 @@ def memory(contestants: Sequence[Contestant], shrink: int) -> Iterator[Row]:
 
 def plan(contestants: Sequence[Contestant], shrink: int) -> Iterator[Row]:
     """Start-up: the median of a few runs of the command that asks nobody."""
-    ours = Ours()
-    with _folder() as folder:
-        config = ours.config("http://127.0.0.1:9/v1", 2000, 1, folder)
-        runs = [_run([ours.executable, "synthetic", "plan", config], ours, folder) for _ in range(PLAN_RUNS)]
-        failed = [run for run in runs if run.code != 0]
-        middle = statistics.median_low(run.seconds for run in runs)
-        measured = next(run for run in runs if run.seconds == middle)
-        note = _failure(failed[0], folder) if failed else ""
-        yield Row(
-            "plan", ours.name, seconds=middle, cpu_seconds=measured.cpu_seconds, peak_mb=measured.peak_mb,
-            peak_rss_mb=measured.peak_rss_mb, note=note,
-        )  # fmt: skip
+    for ours in OURS:
+        with _folder() as folder:
+            config = ours.config("http://127.0.0.1:9/v1", 2000, 1, folder)
+            runs = [_run([*ours.start(), "plan", config], ours, folder) for _ in range(PLAN_RUNS)]
+            failed = [run for run in runs if run.code != 0]
+            middle = statistics.median_low(run.seconds for run in runs)
+            measured = next(run for run in runs if run.seconds == middle)
+            note = _failure(failed[0], folder) if failed else ""
+            yield Row(
+                "plan", ours.name, seconds=middle, cpu_seconds=measured.cpu_seconds, peak_mb=measured.peak_mb,
+                peak_rss_mb=measured.peak_rss_mb, note=note,
+            )  # fmt: skip
 
 
 SCENARIOS: dict[str, Scenario] = {

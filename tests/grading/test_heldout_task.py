@@ -12,9 +12,10 @@ from pathlib import Path
 
 import pytest
 
+from axolotl_synthetic.checks import final_answer
 from axolotl_synthetic.errors import StorageError
 from axolotl_synthetic.grading import export_task
-from axolotl_synthetic.records import Question, Seed
+from axolotl_synthetic.records import Candidate, Question, Seed
 from axolotl_synthetic.tasks import load_task
 
 from stub_task import Always42
@@ -33,6 +34,13 @@ def metrics(folder: Path):
 
 def contents(folder: Path) -> dict[str, bytes]:
     return {path.name: path.read_bytes() for path in folder.iterdir()}
+
+
+def lm_eval(*arguments: str, cwd: Path | None = None) -> subprocess.CompletedProcess[str]:
+    """The real command, without a network."""
+    environment = os.environ | {"PYTHONPATH": os.pathsep.join(sys.path), "HF_HUB_OFFLINE": "1", "OMP_WAIT_POLICY": "PASSIVE"}
+    command = [sys.executable, "-P", "-m", "lm_eval", *arguments]
+    return subprocess.run(command, cwd=cwd, env=environment, capture_output=True, text=True, check=False)
 
 
 def test_a_seed_without_a_gold_answer_is_not_exported(tmp_path, jars):
@@ -60,6 +68,29 @@ def test_the_student_is_asked_what_it_was_trained_on(tmp_path, jars):
 def test_a_math_reply_scores_by_equivalence_to_the_gold_answer(tmp_path, jars, reply, loose, strict):
     export_task(tmp_path, task=load_task("math"), held_out=jars)
     assert metrics(tmp_path).grade(rows(tmp_path)[0], [reply]) == {"exact_match": loose, "strict_match": strict}
+
+
+@pytest.mark.parametrize(
+    ("gold", "written", "right"),
+    [
+        ("0.5", "1/2", True),
+        ("1/2", r"\frac{1}{2}", True),
+        ("1,000", "1000", True),
+        ("1000", "$1,000.00", True),
+        ("0.5", "50%", True),
+        ("0.5", "1/3", False),
+        ("1,000", "1", False),
+    ],
+)
+def test_math_is_graded_by_the_equivalence_that_verified_the_samples(tmp_path, gold, written, right):
+    assert gold != written  # an exact match of the texts would call each of them wrong
+    math, seed = load_task("math"), Seed("s", Question("How much is left?"), f"It is left over.\n#### {gold}")
+    export_task(tmp_path, task=math, held_out=[seed])
+    reply = f"What is left is this.\n#### {written}"
+    assert metrics(tmp_path).grade(rows(tmp_path)[0], [reply]) == {"exact_match": float(right), "strict_match": float(right)}
+    read = math.final_answer(reply, seed.question)
+    sample = Candidate(0, "id", "answer_augmentation", "s", seed.question, answer=reply, final_answer=read)
+    assert final_answer.make(math, {"answer_augmentation": True})(sample, seed).passed is right
 
 
 def test_a_multiple_choice_reply_may_name_the_text_of_the_right_choice(tmp_path):
@@ -113,16 +144,24 @@ def test_a_folder_that_cannot_be_written_is_named(tmp_path, jars):
         export_task(tmp_path / "lm_eval", task=load_task("math"), held_out=jars)
 
 
+def test_lm_eval_validate_passes_the_exported_tasks(tmp_path, jars):
+    # As of 0.4.11 it looks no further than whether the index has them; that they run is the next test's.
+    choice = Seed("c", Question("Which is a fruit?", choices=("a stone", "an apple"), labels=("A", "B")), "B")
+    export_task(tmp_path / "math", task=load_task("math"), held_out=jars, task_name="heldout_math")
+    export_task(tmp_path / "choice", task=load_task("multiple_choice"), held_out=[choice], task_name="heldout_choice")
+    done = lm_eval("validate", "--include_path", str(tmp_path), "--tasks", "heldout_math,heldout_choice")
+    assert done.returncode == 0, done.stdout + done.stderr[-2000:]
+    assert done.stdout.splitlines()[-1] == "All tasks found and valid"
+
+
 def test_plain_lm_eval_runs_the_folder_after_it_was_moved_and_from_elsewhere(tmp_path, jars, tiny_model):
     export_task(tmp_path / "run" / "lm_eval", task=Always42(), held_out=jars, max_gen_toks=4)
     shutil.move(tmp_path / "run" / "lm_eval", tmp_path / "moved")
     elsewhere = tmp_path / "elsewhere"
     elsewhere.mkdir()
-    command = [sys.executable, "-P", "-m", "lm_eval", "--model", "hf", "--model_args", f"pretrained={tiny_model},dtype=float32"]
-    command += ["--device", "cpu", "--apply_chat_template", "--include_path", str(tmp_path / "moved"), "--tasks", "synthetic_heldout"]
-    environment = os.environ | {"PYTHONPATH": os.pathsep.join(sys.path), "HF_HUB_OFFLINE": "1", "OMP_WAIT_POLICY": "PASSIVE"}
-    command += ["--output_path", str(tmp_path / "scores")]
-    done = subprocess.run(command, cwd=elsewhere, env=environment, capture_output=True, text=True, check=False)
+    arguments = ["--model", "hf", "--model_args", f"pretrained={tiny_model},dtype=float32", "--device", "cpu", "--apply_chat_template"]
+    arguments += ["--include_path", str(tmp_path / "moved"), "--tasks", "synthetic_heldout", "--output_path", str(tmp_path / "scores")]
+    done = lm_eval(*arguments, cwd=elsewhere)
     assert done.returncode == 0, done.stderr[-2000:]
     (written,) = (tmp_path / "scores").rglob("results_*.json")
     # One of the three answers (6, 20, 42) is 42.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+from dataclasses import asdict
 from pathlib import Path
 
 import psutil
@@ -10,6 +11,7 @@ import pytest
 
 from axolotl_synthetic.errors import ConfigError, StorageError, TrainingError
 from axolotl_synthetic.grading import HELD_OUT_TASK, ModelArgs, evaluate, export_task, refuse_unknown_tasks, student_in
+from axolotl_synthetic.grading.child import load_model
 from axolotl_synthetic.grading.evaluate import choose, environment, read_progress, telling_line
 
 from stub_task import Always42
@@ -121,6 +123,20 @@ def test_an_interruption_leaves_no_process_behind(heldout, tiny_model):
     with pytest.raises(KeyboardInterrupt):
         grade(ModelArgs(str(tiny_model)), heldout, on_progress=interrupt)
     assert {process.pid for process in psutil.Process().children()} <= before
+
+
+@pytest.mark.parametrize(("cuda", "at_once"), [(True, 8), (False, 20)])
+def test_a_gpu_takes_no_more_sequences_at_once_than_24_gb_hold(monkeypatch, cuda, at_once):
+    import torch
+    from lm_eval.api import registry
+
+    class Model:
+        def create_from_arg_obj(self, given, more):
+            return more["batch_size"], more["device"]
+
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: cuda)
+    monkeypatch.setattr(registry, "get_model", lambda name: Model())
+    assert load_model(asdict(ModelArgs("base")), 20) == (at_once, "cuda" if cuda else "cpu")
 
 
 def test_strict_match_is_chosen_among_the_metrics_of_gsm8k():

@@ -1,27 +1,62 @@
 """What a check is, and how those of a run are found by name. Each check has a file of its own.
 
-A check judges one candidate and says why, or says that it did not apply. It makes no calls: what it needs of a model was asked
-for by the strategy. A check that breaks fails the candidate and counts as broken, never as passed or as wrong.
+A check judges one candidate and says why, or says that it did not apply. It makes no calls: what it needs of a model is asked for
+by the strategy or, where a check's file has an `inquire`, after the strategy, in the same chain of calls. A check that breaks fails
+the candidate and counts as broken, never as passed or as wrong.
+
+A check's file has
+
+    make(task, keeps_answer, …)   the judge; it may also name `options`, `seeds` and `held_out` among its parameters
+    Options                       a schema of what the user may set; without one, the further parameters of `make` are the options
+    IN_ORDER                      true: see `Check.in_order`
+    calls(options, strategy, round), inquire(candidate, source, task, ask, options)
+                                  what it has to ask a model: how many calls beyond the strategy's, and the asking
+    files(options)                files that it reads, so that a run is made anew when one of them has changed
+    problem(options, task)        why it cannot be used so, as what follows `synthetic.verify.<name>`; None when it can
 """
 
 from __future__ import annotations
 
 import importlib
 import inspect
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
+from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
+from pydantic import ValidationError
+
 from axolotl_synthetic.errors import ConfigError, SyntheticError
-from axolotl_synthetic.records import Candidate, Seed, Verdict
+from axolotl_synthetic.records import Candidate, Reply, Request, Seed, Verdict
 
 if TYPE_CHECKING:
+    from axolotl_synthetic.strategies import Source
     from axolotl_synthetic.tasks import Task
 
 Judge = Callable[[Candidate, Seed], Verdict]
+Verify = Sequence[str | Mapping[str, Mapping[str, Any]]] | None
+Ask = Callable[[Request], Awaitable[Reply]]
 
 # In the order in which they run; the first that fails is the reason for a rejection.
-NAMES = ("self_check", "format", "execution", "final_answer", "duplicate")
+NAMES = (
+    "self_check",
+    "rephrase_fidelity",
+    "format",
+    "length",
+    "execution",
+    "final_answer",
+    "self_consistency",
+    "judge",
+    "decontamination",
+    "duplicate",
+    "near_duplicate",
+    "diversity",
+)
+# What runs where `verify` is null, each where it applies. Not among them: what costs calls (self_consistency, judge), what says
+# nothing without a number of the user's (length, diversity), and near_duplicate, which would throw away most of the answers to one
+# question that Answer Augmentation is about.
+DEFAULTS = ("self_check", "rephrase_fidelity", "format", "execution", "final_answer", "decontamination", "duplicate")
 
 
 @dataclass(frozen=True)
@@ -31,11 +66,15 @@ class Check:
     Attributes:
         in_order: it compares a candidate with the accepted ones before it, so it sees candidates by their numbers, and only
             those that passed every other check.
+        asks: what it judges by was asked of a model, so it says nothing about a seed.
+        options: what the user set and the defaults; a plain mapping where the check has no schema.
     """
 
     name: str
     judge: Judge
     in_order: bool = False
+    asks: bool = False
+    options: Any = None
 
     def __call__(self, candidate: Candidate, seed: Seed) -> Verdict:
         try:
@@ -46,33 +85,115 @@ class Check:
             return Verdict(self.name, False, f"{type(error).__name__}: {error}", broken=True)
         return replace(verdict, name=self.name)
 
+    def remember(self, candidate: Candidate) -> None:
+        """Tell a check in order that this candidate was accepted, so that later ones are compared with it."""
+        if self.in_order:
+            self.judge.remember(candidate)  # type: ignore[attr-defined]
+
+
+@dataclass(frozen=True)
+class Inquiry:
+    """What a check has to ask a model about each candidate."""
+
+    name: str
+    module: ModuleType
+    options: Any
+
+    def calls(self, strategy: str, round: int) -> int:
+        """Calls beyond the strategy's own, when all goes well; below zero where other candidates have made some of those."""
+        return int(self.module.calls(self.options, strategy, round))
+
+    async def __call__(self, candidate: Candidate, source: Source, task: Task, ask: Ask) -> Candidate:
+        """The candidate with what was said; failed, with the reason, where a reply could not be read."""
+        made: Candidate = await self.module.inquire(candidate, source, task, ask, self.options)
+        return made
+
 
 def load_checks(
-    verify: Sequence[str | Mapping[str, Mapping[str, Any]]] | None, task: Task, keeps_answer: Mapping[str, bool]
+    verify: Verify, task: Task, keeps_answer: Mapping[str, bool], *, seeds: Sequence[Seed] = (), held_out: Sequence[Seed] = ()
 ) -> tuple[Check, ...]:
     """The checks of a run, those in order last.
 
     Args:
         verify: the config's; None for all that the task has use for.
         keeps_answer: for each strategy, whether its samples must have the seed's final answer.
+        seeds: those of the run.
+        held_out: those kept for grading.
 
     Raises:
-        ConfigError: if a name or an option is unknown.
+        ConfigError: if a name or an option is unknown, an option has a value that it cannot have, or a file cannot be read.
     """
-    options: dict[str, Mapping[str, Any]] = {}
-    for entry in NAMES if verify is None else verify:
-        options.update({entry: {}} if isinstance(entry, str) else entry)
-    problems = [f"synthetic.verify: no check is named {name!r}; there are {', '.join(NAMES)}" for name in options if name not in NAMES]
+    beside = {"seeds": seeds, "held_out": held_out}
+    checks = []
+    for name, module, options in _chosen(verify, task):
+        parameters = inspect.signature(module.make).parameters
+        given: dict[str, Any] = {key: value for key, value in beside.items() if key in parameters}
+        given |= {"options": options} if hasattr(module, "Options") else options
+        judge = module.make(task, keeps_answer, **given)
+        checks.append(Check(name, judge, getattr(module, "IN_ORDER", False), hasattr(module, "inquire"), options))
+    return tuple(sorted(checks, key=lambda check: check.in_order))
+
+
+def load_inquiries(verify: Verify, task: Task) -> tuple[Inquiry, ...]:
+    """What the checks of a run have to ask a model.
+
+    Raises:
+        ConfigError: as `load_checks`.
+    """
+    return tuple(Inquiry(name, module, options) for name, module, options in _chosen(verify, task) if hasattr(module, "inquire"))
+
+
+def extra_calls(inquiries: Sequence[Inquiry], strategy: str, rounds: int) -> float:
+    """Calls a sample beyond the strategy's own, when each seed has so many samples of it."""
+    return sum(inquiry.calls(strategy, round) for inquiry in inquiries for round in range(rounds)) / rounds
+
+
+def files_read(verify: Verify, task: Task) -> tuple[Path, ...]:
+    """The files that the checks of a run read."""
+    return tuple(path for _, module, options in _chosen(verify, task) if hasattr(module, "files") for path in module.files(options))
+
+
+def _chosen(verify: Verify, task: Task) -> list[tuple[str, ModuleType, Any]]:
+    """The checks that a config names, each with its file and its options, in the order in which they run."""
+    chosen: dict[str, Mapping[str, Any]] = {}
+    for entry in DEFAULTS if verify is None else verify:
+        chosen.update({entry: {}} if isinstance(entry, str) else entry)
+    problems = [f"synthetic.verify: no check is named {name!r}; there are {', '.join(NAMES)}" for name in chosen if name not in NAMES]
+    modules = {name: importlib.import_module(f"{__name__}.{name}") for name in NAMES if name in chosen}
+    found = []
+    for name, module in modules.items():
+        options, wrong = _options(name, module, chosen[name])
+        if not wrong and hasattr(module, "problem") and (unfit := module.problem(options, task)) is not None:
+            wrong = [f"synthetic.verify.{name}{unfit}"]
+        problems += wrong
+        found.append((name, module, options))
     if problems:
         raise ConfigError("\n".join(problems))
-    checks = []
-    for name in NAMES:
-        if name not in options:
-            continue
-        module = importlib.import_module(f"{__name__}.{name}")
-        known = [parameter for parameter in inspect.signature(module.make).parameters if parameter not in ("task", "keeps_answer")]
-        for option in options[name]:
-            if option not in known:
-                raise ConfigError(f"synthetic.verify.{name}.{option}: unknown option; {name} takes {', '.join(known) or 'no options'}")
-        checks.append(Check(name, module.make(task, keeps_answer, **options[name]), getattr(module, "IN_ORDER", False)))
-    return tuple(sorted(checks, key=lambda check: check.in_order))
+    return found
+
+
+def _options(name: str, module: ModuleType, given: Mapping[str, Any]) -> tuple[Any, list[str]]:
+    """The options of a check, and what is wrong with them."""
+    path = f"synthetic.verify.{name}"
+    schema = getattr(module, "Options", None)
+    beside = ("task", "keeps_answer", "seeds", "held_out", "options")
+    known = list(schema.model_fields) if schema else [key for key in inspect.signature(module.make).parameters if key not in beside]
+    wrong = [f"{path}.{key}: unknown option; {name} takes {', '.join(known) or 'no options'}" for key in given if key not in known]
+    if schema is None or wrong:
+        return dict(given), wrong
+    try:
+        return schema.model_validate(dict(given)), []
+    except ValidationError as error:
+        return None, [_described(path, detail) for detail in error.errors(include_url=False)]
+
+
+def _described(path: str, detail: Any) -> str:
+    where = ".".join([path, *map(str, detail["loc"])])
+    error = detail.get("ctx", {}).get("error")
+    message = str(error) if error else detail["msg"][:1].lower() + detail["msg"][1:]
+    if detail["type"] == "missing":
+        return f"{where}: is required; write {path.rpartition('.')[2]}: {{{detail['loc'][-1]}: …}}"
+    if not detail["loc"]:
+        return f"{where}: {message}"
+    value = repr(detail["input"])
+    return f"{where}: {value if len(value) <= 80 else value[:79] + '…'}: {message}"

@@ -1,7 +1,7 @@
 """Has an accepted sample before this one the same question and answer, or did the augmenter hand back the seed's own question?
 
 Exact, after Unicode normalisation (NFKC), case folding and dropping all but letters, digits and the signs that carry meaning
-in mathematics; that two texts are merely close is not for this file.
+in mathematics; that two texts are merely close is for `near_duplicate`.
 """
 
 from __future__ import annotations
@@ -12,7 +12,6 @@ import unicodedata
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
-from axolotl_synthetic.checks import Judge
 from axolotl_synthetic.records import Candidate, Seed, Verdict, failed, passed
 
 if TYPE_CHECKING:
@@ -22,22 +21,33 @@ IN_ORDER = True
 DROPPED = re.compile(r"[^\w+\-*/=<>%.^]+|(?<!\d)\.|\.(?!\d)")
 
 
-def make(task: Task, keeps_answer: Mapping[str, bool]) -> Judge:
-    """The check. It remembers 16 bytes for each accepted sample."""
-    seen: set[bytes] = set()
+def make(task: Task, keeps_answer: Mapping[str, bool]) -> Duplicates:
+    """The check."""
+    return Duplicates(task)
 
-    def judge(candidate: Candidate, seed: Seed) -> Verdict:
-        prompt, answer = normalised(candidate.prompt or ""), normalised(candidate.answer or "")
+
+class Duplicates:
+    """The accepted samples so far, 16 bytes each."""
+
+    def __init__(self, task: Task) -> None:
+        self._task = task
+        self._seen: set[bytes] = set()
+
+    def __call__(self, candidate: Candidate, seed: Seed) -> Verdict:
         own = candidate.question == seed.question
-        if not own and prompt == normalised(task.prompt(seed.question)):
+        if not own and normalised(candidate.prompt or "") == normalised(self._task.prompt(seed.question)):
             return failed("the question is the seed's own")
-        key = hashlib.blake2b(f"{prompt}\0{answer}".encode(), digest_size=16).digest()
-        if key in seen:
+        if self._key(candidate) in self._seen:
             return failed("an earlier sample has the same question and answer")
-        seen.add(key)
         return passed()
 
-    return judge
+    def remember(self, candidate: Candidate) -> None:
+        self._seen.add(self._key(candidate))
+
+    @staticmethod
+    def _key(candidate: Candidate) -> bytes:
+        prompt, answer = normalised(candidate.prompt or ""), normalised(candidate.answer or "")
+        return hashlib.blake2b(f"{prompt}\0{answer}".encode(), digest_size=16).digest()
 
 
 def normalised(text: str) -> str:

@@ -18,8 +18,8 @@ from tenacity import AsyncRetrying, RetryCallState, retry_if_exception_type, sto
 
 from axolotl_synthetic.config import Budget
 from axolotl_synthetic.errors import CallFailed, RetryableCall, SyntheticError
-from axolotl_synthetic.ledger import Call, Ledger, Settled, Stored, identity
-from axolotl_synthetic.pipelines.admission import Admission, Stopped, Wanted
+from axolotl_synthetic.ledger import Call, Ledger, Settled, Stored
+from axolotl_synthetic.pipelines.admission import Admission, BudgetReached, Stopped, Wanted
 from axolotl_synthetic.pipelines.window import Window
 from axolotl_synthetic.records import Reply, Request, Role
 from axolotl_synthetic.teachers import ModelSettings, Teacher, model_name
@@ -94,19 +94,24 @@ class Calls:
         """
         asked = self.models[request.role]
         call = Call(request, asked.name, asked.settings.generation, asked.settings.price)
-        key = identity(call)
+        key = call.key
         while True:
             if (under_way := self._in_flight.get(key)) is not None:
                 chain.close()  # who made that call may need the room for a retry
                 stored = await asyncio.shield(under_way)
                 self.reused += 1
                 return stored
-            if (known := self._reader.find(call, key)) is not None:
+            if (known := self._reader.find(call)) is not None:
                 self.reused += 1
                 return known
             # Only who has been let in leads: a call that others wait for must not wait for them.
-            if not await chain.admit(call):
-                break
+            try:
+                if not await chain.admit(call):
+                    break
+            except BudgetReached:
+                # While it waited, another candidate may have made this very call.
+                if key not in self._in_flight and self._reader.find(call) is None:
+                    raise
         future: asyncio.Future[Stored] = asyncio.get_running_loop().create_future()
         self._in_flight[key] = future
         try:

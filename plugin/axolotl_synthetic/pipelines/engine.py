@@ -14,11 +14,13 @@ from collections.abc import Callable
 from contextlib import AsyncExitStack
 from dataclasses import replace
 
+from axolotl_synthetic.checks import load_inquiries
+from axolotl_synthetic.config import CANDIDATES_PER_SAMPLE
 from axolotl_synthetic.errors import CallFailed, ServiceError, SyntheticError
 from axolotl_synthetic.ledger import Ledger
 from axolotl_synthetic.pipelines.admission import BudgetReached, Stopped
 from axolotl_synthetic.pipelines.calls import Asked, Calls
-from axolotl_synthetic.pipelines.job import CANDIDATES_PER_SAMPLE, Job, Workplace
+from axolotl_synthetic.pipelines.job import Job, Workplace
 from axolotl_synthetic.pipelines.schedule import Planned, schedule
 from axolotl_synthetic.records import Candidate, Role
 from axolotl_synthetic.strategies import Source, load_strategies, worked_examples
@@ -48,6 +50,7 @@ class Engine:
         self._emit = emit
         self._task = load_task(self._job.settings.task)
         self._strategies = load_strategies()
+        self._inquiries = load_inquiries(self._job.settings.verify, self._task)
         # Drawn once; hashing thousands of seeds for each candidate would cost more than an instant call.
         self._examples = worked_examples(self._job.seeds, self._job.settings.seed)
         self._failures = 0
@@ -137,11 +140,16 @@ class Engine:
 
     async def _candidate(self, planned: Planned) -> None:
         strategy = self._strategies[planned.candidate.strategy]
-        chain = self._calls.chain(strategy.calls)
         candidate = planned.candidate
+        extra = sum(inquiry.calls(candidate.strategy, planned.round) for inquiry in self._inquiries)
+        chain = self._calls.chain(strategy.calls + extra)
         try:
             source = Source(planned.seed, self._examples.beside(planned.seed), planned.round, self._job.settings.reuse_seed_answers)
             candidate = await strategy(candidate, source, self._task, chain.ask)
+            for inquiry in self._inquiries:
+                # What is rejected anyway is not worth a call.
+                if candidate.status is None and candidate.answer and not candidate.answer_cut_off:
+                    candidate = await inquiry(candidate, source, self._task, chain.ask)
             self._failures = 0
             self._denied = 0
         except CallFailed as error:

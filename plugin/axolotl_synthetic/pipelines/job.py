@@ -12,8 +12,9 @@ import os
 import pickle
 import signal
 import sys
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from axolotl_synthetic import errors
@@ -21,9 +22,6 @@ from axolotl_synthetic.config import Settings
 from axolotl_synthetic.errors import SyntheticError
 from axolotl_synthetic.records import Candidate, Role, Seed
 from axolotl_synthetic.teachers import ModelSettings
-
-# After 20 candidates for each sample asked for, what is being rejected will go on being rejected.
-CANDIDATES_PER_SAMPLE = 20
 
 
 @dataclass(frozen=True)
@@ -34,10 +32,12 @@ class Job:
         settings: the user's.
         models: the settings to open each model with, servers of ours running.
         seeds: in the order in which they are used.
+        held_out: seeds that are kept for grading, and that no sample may give away.
         shares: strategy and share of the candidates.
         ledger: path of the ledger.
         spool: path of the file that verification writes, a line of `samples.jsonl` for each candidate, in their order.
         most_candidates: end after so many, None for no such limit.
+        python_path: `sys.path` of the process that starts the pipeline.
     """
 
     settings: Settings
@@ -47,6 +47,8 @@ class Job:
     ledger: Path
     spool: Path
     most_candidates: int | None = None
+    held_out: tuple[Seed, ...] = ()
+    python_path: Sequence[str] = field(default_factory=lambda: tuple(sys.path))
 
 
 @dataclass(frozen=True)
@@ -66,23 +68,45 @@ class Workplace:
         return job
 
     def put_pack(self, number: int, pack: list[Candidate]) -> None:
-        (self.path / f"pack-{number}").write_bytes(pickle.dumps(pack))
+        beside = self.path / "pack.tmp"
+        beside.write_bytes(pickle.dumps(pack))
+        beside.rename(self.path / f"pack-{number}")
 
     def take_pack(self, number: int) -> list[Candidate]:
         path = self.path / f"pack-{number}"
         try:
             pack: list[Candidate] = pickle.loads(path.read_bytes())
-        except (OSError, EOFError, pickle.UnpicklingError):
+        except OSError:
             return []  # it could not be written, which was told
         path.unlink()
         return pack
+
+    def has_pack(self, number: int) -> bool:
+        return (self.path / f"pack-{number}").exists()
+
+    def end_packs(self, number: int = 0) -> None:
+        """There are so many packs, and there will be no more."""
+        # Its name is the message: it can be written on a full disk as well.
+        with suppress(OSError):  # the folder is gone, which says the same
+            (self.path / f"packs={number}").touch()
+
+    def packs(self) -> int | None:
+        """How many packs there are, None as long as more may come."""
+        ended = next(self.path.glob("packs=*"), None)
+        if ended is None:
+            return None if self.is_there() else 0
+        return int(ended.name.partition("=")[2])
+
+    def is_there(self) -> bool:
+        """Whether nobody has removed it. The folder alone says nothing: distilabel would make it anew."""
+        return (self.path / "error").exists()
 
     def stop(self) -> None:
         """Ask the pipeline to end: no new calls."""
         try:
             (self.path / "stop").touch()
         except OSError:
-            (self.path / "job.pickle").unlink()
+            (self.path / "job.pickle").unlink(missing_ok=True)
 
     def stopped(self) -> bool:
         return (self.path / "stop").exists() or not (self.path / "job.pickle").exists()
@@ -96,28 +120,19 @@ class Workplace:
         self.stop()
 
     def error(self) -> SyntheticError | None:
-        # The first line alone: two processes may have written at once, the shorter text over the longer.
-        text = (self.path / "error").read_text(encoding="utf-8").split("\n", 1)[0].strip()
+        try:
+            # The first line alone: two processes may have written at once, the shorter text over the longer.
+            text = (self.path / "error").read_text(encoding="utf-8").split("\n", 1)[0].strip()
+        except FileNotFoundError:
+            return errors.StorageError(
+                f"{self.path}: this temporary folder was removed while the run was at work; run the same command again: what was paid"
+                " for is kept (TMPDIR can name another place for it)"
+            )
         if not text:
             return None
         name, message = json.loads(text)
         made: SyntheticError = getattr(errors, name, SyntheticError)(message)
         return made
-
-    def calls_begin(self) -> None:
-        """This process makes the calls from now on."""
-        (self.path / "calling").write_text(str(os.getpid()))
-
-    def calls_are_over(self) -> None:
-        """No call is under way any more, and none will be."""
-        (self.path / "calling").unlink(missing_ok=True)
-
-    def calling(self) -> int | None:
-        """The id of the process that makes calls now."""
-        try:
-            return int((self.path / "calling").read_text() or 0) or None
-        except FileNotFoundError:
-            return None
 
 
 def die_with(parent: int) -> None:

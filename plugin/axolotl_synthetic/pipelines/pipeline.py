@@ -1,110 +1,22 @@
-"""Builds the distilabel pipeline of a job and runs it to its end: `Generate >> Verify`.
-
-distilabel's own cache is not used (a rerun on it hung after a kill); the ledger does that work. Its log goes to a file.
-"""
+"""Runs a job: starts the process that makes the calls, then the distilabel pipeline that judges what comes of them."""
 
 from __future__ import annotations
 
-import io
-import logging
-import multiprocessing
 import os
 import shutil
 import signal
 import tempfile
-import threading
-import time
-import traceback
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from multiprocessing.connection import wait
-from multiprocessing.process import BaseProcess
 from pathlib import Path
 from types import FrameType
 
-import datasets
-import rich
-from distilabel.pipeline import Pipeline
-from distilabel.utils.logging import stop_logging
+from axolotl_synthetic.errors import Interrupted, StorageError
+from axolotl_synthetic.pipelines.caller import calling
+from axolotl_synthetic.pipelines.job import Job, Workplace
 
-from axolotl_synthetic.errors import Interrupted, StorageError, SyntheticError
-from axolotl_synthetic.pipelines.job import Job, Workplace, die_with
-from axolotl_synthetic.pipelines.steps import Generate, Verify
-
-POLL_SECONDS = 0.2
-# Who forks children that are to end with it; 0 while no pipeline runs, for other forks are none of our business.
-_parent = 0
-_registered = False
-_by_main_thread = False
-
-
-class _Pipeline(Pipeline):  # type: ignore[misc]  # distilabel is not typed
-    """distilabel's pipeline, but for its signal handler, which drops what is under way, and for what happens when the kernel kills
-    one of its processes (out of memory): it would wait for ever."""
-
-    def __init__(self, work: Workplace) -> None:
-        super().__init__("synthetic", cache_dir=work.path / "distilabel")
-        self._work = work
-        self._over = threading.Event()
-
-    def _handle_keyboard_interrupt(self) -> None:
-        """Called once, when the processes have been started."""
-        # The pool itself soon forgets a process that died, and starts another one in its place.
-        processes = [*self._pool._pool, self._manager._process]
-        threading.Thread(target=self._watch, args=(processes,), name="watch", daemon=True).start()
-
-    def _watch(self, processes: list[BaseProcess]) -> None:
-        while not (dead := _dead(processes, POLL_SECONDS)):
-            if self._over.is_set():
-                return
-        if self._over.is_set():
-            return
-        if self._over.wait(POLL_SECONDS):  # and by then its exit code is known
-            return
-        self._fail(f"exit code {dead[0].exitcode}")
-        # As long as the process that makes the calls lives, those under way end and are kept.
-        while (caller := self._work.calling()) is not None and caller not in [one.pid for one in _dead(processes, POLL_SECONDS)]:
-            time.sleep(POLL_SECONDS)
-        while not self._over.wait(POLL_SECONDS):
-            self._let_go()
-
-    def _fail(self, how: str) -> None:
-        self._work.fail(
-            SyntheticError(
-                f"a process of the pipeline ended unexpectedly ({how}); often it is the kernel, out of memory: see that there is enough,"
-                " then run the same command again: what was paid for is kept"
-            )
-        )
-
-    def _output_queue_loop(self) -> None:
-        try:
-            super()._output_queue_loop()
-        except (OSError, EOFError):
-            self._fail("that of the queues")
-
-    def _run_load_queue_loop(self) -> None:
-        try:
-            super()._run_load_queue_loop()
-        except (OSError, EOFError):
-            self._fail("that of the queues")
-
-    def _let_go(self) -> None:
-        """Have distilabel's loops take every step for ended."""
-        try:
-            for name in self.dag:
-                self._load_queue.put({"name": name, "status": "failed"})
-            self._output_queue.put(None)
-        except (OSError, EOFError):
-            pass  # the queues' own process is the one that died: the loops have ended
-
-    def _teardown(self) -> None:
-        self._over.set()
-        super()._teardown()
-
-
-def _dead(processes: list[BaseProcess], timeout: float) -> list[BaseProcess]:
-    ended = wait([process.sentinel for process in processes], timeout)
-    return [process for process in processes if process.sentinel in ended]
+# A socket's path has at most 107 bytes, of which multiprocessing uses these: /pymp-abcdefgh/listener-abcdefgh.
+LONGEST_TEMPORARY = 107 - 32
 
 
 def run_pipeline(job: Job, log: Path) -> None:
@@ -123,13 +35,11 @@ def run_pipeline(job: Job, log: Path) -> None:
             work.put(job)
         except OSError as error:
             raise StorageError(f"{work.path}: {error.strerror}; free some space there, or set TMPDIR to another folder") from error
-        with _Pipeline(work) as pipeline:
-            Generate(name="generate", work=str(work.path)) >> Verify(name="verify", work=str(work.path))
-        with _log_to(log), _stop_on_signal(work) as interrupted, _children_die_with_us(), _none_left():
-            try:
-                pipeline.run(use_cache=False)
-            except Exception as error:
-                raise work.error() or SyntheticError(f"distilabel's pipeline broke: {error}; see {log}") from error
+        with _stop_on_signal(work) as interrupted, calling(work, log) as caller:
+            # distilabel is slow to import: meanwhile the first calls are under way.
+            from axolotl_synthetic.pipelines.graph import run_graph
+
+            run_graph(work, log, caller)
         if (failed := work.error()) is not None:
             raise failed
         if interrupted():
@@ -138,6 +48,11 @@ def run_pipeline(job: Job, log: Path) -> None:
 
 @contextmanager
 def _workplace() -> Iterator[Workplace]:
+    if len(os.fsencode(tempfile.gettempdir())) > LONGEST_TEMPORARY:
+        raise StorageError(
+            f"{tempfile.gettempdir()}: the path of the temporary folder is longer than the {LONGEST_TEMPORARY} bytes that leave room for"
+            " the name of a socket in it; set TMPDIR to a shorter one"
+        )
     try:
         folder = Path(tempfile.mkdtemp(prefix="axolotl-synthetic-"))
     except OSError as error:
@@ -146,97 +61,6 @@ def _workplace() -> Iterator[Workplace]:
         yield Workplace(folder)
     finally:
         shutil.rmtree(folder, ignore_errors=True)
-
-
-@contextmanager
-def _none_left() -> Iterator[None]:
-    """A pool that broke may leave a process behind, which Python would wait for at its end."""
-    before = {process.pid for process in multiprocessing.active_children()}
-    try:
-        yield
-    finally:
-        for process in multiprocessing.active_children():
-            if process.pid not in before:
-                process.kill()
-
-
-@contextmanager
-def _children_die_with_us() -> Iterator[None]:
-    """Also distilabel's manager process, which would otherwise outlive a killed run."""
-    global _parent, _registered
-    if not _registered:
-        os.register_at_fork(before=_before_a_fork, after_in_child=_in_a_child)
-        _registered = True
-    _parent = os.getpid()
-    try:
-        yield
-    finally:
-        _parent = 0
-
-
-def _before_a_fork() -> None:
-    global _by_main_thread
-    _by_main_thread = threading.current_thread() is threading.main_thread()
-
-
-def _in_a_child() -> None:
-    global _parent
-    if not _parent:
-        return
-    if _by_main_thread:
-        # The kernel's signal comes when the thread ends that forked. The pool forks from another thread only what takes a dead
-        # process's place, and waits for ever when that one is killed with a lock in its hands.
-        die_with(_parent)
-    _parent = os.getpid()  # what it forks in turn
-    # Our own handlers are for the process that started the pipeline; with them a child would not end when its pool ends it.
-    signal.signal(signal.SIGTERM, signal.SIG_DFL)
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-
-
-class _Log(io.TextIOBase):
-    """A log file that loses its lines on a full disk, rather than break what it tells of."""
-
-    def __init__(self, path: Path) -> None:
-        self._file = open(path, "ab", buffering=0)
-
-    def write(self, text: str) -> int:
-        try:
-            self._file.write(text.encode(errors="replace"))
-        except OSError:
-            pass
-        return len(text)
-
-    def close(self) -> None:
-        self._file.close()
-        super().close()
-
-
-@contextmanager
-def _log_to(log: Path) -> Iterator[None]:
-    """distilabel logs to the global rich console and replaces the root logger's handlers: send the one to a file, put the others
-    back."""
-    datasets.disable_progress_bars()  # of the few rows of counters that distilabel makes a dataset of
-    root = logging.getLogger()
-    handlers, level = list(root.handlers), root.level
-    console = rich.get_console()
-    try:
-        file = _Log(log)
-    except OSError as error:
-        raise StorageError(f"{log}: {error.strerror}; make it writable, or choose another output_dir") from error
-    with file:
-        before, hook = console._file, threading.excepthook
-        console.file = file  # type: ignore[assignment]
-        # Its threads break when one of its processes is killed; what the user is told of that is our own message.
-        threading.excepthook = lambda broke: traceback.print_exception(broke.exc_value, file=file)
-        try:
-            yield
-        finally:
-            stop_logging()
-            threading.excepthook = hook
-            console.file = before  # type: ignore[assignment]
-            root.handlers[:] = handlers
-            root.setLevel(level)
-            datasets.enable_progress_bars()
 
 
 @contextmanager

@@ -37,12 +37,16 @@ class SeedSet:
         held_out: questions kept out of generation, for grading.
         sha256: of both, in order; the same content drawn the same way has the same.
         problems: a row that was skipped each, as `path:line: what; remedy`, and notes about the draw.
+        places: where each seed stands, by its id.
+        bad_answers: how many rows were skipped because the task cannot read their answer.
     """
 
     seeds: tuple[Seed, ...]
     held_out: tuple[Seed, ...]
     sha256: str
     problems: tuple[str, ...]
+    places: Mapping[str, str]
+    bad_answers: int
 
 
 def read_seeds(
@@ -67,14 +71,24 @@ def read_seeds(
     _refuse_unknown_names(settings.fields, required, optional)
     if settings.databases is not None and "database" not in (*required, *optional):
         raise SeedsError("synthetic.seeds.databases: this task asks no databases; leave it out")
-    usable, problems = _usable_seeds(read_rows(settings.path, settings.name, settings.split), settings, required, optional, problem)
+    bad_answers = 0
+
+    def counted(seed: Seed) -> str | None:
+        nonlocal bad_answers
+        against = problem(seed)
+        # The task's text names the field that is wrong.
+        bad_answers += against is not None and against.startswith("answer")
+        return against
+
+    usable, problems, places = _usable_seeds(read_rows(settings.path, settings.name, settings.split), settings, required, optional, counted)
     if not usable:
         raise SeedsError(f"synthetic.seeds: no row of {settings.path} can be used{_first_of(problems)}")
     held_out, seeds = _draw(usable, settings, seed)
     if settings.limit is not None and len(seeds) < settings.limit:
         problems.append(f"{settings.path}: {len(seeds)} seeds where seeds.limit asks for {settings.limit}; all of them are taken")
     ids = json.dumps([[one.id for one in seeds], [one.id for one in held_out]])
-    return SeedSet(tuple(seeds), tuple(held_out), hashlib.sha256(ids.encode()).hexdigest(), tuple(problems))
+    sha256 = hashlib.sha256(ids.encode()).hexdigest()
+    return SeedSet(tuple(seeds), tuple(held_out), sha256, tuple(problems), places, bad_answers)
 
 
 def seed_id(question: Question, answer: str | None) -> str:
@@ -96,9 +110,10 @@ def _usable_seeds(
     required: tuple[str, ...],
     optional: tuple[str, ...],
     problem: Callable[[Seed], str | None],
-) -> tuple[list[Seed], list[str]]:
+) -> tuple[list[Seed], list[str], dict[str, str]]:
     usable: list[Seed] = []
     problems: list[str] = []
+    places: dict[str, str] = {}
     first_place: dict[Question, str] = {}
     columns: dict[str, None] = {}  # an ordered set
     # `answer: answer` is the schema's default and says nothing about the file, so only other mappings are held to it.
@@ -122,13 +137,14 @@ def _usable_seeds(
         else:
             first_place[made.question] = row.place
             usable.append(made)
+            places[made.id] = row.place
     if columns and unseen:
         missing = ", ".join(f"{settings.fields.get(name, name)!r} (for `{name}`)" for name in sorted(unseen))
         raise SeedsError(
             f"synthetic.seeds.fields: no row of {settings.path} has a column {missing}; its columns are "
             f"{', '.join(columns)}; map the task's names to them, such as `fields: {{question: {next(iter(columns))}}}`"
         )
-    return usable, problems
+    return usable, problems, places
 
 
 def _first_of(problems: list[str]) -> str:

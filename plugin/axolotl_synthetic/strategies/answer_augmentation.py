@@ -28,7 +28,7 @@ async def answered(candidate: Candidate, question: Question, source: Source, tas
     request = Request("answer", "teacher", task.answer_messages(question, source.examples), source.round)
     asked = replace(candidate, question=question, prompt=task.prompt(question))
     reply = await ask(request)
-    return replace(asked, answer=reply.text.strip(), answer_cut_off=reply.cut_off)
+    return replace(asked, answer=reply.text.strip(), answer_cut_off=reply.cut_off, answer_tokens=reply.completion_tokens)
 
 
 STRATEGY = AnswerAugmentation()

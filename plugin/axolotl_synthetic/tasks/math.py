@@ -53,18 +53,7 @@ class Math:
         return question.text
 
     def solution(self, seed: Seed) -> str | None:
-        gold = self.gold_answer(seed)
-        if seed.answer is None or gold is None:
-            return None
-        text = _CALCULATOR.sub("", seed.answer)
-        marks = list(_HASHES.finditer(text))
-        if marks:
-            work = text[: marks[-1].start()].strip()
-        elif next(_marked(text), None) is not None:
-            work = text.strip()
-        else:
-            work = ""
-        return f"{work}\n#### {gold}".lstrip()
+        return _solution(seed)
 
     def answer_messages(self, question: Question, examples: Sequence[Seed]) -> tuple[Message, ...]:
         turns: list[Message] = []
@@ -98,13 +87,7 @@ class Math:
 
     def final_answer(self, text: str, question: Question) -> str | None:
         """The last value behind `####`, else in `\\boxed{}`, else behind "answer is"; a plain number as digits alone."""
-        prose = None
-        for raw in _marked(text[-LONGEST_READ:]):
-            value = _value(raw)
-            if value is not None and not _is_prose(value):
-                return value
-            prose = prose or value
-        return prose
+        return _final_answer(text)
 
     def loose_answer(self, text: str, question: Question) -> str | None:
         """The marked one, else the last number, as lm-eval's flexible reading of GSM8K does it."""
@@ -115,15 +98,47 @@ class Math:
         return _value(numbers[-1]) if numbers else None
 
     def gold_answer(self, seed: Seed) -> str | None:
-        if seed.answer is None:
-            return None
-        marked = self.final_answer(seed.answer, seed.question)
-        # Without a mark the whole answer is the value, if it can be one.
-        return marked if marked is not None else _value(seed.answer)
+        return _gold_answer(seed)
 
     def equivalent(self, one: str, other: str, question: Question) -> bool:
         """Equal in value: `1/2` is `0.5`, and `50%` is both 50 and 0.5, as in math-verify. `one` is the gold answer."""
         return _equivalent(one, other)
+
+
+def _final_answer(text: str) -> str | None:
+    prose = None
+    for raw in _marked(text[-LONGEST_READ:]):
+        value = _value(raw)
+        if value is not None and not _is_prose(value):
+            return value
+        prose = prose or value
+    return prose
+
+
+# A seed is asked about for every one of its samples, and the worked examples for every call.
+@lru_cache(maxsize=16_384)
+def _gold_answer(seed: Seed) -> str | None:
+    if seed.answer is None:
+        return None
+    marked = _final_answer(seed.answer)
+    # Without a mark the whole answer is the value, if it can be one.
+    return marked if marked is not None else _value(seed.answer)
+
+
+@lru_cache(maxsize=1_024)
+def _solution(seed: Seed) -> str | None:
+    gold = _gold_answer(seed)
+    if seed.answer is None or gold is None:
+        return None
+    text = _CALCULATOR.sub("", seed.answer)
+    marks = list(_HASHES.finditer(text))
+    if marks:
+        work = text[: marks[-1].start()].strip()
+    elif next(_marked(text), None) is not None:
+        work = text.strip()
+    else:
+        work = ""
+    return f"{work}\n#### {gold}".lstrip()
 
 
 @lru_cache(maxsize=65_536)

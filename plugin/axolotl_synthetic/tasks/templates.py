@@ -12,6 +12,7 @@ from functools import cache
 from pathlib import Path
 
 from jinja2 import Environment, StrictUndefined, Template
+from jinja2.meta import find_undeclared_variables
 
 from axolotl_synthetic.records import Message
 
@@ -27,7 +28,10 @@ def chat(task: str, name: str, turns: Sequence[Message] = (), **values: object) 
         turns: further turns, put before the file's last one where that is the user's, else behind it.
         values: what the templates name; one that is missing is an error of ours.
     """
-    filled = [{"role": role, "content": template.render(values).strip()} for role, template in _templates(task, name)]
+    filled = [
+        {"role": role, "content": template if isinstance(template, str) else template.render(values).strip()}
+        for role, template in _templates(task, name)
+    ]
     at = len(filled) - 1 if filled[-1]["role"] == "user" else len(filled)
     return (*filled[:at], *turns, *filled[at:])
 
@@ -43,7 +47,13 @@ def chat_by_pattern(task: str, name: str, patterns: Sequence[str], **values: obj
 
 
 @cache
-def _templates(task: str, name: str) -> tuple[tuple[str, Template], ...]:
+def _templates(task: str, name: str) -> tuple[tuple[str, Template | str], ...]:
+    """Each turn's role and template; its text where it names no value."""
     environment = Environment(undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True, autoescape=False)
+
+    def prepared(text: str) -> Template | str:
+        template = environment.from_string(text)
+        return template if find_undeclared_variables(environment.parse(text)) else template.render().strip()
+
     _, *parts = _TURN.split((FOLDER / task / f"{name}.md").read_text(encoding="utf-8"))
-    return tuple((role, environment.from_string(text)) for role, text in zip(parts[::2], parts[1::2], strict=True))
+    return tuple((role, prepared(text)) for role, text in zip(parts[::2], parts[1::2], strict=True))

@@ -16,6 +16,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import aiohttp
+import orjson
 
 from axolotl_synthetic.config import Generation, OpenAIModel
 from axolotl_synthetic.errors import ConfigError, RefusedCall, RetryableCall, ServiceError
@@ -61,7 +62,7 @@ class OpenAITeacher:
             body["seed"] = sample
         began = time.monotonic()
         try:
-            async with self._session.post(self._url, data=json.dumps(body).encode()) as response:
+            async with self._session.post(self._url, data=orjson.dumps(body)) as response:
                 content = await _read(response)
                 status, headers = response.status, response.headers
         except aiohttp.ClientConnectorError as error:

@@ -1,0 +1,45 @@
+"""Has the seed its share already? At most so many accepted samples of one seed, whatever their strategy."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
+from pydantic import Field
+
+from axolotl_synthetic.config import Block
+from axolotl_synthetic.records import Candidate, Seed, Verdict, failed, passed
+
+if TYPE_CHECKING:
+    from axolotl_synthetic.tasks import Task
+
+IN_ORDER = True
+
+
+class Options(Block):
+    """The cap."""
+
+    per_seed: int = Field(ge=1)
+    """Accepted samples of one seed at most."""
+
+
+def make(task: Task, keeps_answer: Mapping[str, bool], options: Options) -> Diversity:
+    """The check."""
+    return Diversity(options.per_seed)
+
+
+class Diversity:
+    """Accepted samples by their seed."""
+
+    def __init__(self, most: int) -> None:
+        self._most = most
+        self._accepted: Counter[str] = Counter()
+
+    def __call__(self, candidate: Candidate, seed: Seed) -> Verdict:
+        if (count := self._accepted[seed.id]) >= self._most:
+            return failed(f"the seed has {count} samples already, as many as it may have")
+        return passed(f"sample {count + 1} of at most {self._most} of this seed")
+
+    def remember(self, candidate: Candidate) -> None:
+        self._accepted[candidate.seed_id] += 1

@@ -1,0 +1,152 @@
+"""The quantities that a text names, in digits and in English words, and whether two texts name the same.
+
+A quantity may be read in several ways (`a quarter` is 1/4, 25 % and the fourth part): one reading in common is enough. What is
+spelled in another language than English is not read, and so not compared.
+"""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections.abc import Iterator
+from dataclasses import dataclass
+from fractions import Fraction
+from functools import lru_cache
+
+_ONES = "zero one two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen sixteen seventeen eighteen nineteen"
+_TENS = "twenty thirty forty fifty sixty seventy eighty ninety"
+UNITS = {word: value for value, word in enumerate(_ONES.split())} | {word: 10 * n for n, word in enumerate(_TENS.split(), start=2)}
+SCALES = {"hundred": 100, "thousand": 1_000, "million": 1_000_000, "billion": 1_000_000_000, "dozen": 12}
+# Words that may stand for a number and need not: they give a number in the other text its match, and ask for none.
+LOOSE: dict[str, tuple[Fraction, ...]] = {
+    word: tuple(Fraction(reading) for reading in readings.split())
+    for words, readings in {
+        "a an each every per single once": "1",
+        "both pair pairs couple couples twice double doubles doubled doubling twofold": "2",
+        "half halves halved": "1/2 50 2",
+        "triple triples tripled tripling thrice threefold": "3",
+        "third thirds": "1/3 3",
+        "quarter quarters": "1/4 25 4",
+        "quadruple quadrupled": "4",
+        "none no": "0",
+        "first": "1",
+        "second": "2",
+        "fourth fourths": "4 1/4",
+        "fifth fifths": "5 1/5 20",
+        "sixth sixths": "6 1/6",
+        "seventh sevenths": "7 1/7",
+        "eighth eighths": "8 1/8",
+        "ninth ninths": "9 1/9",
+        "tenth tenths": "10 1/10",
+    }.items()
+    for word in words.split()
+}
+# A spelled number below this is often a turn of speech (`the two of them`), and comes and goes when a text is reworded.
+SMALLEST_REQUIRED = 3
+LONGEST_DIGITS = 40
+_SPELLED = "|".join(sorted([*UNITS, *SCALES, *(f"{scale}s" for scale in SCALES)], key=len, reverse=True))
+_QUANTITY = re.compile(
+    r"(?<![A-Za-z0-9])(?:"
+    r"(?P<digits>(?:\d{1,3}(?:,\d{3})+|\d+)(?:\.\d+)?|\.\d+)(?:\s*/\s*(?P<over>\d+))?(?P<sharp>:00\b)?"
+    rf"(?:\s*(?P<percent>%)|[\s-]+(?P<scale>{'|'.join(SCALES)})\b)?"
+    rf"|(?P<spelled>\b(?:{_SPELLED})(?:(?:[\s-]+|(?<=hundred)\s+and\s+|(?<=thousand)\s+and\s+)(?:{_SPELLED}))*\b)"
+    rf"|(?P<loose>\b(?:{'|'.join(sorted(LOOSE, key=len, reverse=True))})\b)"
+    r")"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Quantity:
+    """One mention.
+
+    Attributes:
+        text: as it stands there.
+        means: what it may mean; one of it is required of the other text.
+        names: all that it gives a match to: `two hundred` means 200 and also names 2.
+        required: whether the other text must name it, too.
+        spelled: in words.
+    """
+
+    text: str
+    means: frozenset[Fraction]
+    names: frozenset[Fraction]
+    required: bool
+    spelled: bool
+
+
+def missing(one: str, other: str, *, spelled: bool) -> str | None:
+    """The first quantity of a text that another text does not name, None when it names them all.
+
+    Args:
+        spelled: whether numbers in words are required as well; for English alone, since Polish `ten` is no number.
+    """
+    named = frozenset(reading for quantity in quantities(other) for reading in quantity.names)
+    for quantity in quantities(one):
+        if quantity.required and (spelled or not quantity.spelled) and not quantity.means & named:
+            return quantity.text
+    return None
+
+
+@lru_cache(maxsize=4_096)
+def quantities(text: str) -> tuple[Quantity, ...]:
+    """The quantities that a text names, in their order."""
+    return tuple(_quantities(_plain(text)))
+
+
+def _plain(text: str) -> str:
+    """Lower case; `½` as `1/2`. Digits stay those of their script: other ones are another text."""
+    if text.isascii():
+        return text.lower()
+    fractions = "".join(f" {unicodedata.normalize('NFKC', letter)}" if unicodedata.category(letter) == "No" else letter for letter in text)
+    return fractions.replace("⁄", "/").lower()
+
+
+def _quantities(text: str) -> Iterator[Quantity]:
+    for match in _QUANTITY.finditer(text):
+        if match["digits"]:
+            readings = frozenset(_of_digits(match))
+            yield Quantity(match[0], readings, readings, bool(readings), False)
+        elif match["loose"]:
+            readings = frozenset(LOOSE[match["loose"]])
+            yield Quantity(match[0], readings, readings, False, True)
+        else:
+            parts = re.split(r"[\s-]+(?:and\s+)?", match["spelled"])
+            words = [part if part in UNITS or part in SCALES else part.removesuffix("s") for part in parts]
+            means = frozenset(map(Fraction, _of_words(words)))
+            alone = frozenset(Fraction(UNITS[word] if word in UNITS else SCALES[word]) for word in words)
+            yield Quantity(match[0], means, means | alone, max(means) >= SMALLEST_REQUIRED, True)
+
+
+def _of_digits(match: re.Match[str]) -> Iterator[Fraction]:
+    digits = match["digits"].replace(",", "")
+    if len(digits) > LONGEST_DIGITS:
+        return
+    # Digits of another script stand for another value, so that a text cannot swap `3` for the Arabic one unseen.
+    zero = ord(next(d for d in digits if d.isdecimal())) - unicodedata.decimal(next(d for d in digits if d.isdecimal()))
+    apart = 0 if zero == ord("0") else Fraction(zero, 7_919)
+    value = Fraction("".join(str(unicodedata.decimal(d)) if d.isdecimal() else d for d in f"0{digits}"))
+    yield value + apart
+    if match["over"] and int(match["over"][:LONGEST_DIGITS]):
+        yield value / int(match["over"][:LONGEST_DIGITS]) + apart
+    if match["percent"]:
+        yield value / 100 + apart
+    if match["scale"]:
+        yield value * SCALES[match["scale"]] + apart
+
+
+def _of_words(words: list[str]) -> Iterator[int]:
+    """The numbers that words make together: one, or two where they only stand side by side (`three four-legged dogs`)."""
+    total = current = last = 0
+    for word in words:
+        if word in UNITS:
+            if last and not (last % 10 == 0 and last >= 20 and UNITS[word] < 10):
+                yield total + current
+                total = current = 0
+            current += UNITS[word]
+            last = UNITS[word]
+        else:
+            current = max(1, current) * SCALES[word]
+            last = 0
+            if SCALES[word] >= 1_000:
+                total, current = total + current, 0
+    yield total + current

@@ -1,0 +1,96 @@
+"""Does a reworded question still ask what the seed asks, of the same quantities, in words of its own? For Question Rephrase alone.
+
+Only what a wrong rewording surely shows is held against it; a teacher that then answers another question is caught by `final_answer`.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from functools import lru_cache
+from typing import TYPE_CHECKING
+
+from axolotl_synthetic.checks import Judge
+from axolotl_synthetic.checks.duplicate import normalised
+from axolotl_synthetic.checks.quantities import missing
+from axolotl_synthetic.records import QUESTION_REPHRASE, Candidate, Seed, Verdict, failed, not_applicable, passed
+
+if TYPE_CHECKING:
+    from axolotl_synthetic.tasks import Task
+
+_LETTERS = re.compile(r"[^\W\d_]+")
+# English by its commonest words: two of them are in nearly every English question, and hardly in one of another language.
+_ENGLISH = frozenset(
+    ["the", "how", "what", "which", "many", "much", "does", "each", "have", "has", "was", "were", "with", "and", "this", "these", "that"]
+)
+_ASKS = re.compile(
+    r"[?？؟]|\b(?:how|what|which|who|whom|whose|when|where|why|find|calculate|compute|determine|work out|figure out|tell|give|name|list"
+    r"|write|identify|select|choose|pick|explain|describe|state|solve|estimate|express|show|prove|complete|translate|summari[sz]e)\b",
+    re.IGNORECASE,
+)
+# The reverse of the request, where a question stresses it; and all the ways in which a rewording may say so.
+_REVERSED = re.compile(r"\bNOT\b|\bEXCEPT\b|\b(?:is|are|does|do|would|can|could) not\b(?=[^?]{0,60}\?)|\bexcept\b")
+_SAYS_NOT = re.compile(
+    r"\bnot\b|n't\b|n’t\b|\bexcept|\bexclud|\bexception|\bno\b|\bnone\b|\bnever\b|\bneither\b|\bnor\b|\bwithout\b|\black|\bfail|\bleast\b|\bfalse\b"
+    r"|\bincorrect|\bother than\b|\bodd one out\b|\bapart from\b|\bimpossible\b|\bunable\b|\bcannot\b|\b(?:un|non|in|im|dis)-?\w{4,}",
+    re.IGNORECASE,
+)
+_ANSWERED = re.compile(r"####|\\boxed\s*\{|(?:^|[.?!]\s)\W*(?:final |the |correct )?answer\b\W*(?:is\b|:)", re.IGNORECASE | re.MULTILINE)
+# Letters that two forms of a word have in common: `jars` and `jar`, `selling` and `sells`.
+STEM = 4
+# Names and things stay when a text is reworded; below this share of them it tells another story.
+SHARE_KEPT = 0.2
+FEWEST_STEMS = 3
+
+
+def make(task: Task, keeps_answer: Mapping[str, bool]) -> Judge:
+    """The check."""
+
+    def judge(candidate: Candidate, seed: Seed) -> Verdict:
+        if candidate.strategy != QUESTION_REPHRASE or candidate.question is None:
+            return not_applicable(f"{candidate.strategy} does not reword the seed's question")
+        asked, reworded = seed.question.text, candidate.question.text
+        if normalised(reworded) == normalised(asked):
+            return failed("a copy of the seed's question")
+        against = _quantity(asked, reworded) or _request(asked, reworded)
+        return passed() if against is None else failed(against)
+
+    return judge
+
+
+def _quantity(asked: str, reworded: str) -> str | None:
+    english = _is_english(asked)
+    lost, new = missing(asked, reworded, spelled=english), missing(reworded, asked, spelled=False)
+    # In another language a number may have been spelled out, or written in digits; one that became another is both lost and new.
+    if lost is not None and (english or new is not None):
+        return f"the seed's {lost!r} is missing"
+    if new is not None and english:
+        return f"{new!r} is not in the seed's question"
+    return None
+
+
+def _request(asked: str, reworded: str) -> str | None:
+    if _ANSWERED.search(reworded) and not _ANSWERED.search(asked):
+        return "it holds an answer"
+    if _is_english(asked):
+        if _ASKS.search(asked) and not _ASKS.search(reworded):
+            return "it asks nothing"
+        if _REVERSED.search(asked) and not _SAYS_NOT.search(reworded):
+            return f"the seed's {_REVERSED.search(asked)[0]!r} is missing"  # type: ignore[index]
+        if re.search(r"\bNOT\b|\bEXCEPT\b", reworded) and not _SAYS_NOT.search(asked):
+            return "it asks for the reverse"
+    stems, kept = _stems(asked), _stems(reworded)
+    if len(stems) >= FEWEST_STEMS and len(stems & kept) < SHARE_KEPT * len(stems):
+        return f"it shares {len(stems & kept)} of the {len(stems)} longer words of the seed's question, so it is about something else"
+    return None
+
+
+@lru_cache(maxsize=4_096)
+def _is_english(text: str) -> bool:
+    return len(_ENGLISH.intersection(_LETTERS.findall(text.lower()))) >= 2
+
+
+@lru_cache(maxsize=4_096)
+def _stems(text: str) -> frozenset[str]:
+    """Of the words with four letters and more that carry the content."""
+    return frozenset(word[:STEM] for word in _LETTERS.findall(text.casefold()) if len(word) >= STEM and word not in _ENGLISH)

@@ -1,0 +1,107 @@
+"""Do most of k answers to one question end where this one does? (Wang et al. 2022, arXiv 2203.11171: the majority of sampled answers.)
+
+The answers are asked for with the prompt of the answer itself, as other samples of it. Those to a seed's own question are the
+samples 0 to k-1 of that request, which are candidates' answers themselves: all candidates of the seed share them through the
+ledger, so with k and more answers a seed the votes cost nothing.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from pydantic import Field
+
+from axolotl_synthetic.checks import Ask, Judge
+from axolotl_synthetic.config import Block
+from axolotl_synthetic.records import ANSWER_AUGMENTATION, Candidate, Question, Request, Seed, Verdict, failed, passed
+
+if TYPE_CHECKING:
+    from axolotl_synthetic.strategies import Source
+    from axolotl_synthetic.tasks import Task
+
+LONGEST_SHOWN = 80
+
+
+class Options(Block):
+    """How many answers, and how many of them must agree."""
+
+    k: int = Field(default=5, ge=2, le=100)
+    """Answers to one question."""
+    threshold: float = Field(default=0.5, gt=0, le=1)
+    """The share of the k answers that the majority needs; one that marks no final answer counts among the k."""
+
+
+def problem(options: Options, task: Task) -> str | None:
+    """See `checks`: it is of no use without final answers."""
+    if task.has_final_answer:
+        return None
+    return f": {task.name} has no final answers that could agree; leave it out, or use judge"
+
+
+def calls(options: Options, strategy: str, round: int) -> int:
+    """See `checks.Inquiry.calls`."""
+    if strategy != ANSWER_AUGMENTATION:
+        return options.k - 1
+    # The seed's first candidate asks for all, and with them for the answers of the next ones.
+    return options.k - 1 if round == 0 else -1 if round < options.k else 0
+
+
+async def inquire(candidate: Candidate, source: Source, task: Task, ask: Ask, options: Options) -> Candidate:
+    """The candidate with the votes of k answers to its question."""
+    assert candidate.question is not None
+    if candidate.strategy == ANSWER_AUGMENTATION:
+        samples: Sequence[int] = range(options.k)
+    else:
+        samples = [source.round, *(sample for sample in range(options.k) if sample != source.round)][: options.k]
+    messages = task.answer_messages(candidate.question, source.examples)
+    votes = []
+    for sample in samples:
+        reply = await ask(Request("answer", "teacher", messages, sample))
+        votes.append(None if reply.cut_off else task.final_answer(reply.text, candidate.question))
+    return replace(candidate, votes=tuple(votes))
+
+
+def make(task: Task, keeps_answer: Mapping[str, bool], options: Options | None = None) -> Judge:
+    """The check."""
+    chosen = options or Options()
+
+    def judge(candidate: Candidate, seed: Seed) -> Verdict:
+        if not candidate.votes or candidate.question is None:
+            return failed("there is no answer to ask for again")
+        groups = sorted(_groups(candidate.votes, task, candidate.question), key=len, reverse=True)
+        said = f"votes: {json.dumps([_short(vote) for vote in candidate.votes], ensure_ascii=False)}"
+        if not groups:
+            return failed(f"none of {len(candidate.votes)} answers marks a final answer; {said}")
+        most, share = groups[0], len(groups[0]) / len(candidate.votes)
+        count = f"{len(most)} of {len(candidate.votes)} answers ({share:.0%}) say {_short(most[0])}"
+        if len(groups) > 1 and len(groups[1]) == len(most):
+            return failed(f"no majority: {count}, and as many {_short(groups[1][0])}; {said}")
+        if share < chosen.threshold:
+            return failed(f"{count}, fewer than {chosen.threshold:.0%}; {said}")
+        if candidate.final_answer is None or not task.equivalent(most[0], candidate.final_answer, candidate.question):
+            return failed(f"{count}, and this one {_short(candidate.final_answer)}; {said}")
+        return passed(f"{count}; {said}")
+
+    return judge
+
+
+def _groups(votes: Sequence[str | None], task: Task, question: Question) -> list[list[str]]:
+    """The votes by what they say, in the order in which it was first said; those that say nothing are in none."""
+    groups: list[list[str]] = []
+    for vote in votes:
+        if vote is None:
+            continue
+        for group in groups:
+            if task.equivalent(group[0], vote, question):
+                group.append(vote)
+                break
+        else:
+            groups.append([vote])
+    return groups
+
+
+def _short(vote: str | None) -> str | None:
+    return vote if vote is None or len(vote) <= LONGEST_SHOWN else vote[: LONGEST_SHOWN - 1] + "…"

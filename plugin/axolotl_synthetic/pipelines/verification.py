@@ -1,0 +1,106 @@
+"""Judges candidates: each by itself as it comes, then against the accepted ones before it, in the order of their numbers.
+
+Writes the spool (a line of `samples.jsonl` for each candidate, in order) and tells the engine through the ledger how many were
+accepted.
+"""
+
+from __future__ import annotations
+
+import heapq
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import replace
+
+from axolotl_synthetic.checks import load_checks
+from axolotl_synthetic.errors import StorageError, SyntheticError
+from axolotl_synthetic.ledger import Ledger
+from axolotl_synthetic.pipelines.job import Job
+from axolotl_synthetic.records import Candidate, judged, to_json, to_sample
+from axolotl_synthetic.strategies import load_strategies
+from axolotl_synthetic.tasks import load_task
+
+
+class Verification:
+    """The verification of one run.
+
+    Args:
+        job: the run.
+
+    Raises:
+        StorageError: if the spool or the ledger cannot be written, here and in every method.
+    """
+
+    def __init__(self, job: Job) -> None:
+        self._job = job
+        self._task = load_task(job.settings.task)
+        keeps_answer = {name: strategy.keeps_answer for name, strategy in load_strategies().items()}
+        checks = load_checks(job.settings.verify, self._task, keeps_answer, seeds=job.seeds, held_out=job.held_out)
+        self._single = [check for check in checks if not check.in_order]
+        self._ordered = [check for check in checks if check.in_order]
+        self._seeds = {seed.id: seed for seed in job.seeds}
+        self._early: list[tuple[int, Candidate]] = []
+        self._next = 0
+        self._counts = {"accepted": 0, "rejected": 0, "failed": 0}
+        self.seen = self._waiting = 0
+        with self._told("make it writable, or choose another output_dir"):
+            self._ledger = Ledger(job.ledger)
+            self._spool = open(job.spool, "w", encoding="utf-8")
+
+    def take(self, candidates: Sequence[Candidate]) -> None:
+        """Judge what has ended, in any order."""
+        with self._told("free some space, then run the same command again"):
+            for candidate in candidates:
+                self._take(candidate)
+            self._spool.flush()
+            self._ledger.report(seen=self.seen, waiting=self._waiting, **self._counts)
+
+    def close(self) -> None:
+        self._spool.close()
+        self._ledger.close()
+
+    def _take(self, candidate: Candidate) -> None:
+        self.seen += 1
+        if candidate.status is None and candidate.id:
+            candidate = self._judge_alone(candidate)
+        if candidate.status == "accepted":
+            self._waiting += 1
+        heapq.heappush(self._early, (candidate.number, candidate))
+        while self._early and self._early[0][0] == self._next:
+            self._next += 1
+            self._finish(heapq.heappop(self._early)[1])
+
+    def _judge_alone(self, candidate: Candidate) -> Candidate:
+        seed = self._seeds[candidate.seed_id]
+        if candidate.answer is not None and candidate.question is not None:
+            try:
+                final_answer = self._task.final_answer(candidate.answer, candidate.question)
+            except SyntheticError:
+                raise
+            except Exception as error:  # the boundary: one answer that cannot be read must not end the run
+                return candidate.fail(f"task broken: {type(error).__name__}: {error}")
+            candidate = replace(candidate, final_answer=final_answer)
+        candidate = judged(candidate, [check(candidate, seed) for check in self._single])
+        if candidate.status == "accepted" and not candidate.answer:
+            return candidate.fail("no answer, and no check that rejects it; add `format` to verify")
+        return candidate
+
+    def _finish(self, candidate: Candidate) -> None:
+        if not candidate.id:
+            return  # never planned: the budget was gone before its first call
+        if candidate.status == "accepted":
+            self._waiting -= 1
+            seed = self._seeds[candidate.seed_id]
+            candidate = judged(candidate, [*candidate.checks, *(check(candidate, seed) for check in self._ordered)])
+            if candidate.status == "accepted":
+                for check in self._ordered:
+                    check.remember(candidate)
+        assert candidate.status is not None
+        self._counts[candidate.status] += 1
+        self._spool.write(to_json(to_sample(candidate)) + "\n")
+
+    @contextmanager
+    def _told(self, remedy: str) -> Iterator[None]:
+        try:
+            yield
+        except OSError as error:
+            raise StorageError(f"{self._job.spool}: {error.strerror}; {remedy}") from error

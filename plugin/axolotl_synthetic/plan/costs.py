@@ -1,0 +1,207 @@
+"""What a candidate of each strategy costs: calls, tokens, dollars, seconds. what a budget buys of it stands in `estimates.py`.
+
+`assume` works the costs out from the lengths of the seeds and of the prompts; `pilot.py` measures them instead. All numbers carry an
+interval, which has no width where nothing was measured.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
+
+from axolotl_synthetic.config import EmbeddedModel, Model, Price, Settings
+from axolotl_synthetic.records import ANSWER_AUGMENTATION, NEW_QUESTION, QUESTION_REPHRASE, Purpose, Role
+
+# Calls for one sample, in their order (arXiv 2409.19759: 1, 2 and 3).
+CALLS: Mapping[str, Mapping[Purpose, float]] = {
+    ANSWER_AUGMENTATION: {"answer": 1},
+    QUESTION_REPHRASE: {"rephrase": 1, "answer": 1},
+    NEW_QUESTION: {"new_question": 1, "self_check": 1, "answer": 1},
+}
+ROLES: Mapping[Purpose, Role] = {
+    "answer": "teacher",
+    "rephrase": "augmenter",
+    "new_question": "augmenter",
+    "self_check": "augmenter",
+    "judge": "teacher",
+}
+
+# What stands in for a measurement. Four characters a token is OpenAI's rule of thumb for English; the others are our own.
+CHARACTERS_PER_TOKEN = 4
+# A bare value as a seed's answer says nothing of how long a worked one is.
+SHORTEST_ANSWER = 100.0
+# "Think briefly, then end with one word."
+SELF_CHECK_TOKENS = 40.0
+# Of one call among many to a served model of tens of billions of parameters.
+TOKENS_PER_SECOND = 30.0
+# SmolLM2-135M on two cores gave about 130 tokens/s over its 8 slots.
+EMBEDDED_TOKENS_PER_SECOND = 16.0
+
+
+@dataclass(frozen=True, slots=True)
+class Value:
+    """A mean and its interval; `high` is infinite where too little was seen."""
+
+    value: float
+    low: float
+    high: float
+
+    def scaled(self, by: float) -> Value:
+        return Value(self.value * by, self.low * by, self.high * by)
+
+
+def sure(value: float) -> Value:
+    """Without an interval: assumed, or known."""
+    return Value(value, value, value)
+
+
+@dataclass(frozen=True, slots=True)
+class Length:
+    """One kind of call, in tokens.
+
+    Attributes:
+        prompt, completion: what is expected.
+        worst_prompt: what the ledger would reserve for the shortest prompt of its kind.
+    """
+
+    prompt: float
+    completion: float
+    worst_prompt: int
+
+
+@dataclass(frozen=True)
+class Rates:
+    """What one candidate of a strategy comes to, on average.
+
+    Attributes:
+        accepted: share of the candidates, 0 to 1.
+        queries: calls.
+        tokens: prompt and completion together.
+        usd: None without the prices of the models that are asked.
+        seconds: of waiting for either model.
+        least_tokens, least_usd: what must be free before a candidate is let in, since calls are reserved at their worst case.
+        measured: candidates that this was measured on; 0 when it is assumed.
+    """
+
+    accepted: Value
+    queries: Value
+    tokens: Value
+    usd: Value | None
+    seconds: Mapping[Role, Value]
+    least_tokens: float = 0.0
+    least_usd: float = 0.0
+    measured: int = 0
+
+
+def calls_per_sample(
+    settings: Settings, answered: float = 1.0, extra: Mapping[str, float] | None = None
+) -> dict[str, dict[Purpose, float]]:
+    """Calls for one sample of each strategy under these settings, by purpose, in their order.
+
+    Args:
+        settings: the user's.
+        answered: share of the seeds that have an answer.
+        extra: for each strategy, calls that checks make beyond its own, taken to be as long as an answer.
+    """
+    calls = {name: dict(purposes) for name, purposes in CALLS.items()}
+    if settings.reuse_seed_answers:
+        calls[QUESTION_REPHRASE]["answer"] = 1 - answered
+    for name, number in (extra or {}).items():
+        calls[name]["answer"] += number
+    return calls
+
+
+def assume(
+    settings: Settings, lengths: Mapping[Purpose, Length], calls: Mapping[str, Mapping[Purpose, float]] | None = None
+) -> dict[str, Rates]:
+    """Each strategy's costs where nothing was measured: every candidate accepted, no retries.
+
+    Args:
+        settings: whose prices are taken.
+        lengths: of each kind of call; one that is missing is taken to be as long as an answer.
+        calls: calls for one sample; by default the paper's.
+    """
+    return {name: _assumed(settings, lengths, purposes) for name, purposes in (calls or CALLS).items()}
+
+
+def _assumed(settings: Settings, lengths: Mapping[Purpose, Length], calls: Mapping[Purpose, float]) -> Rates:
+    tokens = usd = least_tokens = least_usd = 0.0
+    priced = True
+    seconds: dict[Role, float] = {"teacher": 0.0, "augmenter": 0.0}
+    # A candidate is let in when all its calls would fit at the worst case of the first (`pipelines/admission.py`).
+    promised = sum(max(1, math.ceil(number)) for number in calls.values())
+    for purpose, number in calls.items():
+        if not number:
+            continue
+        length, role = lengths.get(purpose, lengths["answer"]), ROLES[purpose]
+        model = settings.model_for(role)
+        longest = model.generation.max_new_tokens
+        price = model.price or Price(input=0, output=0)
+        priced = priced and model.price is not None
+        # … and each call when it fits beside those before it, which have cost what they cost by then.
+        least_tokens = max(least_tokens, tokens + promised * (length.worst_prompt + longest))
+        least_usd = max(least_usd, usd + promised * _usd(price, length.worst_prompt, longest))
+        promised = 1
+        tokens += number * (length.prompt + length.completion)
+        usd += number * _usd(price, length.prompt, length.completion)
+        seconds[role] += number * length.completion / _speed(model)
+    return Rates(
+        accepted=sure(1.0),
+        queries=sure(sum(calls.values())),
+        tokens=sure(tokens),
+        usd=sure(usd) if priced else None,
+        seconds={role: sure(one) for role, one in seconds.items()},
+        least_tokens=least_tokens,
+        least_usd=least_usd,
+    )
+
+
+def _usd(price: Price, prompt: float, completion: float) -> float:
+    return (prompt * price.input + completion * price.output) / 1e6
+
+
+def _speed(model: Model) -> float:
+    return EMBEDDED_TOKENS_PER_SECOND if isinstance(model, EmbeddedModel) else TOKENS_PER_SECOND
+
+
+def assumptions(settings: Settings, lengths: Mapping[Purpose, Length]) -> str:
+    """What `assume` takes for granted, in words."""
+    answer = lengths["answer"]
+    return (
+        f"prompts as they will be sent, {answer.prompt:.0f} tokens for an answer ({CHARACTERS_PER_TOKEN} characters a token), replies of"
+        f" {answer.completion:.0f} tokens, {_speed(settings.teacher):.0f} tokens/s a call, every candidate accepted and no call repeated"
+        " (of the answers that the paper's teacher gave for Spider about 10 % were wrong); `--pilot 20` measures instead"
+    )
+
+
+def blend(rates: Mapping[str, Rates], shares: Mapping[str, float]) -> Rates:
+    """The costs of a candidate of a mix. Its intervals are as wide as those of its parts together, which is wide enough."""
+    parts = [(rates[name], share) for name, share in shares.items() if share > 0]
+    usd = [(one.usd, share) for one, share in parts if one.usd is not None]
+    return Rates(
+        accepted=total((one.accepted, share) for one, share in parts),
+        queries=total((one.queries, share) for one, share in parts),
+        tokens=total((one.tokens, share) for one, share in parts),
+        usd=total(usd) if len(usd) == len(parts) else None,
+        seconds={
+            "teacher": total((one.seconds["teacher"], share) for one, share in parts),
+            "augmenter": total((one.seconds["augmenter"], share) for one, share in parts),
+        },
+        least_tokens=min(one.least_tokens for one, _ in parts),
+        least_usd=min(one.least_usd for one, _ in parts),
+        measured=min(one.measured for one, _ in parts),
+    )
+
+
+def certain(rates: Rates) -> Rates:
+    """What is sure without a measurement: how many calls a candidate takes, what must be free for the first, and that none is quite
+    free."""
+    usd = None if rates.usd is None else sure(rates.usd.value * 1e-9)
+    return replace(rates, tokens=sure(1.0), usd=usd)
+
+
+def total(parts: Iterable[tuple[Value, float]]) -> Value:
+    """Values, so much of each, together."""
+    scaled = [value.scaled(share) for value, share in parts]
+    return Value(sum(one.value for one in scaled), sum(one.low for one in scaled), sum(one.high for one in scaled))

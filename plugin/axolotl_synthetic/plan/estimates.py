@@ -1,0 +1,227 @@
+"""What a budget buys of a strategy, or of a mix, at given costs; and whether that is enough. The first limit that is reached ends it."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+from axolotl_synthetic.config import CANDIDATES_PER_SAMPLE, Budget, Settings
+from axolotl_synthetic.errors import ConfigError
+from axolotl_synthetic.plan.costs import Rates, Value, blend, sure, total
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """What a budget buys of a strategy. None where it cannot be known.
+
+    Attributes:
+        queries, tokens, usd: in all.
+        hours: at the models' concurrency.
+        accepted: samples.
+        usd_per_accepted: US dollars for one of them.
+        acceptance: share of the candidates.
+        meets_budget: whether the samples asked for (one, when none are) fit into the other limits.
+        measured: candidates that it rests on, 0 when it is assumed.
+    """
+
+    queries: Value | None
+    tokens: Value | None
+    usd: Value | None
+    hours: Value | None
+    accepted: Value | None
+    usd_per_accepted: Value | None
+    acceptance: Value
+    meets_budget: bool
+    measured: int
+
+
+@dataclass(frozen=True, slots=True)
+class Limit:
+    """One limit of the budget: how much there is of what a candidate takes `each` of."""
+
+    name: str
+    much: float
+    each: Value
+
+
+def limits(budget: Budget, rates: Rates) -> list[Limit]:
+    """What may end a run of these candidates."""
+    found = []
+    if budget.samples is not None:
+        found += [
+            Limit("samples", budget.samples, rates.accepted),
+            Limit("candidates", CANDIDATES_PER_SAMPLE * budget.samples, sure(1.0)),
+        ]
+    if budget.queries is not None:
+        found.append(Limit("queries", budget.queries, rates.queries))
+    if budget.tokens is not None:
+        found.append(Limit("tokens", _usable(budget.tokens, rates.least_tokens, rates.tokens), rates.tokens))
+    if budget.usd is not None and rates.usd is not None:
+        found.append(Limit("usd", _usable(budget.usd, rates.least_usd, rates.usd), rates.usd))
+    return found
+
+
+def _usable(much: float, least: float, each: Value) -> float:
+    """The last candidate must fit at its worst case, of which it then uses a part: the rest of that is never used."""
+    return 0.0 if much < least else min(much, much - least + each.value)
+
+
+def affordable(budget: Budget, rates: Rates) -> tuple[float, str]:
+    """Accepted samples that a budget buys, and the limit that they end at.
+
+    It never falls when a limit rises. Infinite where all that is limited costs nothing; 0 where not one candidate fits.
+    """
+    ends = [(_ratio(one.much, one.each.value), one.name) for one in limits(budget, rates)]
+    candidates, by = min(ends, default=(math.inf, ""))
+    if candidates < 1 and by != "samples":
+        return 0.0, by
+    return (candidates * rates.accepted.value if rates.accepted.value else 0.0), by
+
+
+def of_each(settings: Settings, rates: Mapping[str, Rates], shares: Mapping[str, float]) -> tuple[dict[str, Estimate], Estimate]:
+    """What the budget buys of each strategy by itself, and of the mix of `shares`.
+
+    What a pilot spent on other strategies is gone for the one at hand; what it spent on this one is used again.
+    """
+
+    def one(names: Mapping[str, float]) -> Estimate:
+        others = [other for name, other in rates.items() if not names.get(name)]
+        return estimate(settings, _without(settings.budget, others), blend(rates, names))
+
+    return {name: one({name: 1.0}) for name in rates}, one(shares)
+
+
+def refuse_too_small(budget: Budget, rates: Mapping[str, Rates]) -> None:
+    """Tell of a budget that no strategy can meet: the samples asked for (one, when none are) do not fit into its other limits.
+
+    Raises:
+        ConfigError: with what each strategy would need.
+    """
+    wanted = budget.samples or 1
+    most = max(affordable(budget, one)[0] for one in rates.values())
+    if most >= wanted * (1 - 1e-9):
+        return
+    what = f"{wanted:,} samples" if wanted > 1 else "a single sample"
+    if not any(one.accepted.value for one in rates.values()):
+        tried = sum(one.measured for one in rates.values())
+        raise ConfigError(
+            f"synthetic.budget: no strategy can make {what}: none of the pilot's {tried} candidates was accepted;"
+            " `axolotl synthetic preview CONFIG` shows why"
+        )
+    limited = {name: getattr(budget, name) for name in ("queries", "tokens", "usd") if getattr(budget, name) is not None}
+    has = f" with {', '.join(f'{name}: {much:,}' for name, much in limited.items())}" if limited else ""
+    needs = "\n".join(f"  - {name}: {_needs(rates[name], wanted, tuple(limited))}" for name in rates)
+    longest = " (before it is sent, a call needs room for its longest reply)" if {"tokens", "usd"} & limited.keys() else ""
+    remedy = f"raise what is too low{longest}" if limited else "see by `axolotl synthetic preview CONFIG` what rejects them"
+    less = f", or ask for at most {math.floor(most):,} samples" if budget.samples and most >= 1 else ""
+    raise ConfigError(f"synthetic.budget: no strategy can make {what}{has}; needed are\n{needs}\n{remedy}{less}")
+
+
+def _needs(rates: Rates, wanted: int, limited: Sequence[str]) -> str:
+    """Of each thing that is limited."""
+    candidates = _ratio(wanted, rates.accepted.value)
+    if not limited:
+        return f"{_number(candidates)} candidates, where a run ends after {CANDIDATES_PER_SAMPLE * wanted:,}"
+    last = max(0.0, candidates - 1)
+    usd = rates.usd.value if rates.usd is not None else math.inf
+    needed = {
+        "queries": candidates * rates.queries.value,
+        "tokens": last * rates.tokens.value + max(rates.tokens.value, rates.least_tokens),
+        "usd": last * usd + max(usd, rates.least_usd),
+    }
+    return ", ".join(f"{_number(needed[name])} {name}" for name in limited)
+
+
+def _number(much: float) -> str:
+    return "unknown" if math.isinf(much) else f"{math.ceil(much - 1e-6):,}" if much >= 10 else f"{much:.2g}"
+
+
+def _without(budget: Budget, others: Iterable[Rates]) -> Budget:
+    """What is left when the candidates that these were measured on are paid for."""
+    queries = tokens = usd = 0.0
+    for one in others:
+        queries += one.measured * one.queries.value
+        tokens += one.measured * one.tokens.value
+        usd += one.measured * one.usd.value if one.usd is not None else 0.0
+    left: dict[str, float | None] = {
+        "queries": None if budget.queries is None else max(0, budget.queries - round(queries)),
+        "tokens": None if budget.tokens is None else max(0, budget.tokens - round(tokens)),
+        "usd": None if budget.usd is None else max(0.0, budget.usd - usd),
+    }
+    return budget.model_copy(update=left)
+
+
+def estimate(settings: Settings, budget: Budget, rates: Rates) -> Estimate:
+    """What a budget buys at these costs, of one strategy or of a mix.
+
+    Args:
+        settings: whose concurrency counts.
+        budget: what is left of it.
+        rates: of a candidate.
+    """
+    samples, by = affordable(budget, rates)
+    found = limits(budget, rates)
+    if not samples and by not in ("samples", "candidates"):
+        found = [Limit("", 0.0, sure(1.0))]  # not one candidate fits
+    accepted = _total(found, "samples", rates.accepted)
+    return Estimate(
+        queries=_total(found, "queries", rates.queries),
+        tokens=_total(found, "tokens", rates.tokens),
+        usd=None if rates.usd is None else _total(found, "usd", rates.usd),
+        hours=_hours(settings, rates, found),
+        accepted=accepted,
+        usd_per_accepted=None if rates.usd is None else _per(rates.usd, rates.accepted),
+        acceptance=rates.accepted,
+        meets_budget=accepted is None or accepted.value >= (budget.samples or 1) * (1 - 1e-9),
+        measured=rates.measured,
+    )
+
+
+def _total(found: list[Limit], name: str, each: Value) -> Value | None:
+    """How much comes together of what a candidate has `each` of, None when nothing limits it.
+
+    What is limited itself ends at its limit, whatever a candidate takes; of the rest the interval spans those of both numbers.
+    """
+
+    def end(limit: Limit, much: float, limited: float) -> float:
+        if limit.name == name:
+            return limit.much
+        return _ratio(limit.much, limited) * much if limit.much and much else 0.0
+
+    value = min((end(limit, each.value, limit.each.value) for limit in found), default=math.inf)
+    low = min((end(limit, each.low, limit.each.high) for limit in found), default=math.inf)
+    high = min((end(limit, each.high, limit.each.low) for limit in found), default=math.inf)
+    return None if math.isinf(value) else Value(value, min(low, value), max(high, value))
+
+
+def _hours(settings: Settings, rates: Rates, found: list[Limit]) -> Value | None:
+    """Of the busier model, or of the one that does both; never less than one candidate takes."""
+    teacher, augmenter = (_total(found, "seconds", rates.seconds[role]) for role in ("teacher", "augmenter"))
+    if teacher is None or augmenter is None:
+        return None
+    places, others = settings.teacher.concurrency, settings.model_for("augmenter").concurrency
+    shared = settings.model_for("augmenter") == settings.teacher
+
+    def hours(of_teacher: float, of_augmenter: float, alone: float) -> float:
+        busy = (of_teacher + of_augmenter) / places if shared else max(of_teacher / places, of_augmenter / others)
+        return max(busy, alone if of_teacher + of_augmenter else 0.0) / 3600
+
+    one = total((seconds, 1.0) for seconds in rates.seconds.values())
+    return Value(
+        hours(teacher.value, augmenter.value, one.value),
+        hours(teacher.low, augmenter.low, one.low),
+        hours(teacher.high, augmenter.high, one.high),
+    )
+
+
+def _per(cost: Value, share: Value) -> Value | None:
+    if not share.value:
+        return None
+    return Value(cost.value / share.value, cost.low / share.high, _ratio(cost.high, share.low))
+
+
+def _ratio(much: float, each: float) -> float:
+    if not much:
+        return 0.0
+    return much / each if each else math.inf

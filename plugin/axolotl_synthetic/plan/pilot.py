@@ -1,0 +1,101 @@
+"""What a short run says of each strategy's costs. Statistics only: who makes the run and reads the ledger stands in `run.py`.
+
+The share of accepted candidates has a Wilson interval, everything else the t interval of a mean. Each is one of 97.5 %, so that what
+is worked out of two of them (calls for a sample that was accepted, say) holds with 95 % (Bonferroni).
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from axolotl_synthetic.config import Settings
+from axolotl_synthetic.plan.costs import Rates, Value
+from axolotl_synthetic.records import Role
+
+CONFIDENCE = 0.975
+
+Row = Mapping[str, Any]
+"""A candidate, as in `samples.jsonl`."""
+
+
+@dataclass(frozen=True, slots=True)
+class Paid:
+    """One call that brought a reply. Tokens are None where the server does not count them."""
+
+    role: Role
+    prompt_tokens: int | None
+    completion_tokens: int | None
+    seconds: float
+
+
+def measure(settings: Settings, assumed: Mapping[str, Rates], rows: Sequence[Row], calls: Mapping[int, Paid]) -> dict[str, Rates]:
+    """Each strategy's costs, from a pilot's candidates.
+
+    Args:
+        settings: whose prices are taken, today's, whatever the calls cost when they were made.
+        assumed: what stays where nothing was measured: a strategy without a candidate, tokens that nobody counted.
+        rows: the candidates, those that a budget cut short tell nothing and are left out.
+        calls: the ledger's, by id.
+    """
+    by_strategy: dict[str, list[Row]] = {name: [] for name in assumed}
+    for row in rows:
+        if row["requests"] and not _cut_short(row):
+            by_strategy[row["strategy"]].append(row)
+    return {name: _measured(settings, assumed[name], of_it, calls) if of_it else assumed[name] for name, of_it in by_strategy.items()}
+
+
+def _cut_short(row: Row) -> bool:
+    return row["status"] == "failed" and str(row["reason"]).startswith(("budget:", "stopped"))
+
+
+def _measured(settings: Settings, assumed: Rates, rows: Sequence[Row], calls: Mapping[int, Paid]) -> Rates:
+    paid = [[calls[number] for number in row["requests"]] for row in rows]
+    counted = all(call.prompt_tokens is not None and call.completion_tokens is not None for of_one in paid for call in of_one)
+    seconds: dict[Role, Value] = {
+        "teacher": mean([sum(call.seconds for call in of_one if call.role == "teacher") for of_one in paid]),
+        "augmenter": mean([sum(call.seconds for call in of_one if call.role == "augmenter") for of_one in paid]),
+    }
+    made = replace(
+        assumed,
+        accepted=proportion(sum(row["status"] == "accepted" for row in rows), len(rows)),
+        queries=mean([len(of_one) for of_one in paid]),
+        seconds=seconds,
+        measured=len(rows),
+    )
+    if not counted:
+        return made
+    tokens = mean([sum((call.prompt_tokens or 0) + (call.completion_tokens or 0) for call in of_one) for of_one in paid])
+    usd = None if assumed.usd is None else mean([sum(_usd(settings, call) for call in of_one) for of_one in paid])
+    return replace(made, tokens=tokens, usd=usd)
+
+
+def _usd(settings: Settings, call: Paid) -> float:
+    price = settings.model_for(call.role).price
+    return 0.0 if price is None else ((call.prompt_tokens or 0) * price.input + (call.completion_tokens or 0) * price.output) / 1e6
+
+
+def proportion(successes: int, trials: int) -> Value:
+    """A share with its Wilson interval.
+
+    Args:
+        successes, trials: counts; at least one trial.
+    """
+    from scipy.stats import binomtest  # a second to load, for pilots alone
+
+    interval = binomtest(successes, trials).proportion_ci(CONFIDENCE, method="wilson")
+    return Value(successes / trials, float(interval.low), float(interval.high))
+
+
+def mean(values: Sequence[float]) -> Value:
+    """A mean with its t interval, which ends at 0; of a single value, which says nothing of the spread, from 0 to infinity."""
+    from scipy.stats import t
+
+    middle = sum(values) / len(values)
+    if len(values) == 1:
+        return Value(middle, 0.0, math.inf)
+    variance = sum((value - middle) ** 2 for value in values) / (len(values) - 1)
+    half = float(t.ppf((1 + CONFIDENCE) / 2, len(values) - 1)) * math.sqrt(variance / len(values))
+    return Value(middle, max(0.0, middle - half), middle + half)

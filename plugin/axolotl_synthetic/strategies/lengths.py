@@ -1,0 +1,88 @@
+"""How long the calls of the strategies will be, from the prompts that they send for the seeds. For the estimates of `plan`.
+
+Prompts are built as in a run and counted; of the replies nothing is known yet, so the seeds' own questions and answers stand in.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from axolotl_synthetic.config import Settings
+from axolotl_synthetic.errors import ConfigError
+from axolotl_synthetic.plan.costs import CHARACTERS_PER_TOKEN, ROLES, SELF_CHECK_TOKENS, SHORTEST_ANSWER, Length
+from axolotl_synthetic.records import Message, Purpose, Seed
+from axolotl_synthetic.strategies import Examples, worked_examples
+
+if TYPE_CHECKING:
+    from axolotl_synthetic.tasks import Task
+
+# Seeds come in random order, and their mean lengths are known well enough after so many.
+SEEDS_READ = 200
+
+
+@dataclass(frozen=True)
+class _Read:
+    """One seed: its prompts, and the characters of what stands in for the replies. `solution` is None where it has no answer."""
+
+    prompts: Mapping[Purpose, Sequence[Message]]
+    question: int
+    shown: int
+    solution: int | None
+
+
+def lengths(settings: Settings, task: Task, seeds: Sequence[Seed], worst: Callable[[Sequence[Message]], int]) -> dict[Purpose, Length]:
+    """Tokens of each kind of call.
+
+    Args:
+        settings: the user's.
+        task: whose prompts are sent.
+        seeds: of the run, in their order.
+        worst: an upper bound of a chat's tokens: the ledger's.
+
+    Raises:
+        ConfigError: if the task can build prompts for none of them.
+    """
+    read = _read(task, seeds[:SEEDS_READ], worked_examples(seeds, settings.seed))
+    solutions = [one.solution for one in read if one.solution is not None]
+    replies: dict[Purpose, float] = {
+        "answer": max(_tokens(solutions) if solutions else 0.0, SHORTEST_ANSWER),
+        "rephrase": _tokens(one.question for one in read),
+        "new_question": _tokens(one.shown for one in read),
+        "self_check": SELF_CHECK_TOKENS,
+    }
+    return {
+        purpose: Length(
+            prompt=_tokens(sum(len(turn["content"]) for turn in one.prompts[purpose]) for one in read),
+            completion=min(reply, settings.model_for(ROLES[purpose]).generation.max_new_tokens),
+            worst_prompt=min(worst(one.prompts[purpose]) for one in read),
+        )
+        for purpose, reply in replies.items()
+    }
+
+
+def _read(task: Task, seeds: Sequence[Seed], drawn: Examples) -> list[_Read]:
+    read, broken = [], ""
+    for seed in seeds:
+        question, examples = seed.question, drawn.beside(seed)
+        try:
+            prompts: dict[Purpose, Sequence[Message]] = {
+                "answer": task.answer_messages(question, examples),
+                "rephrase": task.rephrase_messages(question, examples),
+                "new_question": task.new_question_messages(question, examples),
+                "self_check": task.self_check_messages(question),
+            }
+            solution = task.solution(seed)
+            read.append(_Read(prompts, len(question.text), len(task.prompt(question)), None if solution is None else len(solution)))
+        except Exception as error:  # the boundary: one seed that a user's task breaks on is for the run to tell of
+            broken = f"{type(error).__name__}: {error}"
+    if not read:
+        raise ConfigError(f"synthetic.task: {task.name} can make prompts for no seed: {broken}; correct the task's class")
+    return read
+
+
+def _tokens(characters: Iterable[int]) -> float:
+    """The mean."""
+    numbers = list(characters)
+    return sum(numbers) / len(numbers) / CHARACTERS_PER_TOKEN

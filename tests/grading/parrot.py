@@ -1,0 +1,39 @@
+"""A model whose replies and scores are known beforehand: each token is followed by one other, whatever stands before it.
+
+After a new line it says `#### 42`, after an `s` it says `B`, after either it ends its turn, and an `a` is always followed by an `a`.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from tiny_model import save_tiny_model
+
+ANSWER = "#### 42"
+FOLLOWS = {"\n": ANSWER, "s": "B", ANSWER: "<|im_end|>", "B": "<|im_end|>", "a": "a"}
+
+
+def save_parrot(folder: Path) -> Path:
+    """Write the model and its tokenizer; return the folder."""
+    import torch
+    from transformers import AutoModelForCausalLM, AutoTokenizer
+
+    save_tiny_model(folder)
+    tokenizer = AutoTokenizer.from_pretrained(folder)
+    tokenizer.add_tokens([ANSWER])
+    tokenizer.save_pretrained(folder)
+    model = AutoModelForCausalLM.from_pretrained(folder)
+    model.resize_token_embeddings(len(tokenizer))
+    # Layers that add nothing: what comes out is the last token's own vector, which the head turns into its follower.
+    for layer in model.model.layers:
+        torch.nn.init.zeros_(layer.self_attn.o_proj.weight)
+        torch.nn.init.zeros_(layer.mlp.down_proj.weight)
+    torch.nn.init.zeros_(model.model.embed_tokens.weight)
+    torch.nn.init.zeros_(model.lm_head.weight)
+    for axis, (token, follower) in enumerate(FOLLOWS.items()):
+        [one], [other] = (tokenizer.encode(text, add_special_tokens=False) for text in (token, follower))
+        with torch.no_grad():
+            model.model.embed_tokens.weight[one, axis] = 1
+            model.lm_head.weight[other, axis] = 10
+    model.save_pretrained(folder)
+    return folder
