@@ -12,7 +12,7 @@ from typing import Any
 
 from axolotl_synthetic.errors import ConfigError
 from axolotl_synthetic.records import Question, Seed
-from axolotl_synthetic.seeds.databases import NoDatabase, with_database
+from axolotl_synthetic.seeds.databases import MissingDatabase, NoDatabase, with_database
 from axolotl_synthetic.seeds.rows import BadRow, read_rows
 from axolotl_synthetic.sql import Database, GoldFailed, compare
 from axolotl_synthetic.tasks import load_task
@@ -56,7 +56,7 @@ def _questions(asked: str, databases: str) -> Iterator[dict[str, Any]]:
             raise ConfigError(f"spider_execution: {row.place} has no {', '.join(missing)}; give Spider's own file, such as dev.json")
         try:
             question = with_database(Question(row.values["question"], database=row.values["db_id"]), databases)
-        except NoDatabase as error:
+        except (MissingDatabase, NoDatabase) as error:
             raise ConfigError(f"spider_execution: {row.place}: {error}") from error
         seed = Seed(row.place, question, row.values["query"])
         if (problem := task.problem(seed)) is not None:

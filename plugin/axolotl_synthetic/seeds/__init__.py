@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 from axolotl_synthetic.errors import SeedsError
 from axolotl_synthetic.records import Question, Seed
-from axolotl_synthetic.seeds.databases import NoDatabase, with_database
+from axolotl_synthetic.seeds.databases import MissingDatabase, NoDatabase, with_database
 from axolotl_synthetic.seeds.rows import BadRow, Row, read_rows
 
 if TYPE_CHECKING:  # pydantic, behind it, takes longer to load than most seed files take to read
@@ -66,7 +66,8 @@ def read_seeds(
         seed: of the draw. Other rows apart, a larger `limit` contains the seeds of a smaller one.
 
     Raises:
-        SeedsError: if there is no such file, it cannot be read, it lacks a column, or no row of it can be used.
+        SeedsError: if there is no such file, it cannot be read, it lacks a column, or no row of it can be used; if a
+            row's database is not there.
     """
     _refuse_unknown_names(settings.fields, required, optional)
     if settings.databases is not None and "database" not in (*required, *optional):
@@ -130,6 +131,8 @@ def _usable_seeds(
         except (_Unusable, NoDatabase) as error:
             problems.append(f"{row.place}: {error}")
             continue
+        except MissingDatabase as error:
+            raise SeedsError(f"synthetic.seeds.databases: {row.place}: {error}") from error
         if (against := problem(made)) is not None:
             problems.append(f"{row.place}: {against}")
         elif made.question in first_place:

@@ -15,7 +15,11 @@ _PLAIN_NAME = re.compile(r"\w[\w .+-]*")
 
 
 class NoDatabase(Exception):
-    """Why a row has no database, with the remedy."""
+    """Why a row names no database, with the remedy."""
+
+
+class MissingDatabase(Exception):
+    """Why the database that a row names cannot be asked, with the remedy: it is the folder that is wrong and not the row."""
 
 
 def with_database(question: Question, databases: str) -> Question:
@@ -26,7 +30,8 @@ def with_database(question: Question, databases: str) -> Question:
         databases: the config's `seeds.databases`, where `{database}` stands for that name.
 
     Raises:
-        NoDatabase: if there is no such file, or no tables can be read out of it.
+        NoDatabase: if it names none.
+        MissingDatabase: if there is no such file, or no tables can be read out of it.
     """
     name = question.database
     if name is None:
@@ -35,10 +40,10 @@ def with_database(question: Question, databases: str) -> Question:
         raise NoDatabase(f"database {name!r} is no name of a file; use letters, digits, space, _ . + and -")
     path = Path(databases.replace("{database}", name)).expanduser()
     if not path.is_file():
-        raise NoDatabase(f"there is no database {path}; put it there or correct seeds.databases")
+        raise MissingDatabase(f"there is no database {path}; put it there or correct seeds.databases")
     try:
         schema = schema_of(str(path.resolve()))
     except BadDatabase as error:
-        raise NoDatabase(f"database {path}: {error}") from error
+        raise MissingDatabase(f"the database {path} cannot be used: {error}") from error
     # What a `.sql` file gives is its tables; their rows are generated.
     return replace(question, context=schema, database_file=None if path.suffix.lower() == ".sql" else str(path.resolve()))

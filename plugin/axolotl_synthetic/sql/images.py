@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from urllib.parse import quote
 
@@ -36,13 +36,22 @@ def image_of(schema: Schema, rows: Rows, *, plain: bool = False) -> bytes:
             columns = ", ".join(quoted(column.name) for column in table.columns)
             places = ", ".join("?" * len(table.columns))
             laid = reversed(rows[table.name]) if plain else rows[table.name]
-            connection.executemany(f"INSERT OR IGNORE INTO {quoted(table.name)} ({columns}) VALUES ({places})", laid)
+            _insert(connection, f"INSERT OR IGNORE INTO {quoted(table.name)} ({columns}) VALUES ({places})", iter(laid))
         for _, sql in schema.views:
             connection.execute(sql)
         connection.execute("COMMIT")
         return connection.serialize()
     finally:
         connection.close()
+
+
+def _insert(connection: sqlite3.Connection, statement: str, rows: Iterator[Row]) -> None:
+    while True:
+        try:
+            connection.executemany(statement, rows)
+            return
+        except sqlite3.IntegrityError:
+            pass  # a primary key that must be a whole number, and is not in this row: `OR IGNORE` is not for that. The next one
 
 
 def rearranged(schema: Schema, source: bytes | str) -> tuple[bytes, ...]:

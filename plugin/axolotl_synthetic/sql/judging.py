@@ -29,7 +29,7 @@ KEPT_HINTS = 65_536
 KEPT_FILES = 8
 KEPT_ROWS = 500  # of one result; a longer one is asked for again
 # Between the clock that SQLite looks at and the kernel's, which ends the worker.
-GRACE_SECONDS = 1.0
+GRACE_SECONDS = 0.5
 
 
 _Key = tuple[str, frozenset[str]]

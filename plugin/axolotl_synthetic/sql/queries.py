@@ -30,6 +30,10 @@ _NAMES = {TokenType.IDENTIFIER, TokenType.VAR, TokenType.R_PAREN}
 _SIGNS = {TokenType.DASH, TokenType.PLUS}
 
 
+# The last normal form and its tree: what is read next is mostly what a text was brought into.
+_last: dict[str, exp.Query] = {}
+
+
 class NotAQuery(Exception):
     """Why a text is not one query of SQLite's, in words that a person can read."""
 
@@ -42,6 +46,8 @@ def parsed(text: str) -> exp.Query:
     """
     if len(text) > LONGEST_QUERY:
         raise NotAQuery(f"{len(text):,} characters, more than {LONGEST_QUERY:,}")
+    if text in _last:
+        return _last[text]
     if re.search("[\0\ud800-\udfff]", text):
         raise NotAQuery("it holds a NUL character or half of a surrogate pair, which no text of SQLite's can")
     try:
@@ -67,7 +73,7 @@ def normal_form(text: str) -> str:
     Raises:
         NotAQuery: see `parsed`.
     """
-    parsed(text)
+    tree = parsed(text)
     written = ""
     before: Token | None = None
     for token in sqlglot.tokenize(text, read="sqlite"):
@@ -78,6 +84,8 @@ def normal_form(text: str) -> str:
             word = " ".join(word.upper().split())
         written += ("" if before is None or _joined(before, token, written) else " ") + word
         before = token
+    _last.clear()
+    _last[written] = tree
     return written
 
 

@@ -5,6 +5,7 @@ A kind of column is SQLite's affinity, or what people mean by its declared type 
 
 from __future__ import annotations
 
+import math
 import random
 import re
 from collections.abc import Iterator
@@ -74,6 +75,8 @@ def fitting(literal: Value, kind: Kind) -> Iterator[Cell]:
             yield literal
     elif kind == "text" or kind in _DATES:
         yield str(literal)
+    elif kind == "integer":
+        yield from dict.fromkeys((math.floor(literal), math.ceil(literal)) if abs(literal) < 2**62 else ())
     elif abs(literal) < 2**62:
         yield literal
 
@@ -82,6 +85,9 @@ def near(literal: Value, kind: Kind) -> Iterator[Cell]:
     """Values next to the literal: one more and one less, a letter more and less, the other case, the day before and after."""
     number = number_in(literal)
     if number is not None and abs(number) < 2**53:
+        if kind == "integer":
+            yield from (math.ceil(number) - 1, math.floor(number) + 1)
+            return
         for step in (-1, 1, 0.5) if kind in ("real", "number") or isinstance(number, float) else (-1, 1):
             value = round(number + step, 6)
             yield str(value) if kind in ("text", *_DATES) else value

@@ -12,6 +12,8 @@ import resource
 import signal
 import sqlite3
 import sys
+import threading
+import time
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -22,6 +24,7 @@ from axolotl_synthetic.sql.schema import BadSchema, schema_of_file
 
 # Of everything that SQLite holds, a query's intermediate results above all.
 HEAP_BYTES = 256 * 2**20
+PARENT_LOOKED_FOR_SECONDS = 0.5
 # Python, sqlglot, what is kept between queries, and the above.
 MEMORY_BYTES = 1536 * 2**20
 OPEN_FILES = 32
@@ -31,6 +34,7 @@ def main() -> None:
     replies = os.fdopen(os.dup(1), "w", encoding="utf-8")
     os.dup2(2, 1)  # what a library prints is no reply
     _limit_this_process()
+    threading.Thread(target=_end_with, args=(os.getppid(),), daemon=True).start()
     judging = Judging()
     print("ready", file=replies, flush=True)
     for line in sys.stdin:
@@ -53,6 +57,13 @@ def _limit_this_process() -> None:
     signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
     resource.setrlimit(resource.RLIMIT_FSIZE, (0, 0))
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+
+
+def _end_with(parent: int) -> None:
+    """End this process when whoever started it is gone, also in the middle of a query, which the end of the input would wait for."""
+    while os.getppid() == parent:
+        time.sleep(PARENT_LOOKED_FOR_SECONDS)
+    os._exit(0)
 
 
 def _answer(judging: Judging, asked: Mapping[str, Any]) -> dict[str, Any]:

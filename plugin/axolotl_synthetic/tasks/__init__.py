@@ -68,7 +68,7 @@ class Task(Protocol):
         """The final answer of a seed, whose `answer` may be a bare value; None when it has none."""
 
     def equivalent(self, one: str, other: str, question: Question) -> bool:
-        """Whether two final answers are the same answer."""
+        """Whether two final answers are the same answer. Where one of them is the gold answer, it is `one`."""
 
 
 BUILT_IN = ("math", "multiple_choice", "text_to_sql", "instruction")

@@ -24,6 +24,7 @@ class TextToSQL:
     required: tuple[str, ...] = ("question", "database")
     optional: tuple[str, ...] = ("answer",)
     has_final_answer = True
+    prose = False  # a query is in no language, and shares long runs of words with others of its database
 
     def problem(self, seed: Seed) -> str | None:
         if not seed.question.context:
