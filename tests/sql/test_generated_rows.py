@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from axolotl_synthetic.sql.filling import fill
+from axolotl_synthetic.sql.filling import Ground
 from axolotl_synthetic.sql.hints import Hints, hints_of, hints_of_schema
 from axolotl_synthetic.sql.images import image_of, rearranged
 from axolotl_synthetic.sql.profiles import COUNTED, EMPTY, LARGER, MORE, PROFILES, Profile, profiles_for, spread_out
@@ -27,7 +27,7 @@ BY_NAME = {profile.name: profile for profile in ALL}
 
 
 def rows_of(query: str, profile: Profile, schema=SHOP) -> dict[str, list[tuple]]:
-    return fill(schema, hints_of(parsed(query), schema.columns), profile)
+    return Ground(schema, hints_of(parsed(query), schema.columns)).fill(profile)
 
 
 def column(rows: dict[str, list[tuple]], table: str, name: str, schema=SHOP) -> list:
@@ -67,7 +67,7 @@ def schemas(draw) -> str:
 @given(schemas(), st.sampled_from(ALL))
 def test_every_schema_is_filled_and_its_keys_hold(text, profile):
     schema = read_schema(text)
-    rows = fill(schema, Hints(), profile)
+    rows = Ground(schema, Hints()).fill(profile)
     connection = sqlite3.connect(":memory:")
     connection.deserialize(image_of(schema, rows))
     for table in schema.tables:
@@ -98,7 +98,7 @@ def _cut(schema, table) -> bool:
 def test_types_are_kept():
     schema = read_schema("CREATE TABLE t (i INTEGER, r REAL, s TEXT, d DATE, z DATETIME, b BOOLEAN, y VARCHAR(9))")
     connection = sqlite3.connect(":memory:")
-    connection.deserialize(image_of(schema, fill(schema, Hints(), BY_NAME["stairs"])))
+    connection.deserialize(image_of(schema, Ground(schema, Hints()).fill(BY_NAME["stairs"])))
     kinds = set(connection.execute("SELECT typeof(i), typeof(r), typeof(s), typeof(d), typeof(b), typeof(y) FROM t"))
     assert kinds == {("integer", "real", "text", "text", "integer", "text")}
     [[dates]] = connection.execute("SELECT count(*) FROM t WHERE strftime('%Y', d) > '1990' AND strftime('%H', z) IS NOT NULL")
@@ -108,12 +108,12 @@ def test_types_are_kept():
 def test_the_same_rows_come_out_in_every_process():
     program = (
         "import sys; sys.path[:0] = ['tests']\n"
-        "from axolotl_synthetic.sql.filling import fill; from axolotl_synthetic.sql.hints import hints_of\n"
+        "from axolotl_synthetic.sql.filling import Ground; from axolotl_synthetic.sql.hints import hints_of\n"
         "from axolotl_synthetic.sql.profiles import PROFILES; from axolotl_synthetic.sql.queries import parsed\n"
         "from axolotl_synthetic.sql.schema import read_schema; from shop import SCHEMA\n"
         "schema = read_schema(SCHEMA)\n"
         "query = \"SELECT name FROM singer WHERE country IN ('France', 'Peru') AND age > 30\"\n"
-        "print([fill(schema, hints_of(parsed(query), schema.columns), profile) for profile in PROFILES])"
+        "print([Ground(schema, hints_of(parsed(query), schema.columns)).fill(profile) for profile in PROFILES])"
     )
     # Sets are in another order in each process.
     said = {
@@ -170,13 +170,24 @@ def test_the_literals_of_check_constraints_are_used_because_sqlite_would_take_no
     schema = read_schema("CREATE TABLE t (g TEXT CHECK (g IN ('M', 'F')), n INTEGER CHECK (n > 1000))")
     connection = sqlite3.connect(":memory:")
     hints = hints_of_schema(schema.text, schema.columns)
-    connection.deserialize(image_of(schema, fill(schema, hints, BY_NAME["literals"])))
+    connection.deserialize(image_of(schema, Ground(schema, hints).fill(BY_NAME["literals"])))
     found = connection.execute("SELECT g, n FROM t").fetchall()
     assert {g for g, _ in found} == {"M", "F"}
 
 
+def test_a_primary_key_that_is_a_row_number_takes_whole_numbers_alone_and_no_row_that_has_none_ends_the_filling():
+    query = "SELECT name FROM singer WHERE id > 3.5"
+    for profile in PROFILES:
+        assert all(isinstance(number, int) for number in column(rows_of(query, profile), "singer", "id"))
+    image = image_of(SHOP, {"singer": [(1, "Ada", None, 3), (2.5, "Ben", None, 3), (3, "Chen", None, 3)], "stadium": [], "concert": []})
+    connection = sqlite3.connect(":memory:")
+    connection.deserialize(image)
+    assert connection.execute("SELECT id FROM singer").fetchall() == [(1,), (3,)]
+
+
 def test_neighbours_of_numbers_dates_and_texts():
     assert list(near(5, "integer")) == [4, 6]
+    assert list(near(3.5, "integer")) == [3, 4]
     assert list(near("2009", "text")) == ["2008", "2010"]
     assert list(near("2020-02-28", "date")) == ["2020-02-27", "2020-02-29", "2021-02-27"]
     assert list(near("%Hey%", "text")) == ["hEY", "Heys", "He", "aHey"]
@@ -201,7 +212,7 @@ def test_a_query_that_counts_rows_gets_groups_of_that_size():
     query = "SELECT stadium_id FROM concert GROUP BY stadium_id HAVING count(*) >= 40"
     hints = hints_of(parsed(query), SHOP.columns)
     assert profiles_for(hints)[-len(COUNTED) :] == COUNTED
-    sizes = set(Counter(column(fill(SHOP, hints, COUNTED[0]), "concert", "stadium_id")).values())
+    sizes = set(Counter(column(Ground(SHOP, hints).fill(COUNTED[0]), "concert", "stadium_id")).values())
     assert {39, 40, 41} <= sizes
 
 
@@ -237,4 +248,4 @@ def test_rearranged_rows_are_the_same_rows_in_other_orders():
 
 def test_rows_whose_columns_are_more_than_names_and_types_are_not_rearranged():
     schema = read_schema("CREATE TABLE t (a TEXT COLLATE NOCASE)")
-    assert rearranged(schema, image_of(schema, fill(schema, Hints(), BY_NAME["stairs"]))) == ()
+    assert rearranged(schema, image_of(schema, Ground(schema, Hints()).fill(BY_NAME["stairs"]))) == ()

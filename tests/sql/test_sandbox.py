@@ -20,7 +20,7 @@ from axolotl_synthetic.sql.reader import Clock, QueryFailed, Reader
 from shop import EMPTY, SCHEMA, make_shop
 
 # Little time, so that what would hang costs the tests little.
-SHORT = Limits(seconds=0.3, rows=10_000, result_bytes=1_000_000)
+SHORT = Limits(seconds=0.2, rows=10_000, result_bytes=1_000_000)
 COUNT_FOR_EVER = "WITH RECURSIVE c(x) AS (SELECT 1 UNION ALL SELECT x + 1 FROM c)"
 
 # `{folder}` holds the database; whatever is made there is found afterwards.
@@ -137,13 +137,10 @@ def test_a_hostile_query_does_not_stand_does_not_hang_and_leaves_nothing_behind(
     before, root = files(folder), set(os.listdir("/"))
     query = query.replace("{folder}", str(folder))
     began = time.monotonic()
-    verdicts = [
-        *(sql.runs(query, database, SHORT) for database in (shop, EMPTY)),
-        sql.compare("SELECT name FROM singer", query, shop, SHORT),
-    ]
-    # Three times its processor time and the kernel's grace, on a machine that may be busy.
+    verdicts = [sql.runs(query, EMPTY, SHORT), sql.compare("SELECT name FROM singer", query, shop, SHORT)]
+    # Twice its processor time and the kernel's grace, on a machine that may be busy.
     assert time.monotonic() - began < 40
-    assert [verdict.stands for verdict in verdicts] == [False] * 3
+    assert [verdict.stands for verdict in verdicts] == [False] * 2
     assert all(verdict.why for verdict in verdicts)
     assert files(folder) == before
     assert set(os.listdir("/")) == root
@@ -183,7 +180,7 @@ def test_a_file_is_opened_so_that_nothing_can_be_written_even_without_the_author
         ("SELECT name FROM singer WHERE", "sqlglot cannot read it as SQLite's"),
         ("SELECT 1; SELECT 2", "2 statements, where one SELECT is asked for"),
         ("DROP TABLE singer", "a statement of the kind DROP, where a SELECT is asked for"),
-        (COUNT_FOR_EVER + " SELECT count(*) FROM c", "it takes longer than 0.3 s"),
+        (COUNT_FOR_EVER + " SELECT count(*) FROM c", "it takes longer than 0.2 s"),
         (COUNT_FOR_EVER + " SELECT x FROM c", "its result has more than 10,000 rows"),
         (COUNT_FOR_EVER + " SELECT hex(zeroblob(1000)) FROM c LIMIT 9000", "its result has more than 1,000,000 bytes"),
         ("SELECT hex(zeroblob(1000000000))", "SQLite says: string or blob too big"),

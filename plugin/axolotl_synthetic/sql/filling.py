@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from functools import lru_cache
 
 from axolotl_synthetic.sql.hints import Hints
@@ -26,32 +27,77 @@ HAS_PARENT = 0.8
 BOUNDED_EXACT = 0.35
 
 
-def fill(schema: Schema, hints: Hints, profile: Profile) -> Rows:
-    """Rows for every table.
+@dataclass(frozen=True)
+class _Wanted:
+    """What a column's values are chosen by, whichever the filling: what the queries compare it with (`exact`), what is only just
+    something else (`close`), and the arguments of `base_pool`."""
+
+    exact: tuple[Cell, ...]
+    close: tuple[Cell, ...]
+    pool: str
+    numeric: bool
+    key: bool
+    around: tuple[int | float, ...]
+
+
+class Ground:
+    """What all fillings of one schema for the same queries have in common.
 
     Args:
         schema: the tables.
         hints: of the queries that are to be told apart, together with those of the schema's own constraints.
-        profile: which kind of filling.
-
-    Returns:
-        A table's name and its rows, in the order of its columns; fewer than the profile says where keys allow no more.
     """
-    return _Filler(schema, hints, profile).rows()
+
+    def __init__(self, schema: Schema, hints: Hints) -> None:
+        self.schema = schema
+        self.hints = hints
+        self.counts = counts_met(hints)
+        self.shared = _shared_names(schema, hints)
+        self.parents_first = _parents_first(schema.tables)
+        columns = {_name(table, column): column for table in schema.tables for column in table.columns}
+        self.wanted = {name: self._wanted(column, [columns[one] for one in self.shared[name]], name) for name, column in columns.items()}
+
+    def _wanted(self, column: Column, members: Sequence[Column], name: str) -> _Wanted:
+        names = self.shared[name]
+        found = sorted({value for about, value in self.hints.values if about in names}, key=repr)
+        exact = tuple(dict.fromkeys(value for literal in found for value in fitting(literal, column.kind)))
+        close = [value for literal in found for value in near(literal, column.kind)]
+        if column.kind in _TEXTS:
+            lengths = sorted({length for about, length in self.hints.lengths if about in names})
+            close += ["w" * length for wanted in lengths[:4] for length in (wanted - 1, wanted, wanted + 1) if 0 < length < 200]
+        return _Wanted(
+            exact=exact,
+            close=tuple(value for value in dict.fromkeys(close) if value not in exact),
+            pool="\0".join(sorted(names)),
+            numeric=bool(names & self.hints.numeric) or len({member.kind in _TEXTS for member in members}) == 2,
+            key=any(member.unique for member in members),
+            around=tuple(sorted({number for value in found if (number := number_in(value)) is not None})),
+        )
+
+    def fill(self, profile: Profile) -> Rows:
+        """Rows for every table.
+
+        Args:
+            profile: which kind of filling.
+
+        Returns:
+            A table's name and its rows, in the order of its columns; fewer than the profile says where keys allow no more.
+        """
+        return _Filler(self, profile).rows()
 
 
 class _Filler:
-    def __init__(self, schema: Schema, hints: Hints, profile: Profile) -> None:
-        self.schema = schema
-        self.hints = hints
+    def __init__(self, ground: Ground, profile: Profile) -> None:
+        self.ground = ground
+        self.schema = ground.schema
+        self.hints = ground.hints
         self.profile = profile
-        self.counts = counts_met(hints)
-        self.shared = _shared_names(schema, hints)
-        self.columns = {_name(table, column): column for table in schema.tables for column in table.columns}
+        self.counts = ground.counts
+        self.shared = ground.shared
         self.done: dict[str, dict[str, list[Cell]]] = {}
 
     def rows(self) -> Rows:
-        for table in _parents_first(self.schema.tables):
+        for table in self.ground.parents_first:
             self.done[table.name] = self._table(table)
         return {
             table.name: _kept(list(zip(*(self.done[table.name][column.name] for column in table.columns), strict=True)), table)
@@ -99,8 +145,8 @@ class _Filler:
         else:
             # One of them is named by no row, so that NOT IN and outer joins find something.
             chosen = spread_out(rng, named[: max(1, len(named) - 1)], size, self.profile.links, self.counts) or [nothing] * size
-            literals, _ = self._literals(table, own[key.columns[0]])
-            if wanted := [row for row in named if row[0] in literals]:
+            literals = self.ground.wanted[_name(table, own[key.columns[0]])].exact
+            if literals and (wanted := [row for row in named if row[0] in literals]):
                 chosen = [rng.choice(wanted) if rng.random() < self.profile.exact / 2 else row for row in chosen]
         if self.profile.nulls and not any(own[name].not_null for name in key.columns):
             chosen = [row if rng.random() >= self.profile.nulls else nothing for row in chosen]
@@ -116,15 +162,17 @@ class _Filler:
         return {key.columns[0]: [parents[rng.randrange(at)] if at and rng.random() < HAS_PARENT else None for at in range(size)]}
 
     def _values(self, table: Table, column: Column, size: int) -> list[Cell]:
-        exact, close = self._literals(table, column)
-        pool = self._pool(table, column, size)
+        name = _name(table, column)
+        by = self.ground.wanted[name]
+        pool = base_pool(by.pool, column.kind, max(SMALLEST_POOL, size + 4), numeric=by.numeric, key=by.key, around=by.around)
         if column.unique:
-            return _all_different(self._seed(table.name, column.name), pool, exact, close, size)
-        share = self.profile.exact * (BOUNDED_EXACT if _name(table, column) in self.hints.bounded else 1)
+            return _all_different(self._seed(table.name, column.name), pool, by.exact, by.close, size)
+        share = self.profile.exact * (BOUNDED_EXACT if name in self.hints.bounded else 1)
         nulls = 0.0 if column.not_null else self.profile.nulls
         spread = self._spread(table, column)
         counts = self.counts if spread == "counted" else ()
-        return list(_drawn(self._seed(table.name, column.name), pool, spread, counts, exact, close, share, self.profile.near, nulls, size))
+        seed = self._seed(table.name, column.name)
+        return list(_drawn(seed, pool, spread, counts, by.exact, by.close, share, self.profile.near, nulls, size))
 
     def _spread(self, table: Table, column: Column) -> Spread:
         if self._is_link(table, column):
@@ -134,29 +182,6 @@ class _Filler:
         # A key of several columns needs one that tells its rows apart.
         in_key = any(column.name in members for members in table.uniques)
         return "distinct" if in_key and self.profile.values != "few" else self.profile.values
-
-    def _literals(self, table: Table, column: Column) -> tuple[tuple[Cell, ...], tuple[Cell, ...]]:
-        """What the queries compare this column with, and what is only just something else."""
-        names = self.shared[_name(table, column)]
-        found = sorted({value for name, value in self.hints.values if name in names}, key=repr)
-        exact = tuple(dict.fromkeys(value for literal in found for value in fitting(literal, column.kind)))
-        close = [value for literal in found for value in near(literal, column.kind)]
-        if column.kind in _TEXTS:
-            lengths = sorted({length for name, length in self.hints.lengths if name in names})
-            close += ["w" * length for wanted in lengths[:4] for length in (wanted - 1, wanted, wanted + 1) if 0 < length < 200]
-        return exact, tuple(value for value in dict.fromkeys(close) if value not in exact)
-
-    def _pool(self, table: Table, column: Column, size: int) -> tuple[Cell, ...]:
-        names = self.shared[_name(table, column)]
-        members = [self.columns[name] for name in names]
-        return base_pool(
-            "\0".join(sorted(names)),
-            column.kind,
-            max(SMALLEST_POOL, size + 4),
-            numeric=bool(names & self.hints.numeric) or len({member.kind in _TEXTS for member in members}) == 2,
-            key=any(member.unique for member in members),
-            around=tuple(sorted({n for name, value in self.hints.values if name in names and (n := number_in(value)) is not None})),
-        )
 
 
 # Most columns of a schema are in none of a query's conditions and get the same values for all queries.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import OrderedDict
 
-from axolotl_synthetic.sql.filling import fill
+from axolotl_synthetic.sql.filling import Ground
 from axolotl_synthetic.sql.hints import Hints, hints_of_schema
 from axolotl_synthetic.sql.images import image_of, rearranged
 from axolotl_synthetic.sql.profiles import Profile
@@ -20,14 +20,14 @@ class Suite:
     def __init__(self, schema: Schema, hints: Hints) -> None:
         self.schema = schema
         self.bytes = 0
-        self._hints = hints | hints_of_schema(schema.text, schema.columns)
+        self._ground = Ground(schema, hints | hints_of_schema(schema.text, schema.columns))
         self._images: dict[str, bytes] = {}
         self._rearranged: dict[str, tuple[bytes, ...]] = {}
 
     def image(self, profile: Profile) -> bytes:
         """The database with this filling."""
         if profile.name not in self._images:
-            rows = fill(self.schema, self._hints, profile)
+            rows = self._ground.fill(profile)
             self._images[profile.name] = image_of(self.schema, rows, plain=profile.reversed)
             self.bytes += len(self._images[profile.name])
         return self._images[profile.name]
