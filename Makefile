@@ -22,11 +22,14 @@ $(READY): setup.cfg pyproject.toml .ci/constraints.txt .ci/setup
 quickstart: $(READY)
 	@PATH="$(CURDIR)/$(BIN):$$PATH" bash examples/quickstart/run.sh
 
+# Much of a test is waiting, for a server's latency or another process: three files at a time keep two cores busy.
+PYTEST := $(BIN)/python -m pytest -n 3 --dist loadfile --no-loadscope-reorder
+
 test: $(READY)
-	$(BIN)/python -m pytest -m "not slow"
+	$(PYTEST) -m "not slow"
 
 test-all: $(READY)
-	$(BIN)/python -m pytest
+	$(PYTEST)
 
 check: $(READY)
 	$(BIN)/ruff check --config .ci/ruff.toml .

@@ -90,8 +90,8 @@ class Project:
         )
         return Running(self, child)
 
-    def run(self, command: str = "generate", *options: str, **popen: Any) -> Done:
-        return self.start(command, *options, **popen).wait()
+    def run(self, command: str = "generate", *options: str, seconds: float = SECONDS, **popen: Any) -> Done:
+        return self.start(command, *options, **popen).wait(seconds)
 
     # What a run left behind.
 

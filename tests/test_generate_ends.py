@@ -8,6 +8,7 @@ from __future__ import annotations
 import functools
 import os
 import random
+import shutil
 import signal
 import subprocess
 import threading
@@ -19,6 +20,7 @@ from pathlib import Path
 
 import pytest
 
+from fake_faults import Fault
 from fake_replies import MathReplies
 from fake_server import FakeServer
 from projects import KEY, Project, Running, until
@@ -49,25 +51,25 @@ def scenes(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFact
     tmp_path_factory.getbasetemp()  # made at its first use, which no two threads may do at once
     with ThreadPoolExecutor(AT_ONCE) as pool:
         yield {
-            name: pool.submit(body, Project(tmp_path_factory.mktemp("scene") / "project"))
+            name: pool.submit(body, Project(tmp_path_factory.mktemp("scene") / "project", seeds=2 * SAMPLES))
             for name, body in SCENES.items()
             if name in selected
         }
 
 
 @functools.cache
-def _undisturbed(folder: Path) -> bytes:
-    project = Project(folder / "undisturbed")
+def _undisturbed(folder: Path, samples: int) -> bytes:
+    project = Project(folder / f"undisturbed-{samples}", seeds=2 * samples)
     with FakeServer(MathReplies(wrong=0.2)) as server:
-        project.configure(server, budget={"samples": SAMPLES})
+        project.configure(server, budget={"samples": samples})
         assert project.run().code == 0
     return project.training_bytes
 
 
-def undisturbed(folder: Path) -> bytes:
+def undisturbed(folder: Path, samples: int = SAMPLES) -> bytes:
     """The training file of a run that nobody disturbs, made once."""
     with ONE_AT_A_TIME:
-        return _undisturbed(folder)
+        return _undisturbed(folder, samples)
 
 
 def slow(seconds: float = 0.5) -> FakeServer:
@@ -87,16 +89,33 @@ def begun(project: Project, server: FakeServer, calls: int) -> Running:
     return running
 
 
+@pytest.mark.slow
 @scene
-def test_a_run_that_is_interrupted_terminated_and_ended_at_once_goes_on_and_makes_the_same_file(project: Project) -> None:
-    # So slow that samples are left to make when distilabel's processes have come up.
-    with slow(2.0) as server:
-        interrupted(project, server)
+def test_a_server_that_is_away_for_a_minute_costs_the_run_a_minute_and_no_sample(project: Project) -> None:
+    with FakeServer(MathReplies(wrong=0.2), [Fault("go_away", calls=[20], away=60)], latency=0.2) as server:
+        project.configure(server, budget={"samples": SAMPLES}, teacher={"concurrency": 8})
+        done = project.run(seconds=300)
+    assert done.code == 0, done.err
+    assert done.seconds > 60
+    assert project.manifest["counts"]["accepted"] == SAMPLES
+    assert project.manifest["counts"]["failed"] == 0
+    assert project.manifest["queries"]["retried"] >= 1
+    # What the server had said is kept; what it lost was asked again.
+    assert project.paid_twice == 0
     assert project.training_bytes == undisturbed(project.folder.parent.parent)
 
 
-def interrupted(project: Project, server: FakeServer) -> None:
-    project.configure(server, budget={"samples": SAMPLES}, teacher={"concurrency": 8})
+@scene
+def test_a_run_that_is_interrupted_terminated_and_ended_at_once_goes_on_and_makes_the_same_file(project: Project) -> None:
+    # So slow that samples are left to make when distilabel's processes have come up, on a busy machine as well.
+    with slow(2.0) as server:
+        interrupted(project, server, 4 * SAMPLES)
+    assert project.training_bytes == undisturbed(project.folder.parent.parent, 4 * SAMPLES)
+
+
+def interrupted(project: Project, server: FakeServer, samples: int) -> None:
+    project.write_seeds(range(2 * samples))  # a question that is asked again gets the same answer
+    project.configure(server, budget={"samples": samples}, teacher={"concurrency": 8})
 
     running = begun(project, server, 8)
     # The command, the one that asks, distilabel's queues and its two steps.
@@ -206,8 +225,10 @@ def killed_by_the_kernel(project: Project, victim: str) -> dict[str, int]:
         running = begun(project, server, 8)
         children = {pid: command for pid, command in project.processes() if parent(pid) == running.child.pid}
         calling = next(pid for pid, command in children.items() if "pipelines.caller" in command)
+        # Only from here on are both steps surely at work: a worker that dies before it has got its step is simply replaced.
+        samples = project.out / "samples.jsonl.tmp"
+        assert until(lambda: samples.exists() and samples.stat().st_size)
         # distilabel's are started in this order: the queues, then the steps.
-        assert until(lambda: len(distilabels(project, running)) >= 3)
         checking = distilabels(project, running)[-1]
         os.kill(calling if victim == "the calls" else checking, signal.SIGKILL)
         done = running.wait()
@@ -227,6 +248,23 @@ def distilabels(project: Project, running: Running) -> list[int]:
 
 def parent(pid: int) -> int:
     return int(Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[1])
+
+
+@scene
+def test_a_run_whose_temporary_folder_is_removed_early_or_late_ends_and_keeps_what_was_paid_for(project: Project) -> None:
+    with slow() as server:
+        project.configure(server, budget={"samples": 10_000}, teacher={"concurrency": 8})
+        for moment in (0.0, 5.0):
+            running = begun(project, server, 8)
+            time.sleep(moment)
+            for path in project.temporary.iterdir():
+                shutil.rmtree(path, ignore_errors=True)
+            done = running.wait()
+            assert done.code == 1
+            assert "this temporary folder was removed while the run was at work; run the same command again" in done.err
+            assert "Traceback" not in done.err
+            assert project.ends()
+            assert project.outcomes == {"ok": server.answered}
 
 
 # Disks.

@@ -20,7 +20,7 @@ from collections import OrderedDict
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, fields
-from functools import cached_property
+from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -174,6 +174,11 @@ class Totals:
     seconds: float
 
 
+@lru_cache(maxsize=16)
+def _parameters(generation: Generation) -> str:
+    return json.dumps(generation.model_dump(exclude={"max_new_tokens"}, exclude_none=True))
+
+
 def worst_prompt_tokens(messages: Sequence[Message]) -> int:
     """An upper bound of a chat's tokens: a byte-level tokenizer never makes more tokens than bytes, and 16 a turn is more than
     any chat template in use adds."""
@@ -282,13 +287,12 @@ class Ledger:
         if granted.rowcount == 0:
             return None
         request = call.request
-        sampling = call.generation.model_dump(exclude={"max_new_tokens"}, exclude_none=True)
         row = self._db.execute(
             "INSERT INTO calls (key, purpose, role, model, prompt, parameters, max_new_tokens, sample, attempt, started, outcome)"
             " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 'sent')",
             (
                 *(call.key, request.purpose, request.role, call.model, self._prompt(call.prompt)),
-                *(json.dumps(sampling), call.generation.max_new_tokens, request.sample, call.attempt, time.time()),
+                *(_parameters(call.generation), call.generation.max_new_tokens, request.sample, call.attempt, time.time()),
             ),
         )
         return row.lastrowid

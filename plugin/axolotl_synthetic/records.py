@@ -5,10 +5,11 @@ All are frozen. Nothing here reads a file or decides anything; how each is made 
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal
+
+import orjson
 
 ANSWER_AUGMENTATION = "answer_augmentation"
 QUESTION_REPHRASE = "question_rephrase"
@@ -204,4 +205,4 @@ def to_sample(candidate: Candidate) -> dict[str, Any]:
 
 def to_json(row: Mapping[str, Any]) -> str:
     """One line of a `.jsonl` file of ours: UTF-8, no spaces to spare, keys in the order given."""
-    return json.dumps(row, ensure_ascii=False, separators=(",", ":"))
+    return orjson.dumps(row).decode()

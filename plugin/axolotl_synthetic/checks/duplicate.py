@@ -10,6 +10,7 @@ import hashlib
 import re
 import unicodedata
 from collections.abc import Mapping
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from axolotl_synthetic.records import Candidate, Seed, Verdict, failed, passed
@@ -50,6 +51,8 @@ class Duplicates:
         return hashlib.blake2b(f"{prompt}\0{answer}".encode(), digest_size=16).digest()
 
 
+# A seed's question comes again with each of its samples, and an accepted answer is looked at twice.
+@lru_cache(maxsize=4_096)
 def normalised(text: str) -> str:
     """The text without what two spellings of the same may differ in."""
     return " ".join(DROPPED.sub(" ", unicodedata.normalize("NFKC", text).casefold()).split())

@@ -17,7 +17,7 @@ from dataclasses import replace
 from axolotl_synthetic.checks import load_inquiries
 from axolotl_synthetic.config import CANDIDATES_PER_SAMPLE
 from axolotl_synthetic.errors import CallFailed, ServiceError, SyntheticError
-from axolotl_synthetic.ledger import Ledger
+from axolotl_synthetic.ledger import Ledger, Progress
 from axolotl_synthetic.pipelines.admission import BudgetReached, Stopped
 from axolotl_synthetic.pipelines.calls import Asked, Calls
 from axolotl_synthetic.pipelines.job import Job, Workplace
@@ -53,6 +53,7 @@ class Engine:
         self._inquiries = load_inquiries(self._job.settings.verify, self._task)
         # Drawn once; hashing thousands of seeds for each candidate would cost more than an instant call.
         self._examples = worked_examples(self._job.seeds, self._job.settings.seed)
+        self._known = Progress()
         self._failures = 0
         self._denied = 0
         self._under_way: set[asyncio.Task[None]] = set()
@@ -126,12 +127,15 @@ class Engine:
     async def _needed(self, started: int, samples: int) -> bool:
         """Wait until another candidate is surely needed (True) or surely is not, or the run is ending (False)."""
         while not self._calls.stopping.is_set():
-            progress = self._ledger.progress()
-            if progress.accepted >= samples:
-                return False
-            if progress.accepted + progress.waiting + (started - progress.seen) < samples:
+            # What a candidate may still come to can only shrink, so what was known a while ago is on the safe side.
+            known = self._known
+            if known.accepted + known.waiting + (started - known.seen) < samples:
                 return True
-            await asyncio.sleep(POLL_SECONDS)
+            if known.accepted >= samples:
+                return False
+            self._known = self._ledger.progress()
+            if self._known == known:
+                await asyncio.sleep(POLL_SECONDS)
         return False
 
     def _leave(self, task: asyncio.Task[None]) -> None:

@@ -6,17 +6,22 @@ import os
 import shutil
 import signal
 import tempfile
+import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from types import FrameType
 
+from axolotl_synthetic import terminal
 from axolotl_synthetic.errors import Interrupted, StorageError
-from axolotl_synthetic.pipelines.caller import calling
+from axolotl_synthetic.pipelines.caller import Caller, calling
 from axolotl_synthetic.pipelines.job import Job, Workplace
 
 # A socket's path has at most 107 bytes, of which multiprocessing uses these: /pymp-abcdefgh/listener-abcdefgh.
 LONGEST_TEMPORARY = 107 - 32
+# How often the workplace is looked for, and how long distilabel has to end once it is gone.
+LOOK_SECONDS = 1.0
+GRACE_SECONDS = 8.0
 
 
 def run_pipeline(job: Job, log: Path) -> None:
@@ -35,7 +40,7 @@ def run_pipeline(job: Job, log: Path) -> None:
             work.put(job)
         except OSError as error:
             raise StorageError(f"{work.path}: {error.strerror}; free some space there, or set TMPDIR to another folder") from error
-        with _stop_on_signal(work) as interrupted, calling(work, log) as caller:
+        with _stop_on_signal(work) as interrupted, calling(work, log) as caller, _ends_without_its_folder(work, caller):
             # distilabel is slow to import: meanwhile the first calls are under way.
             from axolotl_synthetic.pipelines.graph import run_graph
 
@@ -61,6 +66,28 @@ def _workplace() -> Iterator[Workplace]:
         yield Workplace(folder)
     finally:
         shutil.rmtree(folder, ignore_errors=True)
+
+
+@contextmanager
+def _ends_without_its_folder(work: Workplace, caller: Caller) -> Iterator[None]:
+    """distilabel waits for ever when the temporary folder is removed under it. The calls under way end and are kept; what is left
+    of distilabel ends with this process."""
+    over = threading.Event()
+
+    def guard() -> None:
+        while not over.wait(LOOK_SECONDS):
+            if not work.is_there():
+                caller.finish()
+                if not over.wait(GRACE_SECONDS):
+                    terminal.notice(f"axolotl-synthetic: {work.error()}")
+                    os._exit(StorageError.exit_code)
+                return
+
+    threading.Thread(target=guard, name="guard", daemon=True).start()
+    try:
+        yield
+    finally:
+        over.set()
 
 
 @contextmanager

@@ -15,7 +15,7 @@ from axolotl_synthetic.checks import load_checks
 from axolotl_synthetic.errors import StorageError, SyntheticError
 from axolotl_synthetic.ledger import Ledger
 from axolotl_synthetic.pipelines.job import Job
-from axolotl_synthetic.records import Candidate, judged, to_json, to_sample
+from axolotl_synthetic.records import Candidate, Verdict, judged, to_json, to_sample
 from axolotl_synthetic.strategies import load_strategies
 from axolotl_synthetic.tasks import load_task
 
@@ -38,7 +38,7 @@ class Verification:
         self._single = [check for check in checks if not check.in_order]
         self._ordered = [check for check in checks if check.in_order]
         self._seeds = {seed.id: seed for seed in job.seeds}
-        self._early: list[tuple[int, Candidate]] = []
+        self._early: list[tuple[int, Candidate, Sequence[Verdict]]] = []
         self._next = 0
         self._counts = {"accepted": 0, "rejected": 0, "failed": 0}
         self.seen = self._waiting = 0
@@ -60,16 +60,17 @@ class Verification:
 
     def _take(self, candidate: Candidate) -> None:
         self.seen += 1
+        verdicts: Sequence[Verdict] = ()
         if candidate.status is None and candidate.id:
-            candidate = self._judge_alone(candidate)
-        if candidate.status == "accepted":
-            self._waiting += 1
-        heapq.heappush(self._early, (candidate.number, candidate))
+            candidate, verdicts = self._judge_alone(candidate)
+            self._waiting += candidate.status is None
+        heapq.heappush(self._early, (candidate.number, candidate, verdicts))
         while self._early and self._early[0][0] == self._next:
             self._next += 1
-            self._finish(heapq.heappop(self._early)[1])
+            self._finish(*heapq.heappop(self._early)[1:])
 
-    def _judge_alone(self, candidate: Candidate) -> Candidate:
+    def _judge_alone(self, candidate: Candidate) -> tuple[Candidate, Sequence[Verdict]]:
+        """The verdicts of the checks that look at nothing else; with one against it the candidate has its status."""
         seed = self._seeds[candidate.seed_id]
         if candidate.answer is not None and candidate.question is not None:
             try:
@@ -77,20 +78,22 @@ class Verification:
             except SyntheticError:
                 raise
             except Exception as error:  # the boundary: one answer that cannot be read must not end the run
-                return candidate.fail(f"task broken: {type(error).__name__}: {error}")
+                return candidate.fail(f"task broken: {type(error).__name__}: {error}"), ()
             candidate = replace(candidate, final_answer=final_answer)
-        candidate = judged(candidate, [check(candidate, seed) for check in self._single])
-        if candidate.status == "accepted" and not candidate.answer:
-            return candidate.fail("no answer, and no check that rejects it; add `format` to verify")
-        return candidate
+        verdicts = [check(candidate, seed) for check in self._single]
+        if any(verdict.passed is False for verdict in verdicts):
+            return judged(candidate, verdicts), ()
+        if not candidate.answer:
+            return judged(candidate, verdicts).fail("no answer, and no check that rejects it; add `format` to verify"), ()
+        return candidate, verdicts
 
-    def _finish(self, candidate: Candidate) -> None:
+    def _finish(self, candidate: Candidate, verdicts: Sequence[Verdict]) -> None:
         if not candidate.id:
             return  # never planned: the budget was gone before its first call
-        if candidate.status == "accepted":
+        if candidate.status is None:
             self._waiting -= 1
             seed = self._seeds[candidate.seed_id]
-            candidate = judged(candidate, [*candidate.checks, *(check(candidate, seed) for check in self._ordered)])
+            candidate = judged(candidate, [*verdicts, *(check(candidate, seed) for check in self._ordered)])
             if candidate.status == "accepted":
                 for check in self._ordered:
                     check.remember(candidate)

@@ -26,9 +26,15 @@ class AnswerAugmentation:
 async def answered(candidate: Candidate, question: Question, source: Source, task: Task, ask: Ask) -> Candidate:
     """The candidate with this question and the teacher's answer to it."""
     request = Request("answer", "teacher", task.answer_messages(question, source.examples), source.round)
-    asked = replace(candidate, question=question, prompt=task.prompt(question))
     reply = await ask(request)
-    return replace(asked, answer=reply.text.strip(), answer_cut_off=reply.cut_off, answer_tokens=reply.completion_tokens)
+    return replace(
+        candidate,
+        question=question,
+        prompt=task.prompt(question),
+        answer=reply.text.strip(),
+        answer_cut_off=reply.cut_off,
+        answer_tokens=reply.completion_tokens,
+    )
 
 
 STRATEGY = AnswerAugmentation()

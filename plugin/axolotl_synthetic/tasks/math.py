@@ -190,6 +190,7 @@ def _boxed(text: str) -> Iterator[str]:
                 return
 
 
+@lru_cache(maxsize=4_096)
 def _value(raw: str) -> str | None:
     """One value in its normal form, None where there is none to read."""
     if len(raw.strip()) > LONGEST_ANSWER:

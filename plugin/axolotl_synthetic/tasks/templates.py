@@ -7,8 +7,8 @@ told apart before anything is filled in, so that a seed which holds such a line,
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
-from functools import cache
+from collections.abc import Hashable, Sequence
+from functools import cache, lru_cache
 from pathlib import Path
 
 from jinja2 import Environment, StrictUndefined, Template
@@ -20,7 +20,7 @@ FOLDER = Path(__file__).parent / "prompts"
 _TURN = re.compile(r"^\[(system|user|assistant)\]\n", re.MULTILINE)
 
 
-def chat(task: str, name: str, turns: Sequence[Message] = (), **values: object) -> tuple[Message, ...]:
+def chat(task: str, name: str, turns: Sequence[Message] = (), **values: Hashable) -> tuple[Message, ...]:
     """The chat of `prompts/<task>/<name>.md`, filled in.
 
     Args:
@@ -29,7 +29,7 @@ def chat(task: str, name: str, turns: Sequence[Message] = (), **values: object) 
         values: what the templates name; one that is missing is an error of ours.
     """
     filled = [
-        {"role": role, "content": template if isinstance(template, str) else template.render(values).strip()}
+        {"role": role, "content": template if isinstance(template, str) else _rendered(template, **values)}
         for role, template in _templates(task, name)
     ]
     at = len(filled) - 1 if filled[-1]["role"] == "user" else len(filled)
@@ -44,6 +44,12 @@ def chat_by_pattern(task: str, name: str, patterns: Sequence[str], **values: obj
     *before, asked = chat(task, name, (), **values)
     answered = [turn for pattern in patterns for turn in (asked, {"role": "assistant", "content": pattern})]
     return (*before, *answered, asked)
+
+
+# A seed's question is asked again and again.
+@lru_cache(maxsize=4_096)
+def _rendered(template: Template, **values: Hashable) -> str:
+    return template.render(values).strip()
 
 
 @cache
