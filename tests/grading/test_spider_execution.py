@@ -89,6 +89,7 @@ def test_plain_lm_eval_runs_it_with_databases_given_by_path(files, tmp_path):
     arguments = ["--model", "hf", "--model_args", f"pretrained={model},dtype=float32", "--device", "cpu", "--apply_chat_template"]
     arguments += ["--include_path", str(TASKS), "--tasks", "spider_execution", "--metadata", json.dumps(files)]
     environment = os.environ | {"PYTHONPATH": os.pathsep.join(sys.path), "HF_HUB_OFFLINE": "1", "OMP_WAIT_POLICY": "PASSIVE"}
+    arguments += ["--gen_kwargs", "max_gen_toks=40"]  # the tiny model has room for no more
     command = [sys.executable, "-P", "-m", "lm_eval", *arguments, "--output_path", str(tmp_path / "scores")]
     done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr[-2000:]

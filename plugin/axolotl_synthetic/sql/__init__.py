@@ -117,6 +117,8 @@ def runs(query: str, database: Database, limits: Limits = LIMITS) -> Verdict:
 
 
 _verdicts: OrderedDict[tuple[Database, str, str, bool], Verdict] = OrderedDict()
+# Why: every answer to its question would wait for it to fail again.
+_failed_golds: dict[tuple[Database, str, bool, Limits], str] = {}
 
 
 def compare(gold: str, query: str, database: Database, limits: Limits = LIMITS, *, generated: bool = True) -> Verdict:
@@ -136,7 +138,13 @@ def compare(gold: str, query: str, database: Database, limits: Limits = LIMITS, 
     key = (database, gold, query, generated)
     if (known := _verdicts.get(key)) is not None:
         return known
-    verdict = _compared(gold, query, database, limits, generated)
+    if (failed := _failed_golds.get((database, gold, generated, limits))) is not None:
+        raise GoldFailed(failed)
+    try:
+        verdict = _compared(gold, query, database, limits, generated)
+    except GoldFailed as error:
+        _failed_golds[database, gold, generated, limits] = str(error)
+        raise
     _verdicts[key] = verdict
     if len(_verdicts) > KEPT_VERDICTS:
         _verdicts.popitem(last=False)

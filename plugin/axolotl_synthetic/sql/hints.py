@@ -10,6 +10,7 @@ import math
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, fields
+from functools import cached_property
 
 import sqlglot
 from sqlglot import exp
@@ -62,7 +63,7 @@ class Hints:
             self.values <= other.values and self.lengths <= other.lengths and self.counts <= other.counts and self.limits <= other.limits
         )
 
-    @property
+    @cached_property
     def key(self) -> str:
         """The same for the same hints, in every process."""
         return repr([sorted(map(repr, getattr(self, part.name))) for part in fields(self)])

@@ -84,6 +84,7 @@ class _Gold:
     results: dict[_Key, Result] = field(default_factory=dict)
     rearranged: dict[_Key, Sequence[Result]] = field(default_factory=dict)
     larger: dict[frozenset[str], list[Profile]] = field(default_factory=dict)
+    named: dict[frozenset[str], Schema] = field(default_factory=dict)
 
 
 class Judging:
@@ -164,7 +165,9 @@ class Judging:
         if file is not None:
             yield _file(file)
         tables = gold.hints.tables | hints.tables
-        named = schema.only(tables)
+        if tables not in gold.named:
+            gold.named[tables] = schema.only(tables)
+        named = gold.named[tables]
         suite = self._suites.of(named, gold.hints)
         standard = _fillings(suite, profiles_for(gold.hints), tables)
         yield from standard
