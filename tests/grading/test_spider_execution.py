@@ -84,7 +84,7 @@ def test_rows_that_are_none_of_spiders_are_named(files, tmp_path):
 
 
 def test_plain_lm_eval_runs_it_with_databases_given_by_path(files, tmp_path):
-    # Whatever it is asked, the model says the first question's query: right about one of three.
+    # Whatever it is asked, the model says the first question's query. There happen to be four concerts as well as four singers.
     model = save_parrot(tmp_path / "model", "```sql\nselect count(id) from singer\n```")
     arguments = ["--model", "hf", "--model_args", f"pretrained={model},dtype=float32", "--device", "cpu", "--apply_chat_template"]
     arguments += ["--include_path", str(TASKS), "--tasks", "spider_execution", "--metadata", json.dumps(files)]
@@ -95,6 +95,6 @@ def test_plain_lm_eval_runs_it_with_databases_given_by_path(files, tmp_path):
     assert done.returncode == 0, done.stderr[-2000:]
     [written] = (tmp_path / "scores").rglob("results_*.json")
     scores = json.loads(written.read_text())
-    assert scores["results"]["spider_execution"]["execution_accuracy,none"] == pytest.approx(1 / 3)
+    assert scores["results"]["spider_execution"]["execution_accuracy,none"] == pytest.approx(2 / 3)
     assert scores["results"]["spider_execution"]["test_suite_accuracy,none"] == pytest.approx(1 / 3)
     assert scores["configs"]["spider_execution"]["generation_kwargs"]["do_sample"] is False
