@@ -73,7 +73,7 @@ def by_strategy(project: Project, strategy: str) -> list[dict[str, Any]]:
 
 
 def test_samples_of_every_strategy_are_verified_by_running_them(tmp_path):
-    with FakeServer(teacher) as server:
+    with FakeServer(teacher, vary_repeats=True) as server:
         shares = {"answer_augmentation": 0.34, "question_rephrase": 0.33, "new_question": 0.33}
         project = project_of(tmp_path / "project", server, strategy=shares, budget={"samples": 1_000, "queries": 72})
         shop = (project.folder / "dbs" / "shop.sqlite").read_bytes()

@@ -168,11 +168,13 @@ def test_a_length_that_is_compared_is_met():
 
 def test_the_literals_of_check_constraints_are_used_because_sqlite_would_take_no_other_rows():
     schema = read_schema("CREATE TABLE t (g TEXT CHECK (g IN ('M', 'F')), n INTEGER CHECK (n > 1000))")
-    connection = sqlite3.connect(":memory:")
-    hints = hints_of_schema(schema.text, schema.columns)
-    connection.deserialize(image_of(schema, Ground(schema, hints).fill(BY_NAME["literals"])))
-    found = connection.execute("SELECT g, n FROM t").fetchall()
-    assert {g for g, _ in found} == {"M", "F"}
+    ground = Ground(schema, hints_of_schema(schema.text, schema.columns))
+    taken = set()
+    for profile in PROFILES:
+        connection = sqlite3.connect(":memory:")
+        connection.deserialize(image_of(schema, ground.fill(profile)))
+        taken |= {g for [g] in connection.execute("SELECT g FROM t")}
+    assert taken == {"M", "F"}
 
 
 def test_a_primary_key_that_is_a_row_number_takes_whole_numbers_alone_and_no_row_that_has_none_ends_the_filling():
@@ -197,10 +199,15 @@ def test_neighbours_of_numbers_dates_and_texts():
 
 
 @pytest.mark.parametrize("size", [1, 2, 7, 24, 40])
-def test_stairs_have_no_two_groups_of_one_size_but_for_the_lowest(size):
+def test_stairs_have_no_two_groups_of_one_size(size):
     sizes = sorted(Counter(spread_out(random.Random(size), range(60), size, "stairs")).values(), reverse=True)
     assert sum(sizes) == size
-    assert len(set(sizes)) >= len(sizes) - 1
+    assert len(set(sizes)) == len(sizes)
+
+
+def test_columns_in_stairs_differ_in_how_many_values_they_have():
+    # 12 rows hold 1 + 2 + 3 + 4 and two more: at most four groups, and up to two fewer.
+    assert {len(set(spread_out(random.Random(seed), range(60), 12, "stairs"))) for seed in range(40)} == {2, 3, 4}
 
 
 def test_counted_groups_are_one_row_smaller_just_as_large_and_one_larger():

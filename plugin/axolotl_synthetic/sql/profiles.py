@@ -7,6 +7,7 @@ one for each way in which a wrong query agrees by chance. The rows are made in `
 
 from __future__ import annotations
 
+import math
 import random
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -116,15 +117,15 @@ def spread_out(rng: random.Random, pool: Sequence[T], size: int, spread: Spread,
     groups = group_sizes(counts) if spread == "counted" else _stairs(rng, size)
     chosen = rng.sample(pool[: len(groups) + 2], min(len(groups), len(pool)))
     values = [value for times, value in zip(groups, chosen, strict=False) for _ in range(times)]
-    # Stairs lose their lowest steps where they are too high; what `counted` leaves over makes one more group.
+    # A pool may have fewer values than there are groups; what `counted` leaves over makes one more group.
     values = (values + [pool[-1]] * size)[:size] if spread == "counted" else (values * size)[-size:]
     rng.shuffle(values)
     return values
 
 
 def _stairs(rng: random.Random, size: int) -> list[int]:
-    """1, 2, 3, … up to where they hold so many; some begin higher, so that columns differ in how many values they have."""
-    steps = [rng.randint(1, 3)]
-    while sum(steps) < size:
-        steps.append(steps[-1] + 1)
-    return steps
+    """1, 2, 3, … and what is left; up to two steps fewer than there could be, so that columns differ in how many values they have."""
+    most = (math.isqrt(8 * size + 1) - 1) // 2  # 1 + 2 + … + n is n (n + 1) / 2
+    count = rng.randint(max(1, most - 2), most)
+    steps = list(range(1, count))
+    return [*steps, size - sum(steps)]
