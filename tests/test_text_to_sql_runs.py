@@ -144,7 +144,7 @@ def test_a_database_that_is_missing_or_none_is_named_with_its_seed_before_the_fi
         assert said in done.err and "Traceback" not in done.err
 
 
-@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGINT])
+@pytest.mark.parametrize("number", [signal.SIGKILL, pytest.param(signal.SIGINT, marks=pytest.mark.slow)])
 def test_no_process_is_left_by_a_run_that_is_ended_in_the_middle_of_a_query(tmp_path, number):
     calls = itertools.count()
 
@@ -153,7 +153,7 @@ def test_no_process_is_left_by_a_run_that_is_ended_in_the_middle_of_a_query(tmp_
         return f"```sql\n{f'SELECT name FROM singer LIMIT {call}' if (call := next(calls)) else BOMB}\n```"
 
     with FakeServer(reply, latency=0.2) as server:
-        verify = ["format", {"execution": {"seconds": 3 if number == signal.SIGINT else 60}}]
+        verify = ["format", {"execution": {"seconds": 2 if number == signal.SIGINT else 60}}]
         seeds = {"path": "seeds.jsonl", "fields": {"question": "ask", "database": "db"}, "databases": "dbs/{database}.sqlite"}
         project = project_of(tmp_path / "project", server, verify=verify, seeds=seeds, budget={"samples": 5_000})
         running = project.start()

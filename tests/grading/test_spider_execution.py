@@ -83,6 +83,7 @@ def test_rows_that_are_none_of_spiders_are_named(files, tmp_path):
         spider.dataset(**files)
 
 
+@pytest.mark.slow
 def test_plain_lm_eval_runs_it_with_databases_given_by_path(files, tmp_path):
     # Whatever it is asked, the model says the first question's query. There happen to be four concerts as well as four singers.
     model = save_parrot(tmp_path / "model", "```sql\nselect count(id) from singer\n```")
