@@ -43,7 +43,7 @@ def teacher(body: dict[str, Any], key: int | None = None) -> str:
     elif age < 30:
         query = f"SELECT T1.name FROM singer AS T1 WHERE NOT T1.age <= {age} -- {key}"
     else:
-        query = {33: "SELECT name FROM singer WHERE age >= 33", 36: "SELECT writefile('stolen', name) FROM singer", 39: BOMB}[age]
+        query = {33: "SELECT name FROM singer WHERE age >= 33", 36: "SELECT load_extension(name) FROM singer", 39: BOMB}[age]
     return f"It takes the table by its name, sheet {key % 10_000}.\n```sql\n{query}\n```"
 
 
@@ -90,7 +90,7 @@ def test_samples_of_every_strategy_are_verified_by_running_them(tmp_path):
             # `arena` is no table of the seed's database.
             assert (row["status"], row["reason"]) == (("accepted", None) if people % 2 else ("rejected", "execution"))
         said = {check["detail"] for row in rows for check in row["checks"] if check["name"] == "execution" and check["passed"] is False}
-        assert any("calls the function writefile" in one for one in said)
+        assert any("calls the function load_extension" in one for one in said)
         assert any("longer than 0.2 s" in one for one in said)
         assert any("no such table: arena" in one for one in said)
         # The schema is in what teacher, augmenter and student read.

@@ -21,12 +21,13 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+import psutil
 from sql_mutants import Columns, mutants, rewrites, tree_of
 from sqlglot import exp
 
 from axolotl_synthetic.checks import load_checks
 from axolotl_synthetic.records import ANSWER_AUGMENTATION, Candidate, Question, Seed
-from axolotl_synthetic.sql import Database, GoldFailed, compare, runs
+from axolotl_synthetic.sql import Database, GoldFailed, compare, runs, sandbox
 from axolotl_synthetic.sql.agreement import normalised
 from axolotl_synthetic.sql.comparison import Comparison
 from axolotl_synthetic.sql.filling import Rows
@@ -134,13 +135,17 @@ def rate(questions: Sequence[tuple[str, str, str]], schemas: dict[str, str]) -> 
             text = (rng.choice(wrong) if number % 2 and wrong else rng.choice(right)) + " -- " + "I" * number
             jobs.append((seed, f"The tables hold it.\n```sql\n{text}\n```"))
     passed = 0
+    task.final_answer("```sql\nSELECT 1\n```", jobs[0][0].question)  # starts the worker
+    worker = psutil.Process(sandbox._worker.running.pid)  # type: ignore[union-attr]
+    used = time.process_time() + worker.cpu_times().user + worker.cpu_times().system
     began = time.perf_counter()
     for seed, answer in jobs:
         final = task.final_answer(answer, seed.question)
         candidate = Candidate(0, "x", ANSWER_AUGMENTATION, seed.id, question=seed.question, answer=answer, final_answer=final)
         passed += all(check(candidate, seed).passed for check in checks)
     seconds = time.perf_counter() - began
-    print(f"{len(jobs):,} answers to {len(questions)} questions: {passed:,} passed, {seconds:.1f} s")
+    used = time.process_time() + worker.cpu_times().user + worker.cpu_times().system - used
+    print(f"{len(jobs):,} answers to {len(questions)} questions: {passed:,} passed, {seconds:.1f} s, of processors {used:.1f} s")
     reach("verdicts a second", len(jobs) / seconds, GOAL_RATE)
 
 
