@@ -17,7 +17,7 @@ LONG_SEED = Seed(
     Question("Mira sells mugs to 48 guests in spring, and half as many mugs in summer. How many mugs does she sell in all?"),
     "Mira sells 48/2 = 24 mugs in summer.\nMira sells 48+24 = 72 mugs altogether in spring and summer.\n#### 72",
 )
-STEM = Seed("c", Question("Which surface warms a hand most?", ("dry palms", "wet palms", "oiled palms"), ("A", "B", "C")), "A")
+STEM = Seed("c", Question("Which cup keeps tea warm the longest?", ("steel flask", "thin glass", "paper cup"), ("A", "B", "C")), "A")
 TALK = Seed(
     "t", Question("Name three fruits that are red."), "Apples, cherries and strawberries are red fruits that most people know well."
 )

@@ -10,16 +10,18 @@ import re
 from hashlib import blake2b
 from typing import Any, Literal
 
-Purpose = Literal["answer", "rephrase", "new_question", "self_check"]
+Purpose = Literal["answer", "rephrase", "new_question", "self_check", "judge"]
 
 # "6 jars with 10 cards each": the one kind of problem that this model solves.
 PROBLEM = re.compile(r"(\d+) (\w+) with (\d+) (\w+) each")
 # Words of the prompts in `axolotl_synthetic/tasks/prompts`, and of the benchmarks' own. Looked for in this order.
 WORDS: tuple[tuple[Purpose, tuple[str, ...]], ...] = (
+    ("judge", ("you grade one answer",)),
     ("self_check", ("complete and clear", "well formed", "yes or no")),
     ("rephrase", ("reword", "rephrase")),
     ("new_question", ("write one new", "write a new", "invent")),
 )
+SCORE = re.compile(r"^(Score \w+:) <number>$", re.MULTILINE)
 NAMES = ("Ada", "Ben", "Chen", "Dina", "Emil", "Fatima", "Goran", "Hana", "Ivo", "Jara", "Kofi", "Lena", "Milan", "Noor", "Olga", "Pablo")
 HOLDERS = ("jars", "boxes", "bags", "crates", "trays", "drawers", "baskets", "shelves")
 THINGS = ("cards", "coins", "marbles", "stamps", "pens", "shells", "beads", "buttons")
@@ -52,11 +54,15 @@ class MathReplies:
     Args:
         wrong: share of the answers that are off by one.
         doubt: share of the self-checks that end with a no.
+        harsh: share of the judgements that give a 2 instead of a 5.
+        mumbled: share of the judgements that give no score.
     """
 
-    def __init__(self, wrong: float = 0.0, doubt: float = 0.0) -> None:
+    def __init__(self, wrong: float = 0.0, doubt: float = 0.0, harsh: float = 0.0, mumbled: float = 0.0) -> None:
         self.wrong = wrong
         self.doubt = doubt
+        self.harsh = harsh
+        self.mumbled = mumbled
 
     def __call__(self, body: dict[str, Any], key: int | None = None) -> str:
         """The reply to a request; `key` stands for the request's own `request_key`, to get another sample."""
@@ -64,6 +70,11 @@ class MathReplies:
         messages = body.get("messages") or [{}]
         last = str(messages[-1].get("content"))
         purpose = purpose_of(body)
+        if purpose == "judge":
+            form = SCORE.findall(str(messages[0].get("content")))[-1]
+            if _share(key) < self.mumbled:
+                return "I would rather not say."
+            return f"It is what was asked for.\n{form} {2 if _share(key) < self.mumbled + self.harsh else 5}"
         if purpose == "self_check":
             return "It leaves something open.\nNo" if _share(key) < self.doubt else "Everything that is needed is given.\nYes"
         if purpose == "new_question":

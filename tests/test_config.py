@@ -96,7 +96,6 @@ def test_all_problems_are_reported_at_once():
     ("block", "named"),
     [
         ({"engine": "ray"}, "synthetic.engine: `engine: ray` does not work in this version"),
-        ({"review": {"api_url": "http://localhost:6900"}}, "synthetic.review: review in Argilla does not work in this version"),
         ({"study": "./study"}, "synthetic.study: deciding by a study does not work in this version"),
     ],
 )
@@ -128,6 +127,43 @@ def test_sqlite_is_the_one_dialect():
         assert load_settings(block).seeds.dialect == "sqlite"
 
 
+def test_the_review_blocks_defaults_are_the_contracts():
+    text = """
+    api_url: http://localhost:6900
+    api_key_env: ARGILLA_API_KEY
+    workspace: synthetic
+    select: {policy: uncertain, count: 200}
+    annotators: 1
+    unreviewed: keep
+    guidelines: null
+    """
+    assert load_settings({"review": yaml.safe_load(text)}).review == load_settings({"review": {}}).review
+    assert load_settings({}).review is None
+
+
+def test_every_problem_of_the_review_block_has_its_path():
+    review = {
+        **{"api_url": "localhost:6900", "api_key_env": "argilla.apikey", "workspace": "a b", "dataset": "-x"},
+        **{"select": {"policy": "doubtful", "cuont": 3}, "annotators": 0, "unreviewed": "forget"},
+    }
+    assert problems({"review": review}) == [
+        "synthetic.review.api_url: must begin with http:// or https:// and name a host, such as http://localhost:6900",
+        "synthetic.review.api_key_env: must be the NAME of an environment variable, such as OPENAI_API_KEY; export the key under that name",
+        "synthetic.review.workspace: 'a b': string should match pattern '^[a-zA-Z0-9][a-zA-Z0-9_\\-]*$'",
+        "synthetic.review.dataset: '-x': string should match pattern '^[a-zA-Z0-9][a-zA-Z0-9_\\- ]*$'",
+        "synthetic.review.select.policy: 'doubtful': input should be 'uncertain', 'random', 'stratified' or 'all'",
+        "synthetic.review.select.cuont: unknown key; did you mean `count`?",
+        "synthetic.review.annotators: 0: input should be greater than or equal to 1",
+        "synthetic.review.unreviewed: 'forget': input should be 'keep', 'drop' or 'wait'",
+    ]
+
+
+def test_a_password_in_the_servers_address_is_not_repeated():
+    (found,) = problems({"review": {"api_url": "http://me:hunter2@argilla.example"}})
+    assert found.startswith("synthetic.review.api_url: must not hold a user name or password")
+    assert "hunter2" not in found
+
+
 @pytest.mark.parametrize("key", ["api_key", "token", "openai_api_key"])
 def test_a_keys_value_has_no_place_and_is_not_repeated(key):
     (found,) = problems({"teacher": {key: "sk-12345"}})
@@ -139,6 +175,14 @@ def test_a_key_where_its_variables_name_belongs_is_not_repeated():
     (found,) = problems({"teacher": {"api_key_env": "sk-12345"}})
     assert "NAME of an environment variable" in found
     assert "sk-12345" not in found
+
+
+@pytest.mark.parametrize("host", ["localhost:99999", "localhost:abc", "localhost:0", "[::1", ":80", "a b", "a\tb"])
+def test_an_address_that_cannot_be_one_is_refused(host):
+    (found,) = problems({"review": {"api_url": f"http://{host}"}})
+    assert found.startswith("synthetic.review.api_url: must be an address alone, with a port from 1 to 65535")
+    (found,) = problems({"teacher": {"base_url": f"http://{host}/v1"}})
+    assert found.startswith("synthetic.teacher.base_url: must be an address alone")
 
 
 def test_a_password_in_the_address_is_not_repeated():

@@ -1,5 +1,6 @@
 """The README is true: its YAML loads, and each of its commands is run here, in its order, on a tiny student and a local server."""
 
+import importlib
 import json
 import os
 import re
@@ -10,6 +11,7 @@ from pathlib import Path
 import pytest
 import yaml
 
+from axolotl_synthetic.checks import NAMES
 from axolotl_synthetic.config import load_settings
 
 from fake_server import FakeServer
@@ -29,10 +31,25 @@ def commands() -> list[str]:
 
 
 def test_the_yaml_is_valid():
-    first, *others = blocks("yaml")
-    assert load_settings(yaml.safe_load(first)["synthetic"]).seeds.holdout == 50
-    for text in others:
-        load_settings(yaml.safe_load(text)["synthetic"])
+    whole, sql, review = (load_settings(yaml.safe_load(text)["synthetic"]) for text in blocks("yaml"))
+    assert whole.seeds.holdout == 50
+    assert sql.task == "text_to_sql"
+    # What it calls the defaults are the defaults.
+    assert review.review == load_settings({"review": {}}).review
+
+
+def test_the_table_of_checks_has_every_option_with_its_default():
+    section = README.split("## Verification")[1].split("\n## ")[0]
+    table = {cells[0].strip("` "): cells[2] for line in section.splitlines() if len(cells := line.strip("|").split("|")) == 3}
+    told = {name: dict(re.findall(r"`(\w+)(?:: ([^`]+))?`", table.get(name, ""))) for name in NAMES}
+    schemas = {name: getattr(importlib.import_module(f"axolotl_synthetic.checks.{name}"), "Options", None) for name in NAMES}
+    options = {name: {} if schema is None else schema.model_fields for name, schema in schemas.items()}
+    assert {name: list(one) for name, one in told.items()} == {name: list(one) for name, one in options.items()}
+    for name, fields in options.items():
+        for option, field in fields.items():
+            default = told[name][option]
+            assert field.is_required() == (default == "")
+            assert field.is_required() or yaml.safe_load(default) == field.default, f"{name}.{option}"
 
 
 def test_the_commands_of_make_exist():
@@ -77,7 +94,8 @@ def run(folder: Path, command: str) -> str:
 
 def test_every_axolotl_command_runs(workplace):
     folder, server = workplace
-    asked = [command for command in commands() if command.startswith("axolotl ")]
+    # Those of the review need an Argilla: tests/review/ runs them.
+    asked = [command for command in commands() if command.startswith("axolotl ") and " review " not in command]
     assert [command.split()[1:3] for command in asked] == [
         *(["synthetic", "plan"], ["synthetic", "preview"], ["synthetic", "generate"], ["synthetic", "status"]),
         *(["train", "config.yml"], ["synthetic", "grade"]),

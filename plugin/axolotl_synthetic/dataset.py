@@ -10,7 +10,7 @@ import hashlib
 import json
 import os
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -52,10 +52,23 @@ class TrainingFile:
 
 
 def read_samples(path: Path) -> Iterator[dict[str, Any]]:
-    """The rows of a `samples.jsonl`."""
+    """The rows of a `samples.jsonl`.
+
+    Raises:
+        StorageError: if it cannot be read, or was changed so that a line is no row.
+    """
     with _told(path), open(path, encoding="utf-8") as file:
-        for line in file:
-            yield json.loads(line)
+        number = 0
+        try:
+            for line in file:
+                number += 1
+                row = json.loads(line)
+                if not isinstance(row, dict) or "id" not in row or "status" not in row:
+                    raise ValueError("no sample")
+                yield row
+        except ValueError as error:
+            remedy = "delete it and run `axolotl synthetic generate` again: nothing is paid for twice"
+            raise StorageError(f"{path}:{number}: cannot be read ({error}); {remedy}") from error
 
 
 def count(samples: Path) -> Counts:
@@ -76,6 +89,13 @@ def count(samples: Path) -> Counts:
         *(dict(rejections.most_common()), dict(failures.most_common())),
         {name: dict(counts) for name, counts in by_strategy.items()},
     )
+
+
+def write_rows(path: Path, rows: Iterable[Mapping[str, Any]]) -> None:
+    """Write rows to a file of their own, for `write_samples` to put into its place."""
+    with _told(path), open(path, "w", encoding="utf-8") as file:
+        for row in rows:
+            file.write(to_json(row) + "\n")
 
 
 def write_samples(folder: Path, spool: Path) -> Path:
@@ -145,12 +165,19 @@ def manifest(
         "strategy": dict(strategy),
         "budget_ratio": budget_ratio,
         "seeds": dict(seeds),
-        "counts": {name: getattr(counts, name) for name in ("planned", "accepted", "rejected", "failed")},
-        "rejections": dict(counts.rejections),
         "queries": {**totals.queries, "reused": reused},
         "tokens": {"prompt": totals.prompt_tokens, "completion": totals.completion_tokens},
         "usd": totals.usd,
         "seconds": round(seconds, 3),
+        **outcome(counts, samples, training),
+    }
+
+
+def outcome(counts: Counts, samples: Path, training: TrainingFile) -> dict[str, Any]:
+    """The part of the manifest that people's decisions change."""
+    return {
+        "counts": {name: getattr(counts, name) for name in ("planned", "accepted", "rejected", "failed")},
+        "rejections": dict(counts.rejections),
         "files": {
             "train": {"path": training.path.name, "rows": training.rows, "sha256": training.sha256},
             "samples": {"path": samples.name, "rows": counts.planned, "sha256": _sha256(samples)},

@@ -6,7 +6,7 @@ All are frozen. Nothing here reads a file or decides anything; how each is made 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any, Literal
 
 import orjson
@@ -117,14 +117,18 @@ def not_applicable(detail: str) -> Verdict:
 class Decision:
     """What people decided of a sample in review.
 
-    `before` and `after` hold the fields that an edit changed.
+    Attributes:
+        what: accept, edit or reject.
+        who: the people whose verdict it is, by their names in Argilla.
+        when: the last of them said so, in UTC (ISO 8601).
+        before, after: fields of the sample that it changed; with `before` the sample can be had back as it was.
     """
 
-    verdict: Literal["accept", "edit", "reject"]
+    what: Literal["accept", "edit", "reject"]
     who: tuple[str, ...]
     when: str
-    before: Mapping[str, str] = field(default_factory=dict)
-    after: Mapping[str, str] = field(default_factory=dict)
+    before: Mapping[str, Any] = field(default_factory=dict)
+    after: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -199,7 +203,7 @@ def to_sample(candidate: Candidate) -> dict[str, Any]:
         "requests": list(candidate.requests),
         "teacher": candidate.teacher,
         "augmenter": candidate.augmenter,
-        "decision": None,
+        "decision": None if candidate.decision is None else asdict(candidate.decision),
     }
 
 

@@ -8,6 +8,7 @@ import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -66,19 +67,19 @@ def resume(contestants: Sequence[Contestant], shrink: int) -> Iterator[Row]:
     """The same command again: on a finished folder, and on one that has nothing left but its ledger."""
     samples = 20_000 // shrink
     with Server("instant", CONCURRENCY) as server, _folder() as folder:
-        ours = Ours()
-        command = ours.command(server.base_url, samples, 1, folder)
-        first = _run(command, ours, folder)
+        first_of_ours = OURS[-1]
+        command = first_of_ours.command(server.base_url, samples, 1, folder)
+        first = _run(command, first_of_ours, folder)
         if first.code != 0:
             yield Row("resume", "the first run", samples, note=_failure(first, folder))
             return
-        for case in ("finished", "ledger only"):
+        for ours, case in product(OURS, ("finished", "ledger only")):
             if case == "ledger only":
                 for path in (folder / "synthetic").iterdir():
                     if path.is_file() and not path.name.startswith("ledger.sqlite"):
                         path.unlink()
             server.reset()
-            measured = _run(command, ours, folder)
+            measured = _run([*ours.start(), *command[-2:]], ours, folder)
             asked = server.stats()["count"]
             row = _row("resume", f"{ours.name}, {case}", samples, asked, measured, ours.made(folder, folder / "log"), folder)
             yield row if row.note or not asked else Row(**row.as_dict() | {"note": f"{asked} calls were paid again"})

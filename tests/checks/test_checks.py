@@ -178,6 +178,16 @@ def test_votes_on_a_seeds_own_question_are_paid_once_a_seed(strategy, rounds, ca
     assert extra_calls(inquiries, strategy, rounds) == pytest.approx(calls)
 
 
+@pytest.mark.parametrize(
+    ("strategy", "round", "calls"),
+    [("answer_augmentation", 0, 4), ("answer_augmentation", 4, 4), ("answer_augmentation", 5, 5), ("new_question", 9, 4)],
+)
+def test_the_engine_makes_room_for_votes_that_nobody_has_asked_for_yet(strategy, round, calls):
+    # Four beside one's own; from the sixth answer of a seed on, one's own is none of the five.
+    [inquiry] = load_inquiries([{"self_consistency": {"k": 5}}], MATH)
+    assert inquiry.calls(strategy, round) == calls
+
+
 def test_a_judge_is_one_call_a_sample_beside_the_votes():
     inquiries = load_inquiries(["judge", {"self_consistency": {"k": 3}}], MATH)
     assert [inquiry.name for inquiry in inquiries] == ["self_consistency", "judge"]

@@ -8,7 +8,7 @@ from axolotl_synthetic.records import Question, Seed
 
 from candidates import CHOICES, INSTRUCTION, KEEPS, LONG_SEED, MATH, SEED, STEM, TALK, candidate
 
-IN_FRENCH = "En mai elle a vendu la moitié de quarante-huit, donc vingt-quatre pinces. En tout elle a vendu 72 pinces à ses amis.\n#### 72"
+IN_FRENCH = "En été elle a vendu la moitié de quarante-huit, donc vingt-quatre tasses. En tout elle a vendu 72 tasses.\n#### 72"
 
 
 def judged(made, seed=SEED, task=MATH, **options):
@@ -74,8 +74,8 @@ def test_an_answer_that_says_two_things_at_its_end_is_rejected(answer):
         "The answer is 60.\n#### 60",
         "So the answer is \\boxed{60}.\n#### 60.0",
         "First \\boxed{6} jars.\nThen ten cards.\nSo six times ten.\nThat makes\n#### 60",
-        # Work speaks of answers that are not the final one: two lines of this kind stand in GSM8K.
-        "Multiply to express the answer as a percentage: 9 / 27 * 100% = 33.333%, which is about 33%\n#### 33",
+        # Work speaks of answers that are not the final one; six of GSM8K's solutions do.
+        "We want the answer in percent: 100% * 6 / 18 = 33.333%, so about 33%\n#### 33",
         "#### Step 1\nSix jars.\n#### 60",
     ],
 )
@@ -85,7 +85,7 @@ def test_an_answer_that_leads_up_to_its_final_one_passes(answer):
 
 def test_two_letters_are_two_answers_and_a_list_of_the_choices_is_none():
     assert judged(candidate("Answer: A\nAnswer: B", seed=STEM, task=CHOICES), STEM, CHOICES).passed is False
-    listed = "A. dry palms rub\nB. wet palms slip\nC. oiled palms slide\nAnswer: A"
+    listed = "A. steel flask, it is closed\nB. thin glass, it is not\nC. paper cup, it is not\nAnswer: A"
     assert judged(candidate(listed, seed=STEM, task=CHOICES), STEM, CHOICES).passed is True
 
 
@@ -103,6 +103,19 @@ REFUSALS = [
     "Sorry, I won't help with this.",
     "I apologize, but I must decline to answer.",
     "I don't feel comfortable providing that.",
+    "My apologies, but I can't help with this.",
+    "I'm afraid I can't do that.",
+    "Thank you for asking, but I cannot give you medical advice.",
+    "I'm sorry, as an AI language model, I cannot do so.",
+    "Hello! I won't be able to help with that.",
+    "I can't assist with that, but I'd be happy to help with something else.",
+    "That's not something I can help with.",
+    "I do not have enough information to answer this question.",
+    "I don't know.",
+    "Ich kann Ihnen dabei leider nicht helfen.",
+    "Je ne peux pas répondre à cette question.",
+    "Извините, но я не могу помочь с этим.",
+    "对不起，我无法回答这个问题。",
     "Lo siento, pero no puedo ayudar con eso.",
     "Je suis désolé, mais je ne peux pas vous aider.",
     "Es tut mir leid, aber ich kann Ihnen dabei nicht helfen.",
@@ -116,6 +129,11 @@ NO_REFUSALS = [
     "Apples, cherries, strawberries. I cannot think of a fourth.",
     "As an AI language model, I have no favourite, but apples, cherries and strawberries are red.",
     "A thief cannot help himself.",
+    "I can't help but name apples, cherries and strawberries.",
+    "I cannot do this in my head, so here is a list: apples, cherries, strawberries.",
+    "I cannot answer that without a garden, but apples, cherries and strawberries are red.",
+    "I do not know many fruits, so I name apples, cherries and strawberries.",
+    "I will not answer the phone, said the cat, and ate three cherries.",
     "You can't help but like these: apples, cherries, strawberries.",
     "Sorry is a hard word. Apples, cherries, strawberries.",
     "No. Tomatoes are fruits, too.",
@@ -163,7 +181,7 @@ def test_the_seeds_own_language_is_right_whichever_it_is():
         IN_FRENCH,
     )
     assert judged(candidate(IN_FRENCH, seed=seed), seed).passed is True
-    in_english = "In May she sold half as many as in April, which makes twenty-four, so that is how she came to 72 in all.\n#### 72"
+    in_english = "In summer she sold half as many as she did in spring, which makes twenty-four, so that is how she came to 72.\n#### 72"
     assert "(en, not fr)" in judged(candidate(in_english, seed=seed), seed).detail
 
 

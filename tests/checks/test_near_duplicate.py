@@ -67,7 +67,7 @@ def test_answers_to_the_seeds_own_question_are_compared_with_one_another():
     accepted(judge, first)
     almost = candidate(LONG_SEED.answer.replace("altogether", "together"), seed=LONG_SEED, id="second")
     assert "its question and answer are" in judge(almost, LONG_SEED).detail
-    other = "In May it was half of 48, which is 24. Adding the 48 of April to these 24 gives 72, so that is what she sold.\n#### 72"
+    other = "In summer it was half of 48, which is 24. Adding the 48 of spring to these 24 gives 72 for both.\n#### 72"
     assert judge(candidate(other, seed=LONG_SEED, id="third"), LONG_SEED).passed is True
 
 

@@ -7,47 +7,55 @@ from hypothesis import strategies as st
 from axolotl_synthetic.records import Question, Seed
 from axolotl_synthetic.tasks.multiple_choice import TASK
 
-PALMS = Question(
-    "Which skin surface gives the most heat?", ("dry palms", "wet palms", "A dog's nose", "palms with oil"), ("A", "B", "C", "D")
+BOARDS = Question(
+    "Which board slides best down a hill?", ("dry boards", "wet boards", "A cat's tongue", "boards with wax"), ("A", "B", "C", "D")
 )
 GENES = Question("Which genes?", ("WW or Ww", "WW or ww"), ("A", "B"))
 NUMBERED = Question("How many legs?", ("2", "3", "4", "8"), ("1", "2", "3", "4"))
 
 
-def final(text: str, question: Question = PALMS) -> str | None:
+def final(text: str, question: Question = BOARDS) -> str | None:
     return TASK.final_answer(text, question)
 
 
 @pytest.mark.parametrize(
     ("text", "label"),
     [
-        ("Dry skin rubs more.\nAnswer: A", "A"),
+        ("Dry wood rubs more.\nAnswer: A", "A"),
         ("Answer: b", "B"),
         ("Answer: (B)", "B"),
+        ("Answer: B, not A", "B"),
+        ("Answer: B rather than A", "B"),
+        ("Answer: B, a wet surface", "B"),
+        ("Answer: B. A is wrong, since dry wood rubs", "B"),
+        ("Answer: B or maybe A", None),
+        ("Answer: B (or A)", None),
+        ("Answer: B. A", None),
+        ("Answer: B is incorrect", None),
         ("**Answer:** B.", "B"),
         ("**Answer: B**", "B"),
-        ("Answer: B. wet palms", "B"),
-        ("Answer: Wet Palms.", "B"),
+        ("Answer: B. wet boards", "B"),
+        ("Answer: Wet Boards.", "B"),
         ("The correct answer is option D.", "D"),
-        ("The correct choice is (D) palms with oil", "D"),
+        ("The correct choice is (D) boards with wax", "D"),
         ("The answer is B because water conducts.", "B"),
-        ("The answer is palms with oil, since oil is slippery.", "D"),
-        ("The answer is palms with oil because oil is slippery.", "D"),
+        ("The answer is boards with wax, since wax is slippery.", "D"),
+        ("The answer is boards with wax because wax is slippery.", "D"),
         (r"So \boxed{\text{B}}", "B"),
         ("#### B", "B"),
         ("B", "B"),
         ("(b)", "B"),
-        ("wet palms", "B"),
-        ("Water conducts.\nB. wet palms", "B"),
+        ("wet boards", "B"),
+        ("Water helps.\nB. wet boards", "B"),
         ("Answer: A\nNo, wait.\nAnswer: B", "B"),
         ("Answer: B\nI hope the answer is of help.", "B"),
-        ("A dog rubs its palms.", None),
+        ("A cat licks its boards.", None),
         ("The answer is a dog.", None),
-        ("The answer is A dog's nose", "C"),
+        ("The answer is A cat's tongue", "C"),
         ("Answer: A or B", None),
         ("Answer: A, B", None),
-        ("Answer: B. dry palms", None),
-        ("A. dry palms\nB. wet palms\nC. A dog's nose\nD. palms with oil", None),
+        ("Answer: B. dry boards", None),
+        ("A. dry boards\nB. wet boards\nC. A cat's tongue\nD. boards with wax", None),
         ("Answer: E", None),
         ("Answer:", None),
         ("I think B is likely", None),
@@ -80,21 +88,21 @@ def test_the_student_reads_stem_and_lettered_choices():
     [
         ("B", "B", "Answer: B"),
         ("b", "B", "Answer: B"),
-        ("Wet palms.", "B", "Answer: B"),
-        ("Water conducts.\nAnswer: B", "B", "Water conducts.\nAnswer: B"),
-        ("Water conducts. The answer is B.", "B", "Water conducts. The answer is B.\nAnswer: B"),
+        ("Wet boards.", "B", "Answer: B"),
+        ("Water helps.\nAnswer: B", "B", "Water helps.\nAnswer: B"),
+        ("Water helps. The answer is B.", "B", "Water helps. The answer is B.\nAnswer: B"),
         (None, None, None),
     ],
 )
 def test_a_seeds_answer_is_a_label_or_a_choices_text(answer, gold, solution):
-    seed = Seed("s", PALMS, answer)
+    seed = Seed("s", BOARDS, answer)
     assert (TASK.gold_answer(seed), TASK.solution(seed), TASK.problem(seed)) == (gold, solution, None)
 
 
 @pytest.mark.parametrize(
     ("question", "answer", "words"),
     [
-        (PALMS, "E", "neither one of the labels A, B, C, D nor a choice's text"),
+        (BOARDS, "E", "neither one of the labels A, B, C, D nor a choice's text"),
         (Question("Which?", ("one",), ("A",)), None, "give two or more"),
         (Question("Which?", ("one", " One."), ("A", "B")), None, None),
         (Question("Which?", ("one", "one."), ("A", "B")), None, "stands there twice"),
@@ -107,14 +115,14 @@ def test_problems_of_seeds(question, answer, words):
 
 
 def test_equivalence_takes_a_label_or_the_choices_text():
-    assert TASK.equivalent("B", "wet palms", PALMS)
-    assert not TASK.equivalent("B", "A", PALMS)
-    assert not TASK.equivalent("E", "E", PALMS)
+    assert TASK.equivalent("B", "wet boards", BOARDS)
+    assert not TASK.equivalent("B", "A", BOARDS)
+    assert not TASK.equivalent("E", "E", BOARDS)
 
 
 def test_a_rephrase_rewords_the_stem_and_keeps_the_choices():
-    found = TASK.read_rephrase('Reworded question: "What skin gets hottest?"\nA. other\nB. others', PALMS)
-    assert found == Question("What skin gets hottest?", PALMS.choices, PALMS.labels)
+    found = TASK.read_rephrase('Reworded question: "Which board slides furthest?"\nA. other\nB. others', BOARDS)
+    assert found == Question("Which board slides furthest?", BOARDS.choices, BOARDS.labels)
 
 
 @pytest.mark.parametrize(
@@ -129,7 +137,7 @@ def test_a_rephrase_rewords_the_stem_and_keeps_the_choices():
     ],
 )
 def test_a_new_question_is_read_with_its_choices(reply):
-    found = TASK.read_new_question(reply, PALMS)
+    found = TASK.read_new_question(reply, BOARDS)
     assert found == Question("Which is hot?", ("ice", "fire"), ("A", "B"))
 
 
@@ -146,15 +154,15 @@ def test_a_new_question_is_read_with_its_choices(reply):
     ],
 )
 def test_a_new_question_that_is_not_well_formed_is_none(reply):
-    assert TASK.read_new_question(reply, PALMS) is None
+    assert TASK.read_new_question(reply, BOARDS) is None
 
 
 @given(text=st.text(max_size=200))
 def test_whatever_a_reply_says_only_labels_come_out(text):
-    assert final(text) in (None, *PALMS.labels)
-    TASK.read_new_question(text, PALMS)
+    assert final(text) in (None, *BOARDS.labels)
+    TASK.read_new_question(text, BOARDS)
 
 
 @given(choice=st.sampled_from(range(4)), template=st.sampled_from(["Answer: {}", "The answer is {}.", "**Answer:** ({})", "{}", "so\n{}"]))
 def test_a_label_and_its_text_are_read_alike(choice, template):
-    assert final(template.format(PALMS.labels[choice])) == final(template.format(PALMS.choices[choice])) == PALMS.labels[choice]
+    assert final(template.format(BOARDS.labels[choice])) == final(template.format(BOARDS.choices[choice])) == BOARDS.labels[choice]

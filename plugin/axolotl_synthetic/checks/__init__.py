@@ -10,7 +10,9 @@ A check's file has
     Options                       a schema of what the user may set; without one, the further parameters of `make` are the options
     IN_ORDER                      true: see `Check.in_order`
     calls(options, strategy, round), inquire(candidate, source, task, ask, options)
-                                  what it has to ask a model: how many calls beyond the strategy's, and the asking
+                                  what it has to ask a model: how many calls beyond the strategy's at most, and the asking
+    expected(options, strategy, rounds)
+                                  the calls a sample on average, where candidates share them
     files(options)                files that it reads, so that a run is made anew when one of them has changed
     problem(options, task)        why it cannot be used so, as what follows `synthetic.verify.<name>`; None when it can
 """
@@ -100,8 +102,14 @@ class Inquiry:
     options: Any
 
     def calls(self, strategy: str, round: int) -> int:
-        """Calls beyond the strategy's own, when all goes well; below zero where other candidates have made some of those."""
+        """Calls beyond the strategy's own, when all goes well and none of them was made before."""
         return int(self.module.calls(self.options, strategy, round))
+
+    def expected(self, strategy: str, rounds: int) -> float:
+        """Calls a sample beyond the strategy's own, when each seed has so many samples of it."""
+        if hasattr(self.module, "expected"):
+            return float(self.module.expected(self.options, strategy, rounds))
+        return sum(self.calls(strategy, round) for round in range(rounds)) / rounds
 
     async def __call__(self, candidate: Candidate, source: Source, task: Task, ask: Ask) -> Candidate:
         """The candidate with what was said; failed, with the reason, where a reply could not be read."""
@@ -144,8 +152,8 @@ def load_inquiries(verify: Verify, task: Task) -> tuple[Inquiry, ...]:
 
 
 def extra_calls(inquiries: Sequence[Inquiry], strategy: str, rounds: int) -> float:
-    """Calls a sample beyond the strategy's own, when each seed has so many samples of it."""
-    return sum(inquiry.calls(strategy, round) for inquiry in inquiries for round in range(rounds)) / rounds
+    """Calls a sample beyond the strategy's own, on average, when each seed has so many samples of it."""
+    return sum(inquiry.expected(strategy, rounds) for inquiry in inquiries)
 
 
 def files_read(verify: Verify, task: Task) -> tuple[Path, ...]:

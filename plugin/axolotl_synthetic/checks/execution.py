@@ -10,43 +10,32 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
+from pydantic import Field
+
 from axolotl_synthetic.checks import Judge
-from axolotl_synthetic.errors import ConfigError
+from axolotl_synthetic.config import Block
 from axolotl_synthetic.records import Candidate, Seed, Verdict, failed, not_applicable, passed
 from axolotl_synthetic.sql import LIMITS, Database, Limits, compare, runs
 
 if TYPE_CHECKING:
     from axolotl_synthetic.tasks import Task
 
-# An hour for one query: whoever wants more has made a mistake of units.
-LONGEST_SECONDS = 3_600.0
+
+class Options(Block):
+    """What one query may use; the seed's own has as much for itself."""
+
+    seconds: float = Field(default=LIMITS.seconds, gt=0, le=3_600)
+    """Processor time, on everything that it is run on together."""
+    rows: int = Field(default=LIMITS.rows, ge=1)
+    """Of a result."""
+    result_bytes: int = Field(default=LIMITS.result_bytes, ge=1)
+    """Of a result."""
 
 
-def make(
-    task: Task,
-    keeps_answer: Mapping[str, bool],
-    *,
-    seconds: float = LIMITS.seconds,
-    rows: int = LIMITS.rows,
-    result_bytes: int = LIMITS.result_bytes,
-) -> Judge:
-    """The check.
-
-    Args:
-        task, keeps_answer: see `load_checks`.
-        seconds: processor time for a query, on everything that it is run on together.
-        rows, result_bytes: the most that a result may have.
-
-    Raises:
-        ConfigError: if a limit is no number above 0.
-    """
-    for name, value in (("seconds", seconds), ("rows", rows), ("result_bytes", result_bytes)):
-        whole = isinstance(value, int) and not isinstance(value, bool)
-        if not (whole or (name == "seconds" and isinstance(value, float))) or not value > 0:
-            raise ConfigError(f"synthetic.verify.execution.{name}: {value!r} is no limit; write a number above 0")
-    if not seconds <= LONGEST_SECONDS:
-        raise ConfigError(f"synthetic.verify.execution.seconds: {seconds!r} is more than an hour for one query; write seconds")
-    limits = Limits(float(seconds), rows, result_bytes)
+def make(task: Task, keeps_answer: Mapping[str, bool], options: Options | None = None) -> Judge:
+    """The check."""
+    chosen = options or Options()
+    limits = Limits(chosen.seconds, chosen.rows, chosen.result_bytes)
 
     def judge(candidate: Candidate, seed: Seed) -> Verdict:
         if seed.question.database is None:

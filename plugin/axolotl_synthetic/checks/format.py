@@ -1,7 +1,7 @@
 """Is the answer there, whole, in the task's form and in the seed's language? Whether it is right is for `final_answer`.
 
-Each part is made to miss rather than to refuse what is right: a refusal must open the answer and say that it is one, a language must
-be certain, and contradicting final answers must stand in the last lines.
+Each part is made to miss rather than to refuse what is right: a refusal must open the answer (`refusals.py`), a language must be
+certain (`languages.py`), and contradicting final answers must stand in the last lines.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 
 from axolotl_synthetic.checks import Judge
 from axolotl_synthetic.checks.languages import language_of, surely_not
+from axolotl_synthetic.checks.refusals import refusal_in
 from axolotl_synthetic.config import Block
 from axolotl_synthetic.records import Candidate, Question, Seed, Verdict, failed, passed
 
@@ -22,28 +23,6 @@ if TYPE_CHECKING:
 
 # No limit of tokens in use lets a model write more; what does is a server that ran away.
 LONGEST = 200_000
-# A refusal is short, and says so at its beginning.
-LONGEST_REFUSAL = 1_200
-_CANNOT = (
-    r"(?:can(?:no|['’])t|can not|could(?:n['’]t| not)|(?:am|['’]m) (?:not able|unable|not allowed|not permitted) to|won['’]t|will not"
-    r"|must (?:decline|refuse)(?: to)?|(?:have|need) to (?:decline|refuse)(?: to)?|do(?:n['’]t| not) feel comfortable)"
-    r"(?: (?:really|directly|ethically|in good conscience|currently))?"
-)
-_DO = (
-    r"(?:help|assist|provide|answer|comply|fulfil|do (?:that|this|it)\b|continue|create|generate|engage|discuss|offer|complete|solve"
-    r"|respond|produce|support|participate|process|giving|providing|answering|helping|with (?:that|this)\b|that\b|this\b)"
-)
-_OPENING = (
-    r"(?:i['’]?m (?:very |really |so |truly )?sorry[^.!?\n]{0,60}?|i apologi[sz]e[^.!?\n]{0,60}?|sorry[^.!?\n]{0,60}?|unfortunately,?\s"
-    r"|as an? (?:ai|artificial intelligence|(?:large )?language model)\b[^.!?\n]{0,60}?)"
-)
-_REFUSAL = re.compile(
-    rf"\W*{_OPENING}?[\s,.:;—–-]*(?:but |however,? )?i ?{_CANNOT}[ ,]*{_DO}"
-    r"|\W*(?:lo siento|lamento|desculpe|sinto muito|je suis désolée?|désolée?|es tut mir (?:sehr )?leid|mi dispiace)[^.!?\n]{0,40}?"
-    r"\b(?:no puedo|não posso|ne peux pas|ne suis pas en mesure|kann (?:ich )?(?:\w+ ){0,3}nicht|non posso)\b"
-    r"|\W*(?:很|非常)?抱歉.{0,10}(?:无法|不能)|\W*(?:申し訳|すみません).{0,30}できません",
-    re.IGNORECASE,
-)
 # Where a final answer is marked. What stands in the last lines is what a reader takes for the answer; a spoken one counts only behind
 # the last of the other marks, since work that leads up to an answer speaks of answers, too.
 _MARK = re.compile(r"####|\\boxed\s*\{|^\W*(?:final )?answer\s*:", re.IGNORECASE)
@@ -83,8 +62,8 @@ def make(task: Task, keeps_answer: Mapping[str, bool], options: Options | None =
             return failed(f"the answer has {len(answer):,} characters, more than {LONGEST:,}")
         if (hidden := _HIDDEN.search(answer)) is not None:
             return failed(f"the answer holds a character that does not show (U+{ord(hidden[0]):04X})")
-        if chosen.refusals and len(answer) <= LONGEST_REFUSAL and (refusal := _REFUSAL.match(answer)) is not None:
-            return failed(f"the answer is a refusal: {' '.join(refusal[0].split())!r}")
+        if chosen.refusals and (refusal := refusal_in(answer)) is not None:
+            return failed(f"the answer is a refusal: {refusal!r}")
         if task.has_final_answer and (against := _against_final_answer(candidate.final_answer, answer, question, seed, task)) is not None:
             return failed(against)
         if chosen.language and (other := _other_language(candidate, seed, task, keeps_answer)) is not None:

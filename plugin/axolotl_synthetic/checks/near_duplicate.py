@@ -48,7 +48,7 @@ class NearDuplicates:
         text = asked(candidate.question)
         # The seed's own question is the strategy's intention, not a likeness.
         question = None if candidate.question == seed.question else self._questions.sketch(text)
-        sample = self._samples.sketch(f"{text}\n{candidate.answer or ''}")
+        sample = self._samples.sketch(text, candidate.answer or "")
         self._last = candidate.id, question, sample
         if question is not None and (near := self._questions.nearest(question)) is not None:
             return failed(f"its question is {near[1]:.0%} like that of {near[0]}")

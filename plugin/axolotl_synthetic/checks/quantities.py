@@ -47,8 +47,9 @@ LONGEST_DIGITS = 40
 _SPELLED = "|".join(sorted([*UNITS, *SCALES, *(f"{scale}s" for scale in SCALES)], key=len, reverse=True))
 _QUANTITY = re.compile(
     r"(?<![A-Za-z0-9])(?:"
+    r"(?:(?P<whole>\d+)[\s-](?=\d+/\d))?"
     r"(?P<digits>(?:\d{1,3}(?:,\d{3})+|\d+)(?:\.\d+)?|\.\d+)(?:\s*/\s*(?P<over>\d+))?(?P<sharp>:00\b)?"
-    rf"(?:\s*(?P<percent>%)|[\s-]+(?P<scale>{'|'.join(SCALES)})\b)?"
+    rf"(?:\s*(?P<percent>%|¢|cents?\b)|[\s-]+(?P<scale>{'|'.join(SCALES)})s?\b)?"
     rf"|(?P<spelled>\b(?:{_SPELLED})(?:(?:[\s-]+|(?<=hundred)\s+and\s+|(?<=thousand)\s+and\s+)(?:{_SPELLED}))*\b)"
     rf"|(?P<loose>\b(?:{'|'.join(sorted(LOOSE, key=len, reverse=True))})\b)"
     r")"
@@ -125,6 +126,12 @@ def _of_digits(match: re.Match[str]) -> Iterator[Fraction]:
     zero = ord(next(d for d in digits if d.isdecimal())) - unicodedata.decimal(next(d for d in digits if d.isdecimal()))
     apart = 0 if zero == ord("0") else Fraction(zero, 7_919)
     value = Fraction("".join(str(unicodedata.decimal(d)) if d.isdecimal() else d for d in f"0{digits}"))
+    if match["whole"]:
+        # `1 1/2` is 1.5; where it is spelled out (`one and a half`) its whole part is what can be compared.
+        if len(match["whole"]) <= LONGEST_DIGITS and match["over"] and int(match["over"][:LONGEST_DIGITS]):
+            yield Fraction(int(match["whole"])) + apart
+            yield int(match["whole"]) + value / int(match["over"][:LONGEST_DIGITS]) + apart
+        return
     yield value + apart
     if match["over"] and int(match["over"][:LONGEST_DIGITS]):
         yield value / int(match["over"][:LONGEST_DIGITS]) + apart

@@ -39,6 +39,9 @@ _SAYS_NOT = re.compile(
 _ANSWERED = re.compile(r"####|\\boxed\s*\{|(?:^|[.?!]\s)\W*(?:final |the |correct )?answer\b\W*(?:is\b|:)", re.IGNORECASE | re.MULTILINE)
 # Letters that two forms of a word have in common: `jars` and `jar`, `selling` and `sells`.
 STEM = 4
+# A rewording that is longer than this tells something of its own.
+MOST_TIMES_LONGER = 4
+MOST_LONGER = 500
 # Names and things stay when a text is reworded; below this share of them it tells another story.
 SHARE_KEPT = 0.2
 FEWEST_STEMS = 3
@@ -53,6 +56,8 @@ def make(task: Task, keeps_answer: Mapping[str, bool]) -> Judge:
         asked, reworded = seed.question.text, candidate.question.text
         if normalised(reworded) == normalised(asked):
             return failed("a copy of the seed's question")
+        if len(reworded) > MOST_TIMES_LONGER * len(asked) + MOST_LONGER:
+            return failed(f"it has {len(reworded):,} characters, and the seed's question {len(asked):,}")
         against = _quantity(asked, reworded) or _request(asked, reworded)
         return passed() if against is None else failed(against)
 

@@ -42,11 +42,13 @@ def problem(options: Options, task: Task) -> str | None:
 
 
 def calls(options: Options, strategy: str, round: int) -> int:
-    """See `checks.Inquiry.calls`."""
-    if strategy != ANSWER_AUGMENTATION:
-        return options.k - 1
-    # The seed's first candidate asks for all, and with them for the answers of the next ones.
-    return options.k - 1 if round == 0 else -1 if round < options.k else 0
+    """See `checks.Inquiry.calls`. A seed's later answers are none of the votes on its question."""
+    return options.k if strategy == ANSWER_AUGMENTATION and round >= options.k else options.k - 1
+
+
+def expected(options: Options, strategy: str, rounds: int) -> float:
+    """See `checks.Inquiry.expected`. The votes on a seed's own question are its first k answers, whoever asks for them."""
+    return max(options.k, rounds) / rounds - 1 if strategy == ANSWER_AUGMENTATION else options.k - 1
 
 
 async def inquire(candidate: Candidate, source: Source, task: Task, ask: Ask, options: Options) -> Candidate:

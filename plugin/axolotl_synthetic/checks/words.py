@@ -10,9 +10,10 @@ import re
 import unicodedata
 from array import array
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import lru_cache
+from itertools import chain
 
 from rensa import RMinHash
 
@@ -20,32 +21,40 @@ from axolotl_synthetic.records import Question
 
 # Chinese, Japanese, Thai, Lao, Burmese and Khmer put no space between words: there each character stands for one.
 _UNSPACED = "\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3040-\u30ff\u3400-\u9fff\uf900-\ufaff\U00020000-\U0002fa1f"
-_WORD = re.compile(rf"[{_UNSPACED}]|[^\W{_UNSPACED}]+")
 # `5 - 3` and `5 + 3` are two problems, and so are 25 and 2.5.
-SIGNS = "+-*/=<>%^"
-_WORD_OR_SIGN = re.compile(rf"[{_UNSPACED}]|(?:[^\W{_UNSPACED}]|(?<=[0-9])\.(?=[0-9]))+|[{re.escape(SIGNS)}]")
-# The same for ASCII, ten times as fast: what is no part of a word becomes a space, a sign a word, a decimal point a letter.
-_OTHER = {code: " " for code in range(128) if not (chr(code).isalnum() or chr(code) == "_")}
-_OTHER_BUT_SIGNS = _OTHER | {ord(sign): f" {sign} " for sign in SIGNS} | {1: "."}
-_POINT = re.compile(r"(?<=[0-9])\.(?=[0-9])")
+SIGNS = frozenset("+-*/=<>%^≤≥≠√")
+_SPELLINGS = str.maketrans("−×÷", "-*/")
+# What does not show: within a word it would make two of it, and a copy would be none.
+_UNSEEN = re.compile("[\u00ad\u200b-\u200f\u202a-\u202e\u2060-\u2064\u2066-\u2069\ufeff]")
+_WORD = re.compile(rf"[{_UNSPACED}]|(?:[^\W{_UNSPACED}]|(?<=[0-9])\.(?=[0-9]))+|[{re.escape(''.join(sorted(SIGNS)))}]")
+# The same for ASCII, three times as fast: what is no part of a word becomes a space, a sign a word, a decimal point a letter.
+_ASCII = {code: chr(code) if chr(code).isalnum() or chr(code) == "_" else " " for code in range(128)}
+_ASCII |= {ord(sign): f" {sign} " for sign in SIGNS} | {1: "."}
+_POINT = re.compile(r"\.(?<=[0-9]\.)(?=[0-9])")
 # Words in one shingle: enough for their order to count, few enough for a reworded half to leave the other half recognised.
 SHINGLE = 3
 # Ten thousand variants of one pattern are all alike, and all of them would be compared for ever. So of the texts with the same rows in
 # a band so many are kept, and of those that have a band in common with a text so many are compared, the most bands first.
 MOST_PER_BUCKET = 8
 MOST_COMPARED = 8
+# What one check made of a text another one needs, perhaps only when the samples before it are known; but no megabytes of it.
+REMEMBERED = 4_096
+LONGEST_REMEMBERED = 10_000
 BANDS = 8
 LONGEST_BAND = 16
 SEED = 1
 
 
-def words(text: str, *, signs: bool = False) -> list[str]:
-    """The words of a text without case and punctuation, in their order; with the signs of arithmetic where they matter."""
+def words(text: str) -> tuple[str, ...]:
+    """The words of a text without case and punctuation, in their order; a sign of arithmetic is a word."""
+    return _words(text) if len(text) <= LONGEST_REMEMBERED else _words.__wrapped__(text)
+
+
+@lru_cache(maxsize=REMEMBERED)
+def _words(text: str) -> tuple[str, ...]:
     if not text.isascii():
-        return (_WORD_OR_SIGN if signs else _WORD).findall(unicodedata.normalize("NFKC", text).casefold())
-    if signs:
-        return _POINT.sub("\x01", text.replace("\x01", " ")).lower().translate(_OTHER_BUT_SIGNS).split()
-    return text.lower().translate(_OTHER).split()
+        return tuple(_WORD.findall(unicodedata.normalize("NFKC", _UNSEEN.sub("", text)).casefold().translate(_SPELLINGS)))
+    return tuple(_POINT.sub("\x01", text.replace("\x01", " ")).lower().translate(_ASCII).split())
 
 
 def asked(question: Question) -> str:
@@ -55,10 +64,10 @@ def asked(question: Question) -> str:
 
 def shingles(text: str) -> list[str]:
     """Every run of three words; a shorter text is one run."""
-    found = words(text, signs=True)
+    found = words(text)
     if len(found) <= SHINGLE:
         return [" ".join(found)]
-    return [f"{one} {two} {three}" for one, two, three in zip(found, found[1:], found[2:], strict=False)]
+    return list(map(" ".join, zip(found, found[1:], found[2:], strict=False)))
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,11 +75,11 @@ class Sketch:
     """A text to compare with others.
 
     Attributes:
-        hashes: of its shingles, each once.
-        rows: its MinHash, cut into bands; texts are compared that have a band in common.
+        hashes: of its runs of three words.
+        bands: its MinHash in pieces; texts are compared that have one in common.
     """
 
-    hashes: array[int]
+    hashes: frozenset[int]
     bands: tuple[int, ...]
 
 
@@ -92,20 +101,29 @@ class Alike:
         self._buckets: dict[int, int | tuple[int, ...]] = {}
         self._names: list[str] = []
         self._hashes: list[array[int]] = []
+        self._same: dict[int, int] = {}
 
     def __len__(self) -> int:
         return len(self._names)
 
-    def sketch(self, text: str) -> Sketch:
-        """What `nearest` and `add` take."""
-        return _sketch(text, self._rows)
+    def sketch(self, *texts: str) -> Sketch:
+        """What `nearest` and `add` take: the runs of these texts, each for itself."""
+        runs = _runs if max(map(len, texts)) <= LONGEST_REMEMBERED else _runs.__wrapped__
+        first, *others = [runs(text, self._rows) for text in texts]
+        if not others:
+            return Sketch(first[0], _bands(first[1], self._rows))
+        # The smallest of a union is the smaller of the two smallest.
+        digest = tuple(map(min, first[1], *(digest for _, digest in others)))
+        return Sketch(first[0].union(*(hashes for hashes, _ in others)), _bands(digest, self._rows))
 
     def nearest(self, sketch: Sketch) -> tuple[str, float] | None:
         """The name of the text that is most like this one and their similarity, None when none reaches the threshold."""
+        ours = sketch.hashes
+        # Among very many that are alike the bands alone could miss even the same text.
+        if (same := self._same.get(hash(ours))) is not None and ours == frozenset(self._hashes[same]):
+            return self._names[same], 1.0
         found = None
-        in_common = Counter(self._candidates(sketch))
-        ours = set(sketch.hashes) if in_common else set()
-        for index, _ in in_common.most_common(MOST_COMPARED):
+        for index in self._most_in_common(sketch):
             theirs = self._hashes[index]
             shorter, longer = sorted((len(ours), len(theirs)))
             if shorter < self.threshold * longer:
@@ -120,7 +138,8 @@ class Alike:
         """Remember a text, by a name to report it with."""
         index = len(self._names)
         self._names.append(name)
-        self._hashes.append(sketch.hashes)
+        self._hashes.append(array("I", sketch.hashes))
+        self._same.setdefault(hash(sketch.hashes), index)
         for band in sketch.bands:
             held = self._buckets.get(band)
             if held is None:
@@ -130,26 +149,29 @@ class Alike:
             elif len(held) < MOST_PER_BUCKET:
                 self._buckets[band] = (*held, index)
 
-    def _candidates(self, sketch: Sketch) -> Iterator[int]:
-        for band in sketch.bands:
-            held = self._buckets.get(band)
-            if isinstance(held, int):
-                yield held
-            elif held is not None:
-                yield from held
+    def _most_in_common(self, sketch: Sketch) -> list[int]:
+        """The texts to compare with, those first that have the most bands in common."""
+        held = [one for one in map(self._buckets.get, sketch.bands) if one is not None]
+        if not held:
+            return []
+        count = Counter(chain.from_iterable((one,) if isinstance(one, int) else one for one in held))
+        return [index for index, _ in count.most_common(MOST_COMPARED)]
 
 
-# The question of a sample is looked up by one check, and by another when the samples before it are known.
-@lru_cache(maxsize=4_096)
-def _sketch(text: str, rows: int) -> Sketch:
+@lru_cache(maxsize=REMEMBERED)
+def _runs(text: str, rows: int) -> tuple[frozenset[int], tuple[int, ...]]:
+    """The runs of three words as 32-bit hashes, and their MinHash for bands of so many rows; the same in every process."""
     runs = shingles(text)
     [hashes] = RMinHash.hash_token_sets([runs])
     made = RMinHash(BANDS * rows, SEED)
     made.update(runs)
-    digest = made.digest()
-    # A tuple of integers has the same hash in every process; the band's own number keeps equal rows of two bands apart.
-    bands = tuple(hash((band, *digest[band * rows : (band + 1) * rows])) for band in range(BANDS))
-    return Sketch(array("I", {value & 0xFFFFFFFF for value in hashes}), bands)
+    return frozenset([value & 0xFFFFFFFF for value in hashes]), tuple(made.digest())
+
+
+@lru_cache(maxsize=REMEMBERED)
+def _bands(digest: tuple[int, ...], rows: int) -> tuple[int, ...]:
+    """A MinHash in pieces. Tuples of integers have the same hash in every process; a band's number keeps equal rows of two apart."""
+    return tuple(map(hash, zip(range(BANDS), *(digest[row::rows] for row in range(rows)), strict=True)))
 
 
 class SharedRuns:
@@ -173,7 +195,7 @@ class SharedRuns:
         """Remember all runs of some texts, by a name to report them with."""
         self._names.append(name)
         for text in texts:
-            found = words(text)
+            found = _spoken(text)
             if len(found) >= self.length:
                 self._blocks.update(_keys(found, self._block))
                 for key in _keys(found, self.length):
@@ -183,17 +205,23 @@ class SharedRuns:
         """The first shared run and the name of where it was, None when there is none."""
         if not self._runs:
             return None
-        found = words(text)
+        found = _spoken(text)
         for at in range(0, len(found) - self._block + 1, self._block):
-            if hash(tuple(found[at : at + self._block])) not in self._blocks:
+            if hash(found[at : at + self._block]) not in self._blocks:
                 continue
             for first in range(max(0, at + self._block - self.length), min(at, len(found) - self.length) + 1):
                 run = found[first : first + self.length]
-                if (source := self._runs.get(hash(tuple(run)))) is not None:
+                if (source := self._runs.get(hash(run))) is not None:
                     return " ".join(run), self._names[source]
         return None
 
 
-def _keys(found: Sequence[str], length: int) -> Iterator[int]:
+def _spoken(text: str) -> tuple[str, ...]:
+    """The words without the signs, of which a line of arithmetic has too many to be worth thirteen words."""
+    found = words(text)
+    return found if SIGNS.isdisjoint(found) else tuple(word for word in found if word not in SIGNS)
+
+
+def _keys(found: tuple[str, ...], length: int) -> Iterator[int]:
     """Of every run of that length: 64 bits, so that of ten billion runs looked up among a million one is taken for another."""
-    return (hash(tuple(found[at : at + length])) for at in range(len(found) - length + 1))
+    return (hash(found[at : at + length]) for at in range(len(found) - length + 1))

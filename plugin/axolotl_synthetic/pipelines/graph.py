@@ -11,8 +11,9 @@ import multiprocessing
 import os
 import signal
 import threading
+import time
 import traceback
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from functools import cached_property
 from multiprocessing.connection import wait
@@ -23,6 +24,7 @@ from typing import Any
 import datasets
 import rich
 from distilabel.pipeline import Pipeline
+from distilabel.pipeline.base import _STEP_NOT_LOADED_CODE
 from distilabel.utils.logging import stop_logging
 
 from axolotl_synthetic.errors import StorageError, SyntheticError
@@ -31,6 +33,9 @@ from axolotl_synthetic.pipelines.job import Workplace, die_with
 from axolotl_synthetic.pipelines.steps import Generate, Verify
 
 POLL_SECONDS = 0.2
+# How often the steps are looked for while they load, and for how long at most.
+LOOK_SECONDS = 0.02
+LOADING_SECONDS = 60.0
 # Who forks children that are to end with it; 0 while no pipeline runs, for other forks are none of our business.
 _parent = 0
 _registered = False
@@ -38,9 +43,9 @@ _by_main_thread = False
 
 
 class _Pipeline(Pipeline):  # type: ignore[misc]  # distilabel is not typed
-    """distilabel's pipeline, but for three things: its signal handler, which drops what is under way; what happens when the kernel
-    kills one of its processes (out of memory): it would wait for ever; and its cache, which nobody reads: it would write it anew,
-    and hash the whole pipeline several times, for each pack, and keep a core busy with that."""
+    """distilabel's pipeline, but for four things: its signal handler, which drops what is under way; what happens when the kernel
+    kills one of its processes (out of memory): it would wait for ever; its cache, which nobody reads: it would write it anew,
+    and hash the whole pipeline several times, for each pack, and keep a core busy with that; and how it waits for its steps."""
 
     def __init__(self, work: Workplace, caller: Caller) -> None:
         super().__init__("synthetic", cache_dir=work.path / "distilabel")
@@ -55,6 +60,17 @@ class _Pipeline(Pipeline):  # type: ignore[misc]  # distilabel is not typed
     def _cache_location(self) -> Any:
         # First asked for when the pipeline runs: it does not change any more.
         return super()._cache_location
+
+    def _run_steps(self, steps: Iterable[str]) -> None:
+        # distilabel looks once, and again every 2.5 seconds, whether its steps are loaded: when it looks, they are.
+        started = list(steps)
+        super()._run_steps(started)
+        end = time.monotonic() + LOADING_SECONDS
+        while time.monotonic() < end:
+            with self._steps_load_status_lock:
+                if _STEP_NOT_LOADED_CODE not in self._get_steps_load_status(started).values():
+                    return
+            time.sleep(LOOK_SECONDS)
 
     def _handle_keyboard_interrupt(self) -> None:
         """Called once, when the processes have been started."""

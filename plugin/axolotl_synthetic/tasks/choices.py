@@ -23,8 +23,13 @@ _WRAPPING = " \t\r\n\"'“”‘’`*_$()[]{}.,;:!?"
 _LATEX = re.compile(r"\\(?:text|textbf|mathrm|mathbf|boxed)\s*\{")
 _SENTENCE_END = re.compile(r"[.!?](?=\s|$)|;|\s(?:because|since|as|so|which)\b", re.IGNORECASE)
 # What may follow a bare label: nothing, or words that go on about it. `a magnet` must not read as A.
-_AFTER_LABEL = re.compile(r"\s*(?:$|[)\]}.:,;!?*\"'”’`\\$–—-](?![0-9])|\((?!\w\))|\s(?:because|since|as|is|for)\b)", re.IGNORECASE)
-_ANOTHER = re.compile(r"[\s)\]}.:,;*]*(?:,|/|&|\bor\b|\band\b)[\s(\[{*]*(\w{1,2})\b(?![\w'])", re.IGNORECASE)
+_AFTER_LABEL = re.compile(
+    r"\s*(?:$|[)\]}.:,;!?*\"'”’`\\$–—-](?![0-9])|\((?!\w\))|\s(?:because|since|as|is|for|not|rather|instead)\b)", re.IGNORECASE
+)
+# Up to here a second label would be a second answer; `because B is open` and `not B` say nothing against the first.
+_REASON = re.compile(r"\b(?:because|since|as|for|not|rather|instead|than|while|whereas|so|which|unlike)\b|[.!](?=\s)", re.IGNORECASE)
+_TAKEN_BACK = re.compile(r"[\s)\]}*]*\s(?:is|was)\s+(?:not|wrong|incorrect|false)\b", re.IGNORECASE)
+LONGEST_LED = 80  # characters behind a label
 _LETTERED = re.compile(r"\s*(?:[-*]\s+)?[*_]*[(\[]?([A-Za-z])[.):\]][*_]*[ \t]*(\S.*)")
 _NUMBERED = re.compile(r"\s*(?:[-*]\s+)?[*_]*[(\[]?([1-9][0-9]?)[.):\]][*_]*[ \t]*(\S.*)")
 
@@ -122,10 +127,22 @@ def _leading(value: str, question: Question) -> str | None:
     for label in question.labels:
         rest = bare[len(label) :]
         if bare[: len(label)].casefold() == label.casefold() and _AFTER_LABEL.match(rest):
-            another = _ANOTHER.match(rest)
-            if another and any(another[1].casefold() == other.casefold() for other in question.labels):
+            if _TAKEN_BACK.match(rest) or _joined(rest, bare[: len(label)], question):
                 return None
             if (named := _as_choice(rest.lstrip(").:]*-–, "), question)) is not None and named != label:
                 return None  # `B. dry palms`, where A is dry palms
             return label
     return None
+
+
+def _joined(rest: str, label: str, question: Question) -> bool:
+    """Whether a second label or another choice's text is joined to a label: `A or maybe B`, `A; B`, `A: wet palms or dry palms`."""
+    rest = rest[:LONGEST_LED]
+    end = _REASON.search(rest)
+    led, behind = (rest, "") if end is None else (rest[: end.start()], rest[end.end() :] if end[0] in ".!" else "")
+    # In the case of the first: `A, a steel flask` has an article.
+    labels = {other.upper() if label.isupper() else other.lower() if label.islower() else other for other in question.labels} - {label}
+    if labels.intersection(re.findall(r"\w+", led)) or behind.strip(_WRAPPING) in labels:
+        return True
+    texts = [_key(choice) for choice in question.choices]
+    return re.search(r"\b(?:or|and)\b", led) is not None and sum(text in _key(led) for text in texts if len(text) > 1) > 1

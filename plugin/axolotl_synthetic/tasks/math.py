@@ -25,7 +25,8 @@ LONGEST_PROSE = 5  # words, for an answer that is no number: `Monday`, `the red 
 _CALCULATOR = re.compile(r"<<[^<>\n]*>>")
 _HASHES = re.compile(r"(?<!#)####(?!#)[ \t*]*(?:(?:the )?(?:final )?answer\b(?: is)?[ \t*:]*)?\s*([^\n]*)", re.IGNORECASE)
 _SPOKEN = re.compile(r"\banswer\b[^\n.:=]{0,60}?(?:\b(?:is|be)\b|:|=)[\s:*]*([^\n]*)", re.IGNORECASE)
-_SENTENCE_END = re.compile(r"[.!?](?=\s|$)|,\s|;|\s(?:because|since|as|so|which)\b", re.IGNORECASE)
+# `60, 61` are two values, and `60, as each …` is one.
+_SENTENCE_END = re.compile(r"[.!?](?=\s|$)|,\s(?!\s*[-$]?\d)|;(?!\s*[-$]?\d)|\s(?:because|since|as|so|which)\b", re.IGNORECASE)
 _WRAPPED = ((r"\(", r"\)"), (r"\[", r"\]"), ("$$", "$$"), ("$", "$"), ("`", "`"), ('"', '"'), ("“", "”"))
 _TEXT = re.compile(r"\\(?:text|textbf|mathrm|mbox|textit)\s*\{([^{}]*)\}")
 _NUMBER = re.compile(r"(?<![\w.])-?\d[\d,]*(?:\.\d+)?(?:/\d+)?%?")
@@ -154,6 +155,9 @@ def _equivalent(one: str, other: str) -> bool:
         # math-verify rounds to six decimals; what is that close is for it to decide.
         return min(gaps) == 0 or (min(gaps) < 1e-5 and same_expression(_latex(one), _latex(other)))
     if _is_prose(one) or _is_prose(other):
+        return False
+    # math-verify drops indices, and with them the base that a number is written in.
+    if ("_" in one) != ("_" in other):
         return False
     return same_expression(_latex(one), _latex(other))
 

@@ -19,8 +19,8 @@ _PLAIN = re.compile(
 )
 # Words that make another number of the one before them, or join a second one to it.
 _NOT_UNITS = re.compile(
-    r"hundreds?|thousands?|[mb]illions?|trillions?|bn|dozens?|hal(f|ves)|thirds?|and|or|to|by|of|times|over|plus|minus|point|remainder"
-    r"|squared|cubed|divided|multiplied|pi|sin|cos|tan|log|ln|sqrt",
+    r"hundreds?|thousands?|[mb]illions?|trillions?|quadrillions?|lakhs?|crores?|[bmt]n|mio|grand|gross|tens|dozens?|hal(f|ves)|thirds?|and|or|to|by|of|times|over|plus|minus|point|remainder"
+    r"|squared|cubed|divided|multiplied|pi|sin|cos|tan|log|ln|sqrt|factorial|choose|wrong|incorrect",
     re.IGNORECASE,
 )
 # `5x` is a product and `5 m` a length. Without a space only these are units; with one, a single letter must be one of the second.
