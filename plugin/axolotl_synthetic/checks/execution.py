@@ -42,7 +42,8 @@ def make(task: Task, keeps_answer: Mapping[str, bool], options: Options | None =
             return not_applicable("the question is asked of no database")
         if candidate.final_answer is None or candidate.question is None:
             return failed("there is no query to run")
-        database = Database(candidate.question.context or "", candidate.question.database_file)
+        # The seed's: a new question stays with it, and one that a person put together again may have lost it.
+        database = Database(seed.question.context or "", seed.question.database_file)
         gold = task.gold_answer(seed)
         if gold is None or not keeps_answer[candidate.strategy]:
             verdict = runs(candidate.final_answer, database, limits)
