@@ -1,14 +1,18 @@
 """Puts this folder on the path, so that tests in its folders find the fake server; has the longest files begin first, and what needs
-one Argilla server run in one process."""
+one Argilla server run in one process. Hypothesis sets no deadline, for the machine may be busy with something else."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+import hypothesis
 import pytest
 
 if TYPE_CHECKING:
     from xdist.scheduler import LoadFileScheduling
+
+hypothesis.settings.register_profile("tests", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow])
+hypothesis.settings.load_profile("tests")
 
 # Files are handed to the processes that run them in this order: a long one that begins last would keep the others waiting.
 LONGEST_FIRST = (

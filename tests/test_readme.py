@@ -87,7 +87,7 @@ def workplace(tmp_path_factory):
 
 def run(folder: Path, command: str) -> str:
     environment = {**os.environ, "PATH": f"{BIN}:{os.environ['PATH']}", "HF_HUB_OFFLINE": "1", "AXOLOTL_DO_NOT_TRACK": "1"}
-    done = subprocess.run(command.split(), cwd=folder, capture_output=True, text=True, timeout=240, env=environment)
+    done = subprocess.run(command.split(), cwd=folder, capture_output=True, text=True, timeout=600, env=environment)
     assert done.returncode == 0, f"{command}\n{done.stdout[-2000:]}\n{done.stderr[-4000:]}"
     return done.stdout
 
