@@ -97,11 +97,34 @@ def test_all_problems_are_reported_at_once():
     [
         ({"engine": "ray"}, "synthetic.engine: `engine: ray` does not work in this version"),
         ({"study": "./study"}, "synthetic.study: deciding by a study does not work in this version"),
-        ({"task": "text_to_sql"}, "synthetic.task: `task: text_to_sql` does not work in this version"),
     ],
 )
 def test_what_a_later_version_brings_is_refused_by_name(block, named):
     assert problems(block)[0].startswith(named)
+
+
+@pytest.mark.parametrize(
+    ("seeds", "named"),
+    [
+        ({}, "synthetic.seeds.databases: text_to_sql needs to know where the databases are; write `databases: dbs/{database}.sqlite`"),
+        ({"databases": "dbs/{database}"}, "synthetic.seeds.databases: must name files that end in .sqlite, .sqlite3, .db, .sql, such as"),
+        ({"databases": "postgresql://me:hunter2@host/x.db"}, "synthetic.seeds.databases: a database of postgresql cannot be queried; give"),
+        (
+            {"databases": "x.sql", "dialect": "mysql"},
+            "synthetic.seeds.dialect: 'mysql': queries of this dialect cannot be run; SQLite",
+        ),
+    ],
+)
+def test_text_to_sql_needs_databases_of_sqlite(seeds, named):
+    (found,) = problems({"task": "text_to_sql", "seeds": {"path": "seeds.jsonl", **seeds}})
+    assert found.startswith(named)
+    assert "hunter2" not in found
+
+
+def test_sqlite_is_the_one_dialect():
+    for dialect in ("sqlite", "SQLite", "sqlite3"):
+        block = {"task": "text_to_sql", "seeds": {"databases": "dbs/{database}.sql", "dialect": dialect}}
+        assert load_settings(block).seeds.dialect == "sqlite"
 
 
 def test_the_review_blocks_defaults_are_the_contracts():

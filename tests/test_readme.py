@@ -31,8 +31,9 @@ def commands() -> list[str]:
 
 
 def test_the_yaml_is_valid():
-    whole, review = (load_settings(yaml.safe_load(text)["synthetic"]) for text in blocks("yaml"))
+    whole, sql, review = (load_settings(yaml.safe_load(text)["synthetic"]) for text in blocks("yaml"))
     assert whole.seeds.holdout == 50
+    assert sql.task == "text_to_sql"
     # What it calls the defaults are the defaults.
     assert review.review == load_settings({"review": {}}).review
 

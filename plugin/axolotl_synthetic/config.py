@@ -23,9 +23,9 @@ from axolotl_synthetic.records import STRATEGIES
 NOT_YET: Mapping[str, str] = {
     "engine": "`engine: ray` does not work in this version; leave `engine` out or write `engine: local`",
     "study": "deciding by a study does not work in this version; leave `study` out",
-    "text_to_sql": "`task: text_to_sql` does not work in this version; use math, multiple_choice, instruction or a class of yours",
 }
 SECRET_KEYS = re.compile(r"(api_?key|token|secret|password|authorization)$", re.IGNORECASE)
+DATABASE_SUFFIXES = (".sqlite", ".sqlite3", ".db", ".sql")
 ENVIRONMENT_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 # After 20 candidates for each sample asked for, what is being rejected will go on being rejected: a run ends there.
 CANDIDATES_PER_SAMPLE = 20
@@ -80,7 +80,25 @@ class Seeds(Block):
     may_fail: float = Field(default=0.02, ge=0, le=1)
     """The share of seeds whose own answer may fail the run's checks; above it a run stops before its first call. 1: it never does."""
     databases: str | None = None
-    """Text to SQL: where a seed's database is, such as `dbs/{database}.sqlite`."""
+    """Text to SQL: where a seed's database is, such as `dbs/{database}.sqlite`, or `.sql` with CREATE TABLE statements."""
+    dialect: str = "sqlite"
+    """Text to SQL: whose SQL the queries are. SQLite's is the only one that can be run."""
+
+    @field_validator("dialect")
+    @classmethod
+    def validate_dialect(cls, value: str) -> str:
+        if value.lower() not in ("sqlite", "sqlite3"):
+            raise ValueError("queries of this dialect cannot be run; SQLite's can: rewrite them for it, and write `dialect: sqlite`")
+        return "sqlite"
+
+    @field_validator("databases")
+    @classmethod
+    def validate_databases(cls, value: str | None) -> str | None:
+        if value is not None and (server := re.match(r"([a-z][a-z0-9+]*)://", value, re.IGNORECASE)):
+            raise ValueError(f"a database of {server[1]} cannot be queried; give SQLite files, such as dbs/{{database}}.sqlite")
+        if value is not None and not value.lower().endswith(DATABASE_SUFFIXES):
+            raise ValueError(f"must name files that end in {', '.join(DATABASE_SUFFIXES)}, such as dbs/{{database}}.sqlite")
+        return value
 
     @field_validator("holdout")
     @classmethod
@@ -280,7 +298,7 @@ class Settings(Block):
     """The whole `synthetic:` block."""
 
     task: str = "math"
-    """math, multiple_choice, instruction, or the dotted path of a class of yours."""
+    """math, multiple_choice, text_to_sql, instruction, or the dotted path of a class of yours."""
     seeds: Seeds = Seeds()
     """The user's own questions."""
     strategy: Annotated[str | dict[str, float], BeforeValidator(_strategy)] = "auto"
@@ -381,8 +399,8 @@ def _combinations(raw: Mapping[str, Any]) -> Iterator[str]:
             for key in kwargs if isinstance(kwargs, Mapping) else ():
                 if key == "generation_kwargs":
                     yield f"synthetic.{role}.kwargs.generation_kwargs: write `generation:` beside `kwargs:` instead"
-    if raw.get("task") == "text_to_sql":
-        yield f"synthetic.task: {NOT_YET['text_to_sql']}"
+    if raw.get("task") == "text_to_sql" and part("seeds").get("databases") is None:
+        yield "synthetic.seeds.databases: text_to_sql needs to know where the databases are; write `databases: dbs/{database}.sqlite`"
 
 
 def _describe(detail: ErrorDetails, raw: Mapping[str, Any]) -> str:
@@ -398,7 +416,7 @@ def _describe(detail: ErrorDetails, raw: Mapping[str, Any]) -> str:
     name = str(location[-1]) if location else ""
     if detail["type"] == "value_error" and name in ("strategy", "verify"):
         return f"{path}: {message}"
-    if name == "api_key_env" or SECRET_KEYS.search(name) or name in ("kwargs", "base_url", "api_url"):
+    if name == "api_key_env" or SECRET_KEYS.search(name) or name in ("kwargs", "base_url", "api_url", "databases"):
         return f"{path}: {message}"
     if detail["type"] == "missing":
         return f"{path}: is required"

@@ -29,8 +29,9 @@ Message = Mapping[str, str]
 class Question:
     """A question, with what has to stand beside it to be answered.
 
-    `choices` and `labels` (of equal length) are for multiple choice, `database` is for text to SQL, `context` is any text that
-    the question is about.
+    `choices` and `labels` (of equal length) are for multiple choice. `context` is any text that the question is about; for text to
+    SQL it is the schema of `database`, whose rows are in `database_file` (None: there are only generated ones). Where that file lies
+    does not tell two questions apart.
     """
 
     text: str
@@ -38,6 +39,7 @@ class Question:
     labels: tuple[str, ...] = ()
     context: str | None = None
     database: str | None = None
+    database_file: str | None = field(default=None, compare=False)
 
 
 @dataclass(frozen=True, slots=True)

@@ -424,6 +424,7 @@ def grade(settings: Settings, training: Mapping[str, Any]) -> Grade:
                     log=folder / "lm_eval.log",
                     batch_size=GRADED_AT_ONCE,
                     on_progress=on_progress,
+                    databases=settings.seeds.databases,
                 )
             )
     made = grading.compare(base=base.name, student=student.name, base_scores=scores[0], student_scores=scores[1])

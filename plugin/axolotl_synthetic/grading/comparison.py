@@ -13,7 +13,7 @@ from rich.table import Table
 from axolotl_synthetic.grading.evaluate import Score
 
 # Metrics that are shares, shown in percent; others, such as perplexity, are shown as they are.
-SHARES = ("exact_match", "acc", "f1", "em", "mc1", "mc2", "pass", "prompt_level", "inst_level")
+SHARES = ("exact_match", "execution_accuracy", "test_suite_accuracy", "acc", "f1", "em", "mc1", "mc2", "pass", "prompt_level", "inst_level")
 
 
 @dataclass(frozen=True, slots=True)
