@@ -6,12 +6,17 @@ import itertools
 import json
 import re
 import signal
-from contextlib import suppress
+import sqlite3
+from contextlib import closing, suppress
 from pathlib import Path
 from typing import Any
 
 import psutil
 import pytest
+import yaml
+
+from axolotl_synthetic.config import load_settings
+from axolotl_synthetic.run import prepare
 
 from fake_replies import purpose_of, request_key
 from fake_server import FakeServer
@@ -174,3 +179,15 @@ def busy(project: Project) -> list[psutil.Process]:
         with suppress(psutil.Error):
             found += [child for child in psutil.Process(pid).children() if "sql.worker" in " ".join(child.cmdline())]
     return [one for one in found if one.cpu_times().user > 1]
+
+
+def test_rows_that_changed_make_a_finished_run_be_made_anew(tmp_path, monkeypatch):
+    with FakeServer(teacher) as server:
+        project = project_of(tmp_path / "project", server)
+    monkeypatch.chdir(project.folder)
+    settings = load_settings(yaml.safe_load((project.folder / "config.yml").read_text())["synthetic"])
+    before = prepare(settings).fingerprint
+    assert prepare(settings).fingerprint == before
+    with closing(sqlite3.connect("dbs/shop.sqlite")) as database, database:
+        database.execute("INSERT INTO singer VALUES (9, 'Eve', 'Chile', 50)")
+    assert prepare(settings).fingerprint != before
