@@ -23,12 +23,14 @@ quickstart: $(READY)
 	@PATH="$(CURDIR)/$(BIN):$$PATH" bash examples/quickstart/run.sh
 
 # Much of a test is waiting, for a server's latency or another process: three files at a time keep two cores busy.
-PYTEST := $(BIN)/python -m pytest -n 3 --dist loadfile --no-loadscope-reorder
+PYTEST := $(BIN)/python -m pytest -rs -n 3 --dist loadfile --no-loadscope-reorder
 
 test: $(READY)
+	@bash .ci/review
 	$(PYTEST) -m "not slow"
 
 test-all: $(READY)
+	@bash .ci/review
 	$(PYTEST)
 
 check: $(READY)

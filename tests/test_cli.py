@@ -124,7 +124,7 @@ def test_seeds_without_answers_work_and_the_check_that_needs_them_says_that_it_w
 
 def test_help_names_every_command():
     text = call("--help").stdout
-    for command in ("plan", "preview", "generate", "status", "grade"):
+    for command in ("plan", "preview", "generate", "status", "grade", "report"):
         assert command in text
 
 

@@ -96,12 +96,71 @@ def test_all_problems_are_reported_at_once():
     ("block", "named"),
     [
         ({"engine": "ray"}, "synthetic.engine: `engine: ray` does not work in this version"),
-        ({"review": {"api_url": "http://localhost:6900"}}, "synthetic.review: review in Argilla does not work in this version"),
-        ({"task": "text_to_sql"}, "synthetic.task: `task: text_to_sql` does not work in this version"),
     ],
 )
 def test_what_a_later_version_brings_is_refused_by_name(block, named):
     assert problems(block)[0].startswith(named)
+
+
+@pytest.mark.parametrize(
+    ("seeds", "named"),
+    [
+        ({}, "synthetic.seeds.databases: text_to_sql needs to know where the databases are; write `databases: dbs/{database}.sqlite`"),
+        ({"databases": "dbs/{database}"}, "synthetic.seeds.databases: must name files that end in .sqlite, .sqlite3, .db, .sql, such as"),
+        ({"databases": "postgresql://me:hunter2@host/x.db"}, "synthetic.seeds.databases: a database of postgresql cannot be queried; give"),
+        (
+            {"databases": "x.sql", "dialect": "mysql"},
+            "synthetic.seeds.dialect: 'mysql': queries of this dialect cannot be run; SQLite",
+        ),
+    ],
+)
+def test_text_to_sql_needs_databases_of_sqlite(seeds, named):
+    (found,) = problems({"task": "text_to_sql", "seeds": {"path": "seeds.jsonl", **seeds}})
+    assert found.startswith(named)
+    assert "hunter2" not in found
+
+
+def test_sqlite_is_the_one_dialect():
+    for dialect in ("sqlite", "SQLite", "sqlite3"):
+        block = {"task": "text_to_sql", "seeds": {"databases": "dbs/{database}.sql", "dialect": dialect}}
+        assert load_settings(block).seeds.dialect == "sqlite"
+
+
+def test_the_review_blocks_defaults_are_the_contracts():
+    text = """
+    api_url: http://localhost:6900
+    api_key_env: ARGILLA_API_KEY
+    workspace: synthetic
+    select: {policy: uncertain, count: 200}
+    annotators: 1
+    unreviewed: keep
+    guidelines: null
+    """
+    assert load_settings({"review": yaml.safe_load(text)}).review == load_settings({"review": {}}).review
+    assert load_settings({}).review is None
+
+
+def test_every_problem_of_the_review_block_has_its_path():
+    review = {
+        **{"api_url": "localhost:6900", "api_key_env": "argilla.apikey", "workspace": "a b", "dataset": "-x"},
+        **{"select": {"policy": "doubtful", "cuont": 3}, "annotators": 0, "unreviewed": "forget"},
+    }
+    assert problems({"review": review}) == [
+        "synthetic.review.api_url: must begin with http:// or https:// and name a host, such as http://localhost:6900",
+        "synthetic.review.api_key_env: must be the NAME of an environment variable, such as OPENAI_API_KEY; export the key under that name",
+        "synthetic.review.workspace: 'a b': string should match pattern '^[a-zA-Z0-9][a-zA-Z0-9_\\-]*$'",
+        "synthetic.review.dataset: '-x': string should match pattern '^[a-zA-Z0-9][a-zA-Z0-9_\\- ]*$'",
+        "synthetic.review.select.policy: 'doubtful': input should be 'uncertain', 'random', 'stratified' or 'all'",
+        "synthetic.review.select.cuont: unknown key; did you mean `count`?",
+        "synthetic.review.annotators: 0: input should be greater than or equal to 1",
+        "synthetic.review.unreviewed: 'forget': input should be 'keep', 'drop' or 'wait'",
+    ]
+
+
+def test_a_password_in_the_servers_address_is_not_repeated():
+    (found,) = problems({"review": {"api_url": "http://me:hunter2@argilla.example"}})
+    assert found.startswith("synthetic.review.api_url: must not hold a user name or password")
+    assert "hunter2" not in found
 
 
 @pytest.mark.parametrize("key", ["api_key", "token", "openai_api_key"])
@@ -115,6 +174,14 @@ def test_a_key_where_its_variables_name_belongs_is_not_repeated():
     (found,) = problems({"teacher": {"api_key_env": "sk-12345"}})
     assert "NAME of an environment variable" in found
     assert "sk-12345" not in found
+
+
+@pytest.mark.parametrize("host", ["localhost:99999", "localhost:abc", "localhost:0", "[::1", ":80", "a b", "a\tb"])
+def test_an_address_that_cannot_be_one_is_refused(host):
+    (found,) = problems({"review": {"api_url": f"http://{host}"}})
+    assert found.startswith("synthetic.review.api_url: must be an address alone, with a port from 1 to 65535")
+    (found,) = problems({"teacher": {"base_url": f"http://{host}/v1"}})
+    assert found.startswith("synthetic.teacher.base_url: must be an address alone")
 
 
 def test_a_password_in_the_address_is_not_repeated():

@@ -348,3 +348,24 @@ def test_the_key_is_in_nothing_that_any_run_left_behind(made):
         assert project.ends()
         assert list(project.temporary.iterdir()) == []
     assert searched > 5 * len(CASES)
+
+
+@pytest.mark.slow
+def test_what_people_decided_stays_when_a_run_goes_on(tmp_path):
+    from axolotl_synthetic.review import kept, page
+
+    project = Project(tmp_path / "p", seeds=30)
+    with FakeServer() as server:
+        project.configure(server, budget={"samples": 10})
+        assert project.run().code == 0
+        first, *others = project.samples
+        answer = kept.Answer("ann", "u1", "2026-01-01T00:00:00Z", "reject")
+        record = kept.Kept("synthetic/review", "d1", first["id"], page.content_of(first), answers=(answer,))
+        kept.write(project.out, {record.key: record})
+        project.configure(server, budget={"samples": 20})
+        assert project.run().code == 0
+    after = {row["id"]: row for row in project.samples}
+    assert (after[first["id"]]["status"], after[first["id"]]["reason"]) == ("rejected", "review")
+    assert [after[row["id"]] for row in others] == others
+    assert project.manifest["counts"] == {"planned": 20, "accepted": 19, "rejected": 1, "failed": 0}
+    assert project.manifest["files"]["train"]["rows"] == 49  # 30 seeds and 19 samples

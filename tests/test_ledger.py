@@ -155,7 +155,7 @@ Steps = st.lists(
 )
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(
     steps=Steps,
     queries=st.none() | st.integers(1, 12),

@@ -85,7 +85,7 @@ def environment(**more: str) -> dict[str, str]:
 def axolotl(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
     command = [str(Path(sys.executable).with_name("axolotl")), *arguments]
     return subprocess.run(
-        command, cwd=folder, env=environment(), stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=300, check=False
+        command, cwd=folder, env=environment(), stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=600, check=False
     )
 
 
@@ -215,7 +215,7 @@ def test_two_ranks_that_start_at_once_generate_once(model, tmp_path):
             )
             for number in ("0", "1")
         ]
-        outputs = [rank.communicate(timeout=200) for rank in ranks]
+        outputs = [rank.communicate(timeout=400) for rank in ranks]
         assert [rank.returncode for rank in ranks] == [0, 0], outputs
         [training_file] = (folder / "synthetic").glob("train-*.jsonl")
         assert all(stdout.splitlines()[-1] == f"synthetic/{training_file.name}" for stdout, _ in outputs)

@@ -32,9 +32,13 @@ def commands() -> list[str]:
 
 
 def test_the_yaml_is_valid():
-    (text, study) = blocks("yaml")
-    assert load_settings(yaml.safe_load(text)["synthetic"]).seeds.holdout == 50
-    assert Study.model_validate(yaml.safe_load(study)["study"]).samples == [50, 200, 800]
+    whole, study, *others = (yaml.safe_load(text) for text in blocks("yaml"))
+    whole, sql, review = (load_settings(one["synthetic"]) for one in (whole, *others))
+    assert Study.model_validate(study["study"]).samples == [50, 200, 800]
+    assert whole.seeds.holdout == 50
+    assert sql.task == "text_to_sql"
+    # What it calls the defaults are the defaults.
+    assert review.review == load_settings({"review": {}}).review
 
 
 def test_the_table_of_checks_has_every_option_with_its_default():
@@ -86,22 +90,24 @@ def workplace(tmp_path_factory):
 
 def run(folder: Path, command: str) -> str:
     environment = {**os.environ, "PATH": f"{BIN}:{os.environ['PATH']}", "HF_HUB_OFFLINE": "1", "AXOLOTL_DO_NOT_TRACK": "1"}
-    done = subprocess.run(command.split(), cwd=folder, capture_output=True, text=True, timeout=240, env=environment)
+    done = subprocess.run(command.split(), cwd=folder, capture_output=True, text=True, timeout=600, env=environment)
     assert done.returncode == 0, f"{command}\n{done.stdout[-2000:]}\n{done.stderr[-4000:]}"
     return done.stdout
 
 
 def test_every_axolotl_command_runs(workplace):
     folder, server = workplace
-    asked = [command for command in commands() if command.startswith("axolotl ")]
+    # Those of the review need an Argilla: tests/review/ runs them.
+    asked = [command for command in commands() if command.startswith("axolotl ") and " review " not in command]
     assert [command.split()[1:3] for command in asked] == [
         *(["synthetic", "plan"], ["synthetic", "preview"], ["synthetic", "generate"], ["synthetic", "status"]),
-        *(["train", "config.yml"], ["synthetic", "grade"]),
+        *(["train", "config.yml"], ["synthetic", "grade"], ["synthetic", "report"]),
     ]
     said = {command: run(folder, command) for command in asked}
     status, grade = (said[f"axolotl synthetic {name} config.yml"] for name in ("status", "grade"))
     assert "12 of 12 accepted (100%)" in status
     assert "synthetic_heldout" in grade
+    assert (folder / "synthetic" / "report.html").stat().st_size > 10_000
     # The preview's calls were not paid for again, and training found the run finished.
     assert server.count == 12
     graded = json.loads((folder / "synthetic" / "grade.json").read_text())

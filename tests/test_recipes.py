@@ -41,16 +41,6 @@ GPUS["80 GB"] = GPUS["24 GB"] | {"compute_capability": "sm_80"}
 FREE = ("fields", "optim_args", "kwargs")
 
 
-def pending(*values: str) -> Any:
-    """A parameter whose task the schema does not let through yet."""
-    reason = "task: text_to_sql is refused by this version (NOT_YET in config.py)"
-    return pytest.param(*values, marks=pytest.mark.xfail(strict=True, raises=(ConfigError, SystemExit), reason=reason))
-
-
-def each(names: list[Any]) -> list[Any]:
-    return [pending(name) if "spider" in str(name) else pytest.param(name) for name in names]
-
-
 def read(file: Path) -> dict[str, Any]:
     config: dict[str, Any] = yaml.safe_load((ROOT / file).read_text(encoding="utf-8"))
     return config
@@ -117,7 +107,7 @@ def test_a_recipes_readme_names_files_that_exist(name):
     assert {Path(path).parent.name for path in named} == ({name} if name else set())
 
 
-@pytest.mark.parametrize("file", each(FILES), ids=str)
+@pytest.mark.parametrize("file", FILES, ids=str)
 def test_a_yaml_passes_axolotls_validation_and_ours(file, validate):
     config = read(file)
     valid = validate(config, "24 GB" if file.name == "lora.yml" else "80 GB")
@@ -131,7 +121,6 @@ def test_a_yaml_passes_axolotls_validation_and_ours(file, validate):
 @pytest.mark.parametrize("file", FILES, ids=str)
 def test_each_key_misspelt_in_a_copy_is_refused(file, validate):
     config = read(file)
-    config["synthetic"]["task"] = "math"  # whatever it is, the keys are the same
     validate(config)
     for place in places(config):
         with pytest.raises((ConfigError, SystemExit)):
@@ -151,7 +140,7 @@ def test_full_fine_tuning_has_the_papers_settings(name):
     assert config["sequence_len"] == 1536
     # The schema takes any word for an optimizer and any for its options; without rounding at random half of the steps would be lost.
     assert (config["optimizer"], config["optim_args"]) == ("adamw_torch_8bit", {"bf16_stochastic_round": True})
-    block = load_settings({**config["synthetic"], "task": "math"})
+    block = load_settings(config["synthetic"])
     assert block.teacher.model == "meta-llama/Llama-3.1-70B-Instruct" and block.teacher.generation.temperature == 0.7
 
 
@@ -167,7 +156,7 @@ def test_both_variants_train_alike_on_the_same_data(name):
     }
 
 
-@pytest.mark.parametrize("name", each(RECIPES))
+@pytest.mark.parametrize("name", RECIPES)
 def test_a_recipe_reads_its_seeds_by_the_hubs_names_and_columns(name, tmp_path, monkeypatch):
     hub.settle(tmp_path, monkeypatch)
     block = read(Path("recipes", name, "lora.yml"))["synthetic"]
@@ -189,8 +178,7 @@ def test_lm_eval_knows_the_tasks_that_recipes_are_graded_by(tmp_path):
 
     tasks = {task for name in RECIPES for task in read(Path("recipes", name, "lora.yml"))["synthetic"]["grade"]["tasks"]}
     assert tasks == {"gsm8k", "arc_challenge", "arc_challenge_chat", "spider_execution", "ifeval"}
-    # Spider's task comes with text to SQL.
-    refuse_unknown_tasks(sorted(tasks - {"spider_execution"}), log=tmp_path / "lm_eval.log")
+    refuse_unknown_tasks(sorted(tasks), log=tmp_path / "lm_eval.log")
 
 
 # Llama 2's own manner, which a recipe's `tokenizer_default` stands for.

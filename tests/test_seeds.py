@@ -242,7 +242,7 @@ def test_another_seed_draws_others_and_the_same_draws_the_same(tmp_path):
     assert read(path, limit=10).seeds != read(path, limit=10, seed=43).seeds
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(content=st.binary(max_size=300))
 def test_whatever_the_bytes_are_the_end_is_seeds_or_a_seeds_error(tmp_path_factory, content):
     folder = tmp_path_factory.mktemp("bytes")

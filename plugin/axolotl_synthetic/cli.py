@@ -9,6 +9,7 @@ from __future__ import annotations
 import functools
 import json
 import sys
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -20,6 +21,7 @@ from axolotl_synthetic.errors import ConfigError, Interrupted, SyntheticError
 if TYPE_CHECKING:
     from axolotl_synthetic.config import Settings
     from axolotl_synthetic.dataset import Counts
+    from axolotl_synthetic.review import exchange
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 CONFIG = click.argument("config", type=click.Path(path_type=Path), metavar="CONFIG")
@@ -171,6 +173,112 @@ def study(study: Path, only_plan: bool) -> None:
         studies.conduct(asked, settings, training, plan=run.plan, generate=run.generate)
 
 
+@synthetic.command()
+@CONFIG
+@_one_message
+def report(config: Path) -> None:
+    """One HTML page about the run in `output_dir`, finished or not, with figures that the dataset card shows too. Asks no teacher."""
+    from axolotl_synthetic import report as reporting
+    from axolotl_synthetic import run
+
+    settings, training = _read(config)
+    student = training.get("base_model")
+    found = run.find(settings, student=None if student is None else str(student))
+    click.echo(f"written to {reporting.write(found)}")
+
+
+@synthetic.group()
+def review() -> None:
+    """Let people accept, correct or reject samples in Argilla's web page, and take their decisions into the training file."""
+
+
+@review.command()
+@click.option("--port", type=click.IntRange(1, 65535), default=6900, show_default=True, help="The page's port on 127.0.0.1.")
+@click.option("--stop", is_flag=True, help="End the server. Its data stays.")
+@_one_message
+def serve(port: int, stop: bool) -> None:
+    """An Argilla server on this machine, for one person or a small team. It needs no Docker, no Elasticsearch and no root."""
+    from axolotl_synthetic import run
+
+    if stop:
+        click.echo("the server has ended; its data is kept" if run.review_stop() else "no server was running")
+        return
+    served = run.review_serve(port)
+    state = "runs already" if served.was_running else "runs"
+    password = served.password if served.is_new else f"the one in {served.credentials}"
+    lines = {
+        "page": [f"{served.url} ({state}; `axolotl synthetic review serve --stop` ends it)"],
+        "sign in": [f"user {served.username}, password {password}"],
+        "key": [served.api_key if served.is_new else f"the one in {served.credentials}"],
+        "next": ["axolotl synthetic review push CONFIG; on this machine it finds the key by itself"],
+        "note": [
+            "for one person or a small team: SQLite, reached from this machine alone (others: `ssh -L`)",
+            "for more, run a full Argilla and point `review.api_url` at it",
+        ],
+    }
+    if served.is_new:
+        lines["key"].append(f"shown this once; both are kept in {served.credentials}, which only you can read")
+    _print_lines(lines)
+
+
+@review.command()
+@CONFIG
+@_one_message
+def push(config: Path) -> None:
+    """Send samples to Argilla. Started again it sends what is new and touches nothing else."""
+    from axolotl_synthetic import run
+
+    settings, _ = _read(config)
+    pushed = run.review_push(settings)
+    _print_lines(
+        {
+            "pushed": [f"{pushed.added:,} records, {pushed.there:,} were there"],
+            "deleted": [f"{pushed.deleted:,} were deleted in Argilla and stay so"] if pushed.deleted else [],
+            "changed": [f"{pushed.changed:,} show a former text; another `review.dataset` shows the present one"] if pushed.changed else [],
+            "page": [pushed.url],
+        }
+    )
+
+
+@review.command("status")
+@CONFIG
+@_one_message
+def review_status(config: Path) -> None:
+    """Where a review stands: who answered what, how far people agree, how often they overrule each check. Changes nothing."""
+    from axolotl_synthetic import run
+
+    settings, _ = _read(config)
+    _print_review(run.review_status(settings))
+
+
+@review.command()
+@CONFIG
+@_one_message
+def pull(config: Path) -> None:
+    """Take people's decisions into samples.jsonl and a new training file. Pulling again takes what is new."""
+    from axolotl_synthetic import run
+
+    settings, _ = _read(config)
+    outcome = run.review_pull(settings)
+    pulled, standing = outcome.pulled, outcome.standing
+    kinds = Counter(ruling.what for ruling in standing.rulings.values())
+    failed = outcome.effect.failed_edits if outcome.effect is not None else {}
+    lines = {
+        "answers": [f"{pulled.answers:,} submitted to {pulled.records:,} records, {pulled.changed:,} of them new or changed"],
+        "decided": [f"{sum(kinds.values()):,} samples: " + ", ".join(f"{kinds[kind]:,} {kind}" for kind in ("accept", "edit", "reject"))],
+        "open": [f"{len(standing.open):,} samples"] if standing.open else [],
+        "deleted": [f"{pulled.gone:,} records in Argilla; what was said of them is kept"] if pulled.gone else [],
+        "outdated": [f"{len(standing.outdated):,} decisions are about texts that this run does not have"] if standing.outdated else [],
+        "rejected": [f"{number:,} edits by {name}: {REJECTED.get(name, '')}".rstrip(": ") for name, number in failed.items()],
+    }
+    if outcome.manifest is None:
+        lines["training"] = ["the settings have changed since the samples were made: `axolotl synthetic generate CONFIG` takes all this in"]
+    else:
+        train = outcome.manifest["files"]["train"]
+        lines["training"] = [f"{train['rows']:,} chats in {settings.folder / train['path']}"]
+    _print_lines(lines)
+
+
 def _read(config: Path) -> tuple[Settings, Mapping[str, Any]]:
     """The `synthetic:` block and the rest of a config."""
     import yaml
@@ -218,6 +326,8 @@ def _print_summary(folder: Path, manifest: Mapping[str, Any], counts: Counts) ->
     )
 
 
+# What a response in Argilla can be.
+RESPONSES = ("submitted", "discarded", "draft")
 # What each check's rejections mean, for somebody who has read nothing else.
 REJECTED = {
     "format": "no answer in the task's form, cut off, a refusal, or in another language",
@@ -231,7 +341,53 @@ REJECTED = {
     "duplicate": "says what an earlier sample says",
     "near_duplicate": "says almost what an earlier sample or a seed says",
     "diversity": "the seed has as many samples as verify.diversity allows",
+    "review": "people rejected it",
+    "unreviewed": "pushed for review and not decided",
 }
+
+
+def _print_review(stand: exchange.Stand) -> None:
+    from rich.table import Table
+    from rich.text import Text
+
+    from axolotl_synthetic import terminal
+
+    found, standing = stand.found, stand.standing
+    kinds = Counter(ruling.what for ruling in standing.rulings.values())
+    agreed = [
+        f"{title}: {'not defined yet' if alpha is None else f'{alpha:.2f}'}"
+        for title, alpha in (("verdicts", stand.verdicts), ("quality", stand.quality))
+    ]
+    _print_lines(
+        {
+            "page": [found.url],
+            "pushed": [f"{found.records:,} records"],
+            "answers": [", ".join(f"{sum(counts[kind] for counts in found.by_person.values()):,} {kind}" for kind in RESPONSES)],
+            "decided": [", ".join(f"{kinds[kind]:,} {kind}" for kind in ("accept", "edit", "reject"))],
+            "open": [f"{len(standing.open):,} samples"],
+            "agreement": [f"Krippendorff's alpha, {'; '.join(agreed)}"],
+            "pull": [] if stand.pulled else ["there is something new: axolotl synthetic review pull CONFIG"],
+        }
+    )
+    console = terminal.out()
+    if found.by_person:
+        table = Table(title="responses", title_justify="left")
+        table.add_column("by", no_wrap=True)
+        for status in RESPONSES:
+            table.add_column(status, justify="right")
+        for name, counts in sorted(found.by_person.items()):
+            # A name is a text: brackets in it are no markup, and nothing in it moves the cursor.
+            shown = Text("".join(letter if letter.isprintable() else "?" for letter in name))
+            table.add_row(shown, *(f"{counts[status]:,}" for status in RESPONSES))
+        console.print(table)
+    if stand.overruled:
+        table = Table(title="how often people overruled a check", title_justify="left")
+        table.add_column("check", no_wrap=True)
+        for heading in ("it failed", "people accepted", "it passed", "people rejected"):
+            table.add_column(heading, justify="right")
+        for name, count in stand.overruled.items():
+            table.add_row(name, *(f"{number:,}" for number in (count.failed, count.accepted, count.passed, count.rejected)))
+        console.print(table)
 
 
 def _calls(queries: Mapping[str, int], reused: int, tokens: int, usd: float | None) -> str:

@@ -11,6 +11,7 @@ import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal
+from urllib.parse import urlsplit
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Discriminator, Field, Tag, ValidationError, field_validator
 from pydantic_core import ErrorDetails
@@ -21,10 +22,9 @@ from axolotl_synthetic.records import STRATEGIES
 # What is planned and this version does not do yet: refused by name, so that nobody believes that it was done.
 NOT_YET: Mapping[str, str] = {
     "engine": "`engine: ray` does not work in this version; leave `engine` out or write `engine: local`",
-    "review": "review in Argilla does not work in this version; leave `review` out",
-    "text_to_sql": "`task: text_to_sql` does not work in this version; use math, multiple_choice, instruction or a class of yours",
 }
 SECRET_KEYS = re.compile(r"(api_?key|token|secret|password|authorization)$", re.IGNORECASE)
+DATABASE_SUFFIXES = (".sqlite", ".sqlite3", ".db", ".sql")
 ENVIRONMENT_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 # After 20 candidates for each sample asked for, what is being rejected will go on being rejected: a run ends there.
 CANDIDATES_PER_SAMPLE = 20
@@ -46,6 +46,21 @@ def _environment_name(value: object) -> object:
 EnvironmentName = Annotated[str, BeforeValidator(_environment_name)]
 
 
+def _url(value: str, example: str) -> str:
+    if not re.match(r"https?://[^/]", value):
+        raise ValueError(f"must begin with http:// or https:// and name a host, such as {example}")
+    if "@" in value.split("//", 1)[1].split("/", 1)[0]:
+        raise ValueError("must not hold a user name or password; put the key into the variable named by `api_key_env`")
+    try:
+        parts = urlsplit(value)
+        fits = bool(parts.hostname) and parts.port != 0 and value.isprintable()
+    except ValueError:  # a port that is none, brackets that do not close
+        fits = False
+    if not fits or " " in value:
+        raise ValueError(f"must be an address alone, with a port from 1 to 65535 if any, such as {example}")
+    return value.rstrip("/")
+
+
 class Seeds(Block):
     """The user's own questions."""
 
@@ -64,7 +79,25 @@ class Seeds(Block):
     may_fail: float = Field(default=0.02, ge=0, le=1)
     """The share of seeds whose own answer may fail the run's checks; above it a run stops before its first call. 1: it never does."""
     databases: str | None = None
-    """Text to SQL: where a seed's database is, such as `dbs/{database}.sqlite`."""
+    """Text to SQL: where a seed's database is, such as `dbs/{database}.sqlite`, or `.sql` with CREATE TABLE statements."""
+    dialect: str = "sqlite"
+    """Text to SQL: whose SQL the queries are. SQLite's is the only one that can be run."""
+
+    @field_validator("dialect")
+    @classmethod
+    def validate_dialect(cls, value: str) -> str:
+        if value.lower() not in ("sqlite", "sqlite3"):
+            raise ValueError("queries of this dialect cannot be run; SQLite's can: rewrite them for it, and write `dialect: sqlite`")
+        return "sqlite"
+
+    @field_validator("databases")
+    @classmethod
+    def validate_databases(cls, value: str | None) -> str | None:
+        if value is not None and (server := re.match(r"([a-z][a-z0-9+]*)://", value, re.IGNORECASE)):
+            raise ValueError(f"a database of {server[1]} cannot be queried; give SQLite files, such as dbs/{{database}}.sqlite")
+        if value is not None and not value.lower().endswith(DATABASE_SUFFIXES):
+            raise ValueError(f"must name files that end in {', '.join(DATABASE_SUFFIXES)}, such as dbs/{{database}}.sqlite")
+        return value
 
     @field_validator("holdout")
     @classmethod
@@ -139,11 +172,7 @@ class OpenAIModel(Model):
     @field_validator("base_url")
     @classmethod
     def validate_base_url(cls, value: str) -> str:
-        if not re.match(r"https?://[^/]", value):
-            raise ValueError("must begin with http:// or https:// and name a host, such as http://localhost:8000/v1")
-        if "@" in value.split("//", 1)[1].split("/", 1)[0]:
-            raise ValueError("must not hold a user name or password; put the key into the variable named by `api_key_env`")
-        return value.rstrip("/")
+        return _url(value, "http://localhost:8000/v1")
 
 
 class EmbeddedModel(Model):
@@ -229,11 +258,46 @@ class Grade(Block):
     """Grade when `axolotl train` is done, if there is a task or a held-out seed."""
 
 
+class Select(Block):
+    """Which samples people see."""
+
+    policy: Literal["uncertain", "random", "stratified", "all"] = "uncertain"
+    """The most doubtful first, any, the same number of each kind, or all."""
+    count: int = Field(default=200, ge=1)
+    """How many, accepted and rejected together; `all` takes all."""
+
+
+class Review(Block):
+    """Human review in Argilla."""
+
+    api_url: str = "http://localhost:6900"
+    """The server's address; `axolotl synthetic review serve` starts one on this machine."""
+    api_key_env: EnvironmentName = "ARGILLA_API_KEY"
+    """The NAME of the environment variable that holds the key. The server that `review serve` started needs none."""
+    workspace: str = Field(default="synthetic", pattern=r"^[a-zA-Z0-9][a-zA-Z0-9_\-]*$")
+    """Argilla's workspace; made if it is missing and the key's user may."""
+    dataset: str = Field(default="review", pattern=r"^[a-zA-Z0-9][a-zA-Z0-9_\- ]*$", max_length=200)
+    """Argilla's dataset; a round of review each."""
+    select: Select = Select()
+    """Which samples people see."""
+    annotators: int = Field(default=1, ge=1, le=1000)
+    """Submitted responses that a record needs."""
+    unreviewed: Literal["keep", "drop", "wait"] = "keep"
+    """What becomes of samples that were pushed and not decided: they train, they do not, or training waits for them."""
+    guidelines: str | None = None
+    """A Markdown file that the page shows to whoever reviews; null: an explanation of the task."""
+
+    @field_validator("api_url")
+    @classmethod
+    def validate_api_url(cls, value: str) -> str:
+        return _url(value, "http://localhost:6900")
+
+
 class Settings(Block):
     """The whole `synthetic:` block."""
 
     task: str = "math"
-    """math, multiple_choice, instruction, or the dotted path of a class of yours."""
+    """math, multiple_choice, text_to_sql, instruction, or the dotted path of a class of yours."""
     seeds: Seeds = Seeds()
     """The user's own questions."""
     strategy: Annotated[str | dict[str, float], BeforeValidator(_strategy)] = "auto"
@@ -246,7 +310,7 @@ class Settings(Block):
     """The model that rewrites and invents questions; null: the teacher."""
     verify: Annotated[list[str | dict[str, dict[str, Any]]], BeforeValidator(_checks)] | None = None
     """Checks by name, or {name: options}; null: the task's own."""
-    review: None = None
+    review: Review | None = None
     """Human review in Argilla."""
     study: str | None = None
     """A finished study's folder: `auto` then decides by its curves."""
@@ -334,8 +398,8 @@ def _combinations(raw: Mapping[str, Any]) -> Iterator[str]:
             for key in kwargs if isinstance(kwargs, Mapping) else ():
                 if key == "generation_kwargs":
                     yield f"synthetic.{role}.kwargs.generation_kwargs: write `generation:` beside `kwargs:` instead"
-    if raw.get("task") == "text_to_sql":
-        yield f"synthetic.task: {NOT_YET['text_to_sql']}"
+    if raw.get("task") == "text_to_sql" and part("seeds").get("databases") is None:
+        yield "synthetic.seeds.databases: text_to_sql needs to know where the databases are; write `databases: dbs/{database}.sqlite`"
 
 
 def _describe(detail: ErrorDetails, raw: Mapping[str, Any]) -> str:
@@ -351,7 +415,7 @@ def _describe(detail: ErrorDetails, raw: Mapping[str, Any]) -> str:
     name = str(location[-1]) if location else ""
     if detail["type"] == "value_error" and name in ("strategy", "verify"):
         return f"{path}: {message}"
-    if name == "api_key_env" or SECRET_KEYS.search(name) or name in ("kwargs", "base_url"):
+    if name == "api_key_env" or SECRET_KEYS.search(name) or name in ("kwargs", "base_url", "api_url", "databases"):
         return f"{path}: {message}"
     if detail["type"] == "missing":
         return f"{path}: is required"
@@ -379,6 +443,8 @@ def _known_keys(location: list[Any], raw: Mapping[str, Any]) -> list[str]:
         "grade": Grade,
         "generation": Generation,
         "price": Price,
+        "review": Review,
+        "select": Select,
     }
     providers: Mapping[str, type[Block]] = {"openai": OpenAIModel, "embedded": EmbeddedModel, "distilabel": DistilabelModel}
     if not location:

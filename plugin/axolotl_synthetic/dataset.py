@@ -10,7 +10,7 @@ import hashlib
 import json
 import os
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,6 +24,8 @@ FORMAT = 1
 MANIFEST = "manifest.json"
 SAMPLES = "samples.jsonl"
 CARD = "README.md"
+# Around what `show_figures` adds to the card.
+FIGURES_BEGIN, FIGURES_END = "<!-- figures of the report -->", "<!-- end of the figures -->"
 
 
 @dataclass(frozen=True)
@@ -51,11 +53,28 @@ class TrainingFile:
     sha256: str
 
 
-def read_samples(path: Path) -> Iterator[dict[str, Any]]:
-    """The rows of a `samples.jsonl`."""
-    with _told(path), open(path, encoding="utf-8") as file:
-        for line in file:
-            yield json.loads(line)
+def read_samples(path: Path, *, still_written: bool = False) -> Iterator[dict[str, Any]]:
+    """The rows of a `samples.jsonl`.
+
+    Args:
+        path: the file.
+        still_written: a run is at it or was stopped: a last line without its end is left out.
+
+    Raises:
+        StorageError: if it cannot be read, or was changed so that a line is no row.
+    """
+    with _told(path), open(path, "rb") as file:
+        for number, line in enumerate(file, 1):
+            if still_written and not line.endswith(b"\n"):
+                return
+            try:
+                row = json.loads(line)
+                if not isinstance(row, dict) or not {"id", "strategy", "status"} <= row.keys():
+                    raise ValueError("no sample")
+            except ValueError as error:
+                remedy = "delete it and run `axolotl synthetic generate` again: nothing is paid for twice"
+                raise StorageError(f"{path}:{number}: cannot be read ({error}); {remedy}") from error
+            yield row
 
 
 def count(samples: Path) -> Counts:
@@ -76,6 +95,13 @@ def count(samples: Path) -> Counts:
         *(dict(rejections.most_common()), dict(failures.most_common())),
         {name: dict(counts) for name, counts in by_strategy.items()},
     )
+
+
+def write_rows(path: Path, rows: Iterable[Mapping[str, Any]]) -> None:
+    """Write rows to a file of their own, for `write_samples` to put into its place."""
+    with _told(path), open(path, "w", encoding="utf-8") as file:
+        for row in rows:
+            file.write(to_json(row) + "\n")
 
 
 def write_samples(folder: Path, spool: Path) -> Path:
@@ -166,12 +192,19 @@ def manifest(
         "strategy": dict(strategy),
         "budget_ratio": budget_ratio,
         "seeds": dict(seeds),
-        "counts": {name: getattr(counts, name) for name in ("planned", "accepted", "rejected", "failed")},
-        "rejections": dict(counts.rejections),
         "queries": {**totals.queries, "reused": reused},
         "tokens": {"prompt": totals.prompt_tokens, "completion": totals.completion_tokens},
         "usd": totals.usd,
         "seconds": round(seconds, 3),
+        **outcome(counts, samples, training),
+    }
+
+
+def outcome(counts: Counts, samples: Path, training: TrainingFile) -> dict[str, Any]:
+    """The part of the manifest that people's decisions change."""
+    return {
+        "counts": {name: getattr(counts, name) for name in ("planned", "accepted", "rejected", "failed")},
+        "rejections": dict(counts.rejections),
         "files": {
             "train": {"path": training.path.name, "rows": training.rows, "sha256": training.sha256},
             "samples": {"path": samples.name, "rows": counts.planned, "sha256": _sha256(samples)},
@@ -237,11 +270,35 @@ Rejected, by check:
     )
 
 
+def show_figures(folder: Path, figures: Mapping[str, str]) -> None:
+    """Put figures at the end of the dataset card, in the place of those that a former report put there; the rest of the card stays,
+    whoever wrote it. Without a card nothing is done.
+
+    Args:
+        folder: the output folder.
+        figures: path from the folder and what the figure shows, in one line.
+    """
+    try:
+        card = (folder / CARD).read_text(encoding="utf-8")
+    except FileNotFoundError:
+        return
+    before, _, rest = card.partition(FIGURES_BEGIN)
+    _, _, after = rest.partition(FIGURES_END)
+    shown = "\n\n".join(f"![{text}]({path})" for path, text in figures.items())
+    section = f"\n{FIGURES_BEGIN}\n## Figures\n{shown}\n{FIGURES_END}\n" if figures else ""
+    write_text(folder / CARD, before.rstrip("\n") + "\n" + section + after.lstrip("\n"))
+
+
 def write_text(path: Path, text: str) -> None:
     """Write a file in one step: it is there whole, or as it was before."""
+    write_bytes(path, text.encode())
+
+
+def write_bytes(path: Path, content: bytes) -> None:
+    """The same, for what is no text."""
     beside = path.with_name(path.name + ".tmp")
-    with _told(path), open(beside, "w", encoding="utf-8") as file:
-        file.write(text)
+    with _told(path), open(beside, "wb") as file:
+        file.write(content)
         _into_place(file, beside, path)
 
 

@@ -4,6 +4,7 @@
     ├── ConfigError               2   the config, the seeds or the study is wrong
     │   └── SeedsError            2   … and it is the seeds' file or rows
     ├── ServiceError              3   the teacher, Argilla or another service cannot be used at all
+    │   └── ReviewOpenError       3   … yet: people have not decided in Argilla what training waits for
     ├── FolderInUseError          4   another run holds the output folder
     ├── StorageError              1   the disk is full, or a file of ours cannot be read or written
     ├── TrainingError             1   a program that we start (lm-eval, Axolotl) ended with an error
@@ -37,6 +38,10 @@ class SeedsError(ConfigError):
 
 class ServiceError(SyntheticError):
     exit_code = 3
+
+
+class ReviewOpenError(ServiceError):
+    pass
 
 
 class FolderInUseError(SyntheticError):

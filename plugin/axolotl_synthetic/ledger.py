@@ -28,7 +28,7 @@ import orjson
 
 from axolotl_synthetic.config import Budget, Generation, Price
 from axolotl_synthetic.errors import Cost, StorageError
-from axolotl_synthetic.records import PURPOSES, Message, Reply, Request, Role
+from axolotl_synthetic.records import PURPOSES, Message, Purpose, Reply, Request, Role
 
 FORMAT = 1
 MILLION = 1_000_000
@@ -161,6 +161,22 @@ class Progress:
 
 
 @dataclass(frozen=True, slots=True)
+class Past:
+    """One call that was made, without its texts. `started` is Unix time; `seconds`, the tokens and `usd` are None where unknown."""
+
+    started: float
+    purpose: Purpose
+    role: Role
+    model: str
+    outcome: str
+    attempt: int
+    prompt_tokens: int | None
+    completion_tokens: int | None
+    seconds: float | None
+    usd: float | None
+
+
+@dataclass(frozen=True, slots=True)
 class Totals:
     """What was sent to models, ever, for this folder.
 
@@ -253,6 +269,20 @@ class Ledger:
             if serves:
                 return Stored(call_id, reply)
         return None
+
+    def replies(self, ids: Sequence[int]) -> list[tuple[str, Reply]]:
+        """What some calls brought, each with its purpose, in the order of `ids`; those that brought nothing are left out."""
+        found: dict[int, tuple[str, Reply]] = {}
+        with _told(self.path):
+            for at in range(0, len(ids), 500):  # SQLite takes no more than 999 parameters
+                some = list(ids[at : at + 500])
+                rows = self._db.execute(
+                    "SELECT id, purpose, reply, finish_reason, prompt_tokens, completion_tokens, seconds FROM calls"
+                    f" WHERE outcome = 'ok' AND id IN ({', '.join('?' * len(some))})",
+                    some,
+                )
+                found |= {call_id: (purpose, Reply(*reply)) for call_id, purpose, *reply in rows}
+        return [found[call_id] for call_id in ids if call_id in found]
 
     def commit(self, calls: Sequence[Call], settled: Sequence[Settled]) -> list[int | None]:
         """Settle some calls and write others as sent, in one durable transaction.
@@ -392,6 +422,13 @@ class Ledger:
                 " WHERE outcome IN ('failed', 'unsent') GROUP BY reason ORDER BY count(*) DESC"
             ).fetchall()
         return dict(rows)
+
+    def history(self) -> Iterator[Past]:
+        """Every call that left or may have left, in the order in which they were sent. Reads as it goes, so memory stays small."""
+        names = ", ".join(field.name for field in fields(Past))
+        with _told(self.path):
+            for row in self._db.execute(f"SELECT {names} FROM calls WHERE outcome != 'unsent' ORDER BY id"):
+                yield Past(*row)
 
     @contextmanager
     def _transaction(self) -> Iterator[None]:

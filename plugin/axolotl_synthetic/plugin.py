@@ -72,6 +72,7 @@ class SyntheticPlugin(BasePlugin):  # type: ignore[misc]  # Axolotl has no type 
         with _one_message():
             settings = load_settings(cfg["synthetic"])
             path = _training_file(cfg, settings)
+            _refuse_open_review(settings)
             if path.stat().st_size == 0:
                 raise SyntheticError(f"{path} is empty: no sample was accepted; {settings.folder / 'samples.jsonl'} says why")
         for entry in cfg["datasets"]:
@@ -148,6 +149,14 @@ def _training_file(cfg: Mapping[str, Any], settings: Settings) -> Path:
         f"generating ended well, but {settings.folder} holds no training file for these settings: did the seeds or the config "
         "change meanwhile? Start again"
     )
+
+
+def _refuse_open_review(settings: Settings) -> None:
+    """After generating: what people are to decide on must be there."""
+    if settings.review is not None:
+        from axolotl_synthetic import run
+
+        run.refuse_open_review(settings)
 
 
 class _Failures:

@@ -6,7 +6,7 @@ All are frozen. Nothing here reads a file or decides anything; how each is made 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any, Literal
 
 import orjson
@@ -29,8 +29,9 @@ Message = Mapping[str, str]
 class Question:
     """A question, with what has to stand beside it to be answered.
 
-    `choices` and `labels` (of equal length) are for multiple choice, `database` is for text to SQL, `context` is any text that
-    the question is about.
+    `choices` and `labels` (of equal length) are for multiple choice. `context` is any text that the question is about; for text to
+    SQL it is the schema of `database`, whose rows are in `database_file` (None: there are only generated ones). Where that file lies
+    does not tell two questions apart.
     """
 
     text: str
@@ -38,6 +39,7 @@ class Question:
     labels: tuple[str, ...] = ()
     context: str | None = None
     database: str | None = None
+    database_file: str | None = field(default=None, compare=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,14 +117,18 @@ def not_applicable(detail: str) -> Verdict:
 class Decision:
     """What people decided of a sample in review.
 
-    `before` and `after` hold the fields that an edit changed.
+    Attributes:
+        what: accept, edit or reject.
+        who: the people whose verdict it is, by their names in Argilla.
+        when: the last of them said so, in UTC (ISO 8601).
+        before, after: fields of the sample that it changed; with `before` the sample can be had back as it was.
     """
 
-    verdict: Literal["accept", "edit", "reject"]
+    what: Literal["accept", "edit", "reject"]
     who: tuple[str, ...]
     when: str
-    before: Mapping[str, str] = field(default_factory=dict)
-    after: Mapping[str, str] = field(default_factory=dict)
+    before: Mapping[str, Any] = field(default_factory=dict)
+    after: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -197,7 +203,7 @@ def to_sample(candidate: Candidate) -> dict[str, Any]:
         "requests": list(candidate.requests),
         "teacher": candidate.teacher,
         "augmenter": candidate.augmenter,
-        "decision": None,
+        "decision": None if candidate.decision is None else asdict(candidate.decision),
     }
 
 

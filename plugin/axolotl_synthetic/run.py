@@ -1,4 +1,4 @@
-"""The one file that knows the order of the stages: seeds → plan → generate → verify → write → grade.
+"""The one file that knows the order of the stages: seeds → plan → generate → verify → review → write → grade.
 
 Each function here is one of the user's commands. The stages do the work and know nothing of one another.
 """
@@ -18,7 +18,7 @@ from axolotl_synthetic import dataset, terminal
 from axolotl_synthetic.checks import Check, extra_calls, files_read, load_checks, load_inquiries
 from axolotl_synthetic.checks.gold import failing_seeds
 from axolotl_synthetic.config import Budget, Settings
-from axolotl_synthetic.errors import ConfigError, ServiceError, StorageError
+from axolotl_synthetic.errors import ConfigError, ServiceError, StorageError, SyntheticError
 from axolotl_synthetic.ledger import Ledger, Progress, worst_prompt_tokens
 from axolotl_synthetic.lock import held as _held
 from axolotl_synthetic.lock import is_held as _is_held
@@ -33,16 +33,21 @@ from axolotl_synthetic.teachers import ModelSettings, model_name, serve
 
 if TYPE_CHECKING:
     from axolotl_synthetic.grading import Grade
+    from axolotl_synthetic.review import applying, exchange
+    from axolotl_synthetic.review import serve as serving
+    from axolotl_synthetic.review.work import Work
 
 LEDGER = "ledger.sqlite"
 SPOOL = "samples.jsonl.tmp"
+REVIEWED = "samples-reviewed.jsonl.tmp"
 LOG = "run.log"
 LM_EVAL = "lm_eval"
 GRADE = "grade.json"
 # Sequences in one batch of lm-eval: enough to keep two CPU cores busy, and not so many that the progress stands still for a minute.
 # On a GPU `grading/child.py` takes fewer.
 GRADED_AT_ONCE = 20
-# What changes nothing about the training file, so that a finished run stays finished when it is changed.
+# What changes nothing about the candidates, so that a finished run stays finished when it is changed. What people decide in review
+# is taken in without another run: see `_has_decisions`.
 IRRELEVANT: dict[str, Any] = {
     **dict.fromkeys(("grade", "output_dir", "engine", "study", "review"), True),
     **{role: {"concurrency", "timeout", "retries", "price", "api_key_env", "base_url"} for role in ("teacher", "augmenter")},
@@ -85,7 +90,9 @@ class Prepared:
     def fingerprint(self) -> str:
         """Of everything that decides the training file."""
         relevant = self.settings.model_dump(mode="json", exclude=IRRELEVANT)
-        files = [hashlib.sha256(path.read_bytes()).hexdigest() for path in files_read(self.settings.verify, self.task)]
+        # Rows that change may change a verdict.
+        databases = sorted({Path(seed.question.database_file) for seed in self.seeds.seeds if seed.question.database_file is not None})
+        files = [_digest(path) for path in (*files_read(self.settings.verify, self.task), *databases)]
         text = json.dumps([dataset.FORMAT, relevant, self.seeds.sha256, dict(self.plan.strategy), files], sort_keys=True)
         return hashlib.sha256(text.encode()).hexdigest()
 
@@ -94,6 +101,11 @@ class Prepared:
         """As many as the checks can accept, None when they set no limit."""
         caps = [check.options.per_seed for check in self.checks if check.name == "diversity"]
         return caps[0] * len(self.seeds.seeds) if caps else None
+
+
+def _digest(path: Path) -> str:
+    with open(path, "rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 @dataclass(frozen=True)
@@ -119,8 +131,7 @@ def prepare(settings: Settings, *, student: str | None = None) -> Prepared:
     task = load_task(settings.task)
     inquiries = load_inquiries(settings.verify, task)
     seeds = read_seeds(settings.seeds, required=task.required, optional=task.optional, problem=task.problem, seed=settings.seed)
-    keeps_answer = {name: strategy.keeps_answer for name, strategy in load_strategies().items()}
-    checks = load_checks(settings.verify, task, keeps_answer, seeds=seeds.seeds, held_out=seeds.held_out)
+    checks = _checks(settings, task, seeds)
     answered = sum(seed.answer is not None for seed in seeds.seeds) / len(seeds.seeds)
     case = Case(
         seeds=len(seeds.seeds),
@@ -154,7 +165,9 @@ def training_file(settings: Settings) -> Path | None:
     """
     prepared = prepare(settings)
     manifest = _finished(prepared)
-    return None if manifest is None else settings.folder / manifest["files"]["train"]["path"]
+    if manifest is None or not _has_decisions(prepared):
+        return None
+    return settings.folder / str(manifest["files"]["train"]["path"])
 
 
 def plan(settings: Settings, *, student: str | None = None, pilot: int | None = None) -> Forecast:
@@ -202,6 +215,8 @@ def generate(settings: Settings, *, ledger: Path | None = None) -> Outcome:
     with _held(folder):
         _tell_problems(prepared)
         if (manifest := _finished(prepared)) is not None:
+            if not _has_decisions(prepared):
+                manifest, _ = _decide(prepared, manifest)
             return Outcome(manifest, dataset.count(folder / dataset.SAMPLES), folder, was_finished=True)
         _verify_seeds(prepared)
         with _told(folder):
@@ -209,9 +224,12 @@ def generate(settings: Settings, *, ledger: Path | None = None) -> Outcome:
         with Ledger(prepared.ledger) as opened:
             _claim(opened, prepared)
         _run_pipeline(prepared)
-        samples = dataset.write_samples(folder, folder / SPOOL)
+        state = _review_state(settings)
+        samples, _ = _take_samples(prepared, folder / SPOOL)
         with Ledger(prepared.ledger) as opened:
-            return _write(prepared, opened, samples, time.monotonic() - began)
+            outcome = _write(prepared, opened, samples, time.monotonic() - began)
+            opened.set_meta(**{prepared.meta("reviewed"): state})
+        return outcome
 
 
 def preview(settings: Settings, number: int) -> list[dict[str, Any]]:
@@ -297,6 +315,77 @@ def status(settings: Settings) -> Status:
         )
 
 
+@dataclass(frozen=True)
+class Found:
+    """What lies in an output folder, for the report.
+
+    Attributes:
+        settings, plan, prompts: the config's, with the decision that it leads to and the seeds' questions as the student reads them;
+            without them (`plan` None, no `prompts`) `unprepared` says why.
+        changed: the settings, the seeds or a file that a check reads are not those that the run was finished with.
+        running: a run is at work there.
+        manifest: None while the run is not complete.
+        samples: candidates with their verdicts, None before there are any; of a run that is not complete they are those so far.
+        ledger: None where there is none.
+        grade: None where the student was not graded.
+    """
+
+    settings: Settings
+    folder: Path
+    plan: Plan | None
+    prompts: Sequence[str]
+    unprepared: str
+    changed: bool
+    running: bool
+    manifest: Mapping[str, Any] | None
+    samples: Path | None
+    ledger: Path | None
+    grade: Grade | None
+
+
+def find(settings: Settings, *, student: str | None = None) -> Found:
+    """Look into the output folder, whatever state it is in. Asks nobody and changes nothing.
+
+    Args:
+        settings: the block. Seeds that are gone, or others by now, are no reason not to report on what there is.
+        student: Axolotl's `base_model`, for the plan's words.
+
+    Raises:
+        ConfigError: if the folder holds nothing of a run.
+        StorageError: if a file in it is damaged.
+    """
+    folder = settings.folder
+    manifest, graded = dataset.read_manifest(folder), read_grade(folder)
+    ledger = folder / LEDGER if (folder / LEDGER).exists() else None
+    # Samples that lie beside a new run's spool are those of the run before it.
+    places = (folder / dataset.SAMPLES, folder / SPOOL) if manifest is not None else (folder / SPOOL, folder / dataset.SAMPLES)
+    samples = next((path for path in places if path.exists()), None)
+    if manifest is None and ledger is None and samples is None and graded is None:
+        raise ConfigError(f"{folder}: there is nothing to report on; `axolotl synthetic generate CONFIG` starts a run there")
+    prepared, unprepared = None, ""
+    try:
+        prepared = prepare(settings, student=student)
+    except SyntheticError as error:
+        unprepared = str(error)
+    finished = None
+    if ledger is not None:
+        with Ledger(ledger, read_only=True) as opened:
+            finished = opened.meta("finished")
+    return Found(
+        settings=settings,
+        folder=folder,
+        plan=None if prepared is None else prepared.plan,
+        prompts=[] if prepared is None else [prepared.task.prompt(seed.question) for seed in prepared.seeds.seeds],
+        unprepared=unprepared,
+        changed=prepared is not None and manifest is not None and finished is not None and finished != prepared.fingerprint,
+        running=_is_held(folder),
+        manifest=manifest,
+        samples=samples,
+        ledger=ledger,
+        grade=graded,
+    )
+
+
 def counts(folder: Path) -> dataset.Counts:
     """How the candidates of a finished run ended."""
     return dataset.count(folder / dataset.SAMPLES)
@@ -310,6 +399,9 @@ def read_grade(folder: Path) -> Grade | None:
         return grading.read_grade((folder / GRADE).read_text(encoding="utf-8"))
     except FileNotFoundError:
         return None
+    except (ValueError, TypeError, KeyError) as error:
+        remedy = "delete it and run `axolotl synthetic grade` again"
+        raise StorageError(f"{folder / GRADE}: holds no grade ({error}); {remedy}") from error
 
 
 def grade(settings: Settings, training: Mapping[str, Any]) -> Grade:
@@ -358,11 +450,183 @@ def grade(settings: Settings, training: Mapping[str, Any]) -> Grade:
                     log=folder / "lm_eval.log",
                     batch_size=GRADED_AT_ONCE,
                     on_progress=on_progress,
+                    databases=settings.seeds.databases,
                 )
             )
     made = grading.compare(base=base.name, student=student.name, base_scores=scores[0], student_scores=scores[1])
     dataset.write_text(folder / GRADE, json.dumps(made.to_dict(), indent=2) + "\n")
     return made
+
+
+def review_serve(port: int) -> serving.Served:
+    """Start an Argilla server on this machine, and install it when it is not.
+
+    Raises:
+        ServiceError: if it cannot be installed or started.
+    """
+    from axolotl_synthetic.review import serve as serving
+
+    if not serving.is_installed():
+        terminal.notice("installing an Argilla server of its own (about a minute, 600 MB; once)")
+        serving.install()
+    return serving.start(port)
+
+
+def review_stop() -> bool:
+    """End that server; tells whether it ran."""
+    from axolotl_synthetic.review import serve as serving
+
+    return serving.stop()
+
+
+def review_push(settings: Settings) -> exchange.Pushed:
+    """Send the chosen samples to Argilla, those that are not there yet.
+
+    Raises:
+        ConfigError: if there is no `review:` block, no finished run, or no key.
+        ServiceError: if Argilla cannot be used; what is there by then is not sent again.
+        FolderInUseError: if a run holds the folder.
+    """
+    from axolotl_synthetic.review import exchange
+
+    prepared = _reviewed(settings)
+    with _held(settings.folder), _work(prepared) as work, terminal.counted("pushing", "records") as on_progress:
+        return exchange.push(work, on_progress)
+
+
+def review_status(settings: Settings) -> exchange.Stand:
+    """Ask Argilla where the review stands, and change nothing.
+
+    Raises:
+        The same as `review_push`.
+    """
+    from axolotl_synthetic.review import exchange
+
+    with _work(_reviewed(settings)) as work:
+        return exchange.status(work)
+
+
+@dataclass(frozen=True)
+class ReviewOutcome:
+    """What a pull brought, what is decided by it, and what that did to the samples: None when nothing was to be done, or when they
+    must be generated for these settings first (`manifest` is None then)."""
+
+    pulled: exchange.Pulled
+    standing: applying.Standing
+    effect: applying.Effect | None
+    manifest: Mapping[str, Any] | None
+
+
+def review_pull(settings: Settings) -> ReviewOutcome:
+    """Take people's decisions into the samples and the training file. The former training file is kept.
+
+    Raises:
+        The same as `review_push`.
+    """
+    from axolotl_synthetic.review import applying, exchange, kept
+
+    prepared = _reviewed(settings, finished=False)
+    with _held(settings.folder):
+        with _work(prepared) as work:
+            pulled = exchange.pull(work)
+            standing = applying.stand(work.rows(), kept.read(settings.folder))
+        manifest, effect = _finished(prepared), None
+        if manifest is not None and not _has_decisions(prepared):
+            manifest, effect = _decide(prepared, manifest)
+        return ReviewOutcome(pulled, standing, effect, manifest)
+
+
+def refuse_open_review(settings: Settings) -> None:
+    """With `review.unreviewed: wait`, end here as long as people have not decided.
+
+    Raises:
+        ReviewOpenError: with the number of samples that are open by what was pulled last.
+    """
+    if settings.review is not None and settings.review.unreviewed == "wait":
+        from axolotl_synthetic.review import exchange
+
+        exchange.refuse_open(settings.folder, lambda: dataset.read_samples(settings.folder / dataset.SAMPLES))
+
+
+def _reviewed(settings: Settings, *, finished: bool = True) -> Prepared:
+    """A run that can be reviewed.
+
+    Args:
+        finished: whether it must be finished with these very settings.
+    """
+    if settings.review is None:
+        raise ConfigError("synthetic.review: is missing; add the block, `review: {}` at least (the README shows it)")
+    prepared = prepare(settings)
+    if not (settings.folder / dataset.SAMPLES).exists() or (finished and _finished(prepared) is None):
+        raise ConfigError(
+            f"{settings.folder}: holds no finished run of these settings to review; `axolotl synthetic generate CONFIG` makes it"
+        )
+    return prepared
+
+
+@contextmanager
+def _work(prepared: Prepared, samples: Path | None = None) -> Iterator[Work]:
+    """The run as a review sees it; its samples are the finished ones, or those in the file given."""
+    from axolotl_synthetic.review.work import Work
+
+    settings = prepared.settings
+    path = samples or settings.folder / dataset.SAMPLES
+    with Ledger(settings.folder / LEDGER) as ledger:
+        yield Work(
+            settings=settings,
+            task=prepared.task,
+            seeds=prepared.seeds.seeds,
+            ledger=ledger,
+            rows=lambda: dataset.read_samples(path),
+            load_checks=lambda: _checks(settings, prepared.task, prepared.seeds),
+        )
+
+
+def _has_decisions(prepared: Prepared) -> bool:
+    """Whether the training file is as the decisions that are kept want it."""
+    with Ledger(prepared.ledger) as ledger:
+        return (ledger.meta(prepared.meta("reviewed")) or "") == _review_state(prepared.settings)
+
+
+def _review_state(settings: Settings) -> str:
+    from axolotl_synthetic.review import kept
+
+    return kept.state(settings.folder, "keep" if settings.review is None else settings.review.unreviewed)
+
+
+def _decide(prepared: Prepared, former: Mapping[str, Any]) -> tuple[Mapping[str, Any], applying.Effect | None]:
+    """Write samples, training file, card and manifest anew, with the decisions that are kept."""
+    folder, state = prepared.settings.folder, _review_state(prepared.settings)
+    samples, effect = _take_samples(prepared, folder / dataset.SAMPLES)
+    counts, training = dataset.count(samples), _train(prepared, samples)
+    manifest = {**former, **dataset.outcome(counts, samples, training)}
+    _finish(prepared, manifest, counts)
+    with Ledger(prepared.ledger) as ledger:
+        ledger.set_meta(**{prepared.meta("reviewed"): state})
+    return manifest, effect
+
+
+def _take_samples(prepared: Prepared, spool: Path) -> tuple[Path, applying.Effect | None]:
+    """Put a spool of verification (or the samples themselves) into its place, with the decisions that are kept."""
+    from axolotl_synthetic.review import applying, kept
+
+    folder = prepared.settings.folder
+    book = kept.read(folder)
+    if not book and spool.name == SPOOL:
+        return dataset.write_samples(folder, spool), None
+    with _work(prepared, spool) as work:
+        decided = applying.Applying(work, book)
+        dataset.write_rows(folder / REVIEWED, decided.rows())
+    samples = dataset.write_samples(folder, folder / REVIEWED)
+    if spool != samples:
+        spool.unlink()
+    return samples, decided.effect
+
+
+def _checks(settings: Settings, task: Task, seeds: SeedSet) -> tuple[Check, ...]:
+    """The checks of a run, which have seen no sample yet."""
+    keeps_answer = {name: strategy.keeps_answer for name, strategy in load_strategies().items()}
+    return load_checks(settings.verify, task, keeps_answer, seeds=seeds.seeds, held_out=seeds.held_out)
 
 
 def _run_pipeline(prepared: Prepared, *, spool: Path | None = None, most_candidates: int | None = None) -> None:
@@ -418,36 +682,49 @@ def _write(prepared: Prepared, ledger: Ledger, samples: Path, seconds: float) ->
     """The training file, the lm-eval task, the card, and last the manifest."""
     from axolotl_synthetic import grading
 
-    settings, folder, task = prepared.settings, prepared.settings.folder, prepared.task
-    counts = dataset.count(samples)
-    seeds = prepared.seeds.seeds if settings.include_seeds else ()
-
-    def prompt(seed: Seed) -> str:
-        return task.prompt(seed.question)
-
-    training = dataset.write_training_file(folder, samples, seeds, prompt, task.solution)
+    settings, folder = prepared.settings, prepared.settings.folder
+    counts, training = dataset.count(samples), _train(prepared, samples)
     grading.export_task(
-        folder / LM_EVAL, task=task, held_out=prepared.seeds.held_out, max_gen_toks=settings.teacher.generation.max_new_tokens
+        folder / LM_EVAL,
+        task=prepared.task,
+        held_out=prepared.seeds.held_out,
+        max_gen_toks=settings.teacher.generation.max_new_tokens,
     )
     progress = ledger.progress()
-    totals = ledger.totals()
     manifest = dataset.manifest(
         status="complete" if progress.ended_by == "samples" else "budget_exhausted",
         strategy=prepared.plan.strategy,
         budget_ratio=prepared.plan.budget_ratio,
         seeds={"count": len(prepared.seeds.seeds), "held_out": len(prepared.seeds.held_out), "sha256": prepared.seeds.sha256},
         counts=counts,
-        totals=totals,
+        totals=ledger.totals(),
         reused=progress.reused,
         seconds=seconds,
         samples=samples,
         training=training,
     )
+    ledger.set_meta(**{prepared.meta("finished"): prepared.fingerprint})
+    _finish(prepared, manifest, counts)
+    return Outcome(manifest, counts, folder)
+
+
+def _train(prepared: Prepared, samples: Path) -> dataset.TrainingFile:
+    """The training file of these samples."""
+    settings, task = prepared.settings, prepared.task
+
+    def prompt(seed: Seed) -> str:
+        return task.prompt(seed.question)
+
+    seeds = prepared.seeds.seeds if settings.include_seeds else ()
+    return dataset.write_training_file(settings.folder, samples, seeds, prompt, task.solution)
+
+
+def _finish(prepared: Prepared, manifest: Mapping[str, Any], counts: dataset.Counts) -> None:
+    """The card, and last the manifest."""
+    settings, folder = prepared.settings, prepared.settings.folder
     teacher, augmenter = (model_name(settings.model_for(role)) for role in ("teacher", "augmenter"))
     dataset.write_card(folder, manifest, task=settings.task, teacher=teacher, augmenter=augmenter, counts=counts)
-    ledger.set_meta(**{prepared.meta("finished"): prepared.fingerprint})
     dataset.write_text(folder / dataset.MANIFEST, json.dumps(manifest, indent=2) + "\n")
-    return Outcome(manifest, counts, folder)
 
 
 def _finished(prepared: Prepared) -> Mapping[str, Any] | None:

@@ -68,6 +68,7 @@ def test_the_first_check_that_fails_is_the_reason():
         ("self_check", None),
         ("rephrase_fidelity", None),
         ("format", True),
+        ("execution", None),
         ("final_answer", False),
         ("decontamination", None),
     ]

@@ -13,14 +13,14 @@ ANSWER = "#### 42"
 FOLLOWS = {"\n": ANSWER, "s": "B", ANSWER: "<|im_end|>", "B": "<|im_end|>", "a": "a"}
 
 
-def save_parrot(folder: Path) -> Path:
-    """Write the model and its tokenizer; return the folder."""
+def save_parrot(folder: Path, answer: str = ANSWER) -> Path:
+    """Write the model, which says `answer` after a new line, and its tokenizer; return the folder."""
     import torch
     from transformers import AutoModelForCausalLM, AutoTokenizer
 
     save_tiny_model(folder)
     tokenizer = AutoTokenizer.from_pretrained(folder)
-    tokenizer.add_tokens([ANSWER])
+    tokenizer.add_tokens([answer])
     tokenizer.save_pretrained(folder)
     model = AutoModelForCausalLM.from_pretrained(folder)
     model.resize_token_embeddings(len(tokenizer))
@@ -30,7 +30,8 @@ def save_parrot(folder: Path) -> Path:
         torch.nn.init.zeros_(layer.mlp.down_proj.weight)
     torch.nn.init.zeros_(model.model.embed_tokens.weight)
     torch.nn.init.zeros_(model.lm_head.weight)
-    for axis, (token, follower) in enumerate(FOLLOWS.items()):
+    follows = {answer if token == ANSWER else token: answer if follower == ANSWER else follower for token, follower in FOLLOWS.items()}
+    for axis, (token, follower) in enumerate(follows.items()):
         [one], [other] = (tokenizer.encode(text, add_special_tokens=False) for text in (token, follower))
         with torch.no_grad():
             model.model.embed_tokens.weight[one, axis] = 1

@@ -12,12 +12,14 @@ from pathlib import Path
 
 import pytest
 
+from axolotl_synthetic import grading
 from axolotl_synthetic.checks import final_answer
-from axolotl_synthetic.errors import StorageError
+from axolotl_synthetic.errors import ConfigError, StorageError
 from axolotl_synthetic.grading import export_task
 from axolotl_synthetic.records import Candidate, Question, Seed
 from axolotl_synthetic.tasks import load_task
 
+from shop import asked, make_shop
 from stub_task import Always42
 
 
@@ -103,6 +105,30 @@ def test_a_multiple_choice_reply_may_name_the_text_of_the_right_choice(tmp_path)
     assert (right, wrong) == (1.0, 0.0)
 
 
+@pytest.mark.parametrize(
+    ("reply", "loose", "strict"),
+    [
+        ("It takes singer.\n```sql\nSELECT name FROM singer WHERE NOT age <= 30\n```", 1.0, 1.0),
+        ("The query is `select name from singer where age>30`.", 1.0, 0.0),
+        ("```sql\nSELECT name FROM singer WHERE age >= 30\n```", 0.0, 0.0),
+        ("```sql\nDROP TABLE singer\n```", 0.0, 0.0),
+    ],
+)
+def test_a_query_scores_by_what_it_gives(tmp_path, reply, loose, strict):
+    seed = Seed("q", asked("Which singers are older than 30?"), "SELECT name FROM singer WHERE age > 30")
+    export_task(tmp_path, task=load_task("text_to_sql"), held_out=[seed])
+    assert metrics(tmp_path).grade(rows(tmp_path)[0], [reply]) == {"exact_match": loose, "strict_match": strict}
+
+
+def test_a_database_that_is_gone_is_no_wrong_answer(tmp_path):
+    file = make_shop(tmp_path / "shop.sqlite").file
+    seed = Seed("q", asked("How many singers are there?", file), "SELECT count(*) FROM singer")
+    export_task(tmp_path, task=load_task("text_to_sql"), held_out=[seed])
+    Path(file).unlink()
+    with pytest.raises(ConfigError, match=r"shop\.sqlite: the database that a held-out question is about is not there any more"):
+        metrics(tmp_path).grade(rows(tmp_path)[0], ["```sql\nSELECT 1\n```"])
+
+
 def test_a_class_of_the_user_is_named_by_its_path(tmp_path, jars):
     export_task(tmp_path, task=Always42(), held_out=jars)
     assert rows(tmp_path)[0]["task"] == "stub_task.Always42"
@@ -149,7 +175,11 @@ def test_lm_eval_validate_passes_the_exported_tasks(tmp_path, jars):
     choice = Seed("c", Question("Which is a fruit?", choices=("a stone", "an apple"), labels=("A", "B")), "B")
     export_task(tmp_path / "math", task=load_task("math"), held_out=jars, task_name="heldout_math")
     export_task(tmp_path / "choice", task=load_task("multiple_choice"), held_out=[choice], task_name="heldout_choice")
-    done = lm_eval("validate", "--include_path", str(tmp_path), "--tasks", "heldout_math,heldout_choice")
+    query = Seed("q", asked("How many singers are there?"), "SELECT count(*) FROM singer")
+    export_task(tmp_path / "sql", task=load_task("text_to_sql"), held_out=[query], task_name="heldout_sql")
+    shutil.copytree(Path(grading.__file__).with_name("tasks"), tmp_path / "package")
+    names = "heldout_math,heldout_choice,heldout_sql,spider_execution"
+    done = lm_eval("validate", "--include_path", str(tmp_path), "--tasks", names)
     assert done.returncode == 0, done.stdout + done.stderr[-2000:]
     assert done.stdout.splitlines()[-1] == "All tasks found and valid"
 

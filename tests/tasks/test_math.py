@@ -224,7 +224,6 @@ def test_two_thousand_plain_comparisons_a_second():
     assert time.process_time() - start < 2
 
 
-@settings(deadline=None)
 @given(value=st.decimals(allow_nan=False, allow_infinity=False, places=2, min_value=-(10**9), max_value=10**9))
 def test_a_number_is_the_same_however_it_is_written(value):
     for other in (f"${value:,}", f"{value} cards", f"{value}00", rf"\boxed{{{value}}}"):
@@ -232,7 +231,6 @@ def test_a_number_is_the_same_however_it_is_written(value):
     assert not same(str(value), str(value + 1))
 
 
-@settings(deadline=None)
 @given(text=st.text(max_size=60))
 def test_a_normal_form_is_its_own_normal_form(text):
     value = final(f"#### {text}")
@@ -240,7 +238,7 @@ def test_a_normal_form_is_its_own_normal_form(text):
         assert final(f"#### {value}") == value
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(one=st.text(alphabet=r"0123456789.,/%$\{}()^*+-=x sqrtfac", max_size=20))
 def test_nothing_raises_and_whatever_it_is_it_equals_itself(one):
     final(one)

@@ -46,6 +46,7 @@ NAMES = (
     "rephrase_fidelity",
     "format",
     "length",
+    "execution",
     "final_answer",
     "self_consistency",
     "judge",
@@ -57,7 +58,7 @@ NAMES = (
 # What runs where `verify` is null, each where it applies. Not among them: what costs calls (self_consistency, judge), what says
 # nothing without a number of the user's (length, diversity), and near_duplicate, which would throw away most of the answers to one
 # question that Answer Augmentation is about.
-DEFAULTS = ("self_check", "rephrase_fidelity", "format", "final_answer", "decontamination", "duplicate")
+DEFAULTS = ("self_check", "rephrase_fidelity", "format", "execution", "final_answer", "decontamination", "duplicate")
 
 
 @dataclass(frozen=True)

@@ -25,7 +25,7 @@ def make(task: Task, keeps_answer: Mapping[str, bool]) -> Judge:
             return not_applicable("off: the seed has no answer to compare with")
         if candidate.final_answer is None or candidate.question is None:
             return failed(f"no final answer, where the seed's is {gold}")
-        if task.equivalent(candidate.final_answer, gold, candidate.question):
+        if task.equivalent(gold, candidate.final_answer, candidate.question):
             return passed(f"{candidate.final_answer} agrees with the seed's {gold}")
         return failed(f"{candidate.final_answer} is not the seed's {gold}")
 

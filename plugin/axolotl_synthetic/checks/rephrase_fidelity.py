@@ -25,7 +25,8 @@ _ENGLISH = frozenset(
 )
 _ASKS = re.compile(
     r"[?？؟]|\b(?:how|what|which|who|whom|whose|when|where|why|find|calculate|compute|determine|work out|figure out|tell|give|name|list"
-    r"|write|identify|select|choose|pick|explain|describe|state|solve|estimate|express|show|prove|complete|translate|summari[sz]e)\b",
+    r"|write|identify|select|choose|pick|explain|describe|state|solve|estimate|express|show|prove|complete|translate|summari[sz]e"
+    r"|return|retrieve|count|display|report|provide|fetch)\b",
     re.IGNORECASE,
 )
 # The reverse of the request, where a question stresses it; and all the ways in which a rewording may say so.

@@ -8,6 +8,7 @@ ledger, so with k and more answers a seed the votes cost nothing.
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
@@ -22,7 +23,9 @@ if TYPE_CHECKING:
     from axolotl_synthetic.strategies import Source
     from axolotl_synthetic.tasks import Task
 
+NAME = "self_consistency"
 LONGEST_SHOWN = 80
+_COUNT = re.compile(r"(\d+|none) of (\d+) answers ")
 
 
 class Options(Block):
@@ -88,6 +91,13 @@ def make(task: Task, keeps_answer: Mapping[str, bool], options: Options | None =
         return passed(f"{count}; {said}")
 
     return judge
+
+
+def agreement(detail: str) -> tuple[int, int] | None:
+    """How many of how many answers say the same, read back from this check's own words; None where it counted none."""
+    if (found := _COUNT.search(detail)) is None:
+        return None
+    return 0 if found[1] == "none" else int(found[1]), int(found[2])
 
 
 def _groups(votes: Sequence[str | None], task: Task, question: Question) -> list[list[str]]:

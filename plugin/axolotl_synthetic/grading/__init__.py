@@ -2,15 +2,17 @@
 
     export.py        held-out seeds → a folder that plain `lm_eval --include_path` runs
     heldout.py       what that folder calls back into while it is graded
+    tasks/           tasks of lm-eval that come with the package: a folder for `--include_path`
+    spider.py        what `tasks/spider_execution.yaml` calls: Spider's questions, execution accuracy
     models.py        which model is graded: the base, a LoRA adapter on it, or full weights
     evaluate.py      starts lm-eval in a process of its own, shows its progress, reads its scores
-    child.py         that process; the only file that runs lm-eval, with heldout.py the only ones that lm-eval runs
+    child.py         that process; the only file that runs lm-eval, with heldout.py and spider.py the only ones that lm-eval runs
     comparison.py    base against student: the table and `grade.json`
 
 When and what is graded is decided in `run.py`.
 """
 
-from axolotl_synthetic.grading.comparison import Grade, Row, compare, read_grade, table
+from axolotl_synthetic.grading.comparison import Grade, Row, cells, compare, is_share, read_grade, table
 from axolotl_synthetic.grading.evaluate import Score, evaluate, refuse_unknown_tasks
 from axolotl_synthetic.grading.export import HELD_OUT_TASK, export_task
 from axolotl_synthetic.grading.models import ModelArgs, student_in
@@ -21,9 +23,11 @@ __all__ = [
     "ModelArgs",
     "Row",
     "Score",
+    "cells",
     "compare",
     "evaluate",
     "export_task",
+    "is_share",
     "read_grade",
     "refuse_unknown_tasks",
     "student_in",

@@ -39,7 +39,8 @@ def run(job: Mapping[str, Any], result: dict[str, Any]) -> None:
     from lm_eval.utils import setup_logging
 
     setup_logging()
-    manager = TaskManager(include_path=job["include_path"], include_defaults=job["lm_eval_tasks"])
+    include = [*([job["include_path"]] if job["include_path"] else []), str(Path(__file__).with_name("tasks"))]
+    manager = TaskManager(include_path=include, include_defaults=job["lm_eval_tasks"], metadata=job["metadata"])
     names, result["unknown"] = resolve(manager, job["tasks"])
     if result["unknown"] or job["model"] is None:
         return

@@ -13,7 +13,7 @@ from rich.table import Table
 from axolotl_synthetic.grading.evaluate import Score
 
 # Metrics that are shares, shown in percent; others, such as perplexity, are shown as they are.
-SHARES = ("exact_match", "acc", "f1", "em", "mc1", "mc2", "pass", "prompt_level", "inst_level")
+SHARES = ("exact_match", "execution_accuracy", "test_suite_accuracy", "acc", "f1", "em", "mc1", "mc2", "pass", "prompt_level", "inst_level")
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,16 +80,20 @@ def table(rows: Sequence[Row]) -> Table:
     for heading in ("questions", "base", "student", "difference"):
         shown.add_column(heading, justify="right")
     for row in rows:
-        show = _percent if row.metric.startswith(SHARES) else _plain
-        shown.add_row(
-            row.task,
-            row.metric,
-            "" if row.questions is None else f"{row.questions:,}",
-            show(row.base, row.base_stderr),
-            show(row.student, row.student_stderr),
-            ("+" if row.difference > 0 else "") + show(row.difference, row.difference_stderr),
-        )
+        shown.add_row(row.task, row.metric, "" if row.questions is None else f"{row.questions:,}", *cells(row))
     return shown
+
+
+def cells(row: Row) -> tuple[str, str, str]:
+    """Base, student and difference as a person reads them."""
+    show = _percent if is_share(row) else _plain
+    difference = ("+" if row.difference > 0 else "") + show(row.difference, row.difference_stderr)
+    return show(row.base, row.base_stderr), show(row.student, row.student_stderr), difference
+
+
+def is_share(row: Row) -> bool:
+    """Whether the metric is a share, from 0 to 1."""
+    return row.metric.startswith(SHARES)
 
 
 def _percent(value: float, stderr: float | None) -> str:

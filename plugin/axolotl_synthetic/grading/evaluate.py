@@ -19,6 +19,7 @@ from axolotl_synthetic.errors import ConfigError, StorageError, TrainingError
 from axolotl_synthetic.grading.child import UNKNOWN_TASKS
 from axolotl_synthetic.grading.export import HELD_OUT_TASK
 from axolotl_synthetic.grading.models import ModelArgs
+from axolotl_synthetic.grading.spider import SPIDER_TASK
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +48,7 @@ def evaluate(
     limit: int | None = None,
     batch_size: int = 16,
     on_progress: Callable[[int, int], None] = lambda done, total: None,
+    databases: str | None = None,
 ) -> dict[str, Score]:
     """Grade one model.
 
@@ -58,6 +60,7 @@ def evaluate(
         limit: at most this many questions a task.
         batch_size: sequences at once.
         on_progress: is called with the requests done and all requests; starts again at 0 for each kind of request.
+        databases: where `spider_execution` finds its databases, as in `seeds.databases`.
 
     Returns:
         A score for each task; for a group its own, for a tag or a wildcard those of its tasks.
@@ -67,7 +70,7 @@ def evaluate(
         TrainingError: if lm-eval ends with an error.
         StorageError: if the log cannot be written.
     """
-    result = _run(model, tasks, include_path, log, limit, batch_size, on_progress)
+    result = _run(model, tasks, include_path, log, limit, batch_size, on_progress, databases)
     questions = result["questions"]
     return {task: choose(metrics, questions.get(task)) for task, metrics in result["scores"].items()}
 
@@ -109,16 +112,18 @@ def _run(
     limit: int | None,
     batch_size: int,
     on_progress: Callable[[int, int], None],
+    databases: str | None = None,
 ) -> dict[str, Any]:
     with tempfile.TemporaryDirectory(prefix="axolotl-synthetic-") as scratch:
         job, result = Path(scratch) / "job.json", Path(scratch) / "result.json"
         content = {
             "model": asdict(model) if model else None,
             "tasks": list(tasks),
-            "lm_eval_tasks": any(task != HELD_OUT_TASK for task in tasks),
+            "lm_eval_tasks": any(task not in (HELD_OUT_TASK, SPIDER_TASK) for task in tasks),
             "include_path": str(include_path) if include_path else None,
             "limit": limit,
             "batch_size": batch_size,
+            "metadata": {"databases": databases} if databases else {},
             "result": str(result),
         }
         job.write_text(json.dumps(content), encoding="utf-8")

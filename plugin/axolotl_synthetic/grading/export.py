@@ -95,6 +95,7 @@ def _rows(task: Task, held_out: Sequence[Seed]) -> Iterator[Mapping[str, Any]]:
             "labels": list(question.labels),
             "context": question.context,
             "database": question.database,
+            "database_file": question.database_file,
         }
 
 

@@ -11,6 +11,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+from axolotl_synthetic.errors import ConfigError
 from axolotl_synthetic.records import Question
 from axolotl_synthetic.tasks import Task, load_task
 
@@ -62,7 +63,19 @@ def question_of(row: Mapping[str, Any]) -> Question:
         labels=tuple(row["labels"]),
         context=row["context"],
         database=row["database"],
+        database_file=_there(row.get("database_file")),
     )
+
+
+def _there(file: str | None) -> str | None:
+    """The path of a database, which the rows name as the run found it.
+
+    Raises:
+        ConfigError: if it is there no longer: every query would be marked as wrong.
+    """
+    if file is not None and not Path(file).is_file():
+        raise ConfigError(f"{file}: the database that a held-out question is about is not there any more; put it back, or generate again")
+    return file
 
 
 @cache

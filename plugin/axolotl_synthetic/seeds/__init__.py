@@ -1,6 +1,7 @@
 """The user's own questions: drawn, held out, and every row that cannot be used named with its place.
 
-`rows.py` reads the files; what makes a question of the right kind is for the task, which hands in `problem`.
+`rows.py` reads the files, `databases.py` finds the database that a question is about; what makes a question of the right kind is for
+the task, which hands in `problem`.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 from axolotl_synthetic.errors import SeedsError
 from axolotl_synthetic.records import Question, Seed
+from axolotl_synthetic.seeds.databases import MissingDatabase, NoDatabase, with_database
 from axolotl_synthetic.seeds.rows import BadRow, Row, read_rows
 
 if TYPE_CHECKING:  # pydantic, behind it, takes longer to load than most seed files take to read
@@ -64,9 +66,12 @@ def read_seeds(
         seed: of the draw. Other rows apart, a larger `limit` contains the seeds of a smaller one.
 
     Raises:
-        SeedsError: if there is no such file, it cannot be read, it lacks a column, or no row of it can be used.
+        SeedsError: if there is no such file, it cannot be read, it lacks a column, or no row of it can be used; if a
+            row's database is not there.
     """
     _refuse_unknown_names(settings.fields, required, optional)
+    if settings.databases is not None and "database" not in (*required, *optional):
+        raise SeedsError("synthetic.seeds.databases: this task asks no databases; leave it out")
     bad_answers = 0
 
     def counted(seed: Seed) -> str | None:
@@ -122,10 +127,12 @@ def _usable_seeds(
         values = {name: _reach(row.values, settings.fields.get(name, name)) for name in (*required, *optional)}
         unseen -= {name for name, value in values.items() if value is not _MISSING}
         try:
-            made = _seed_of(values, required)
-        except _Unusable as error:
+            made = _seed_of(values, required, settings.databases)
+        except (_Unusable, NoDatabase) as error:
             problems.append(f"{row.place}: {error}")
             continue
+        except MissingDatabase as error:
+            raise SeedsError(f"synthetic.seeds.databases: {row.place}: {error}") from error
         if (against := problem(made)) is not None:
             problems.append(f"{row.place}: {against}")
         elif made.question in first_place:
@@ -184,7 +191,7 @@ def _reach(row: Mapping[str, Any], column: str) -> Any:
     return value
 
 
-def _seed_of(values: Mapping[str, Any], required: tuple[str, ...]) -> Seed:
+def _seed_of(values: Mapping[str, Any], required: tuple[str, ...], databases: str | None) -> Seed:
     for name in required:
         if values[name] is _MISSING or values[name] is None:
             raise _Unusable(f"no {name}; fill it in or point seeds.fields.{name} at its column")
@@ -200,6 +207,8 @@ def _seed_of(values: Mapping[str, Any], required: tuple[str, ...]) -> Seed:
     if len(choices) != len(labels):
         raise _Unusable(f"{len(choices)} choices and {len(labels)} labels; give a label each")
     question = Question(text, choices, labels, _text("context", values.get("context")), _text("database", values.get("database")))
+    if databases is not None:
+        question = with_database(question, databases)
     answer = _text("answer", values.get("answer"), numbers=True)
     return Seed(seed_id(question, answer), question, answer)
 

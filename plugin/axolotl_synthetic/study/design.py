@@ -64,6 +64,7 @@ def settings_of(study: Study, line: Line, settings: Settings) -> Settings:
             "budget": Budget(samples=study.samples[-1], **study.budget.model_dump()),
             "output_dir": str(study.folder / "lines" / line.name),
             "study": None,
+            "review": None,
         }
     )
 

@@ -1,7 +1,8 @@
 """What a task is, and how one is found by name. Each task has a file of its own; its prompts stand in `prompts/<task>/`.
 
 A task knows how questions of its kind are put to a model, how the final answer is read out of a reply, and when two final
-answers are the same. It makes no calls and reads no files but its prompts.
+answers are the same. It makes no calls and reads no files but its prompts: what else it needs (a schema, where a database lies)
+comes with the question, and queries are run by `sql/`.
 """
 
 from __future__ import annotations
@@ -67,10 +68,10 @@ class Task(Protocol):
         """The final answer of a seed, whose `answer` may be a bare value; None when it has none."""
 
     def equivalent(self, one: str, other: str, question: Question) -> bool:
-        """Whether two final answers are the same answer."""
+        """Whether two final answers are the same answer. Where one of them is the gold answer, it is `one`."""
 
 
-BUILT_IN = ("math", "multiple_choice", "instruction")
+BUILT_IN = ("math", "multiple_choice", "text_to_sql", "instruction")
 
 
 def load_task(name: str) -> Task:

@@ -36,12 +36,12 @@ def chat(task: str, name: str, turns: Sequence[Message] = (), **values: Hashable
     return (*filled[:at], *turns, *filled[at:])
 
 
-def chat_by_pattern(task: str, name: str, patterns: Sequence[str]) -> tuple[Message, ...]:
-    """The chat of a file whose last turn was answered with each pattern before, one after the other.
+def chat_by_pattern(task: str, name: str, patterns: Sequence[str], **values: object) -> tuple[Message, ...]:
+    """The chat of a file, filled in, whose last turn was answered with each pattern before, one after the other.
 
     Weak models go on with a pattern that they seem to have begun themselves, where they talk about one that they are shown.
     """
-    *before, asked = chat(task, name)
+    *before, asked = chat(task, name, (), **values)
     answered = [turn for pattern in patterns for turn in (asked, {"role": "assistant", "content": pattern})]
     return (*before, *answered, asked)
 

@@ -1,0 +1,5 @@
+"""Lets lm-eval find what `spider_execution.yaml` names: it looks for a `!function` in a Python file beside the YAML."""
+
+from axolotl_synthetic.grading.spider import dataset, gold, grade, prompt
+
+__all__ = ["dataset", "gold", "grade", "prompt"]

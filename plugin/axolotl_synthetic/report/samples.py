@@ -1,0 +1,121 @@
+"""Once through the samples: what is counted, and the few that are kept to be shown or compared. No sample is held longer than that.
+
+What is drawn is a uniform draw without replacement from a stream of unknown length (reservoir sampling, algorithm R: Vitter, Random
+Sampling with a Reservoir, 1985), always with the same seed, so that the same samples give the same page.
+"""
+
+from __future__ import annotations
+
+import random
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Generic, TypeVar
+
+from axolotl_synthetic.checks import self_consistency
+from axolotl_synthetic.checks.words import words
+from axolotl_synthetic.records import STRATEGIES
+
+T = TypeVar("T")
+# Accepted samples are shown for each strategy, rejected ones for each check, failed ones for each reason.
+SHOWN = 3
+# Questions of each strategy that are compared with one another and with the seeds: the mean of all their pairs no longer moves then.
+COMPARED = 1_000
+# Of a longer text as much is shown; its length in words is of all of it.
+LONGEST_SHOWN = 4_000
+
+
+class Draw(Generic[T]):
+    """So many of a stream, each with the same chance; memory for those alone."""
+
+    def __init__(self, size: int) -> None:
+        self.kept: list[T] = []
+        self._size, self._seen, self._random = size, 0, random.Random(0)
+
+    def offer(self, one: T) -> None:
+        self._seen += 1
+        if len(self.kept) < self._size:
+            self.kept.append(one)
+        elif (place := self._random.randrange(self._seen)) < self._size:
+            self.kept[place] = one
+
+
+def _shown() -> Draw[Mapping[str, Any]]:
+    return Draw(SHOWN)
+
+
+def _compared() -> Draw[str]:
+    return Draw(COMPARED)
+
+
+@dataclass
+class Samples:
+    """What the page says of all candidates.
+
+    Attributes:
+        ends: candidates by strategy, status and reason (a check's name, or the first word of a failure).
+        verdicts: by check: how often it passed, failed, did not apply (True, False, None).
+        question_words: how many accepted samples have a question of so many words, by strategy.
+        answer_words: how many have an answer of so many words, by strategy and whether they were accepted; without failed ones.
+        asked: different questions among the accepted samples of a strategy, as hashes.
+        compared: a draw of accepted samples' questions, by strategy.
+        agreement: candidates by how many of how many answers said the same, and whether they were accepted.
+        decisions: what people decided in review, by verdict.
+        shown: a draw of rows for each status and kind: an accepted one's strategy, another's reason.
+    """
+
+    ends: Counter[tuple[str, str, str]] = field(default_factory=Counter)
+    verdicts: dict[str, Counter[bool | None]] = field(default_factory=lambda: defaultdict(Counter))
+    question_words: dict[str, Counter[int]] = field(default_factory=lambda: defaultdict(Counter))
+    answer_words: dict[tuple[str, bool], Counter[int]] = field(default_factory=lambda: defaultdict(Counter))
+    asked: dict[str, set[int]] = field(default_factory=lambda: defaultdict(set))
+    compared: dict[str, Draw[str]] = field(default_factory=lambda: defaultdict(_compared))
+    agreement: Counter[tuple[int, int, bool]] = field(default_factory=Counter)
+    decisions: Counter[str] = field(default_factory=Counter)
+    shown: dict[tuple[str, str], Draw[Mapping[str, Any]]] = field(default_factory=lambda: defaultdict(_shown))
+
+    @property
+    def planned(self) -> int:
+        return self.ends.total()
+
+    @property
+    def strategies(self) -> list[str]:
+        """Those that there are candidates of, in the package's order; strategies of others behind."""
+        found = {strategy for strategy, _, _ in self.ends}
+        return [*(name for name in STRATEGIES if name in found), *sorted(found.difference(STRATEGIES))]
+
+    def count(self, status: str, strategy: str | None = None) -> int:
+        """Candidates that ended so, of one strategy or of all."""
+        return sum(number for (of, ended, _), number in self.ends.items() if ended == status and strategy in (None, of))
+
+    def reasons(self, status: str) -> dict[str, int]:
+        """Candidates that ended so by reason, the most frequent first."""
+        by: Counter[str] = Counter()
+        for (_, ended, reason), number in self.ends.items():
+            if ended == status:
+                by[reason] += number
+        return dict(by.most_common())
+
+
+def gather(rows: Iterable[Mapping[str, Any]]) -> Samples:
+    """Read rows of `samples.jsonl`, once and in their order."""
+    found = Samples()
+    for row in rows:
+        strategy, status = str(row["strategy"]), str(row["status"])
+        accepted = status == "accepted"
+        reason = str(row.get("reason") or "").split(":", 1)[0]
+        found.ends[strategy, status, "" if accepted else reason] += 1
+        found.shown[status, strategy if accepted else reason].offer(row)
+        for verdict in row.get("checks") or ():
+            found.verdicts[verdict["name"]][verdict["passed"]] += 1
+            if verdict["name"] == self_consistency.NAME and (votes := self_consistency.agreement(str(verdict.get("detail") or ""))):
+                found.agreement[(*votes, accepted)] += 1
+        if row.get("decision"):
+            found.decisions[str(row["decision"].get("what"))] += 1
+        if row.get("answer") is not None and status != "failed":
+            found.answer_words[strategy, accepted][len(words(row["answer"]))] += 1
+        if accepted and row.get("question") is not None:
+            found.question_words[strategy][len(words(row["question"]))] += 1
+            found.asked[strategy].add(hash(row["question"]))
+            found.compared[strategy].offer(row["question"])
+    return found

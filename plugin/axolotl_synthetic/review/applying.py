@@ -1,0 +1,186 @@
+"""The samples with what people decided: rows of `samples.jsonl` as the checks left them in, rows with decisions out.
+
+A decision keeps what it changed, so `original` takes it back: decisions are always applied to a sample as the checks left it, and
+applying them once more changes nothing.
+
+| people say | the sample |
+| --- | --- |
+| accept | is accepted, whatever the checks said |
+| reject | is rejected, by `review` |
+| edit | gets the correction and passes the checks again, last of all samples: also those that compare it with every other one |
+| nothing yet | stays; with `unreviewed: drop` it is rejected, by `unreviewed` |
+
+A check that asked a model about the former text does not apply to a corrected one. Samples that nobody looked at keep their verdicts.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, field, replace
+from typing import Any
+
+from axolotl_synthetic.checks import Check
+from axolotl_synthetic.errors import SyntheticError
+from axolotl_synthetic.records import Candidate, Decision, Question, Seed, Verdict, judged, not_applicable, to_sample
+from axolotl_synthetic.review.kept import Book, Kept
+from axolotl_synthetic.review.origin import Origins
+from axolotl_synthetic.review.page import content_of
+from axolotl_synthetic.review.ruling import Ruling, rule
+from axolotl_synthetic.review.work import Work
+
+REJECTED_BY_PEOPLE = "review"
+UNREVIEWED = "unreviewed"
+CHANGED_BY_AN_EDIT = ("question", "answer", "final_answer", "status", "reason", "checks")
+Row = dict[str, Any]
+
+
+@dataclass
+class Standing:
+    """What is decided of the samples of a run, and what is not. Filled by `stand`.
+
+    Attributes:
+        rulings: the decision on each decided sample.
+        open: samples that were pushed and are not decided.
+        outdated: decided samples whose text has changed since, or that are no more: their decisions wait for the text to come back.
+    """
+
+    rulings: dict[str, Ruling] = field(default_factory=dict)
+    open: set[str] = field(default_factory=set)
+    outdated: set[str] = field(default_factory=set)
+
+
+@dataclass
+class Effect:
+    """What applying did: decisions by verdict, edits that did not pass by check, undecided samples that were dropped."""
+
+    decided: Counter[str] = field(default_factory=Counter)
+    failed_edits: Counter[str] = field(default_factory=Counter)
+    dropped: int = 0
+
+
+def original(row: Mapping[str, Any]) -> Row:
+    """A sample as the checks left it."""
+    if row["decision"] is None:
+        return {**row, "status": "accepted", "reason": None} if row["reason"] == UNREVIEWED else dict(row)
+    return {**row, **row["decision"]["before"], "decision": None}
+
+
+def stand(rows: Iterable[Mapping[str, Any]], book: Book) -> Standing:
+    """What the kept answers decide of these samples. Where a sample was in several datasets, the latest decision counts."""
+    records: dict[str, list[Kept]] = {}
+    for kept in book.values():
+        records.setdefault(kept.id, []).append(kept)
+    standing = Standing()
+    for row in rows:
+        if (known := records.pop(row["id"], None)) is None:
+            continue
+        content = content_of(original(row))
+        rulings = [made for kept in known if kept.content == content and (made := rule(kept.answers, kept.annotators))]
+        if rulings:
+            standing.rulings[row["id"]] = max(rulings, key=lambda ruling: ruling.when)
+        elif any(kept.content == content and not kept.gone for kept in known):
+            standing.open.add(row["id"])
+        elif any(rule(kept.answers, kept.annotators) for kept in known):
+            standing.outdated.add(row["id"])
+    standing.outdated |= {sample for sample, known in records.items() if any(rule(kept.answers, kept.annotators) for kept in known)}
+    return standing
+
+
+class Applying:
+    """Applies what is kept to the samples of one run; `effect` says what that did."""
+
+    def __init__(self, work: Work, book: Book) -> None:
+        self._work = work
+        self._origins = Origins(work)
+        self._standing = stand(work.rows(), book)
+        self.effect = Effect()
+
+    def rows(self) -> Iterator[Row]:
+        """The samples with the decisions, in their order."""
+        edited = self._edited() if any(ruling.what == "edit" for ruling in self._standing.rulings.values()) else {}
+        for row in self._work.rows():
+            yield edited[row["id"]] if row["id"] in edited else self._settled(original(row))
+
+    def _settled(self, row: Row) -> Row:
+        """A sample whose text nobody changed."""
+        ruling = self._standing.rulings.get(row["id"])
+        if ruling is None:
+            if self._work.review.unreviewed == "drop" and row["status"] == "accepted" and row["id"] in self._standing.open:
+                self.effect.dropped += 1
+                return {**row, "status": "rejected", "reason": UNREVIEWED}
+            return row
+        self.effect.decided[ruling.what] += 1
+        changed: Row = {}
+        if ruling.what == "reject":
+            changed = {"status": "rejected", "reason": REJECTED_BY_PEOPLE}
+        elif ruling.what == "accept" and row["answer"]:
+            changed = {"status": "accepted", "reason": None}
+        return _with_decision(row, ruling, changed)
+
+    def _edited(self) -> dict[str, Row]:
+        """The samples that people edited, each judged as if it came after all others."""
+        checks = self._work.load_checks()
+        ordered = [check for check in checks if check.in_order]
+        waiting: list[Row] = []
+        for row in map(original, self._work.rows()):
+            ruling = self._standing.rulings.get(row["id"])
+            if ruling is not None and ruling.what == "edit" and (ruling.answer or row["answer"]):
+                waiting.append(row)
+            elif ordered and row["answer"] and (ruling.what == "accept" if ruling is not None else row["status"] == "accepted"):
+                seed = self._origins.seed(row)
+                candidate = self._as_text(row, seed)
+                for check in ordered:
+                    check(candidate, seed)  # a check may remember what it has just judged, and nothing else
+                    check.remember(candidate)
+        return {row["id"]: self._checked(row, self._standing.rulings[row["id"]], checks) for row in waiting}
+
+    def _as_text(self, row: Row, seed: Seed) -> Candidate:
+        """Enough of a sample for others to be compared with it."""
+        question = seed.question if self._work.task.prompt(seed.question) == row["question"] else Question(row["question"])
+        texts = {"prompt": row["question"], "answer": row["answer"], "final_answer": row["final_answer"]}
+        return Candidate(0, row["id"], row["strategy"], row["seed_id"], question=question, **texts)
+
+    def _checked(self, row: Row, ruling: Ruling, checks: Sequence[Check]) -> Row:
+        self.effect.decided["edit"] += 1
+        candidate, seed = self._origins.candidate(row), self._origins.seed(row)
+        assert candidate.question is not None
+        if ruling.question is not None:
+            question = replace(candidate.question, text=ruling.question)
+            # What the augmenter said of its own question says nothing about this one.
+            candidate = replace(candidate, question=question, prompt=self._work.task.prompt(question), self_check=None)
+        candidate = replace(candidate, answer=ruling.answer or row["answer"], answer_cut_off=False)
+        candidate = self._judged(candidate, seed, checks)
+        if candidate.status != "accepted":
+            self.effect.failed_edits[candidate.reason or ""] += 1
+        new = to_sample(candidate)
+        return _with_decision(row, ruling, {name: new[name] for name in CHANGED_BY_AN_EDIT})
+
+    def _judged(self, candidate: Candidate, seed: Seed, checks: Sequence[Check]) -> Candidate:
+        assert candidate.answer is not None and candidate.question is not None
+        try:
+            candidate = replace(candidate, final_answer=self._work.task.final_answer(candidate.answer, candidate.question))
+        except SyntheticError:
+            raise
+        except Exception as error:  # the boundary: one answer that cannot be read must not end the command
+            return candidate.fail(f"task broken: {type(error).__name__}: {error}")
+        candidate = judged(candidate, [_verdict(check, candidate, seed) for check in checks if not check.in_order])
+        if candidate.status == "accepted":
+            ordered = [check for check in checks if check.in_order]
+            candidate = judged(candidate, [*candidate.checks, *(check(candidate, seed) for check in ordered)])
+            if candidate.status == "accepted":
+                for check in ordered:
+                    check.remember(candidate)
+        return candidate
+
+
+def _verdict(check: Check, candidate: Candidate, seed: Seed) -> Verdict:
+    if check.asks:
+        return replace(not_applicable("a person changed the text, and no model is asked about it again"), name=check.name)
+    return check(candidate, seed)
+
+
+def _with_decision(row: Row, ruling: Ruling, changed: Mapping[str, Any]) -> Row:
+    different = {name: value for name, value in changed.items() if value != row[name]}
+    decision = Decision(ruling.what, ruling.who, ruling.when, {name: row[name] for name in different}, different)
+    return {**row, **different, "decision": asdict(decision) | {"who": list(ruling.who)}}

@@ -1,0 +1,154 @@
+"""What was pushed for review and what people answered, in `review.jsonl`: a line a record, sorted, so that the same answers give the
+same bytes.
+
+It is the truth that decisions are taken from, whatever becomes of `samples.jsonl` or of the server: a new run applies it again, and an
+answer that was pulled once stays when its record or its author is deleted in Argilla. Only its author takes an answer back, by
+discarding it or turning it into a draft.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass, field, replace
+from pathlib import Path
+
+from axolotl_synthetic.errors import StorageError
+from axolotl_synthetic.records import to_json
+
+FILE = "review.jsonl"
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """One person's submitted response to one record.
+
+    Attributes:
+        who: the person's name in Argilla.
+        user: the person's id there.
+        when: it was last changed, in UTC (ISO 8601).
+        verdict: accept, edit or reject; None where the response holds none that we know.
+        question, answer: as corrected, None where left as it was.
+        reason: in the person's words.
+        quality: from 1 to 5.
+    """
+
+    who: str
+    user: str
+    when: str
+    verdict: str | None
+    question: str | None = None
+    answer: str | None = None
+    reason: str | None = None
+    quality: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """One record.
+
+    Attributes:
+        dataset: Argilla's workspace and dataset, as `workspace/dataset`.
+        dataset_id: of that dataset: a new one of the same name has another.
+        id: the sample's.
+        content: hash of the text that was reviewed.
+        annotators: submitted responses that it needs.
+        gone: the record was deleted in Argilla, so nobody waits for it and it is not pushed again.
+        answers: what was submitted, in the order of the people's ids.
+    """
+
+    dataset: str
+    dataset_id: str
+    id: str
+    content: str
+    annotators: int = 1
+    gone: bool = False
+    answers: tuple[Answer, ...] = field(default_factory=tuple)
+
+    @property
+    def key(self) -> tuple[str, str, str]:
+        return self.dataset, self.id, self.content
+
+
+Book = dict[tuple[str, str, str], Kept]
+"""All records by dataset, sample and text."""
+
+
+def name(workspace: str, dataset: str) -> str:
+    return f"{workspace}/{dataset}"
+
+
+def read(folder: Path) -> Book:
+    """What is kept in an output folder; empty where nothing was ever pushed.
+
+    Raises:
+        StorageError: if the file is damaged or of a later version.
+    """
+    path = folder / FILE
+    book: Book = {}
+    number = 0
+    try:
+        with open(path, encoding="utf-8") as file:
+            for line in file:
+                number += 1
+                row = json.loads(line)
+                kept = Kept(**{**row, "answers": tuple(Answer(**answer) for answer in row["answers"])})
+                book[kept.key] = kept
+    except FileNotFoundError:
+        return {}
+    except (ValueError, TypeError, KeyError) as error:
+        raise StorageError(f"{path}:{number}: cannot be read ({error}); mend that line, or move the file away and pull again") from error
+    except OSError as error:
+        raise StorageError(f"{path}: {error.strerror}; make it readable") from error
+    return book
+
+
+def write(folder: Path, book: Book) -> None:
+    """Write it in one step, and only when something has changed.
+
+    Raises:
+        StorageError: if the disk is full or the folder cannot be written to; what was there is there still.
+    """
+    text = "".join(to_json(asdict(book[key])) + "\n" for key in sorted(book))
+    path = folder / FILE
+    try:
+        if path.exists() and path.read_bytes() == text.encode():
+            return
+        beside = path.with_name(path.name + ".tmp")
+        with open(beside, "w", encoding="utf-8") as file:
+            file.write(text)
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(beside, path)
+    except OSError as error:
+        raise StorageError(f"{path}: {error.strerror}; free some space or make it writable, then run the same command again") from error
+
+
+def state(folder: Path, unreviewed: str) -> str:
+    """A hash of everything of the review that decides the training file; empty where there was none.
+
+    Args:
+        unreviewed: the config's policy.
+    """
+    try:
+        text = (folder / FILE).read_bytes()
+    except FileNotFoundError:
+        return ""
+    return hashlib.sha256(text + unreviewed.encode()).hexdigest()
+
+
+def merged(known: Kept | None, found: Kept, taken_back: Iterable[str]) -> Kept:
+    """A record as the server has it now, with the answers that it no longer has.
+
+    Args:
+        known: as it was kept before, None when it was not.
+        found: as it is on the server.
+        taken_back: users whose response there is a draft or discarded by now.
+    """
+    answers = {answer.user: answer for answer in known.answers} if known is not None else {}
+    for user in taken_back:
+        answers.pop(user, None)
+    answers |= {answer.user: answer for answer in found.answers}
+    return replace(found, answers=tuple(answers[user] for user in sorted(answers)))

@@ -1,0 +1,67 @@
+"""A sample's question in its parts again (text, choices, context), which `samples.jsonl` has only as the student reads it.
+
+The parts stand in the ledger: the strategy is run once more, with the replies that the sample was made of.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
+from axolotl_synthetic.errors import CallFailed
+from axolotl_synthetic.records import Candidate, Question, Reply, Request, Seed
+from axolotl_synthetic.review.work import Work
+from axolotl_synthetic.strategies import Source, load_strategies
+
+
+class Origins:
+    """Of the samples of one run."""
+
+    def __init__(self, work: Work) -> None:
+        self._work = work
+        self._seeds: Mapping[str, Seed] = {seed.id: seed for seed in work.seeds}
+        self._strategies = load_strategies()
+
+    def seed(self, row: Mapping[str, Any]) -> Seed:
+        """The seed of a row of `samples.jsonl`."""
+        return self._seeds[row["seed_id"]]
+
+    def candidate(self, row: Mapping[str, Any]) -> Candidate:
+        """A row of `samples.jsonl` as the candidate that it was, question in parts.
+
+        Where the ledger or the task has changed so that the question does not come out as in the row, it is the row's text, in
+        one part.
+        """
+        bare = Candidate(0, row["id"], row["strategy"], row["seed_id"])
+        made = asyncio.run(self._made(bare, row)) if row["requests"] else bare
+        if made.question is None or made.prompt != row["question"]:
+            seed = self.seed(row)
+            same = self._work.task.prompt(seed.question) == row["question"]
+            made = replace(bare, question=seed.question if same else Question(row["question"]))
+        return replace(
+            made, prompt=row["question"], answer=row["answer"], final_answer=row["final_answer"], requests=tuple(row["requests"])
+        )
+
+    def tokens(self, row: Mapping[str, Any]) -> int:
+        """Prompt and completion tokens of the calls that made a sample."""
+        replies = [reply for _, reply in self._work.ledger.replies(row["requests"])]
+        return sum((reply.prompt_tokens or 0) + (reply.completion_tokens or 0) for reply in replies)
+
+    async def _made(self, bare: Candidate, row: Mapping[str, Any]) -> Candidate:
+        kept = self._work.ledger.replies(row["requests"])
+
+        async def ask(request: Request) -> Reply:
+            # The first of its purpose: a check may have asked for more answers, after the sample's own.
+            for at, (purpose, reply) in enumerate(kept):
+                if purpose == request.purpose:
+                    del kept[at]
+                    return reply
+            raise CallFailed("missing", "the ledger has no such reply")
+
+        source = Source(self.seed(row), (), 0, self._work.settings.reuse_seed_answers)
+        try:
+            return await self._strategies[bare.strategy](bare, source, self._work.task, ask)
+        except CallFailed:
+            return bare

@@ -1,0 +1,95 @@
+"""Which samples people see: the policies of `review.select`. Pure: the same samples and seed give the same choice, in the same order.
+
+A choice is made among the samples as the checks left them, so what people decide does not change it.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections import Counter, deque
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import chain, count, islice, zip_longest
+from typing import Any
+
+from axolotl_synthetic.config import Select
+from axolotl_synthetic.review.signals import Signals, read_signals
+
+# Of an `uncertain` or `random` choice one in five is a rejected sample, to audit the checks; the others are what would be trained on.
+AUDITED_EVERY = 5
+# What this check rejects is there already, word for word: nobody needs to look.
+CERTAIN = "duplicate"
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """A sample that may be chosen: no more of it than choosing needs, so that hundreds of thousands fit into memory."""
+
+    id: str
+    strategy: str
+    reason: str | None
+    signals: Signals
+
+
+def choices(rows: Iterable[Mapping[str, Any]]) -> list[Choice]:
+    """The samples that may be chosen: accepted or rejected. A failed one has nothing to look at."""
+    return [
+        Choice(row["id"], row["strategy"], row["reason"], read_signals(row))
+        for row in rows
+        if row["status"] != "failed" and row["question"]
+    ]
+
+
+def select(among: Sequence[Choice], settings: Select, seed: int) -> list[str]:
+    """Ids of the chosen samples, the first to be looked at first.
+
+    Args:
+        seed: of whatever is left to chance. A larger count contains the choice of a smaller one.
+    """
+    if settings.policy == "all":
+        return [one.id for one in among]
+    chance = {one.id: _chance(one.id, seed) for one in among}
+    if settings.policy == "stratified":
+        kinds: dict[tuple[str, str], list[Choice]] = {}
+        for one in sorted(among, key=lambda one: chance[one.id]):
+            kinds.setdefault((one.strategy, one.reason or ""), []).append(one)
+        # A turn each, as long as a kind has any left.
+        turns = chain.from_iterable(zip_longest(*(kinds[kind] for kind in sorted(kinds))))
+        return [one.id for one in turns if one is not None][: settings.count]
+    key = _doubt(among, chance) if settings.policy == "uncertain" else lambda one: (chance[one.id],)
+    ranked = sorted((one for one in among if one.reason != CERTAIN), key=key)
+    mixed = _mixed([one for one in ranked if one.reason is None], [one for one in ranked if one.reason is not None])
+    return [one.id for one in islice(mixed, settings.count)]
+
+
+def _doubt(among: Sequence[Choice], chance: Mapping[str, bytes]) -> Any:
+    """The key of `uncertain`: low agreement, then a judge near its threshold, then checks that disagree, then rare strategies."""
+    strategies = Counter(one.strategy for one in among)
+    judged = [one.signals for one in among if one.signals.score is not None]
+    told = [signals.threshold for signals in judged if signals.threshold is not None]
+    passing = [signals.score for signals in judged if signals.threshold is None and signals.score is not None]
+    # A judge that passes a sample does not say what would have been too little; the lowest score that passed comes near it.
+    threshold = told[0] if told else min(passing, default=0.0)
+
+    def key(one: Choice) -> tuple[float, float, float, int, bytes]:
+        signals = one.signals
+        agreement = 1.0 if signals.agreement is None else signals.agreement
+        margin = float("inf") if signals.score is None else abs(signals.score - threshold)
+        return agreement, margin, -signals.dissent, strategies[one.strategy], chance[one.id]
+
+    return key
+
+
+def _mixed(accepted: Sequence[Choice], rejected: Sequence[Choice]) -> Iterator[Choice]:
+    """Both in their order, a rejected one in every fifth place; when one kind runs out, the other takes its places."""
+    kinds = deque(accepted), deque(rejected)
+    for place in count(1):
+        wanted = kinds[place % AUDITED_EVERY == 0] or kinds[place % AUDITED_EVERY != 0]
+        if not wanted:
+            return
+        yield wanted.popleft()
+
+
+def _chance(sample: str, seed: int) -> bytes:
+    """A sample's place in a random order that no other sample has a part in."""
+    return hashlib.blake2b(f"{seed}\0{sample}".encode(), digest_size=8).digest()

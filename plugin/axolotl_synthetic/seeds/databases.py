@@ -1,0 +1,49 @@
+"""Finds the database that a question is about, and puts its schema into the question: what a model reads, and what tells two databases
+of one name apart. How a schema is read is for `sql/`."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import replace
+from pathlib import Path
+
+from axolotl_synthetic.records import Question
+from axolotl_synthetic.sql import BadDatabase, schema_of
+
+# A seed file may come from the Hub, and must not reach files beside the databases.
+_PLAIN_NAME = re.compile(r"\w[\w .+-]*")
+
+
+class NoDatabase(Exception):
+    """Why a row names no database, with the remedy."""
+
+
+class MissingDatabase(Exception):
+    """Why the database that a row names cannot be asked, with the remedy: it is the folder that is wrong and not the row."""
+
+
+def with_database(question: Question, databases: str) -> Question:
+    """The question with its database's schema and file.
+
+    Args:
+        question: names its database.
+        databases: the config's `seeds.databases`, where `{database}` stands for that name.
+
+    Raises:
+        NoDatabase: if it names none.
+        MissingDatabase: if there is no such file, or no tables can be read out of it.
+    """
+    name = question.database
+    if name is None:
+        raise NoDatabase("no database; fill it in or point seeds.fields.database at its column")
+    if not _PLAIN_NAME.fullmatch(name):
+        raise NoDatabase(f"database {name!r} is no name of a file; use letters, digits, space, _ . + and -")
+    path = Path(databases.replace("{database}", name)).expanduser()
+    if not path.is_file():
+        raise MissingDatabase(f"there is no database {path}; put it there or correct seeds.databases")
+    try:
+        schema = schema_of(str(path.resolve()))
+    except BadDatabase as error:
+        raise MissingDatabase(f"the database {path} cannot be used: {error}") from error
+    # What a `.sql` file gives is its tables; their rows are generated.
+    return replace(question, context=schema, database_file=None if path.suffix.lower() == ".sql" else str(path.resolve()))

@@ -1,0 +1,116 @@
+"""Whether two results are the same answer, as Spider's execution match has it (Zhong et al., arXiv 2010.02840, `result_eq`).
+
+Rows count with their multiplicity, in any order unless the gold query orders them. Columns may stand in another order, if one and the
+same order does for everything that the two queries are compared on; their names are nobody's business. A number is the same as
+integer and as real; a number and a text are not. Pure.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections import Counter
+from collections.abc import Iterator, Sequence
+
+from axolotl_synthetic.sql.reader import Cell, Result, Row
+
+# Sums of reals depend on the order of their parts in the last digits (IEEE 754 doubles have 15 to 17).
+DIGITS = 9
+# Orders of columns that are tried: all those of six columns that hold the same values.
+MOST_ORDERS = 720
+# Different rows of which all pairs are looked at for ties, beyond it neighbours alone: the pairs of 300 are 45,000.
+MOST_PAIRED = 300
+Order = tuple[int, ...]
+
+
+def as_it_stands(result: Result) -> Order:
+    """The columns' own order."""
+    return tuple(range(result.columns))
+
+
+def normalised(result: Result) -> Result:
+    """The result with reals as they are compared."""
+    if not any(isinstance(cell, float) for row in result.rows for cell in row):
+        return result
+    return Result(result.columns, tuple(tuple(_rounded(cell) for cell in row) for row in result.rows))
+
+
+def same(gold: Result, other: Result, order: Order, *, ordered: bool) -> bool:
+    """Whether two normalised results of as many columns are the same, the other's columns taken in this order."""
+    if len(gold.rows) != len(other.rows):
+        return False
+    rows = _taken(other, order)
+    return gold.rows == rows or (not ordered and Counter(gold.rows) == Counter(rows))
+
+
+def same_but_for_ties(golds: Sequence[Result], other: Result, order: Order) -> bool:
+    """Whether rows are the gold query's but for those that tie: that change places when its tables' rows do.
+
+    Args:
+        golds: the gold query's rows, with the tables' rows in several orders.
+        other: the result to judge.
+        order: its columns' order.
+    """
+    rows = _taken(other, order)
+    if Counter(golds[0].rows) != Counter(rows):
+        return False
+    spans = [_spans(result.rows) for result in golds]
+    kinds = list(dict.fromkeys(rows))
+    pairs = itertools.combinations(kinds, 2) if len(kinds) <= MOST_PAIRED else itertools.pairwise(kinds)
+    return not any(all(span[later][1] < span[earlier][0] for span in spans) for earlier, later in pairs)
+
+
+def possible_orders(gold: Result, other: Result) -> Iterator[Order]:
+    """Orders of the other's columns in which each column holds the same values as the gold query's."""
+    mine, theirs = (
+        [frozenset(Counter(row[at] for row in result.rows).items()) for at in range(result.columns)] for result in (gold, other)
+    )
+    if Counter(mine) == Counter(theirs):
+        options = [[at for at, values in enumerate(theirs) if values == wanted] for wanted in mine]
+        yield from itertools.islice(_choices(options, ()), MOST_ORDERS)
+
+
+def difference(gold: Result, other: Result, *, ordered: bool) -> str:
+    """What tells two results apart, in a few words; `it` is the other's query."""
+    if len(gold.rows) != len(other.rows):
+        return f"it gives {count(other)} where the seed's query gives {count(gold)}"
+    if ordered and Counter(gold.rows) == Counter(other.rows):
+        return "it gives the same rows in another order"
+    mine, theirs = list((Counter(gold.rows) - Counter(other.rows)).elements()), list((Counter(other.rows) - Counter(gold.rows)).elements())
+    if not mine:
+        return "its columns stand in an order that differs from rows to rows"
+    return f"it gives {_short(theirs[0])} where the seed's query gives {_short(mine[0])}"
+
+
+def count(result: Result) -> str:
+    """How many rows a result has, in words."""
+    return "1 row" if len(result.rows) == 1 else f"{len(result.rows):,} rows"
+
+
+def _rounded(cell: Cell) -> Cell:
+    return float(f"{cell:.{DIGITS}g}") if isinstance(cell, float) else cell
+
+
+def _taken(result: Result, order: Order) -> tuple[Row, ...]:
+    return result.rows if order == as_it_stands(result) else tuple(tuple(row[at] for at in order) for row in result.rows)
+
+
+def _spans(rows: Sequence[Row]) -> dict[Row, tuple[int, int]]:
+    """The first and the last place of each row."""
+    spans: dict[Row, tuple[int, int]] = {}
+    for at, row in enumerate(rows):
+        spans[row] = (spans.get(row, (at, at))[0], at)
+    return spans
+
+
+def _choices(options: Sequence[Sequence[int]], taken: Order) -> Iterator[Order]:
+    if len(taken) == len(options):
+        yield taken
+        return
+    for at in options[len(taken)]:
+        if at not in taken:
+            yield from _choices(options, (*taken, at))
+
+
+def _short(row: Row) -> str:
+    text = "(" + ", ".join("NULL" if cell is None else repr(cell) for cell in row) + ")"
+    return text if len(text) <= 80 else text[:79] + "…"

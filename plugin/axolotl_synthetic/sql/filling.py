@@ -1,0 +1,276 @@
+"""Makes the rows of one filling: a value for every column of every table.
+
+Types, NOT NULL, UNIQUE, primary and foreign keys hold. The same schema, hints and profile give the same rows everywhere. Which
+literals matter stands in `hints.py`, how values vary in `values.py`, which kinds of filling there are in `profiles.py`.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+
+from axolotl_synthetic.sql.hints import Hints
+from axolotl_synthetic.sql.profiles import LARGEST_COUNT, Profile, Spread, counts_met, group_sizes, spread_out
+from axolotl_synthetic.sql.reader import Cell, Row
+from axolotl_synthetic.sql.schema import Column, ForeignKey, Schema, Table
+from axolotl_synthetic.sql.values import base_pool, fitting, near, number_in
+
+Rows = Mapping[str, Sequence[Row]]
+_TEXTS = ("text", "any")
+# So many values at least to choose from, so that columns which share them do not have all of them in common.
+SMALLEST_POOL = 14
+# How often a row of a tree of rows (a foreign key into its own table) has one above it.
+HAS_PARENT = 0.8
+# Of a literal's share, where values are to lie on both sides of it rather than upon it.
+BOUNDED_EXACT = 0.35
+
+
+@dataclass(frozen=True)
+class _Wanted:
+    """What a column's values are chosen by, whichever the filling: what the queries compare it with (`exact`), what is only just
+    something else (`close`), and the arguments of `base_pool`."""
+
+    exact: tuple[Cell, ...]
+    close: tuple[Cell, ...]
+    pool: str
+    numeric: bool
+    key: bool
+    around: tuple[int | float, ...]
+
+
+class Ground:
+    """What all fillings of one schema for the same queries have in common.
+
+    Args:
+        schema: the tables.
+        hints: of the queries that are to be told apart, together with those of the schema's own constraints.
+    """
+
+    def __init__(self, schema: Schema, hints: Hints) -> None:
+        self.schema = schema
+        self.hints = hints
+        self.counts = counts_met(hints)
+        self.shared = _shared_names(schema, hints)
+        self.parents_first = _parents_first(schema.tables)
+        columns = {_name(table, column): column for table in schema.tables for column in table.columns}
+        self.wanted = {name: self._wanted(column, [columns[one] for one in self.shared[name]], name) for name, column in columns.items()}
+
+    def _wanted(self, column: Column, members: Sequence[Column], name: str) -> _Wanted:
+        names = self.shared[name]
+        found = sorted({value for about, value in self.hints.values if about in names}, key=repr)
+        exact = tuple(dict.fromkeys(value for literal in found for value in fitting(literal, column.kind)))
+        close = [value for literal in found for value in near(literal, column.kind)]
+        if column.kind in _TEXTS:
+            lengths = sorted({length for about, length in self.hints.lengths if about in names})
+            close += ["w" * length for wanted in lengths[:4] for length in (wanted - 1, wanted, wanted + 1) if 0 < length < 200]
+        return _Wanted(
+            exact=exact,
+            close=tuple(value for value in dict.fromkeys(close) if value not in exact),
+            pool="\0".join(sorted(names)),
+            numeric=bool(names & self.hints.numeric) or len({member.kind in _TEXTS for member in members}) == 2,
+            key=any(member.unique for member in members),
+            around=tuple(sorted({number for value in found if (number := number_in(value)) is not None})),
+        )
+
+    def fill(self, profile: Profile) -> Rows:
+        """Rows for every table.
+
+        Args:
+            profile: which kind of filling.
+
+        Returns:
+            A table's name and its rows, in the order of its columns; fewer than the profile says where keys allow no more.
+        """
+        return _Filler(self, profile).rows()
+
+
+class _Filler:
+    def __init__(self, ground: Ground, profile: Profile) -> None:
+        self.ground = ground
+        self.schema = ground.schema
+        self.hints = ground.hints
+        self.profile = profile
+        self.counts = ground.counts
+        self.shared = ground.shared
+        self.done: dict[str, dict[str, list[Cell]]] = {}
+
+    def rows(self) -> Rows:
+        for table in self.ground.parents_first:
+            self.done[table.name] = self._table(table)
+        return {
+            table.name: _kept(list(zip(*(self.done[table.name][column.name] for column in table.columns), strict=True)), table)
+            for table in self.schema.tables
+        }
+
+    def _seed(self, *about: str) -> str:
+        return "\0".join((self.profile.name, *about))
+
+    def _size(self, table: Table) -> int:
+        size = self.profile.children if table.foreign_keys else self.profile.parents
+        if size > 1:
+            size = max([size, *(limit + 3 for limit in self.hints.limits if limit <= LARGEST_COUNT)])
+        counted = self.profile.values == "counted" or (
+            self.profile.links == "counted" and (table.foreign_keys or any(self._is_link(table, column) for column in table.columns))
+        )
+        return max(size, sum(group_sizes(self.counts)) + 2) if counted else size
+
+    def _is_link(self, table: Table, column: Column) -> bool:
+        """Whether rows refer to others by it: it shares its values with other columns, and is no key itself."""
+        return len(self.shared[_name(table, column)]) > 1 and not column.unique
+
+    def _table(self, table: Table) -> dict[str, list[Cell]]:
+        size = self._size(table)
+        made: dict[str, list[Cell]] = {}
+        for key in table.foreign_keys:
+            made |= self._references(table, key, size)
+        for column in table.columns:
+            if column.name not in made:
+                made[column.name] = self._values(table, column, size)
+        return made
+
+    def _references(self, table: Table, key: ForeignKey, size: int) -> dict[str, list[Cell]]:
+        """The columns of a foreign key, copied from rows of the table that it names."""
+        if key.table == table.name or key.table not in self.done:
+            return self._references_within(table, key, size)
+        rng = random.Random(self._seed(table.name, *key.columns))
+        own = {column.name: column for column in table.columns}
+        nothing: Row = (None,) * len(key.columns)
+        rows = dict.fromkeys(zip(*(self.done[key.table][name] for name in key.parents), strict=True))
+        named = [row for row in rows if None not in row]
+        rng.shuffle(named)
+        if any(set(key.columns) >= set(members) for members in table.uniques):
+            chosen = (named + [nothing] * size)[:size]
+        else:
+            # One of them is named by no row, so that NOT IN and outer joins find something.
+            chosen = spread_out(rng, named[: max(1, len(named) - 1)], size, self.profile.links, self.counts) or [nothing] * size
+            literals = self.ground.wanted[_name(table, own[key.columns[0]])].exact
+            if literals and (wanted := [row for row in named if row[0] in literals]):
+                chosen = [rng.choice(wanted) if rng.random() < self.profile.exact / 2 else row for row in chosen]
+        if self.profile.nulls and not any(own[name].not_null for name in key.columns):
+            chosen = [row if rng.random() >= self.profile.nulls else nothing for row in chosen]
+        return {name: [row[at] for row in chosen] for at, name in enumerate(key.columns)}
+
+    def _references_within(self, table: Table, key: ForeignKey, size: int) -> dict[str, list[Cell]]:
+        """A foreign key into its own table names rows before it there; one round a circle of tables names nothing."""
+        own = {column.name: column for column in table.columns}
+        if key.table != table.name or len(key.columns) != 1 or key.columns == key.parents:
+            return {name: [None] * size for name in key.columns}
+        rng = random.Random(self._seed(table.name, *key.columns))
+        parents = self._values(table, own[key.parents[0]], size)
+        return {key.columns[0]: [parents[rng.randrange(at)] if at and rng.random() < HAS_PARENT else None for at in range(size)]}
+
+    def _values(self, table: Table, column: Column, size: int) -> list[Cell]:
+        name = _name(table, column)
+        by = self.ground.wanted[name]
+        pool = base_pool(by.pool, column.kind, max(SMALLEST_POOL, size + 4), numeric=by.numeric, key=by.key, around=by.around)
+        if column.unique:
+            return _all_different(self._seed(table.name, column.name), pool, by.exact, by.close, size)
+        share = self.profile.exact * (BOUNDED_EXACT if name in self.hints.bounded else 1)
+        nulls = 0.0 if column.not_null else self.profile.nulls
+        spread = self._spread(table, column)
+        counts = self.counts if spread == "counted" else ()
+        seed = self._seed(table.name, column.name)
+        return list(_drawn(seed, pool, spread, counts, by.exact, by.close, share, self.profile.near, nulls, size))
+
+    def _spread(self, table: Table, column: Column) -> Spread:
+        if self._is_link(table, column):
+            return self.profile.links
+        if _name(table, column) in self.hints.decisive:
+            return self.profile.decisive
+        # A key of several columns needs one that tells its rows apart.
+        in_key = any(column.name in members for members in table.uniques)
+        return "distinct" if in_key and self.profile.values != "few" else self.profile.values
+
+
+# Most columns of a schema are in none of a query's conditions and get the same values for all queries.
+@lru_cache(maxsize=16_384)
+def _drawn(
+    seed: str,
+    pool: tuple[Cell, ...],
+    spread: Spread,
+    counts: tuple[int, ...],
+    exact: tuple[Cell, ...],
+    close: tuple[Cell, ...],
+    exact_share: float,
+    close_share: float,
+    nulls: float,
+    size: int,
+) -> tuple[Cell, ...]:
+    """The values of a column that may repeat: out of the pool, some replaced by literals, some of these by NULL."""
+    rng = random.Random(seed)
+    values = spread_out(rng, pool, size, spread, counts)
+    if exact or close:
+        for at in range(size):
+            draw = rng.random()
+            if exact and draw < exact_share:
+                values[at] = rng.choice(exact)
+            elif close and exact_share <= draw < exact_share + close_share:
+                values[at] = rng.choice(close)
+    return tuple(values if not nulls else (value if rng.random() >= nulls else None for value in values))
+
+
+def _all_different(seed: str, pool: Sequence[Cell], exact: Sequence[Cell], close: Sequence[Cell], size: int) -> list[Cell]:
+    """The values of a column that has none twice: literals among them, but not first."""
+    wanted = [*exact[: max(1, size // 2)], *close[: size // 4]]
+    values = list(dict.fromkeys([*wanted, *pool]))[:size]
+    if wanted:
+        random.Random(seed).shuffle(values)
+    return values + [None] * (size - len(values))
+
+
+def _name(table: Table, column: Column) -> str:
+    """As in `Hints`."""
+    return f"{table.name}.{column.name}".lower()
+
+
+def _shared_names(schema: Schema, hints: Hints) -> dict[str, frozenset[str]]:
+    """For each column those that share its values: joined by a foreign key or by a query, whose joins would be empty else."""
+    names = {_name(table, column) for table in schema.tables for column in table.columns}
+    shared = {name: frozenset((name,)) for name in names}
+    keys = {
+        (f"{table.name}.{own}".lower(), f"{key.table}.{parent}".lower())
+        for table in schema.tables
+        for key in table.foreign_keys
+        for own, parent in zip(key.columns, key.parents, strict=True)
+    }
+    for one, other in sorted(hints.links | keys):
+        if one in names and other in names:
+            both = shared[one] | shared[other]
+            shared |= dict.fromkeys(both, both)
+    return shared
+
+
+def _kept(rows: list[Row], table: Table) -> list[Row]:
+    """The rows without those that break a key."""
+    places = {column.name: at for at, column in enumerate(table.columns)}
+    required = [at for at, column in enumerate(table.columns) if column.not_null]
+    rows = [row for row in rows if not any(row[at] is None for at in required)]
+    for members in table.uniques:
+        seen: dict[Row, Row] = {}
+        # SQLite takes two NULLs in a UNIQUE column for different.
+        for at, row in enumerate(rows):
+            value = tuple(row[places[name]] for name in members)
+            seen.setdefault(value if None not in value else (*value, at), row)
+        rows = list(seen.values())
+    return rows
+
+
+def _parents_first(tables: Sequence[Table]) -> list[Table]:
+    """The tables, each behind those that its foreign keys name; a circle is cut where it begins."""
+    by_name = {table.name: table for table in tables}
+    ordered: list[Table] = []
+    begun: set[str] = set()
+
+    def visit(table: Table) -> None:
+        if table.name not in begun:
+            begun.add(table.name)
+            for key in table.foreign_keys:
+                if key.table in by_name:
+                    visit(by_name[key.table])
+            ordered.append(table)
+
+    for table in tables:
+        visit(table)
+    return ordered

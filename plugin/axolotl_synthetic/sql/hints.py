@@ -1,0 +1,242 @@
+"""What rows put a query to the test: the literals in it, how many rows it counts, which columns it brings together.
+
+Read from the query's tree; the rows are made in `filling.py`. Scopes are not followed: an alias that stands for two tables in two
+subqueries means either, for a value too many in a column does no harm.
+"""
+
+from __future__ import annotations
+
+import math
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, fields
+from functools import cached_property
+
+import sqlglot
+from sqlglot import exp
+from sqlglot.errors import SqlglotError
+
+Value = str | int | float
+Columns = Mapping[str, frozenset[str]]
+"""A table's name and the names of its columns, in lower case."""
+_BY_ORDER = (exp.GT, exp.GTE, exp.LT, exp.LTE, exp.Between)
+_COMPARISONS = (*_BY_ORDER, exp.EQ, exp.NEQ, exp.Like, exp.Glob, exp.In, exp.Is)
+_CALCULATIONS = (exp.Sum, exp.Avg, exp.Add, exp.Sub, exp.Mul, exp.Div, exp.Round, exp.Abs)
+# Aliases of aliases and subqueries in subqueries are followed so far.
+_DEPTH = 3
+
+
+@dataclass(frozen=True)
+class Hints:
+    """What was found in a query. A column's name is `table.column`, in lower case.
+
+    Attributes:
+        tables: all that it names, those that it makes itself by WITH among them.
+        made: those alone.
+        values: a column and a literal that it is compared with, LIKE's patterns as they are.
+        lengths: a column and a number that its length is compared with.
+        counts: numbers that a count of rows is compared with.
+        links: columns that are compared with one another, or meet in a UNION, INTERSECT or EXCEPT.
+        numeric: columns that are calculated with.
+        decisive: columns that rows are put in order by, or the largest or smallest is taken of: where they tie, answers do.
+        bounded: columns that are compared by order with a literal: most of their values are to lie on one side or the other of it.
+        limits: the LIMITs, each together with its OFFSET.
+    """
+
+    tables: frozenset[str] = frozenset()
+    made: frozenset[str] = frozenset()
+    values: frozenset[tuple[str, Value]] = frozenset()
+    lengths: frozenset[tuple[str, int]] = frozenset()
+    counts: frozenset[int] = frozenset()
+    links: frozenset[tuple[str, str]] = frozenset()
+    numeric: frozenset[str] = frozenset()
+    decisive: frozenset[str] = frozenset()
+    bounded: frozenset[str] = frozenset()
+    limits: frozenset[int] = frozenset()
+
+    def __or__(self, other: Hints) -> Hints:
+        return Hints(**{part.name: getattr(self, part.name) | getattr(other, part.name) for part in fields(self)})
+
+    def adds_to(self, other: Hints) -> bool:
+        """Whether a number or a text is here that is not there. Other differences are not worth rows of their own."""
+        return not (
+            self.values <= other.values and self.lengths <= other.lengths and self.counts <= other.counts and self.limits <= other.limits
+        )
+
+    @cached_property
+    def key(self) -> str:
+        """The same for the same hints, in every process."""
+        return repr([sorted(map(repr, getattr(self, part.name))) for part in fields(self)])
+
+
+def hints_of(tree: exp.Expr, columns: Columns) -> Hints:
+    """Look through a query, or a CREATE TABLE statement.
+
+    Args:
+        tree: what sqlglot made of it.
+        columns: those of the database. A quoted word that is none of them is a text: SQLite reads `"France"` as one where there
+            is no such column.
+    """
+    return _Collector(list(tree.walk()), columns).hints()
+
+
+def hints_of_schema(schema: str, columns: Columns) -> Hints:
+    """The literals that the CHECK constraints of a schema compare its columns with: rows without them would all be refused."""
+    found = Hints()
+    if "check" not in schema.lower():
+        return found
+    try:
+        statements = sqlglot.parse(schema, read="sqlite")
+    except (SqlglotError, RecursionError, ValueError):
+        return found  # SQLite took it; then some tables may stay empty
+    for statement in statements:
+        if isinstance(statement, exp.Create) and statement.find(exp.CheckColumnConstraint):
+            found |= hints_of(statement, columns)
+    return found
+
+
+@dataclass
+class _Side:
+    """One side of a comparison: what stands in it, and what the columns are that its subqueries hand out."""
+
+    columns: set[str] = field(default_factory=set)
+    literals: set[Value] = field(default_factory=set)
+    counted: bool = False
+    measured: bool = False
+
+
+class _Collector:
+    def __init__(self, nodes: Sequence[exp.Expr], columns: Columns) -> None:
+        self.nodes = nodes
+        self.columns = columns
+        self.aliases = {node.alias.lower(): node.this for node in nodes if isinstance(node, exp.Alias)}
+        self.tables: dict[str, set[str]] = defaultdict(set)
+        self.made = {node.alias.lower() for node in nodes if isinstance(node, exp.CTE)}
+        self.values: set[tuple[str, Value]] = set()
+        self.lengths: set[tuple[str, int]] = set()
+        self.counts: set[int] = set()
+        self.links: set[tuple[str, str]] = set()
+        self.numeric: set[str] = set()
+        self.decisive: set[str] = set()
+        self.bounded: set[str] = set()
+        self.limits: set[int] = set()
+
+    def hints(self) -> Hints:
+        for node in self.nodes:
+            if isinstance(node, exp.Table):
+                for called in (node.alias_or_name, node.name):
+                    self.tables[called.lower()].add(node.name.lower())
+        for node in self.nodes:
+            if isinstance(node, _COMPARISONS):
+                self.comparison(node)
+            elif isinstance(node, exp.SetOperation):
+                for one, other in zip(_projections(node.left), _projections(node.right), strict=False):
+                    self.link(self.side(one), self.side(other))
+            elif isinstance(node, _CALCULATIONS):
+                self.numeric |= self.side(node).columns
+            elif isinstance(node, exp.Ordered | exp.Max | exp.Min):
+                self.decisive |= self.side(node).columns
+            if isinstance(node, exp.Query) and (limit := _number(node.args.get("limit")) + _number(node.args.get("offset"))):
+                self.limits.add(limit)
+        tables = {name for names in self.tables.values() for name in names}
+        found = {part.name: frozenset(getattr(self, part.name)) for part in fields(Hints) if part.name != "tables"}
+        return Hints(tables=frozenset(tables), **found)
+
+    def comparison(self, node: exp.Expr) -> None:
+        sides = [self.side(part) for part in _parts(node)]
+        literals = {literal for side in sides for literal in side.literals}
+        numbers = {literal for literal in literals if not isinstance(literal, str)}
+        for side in sides:
+            for name in side.columns:
+                if side.measured:
+                    self.lengths |= {(name, int(number)) for number in numbers}
+                else:
+                    self.values |= {(name, literal) for literal in literals}
+            if numbers:
+                self.numeric |= side.columns
+            if literals and isinstance(node, _BY_ORDER):
+                self.bounded |= side.columns
+        if any(side.counted for side in sides):
+            self.counts |= {number for number in numbers if isinstance(number, int)}
+        for at, side in enumerate(sides):
+            for other in sides[:at]:
+                self.link(side, other)
+
+    def link(self, one: _Side, other: _Side) -> None:
+        self.links |= {(min(a, b), max(a, b)) for a in one.columns for b in other.columns if a != b}
+
+    def side(self, node: exp.Expr, depth: int = 0) -> _Side:
+        found = _Side()
+        for part in _within(node):
+            if isinstance(part, exp.Column):
+                self.column(part, found, depth)
+            elif isinstance(part, exp.Literal):
+                found.literals |= _value(part)
+            elif isinstance(part, exp.Boolean):
+                found.literals.add(int(part.this))
+            elif isinstance(part, exp.Count):
+                found.counted = True
+            elif isinstance(part, exp.Length):
+                found.measured = True
+            elif isinstance(part, exp.Query) and depth < _DEPTH:
+                for projection in _projections(part):
+                    found.columns |= self.side(projection, depth + 1).columns
+        return found
+
+    def column(self, column: exp.Column, found: _Side, depth: int) -> None:
+        name = column.name.lower()
+        tables = self.tables.get(column.table.lower()) or {table for tables in self.tables.values() for table in tables}
+        if owners := [table for table in tables if name in self.columns.get(table, ())]:
+            found.columns |= {f"{table}.{name}" for table in owners}
+        elif name in self.aliases and depth < _DEPTH:
+            inner = self.side(self.aliases[name], depth + 1)
+            found.columns |= inner.columns
+            found.counted |= inner.counted
+            found.measured |= inner.measured
+        elif isinstance(column.this, exp.Identifier) and column.this.quoted and not column.table:
+            found.literals.add(column.name)
+
+
+def _parts(node: exp.Expr) -> Iterator[exp.Expr]:
+    """What a node is made of."""
+    for value in node.args.values():
+        for part in value if isinstance(value, list) else [value]:
+            if isinstance(part, exp.Expr):
+                yield part
+
+
+def _within(node: exp.Expr) -> Iterable[exp.Expr]:
+    """The node and all below it; a subquery is handed out and not entered."""
+    stack = [node]
+    while stack:
+        part = stack.pop()
+        if isinstance(part, exp.Subquery):
+            part = part.this
+        yield part
+        if not isinstance(part, exp.Query):
+            stack += list(_parts(part))
+
+
+def _projections(node: exp.Expr) -> list[exp.Expr]:
+    while isinstance(node, exp.SetOperation | exp.Subquery):
+        node = node.this
+    return list(node.expressions) if isinstance(node, exp.Select) else []
+
+
+def _value(literal: exp.Literal) -> set[Value]:
+    if literal.is_string:
+        return {literal.name}
+    try:
+        number = float(literal.name)
+    except ValueError:
+        return set()
+    if not math.isfinite(number):
+        return set()
+    if isinstance(literal.parent, exp.Neg):
+        number = -number
+    return {int(number) if number.is_integer() and abs(number) < 2**53 else number}
+
+
+def _number(clause: exp.Expr | None) -> int:
+    literal = clause.args.get("expression") if clause is not None else None
+    return int(literal.name) if isinstance(literal, exp.Literal) and literal.name.isdecimal() and len(literal.name) < 10 else 0

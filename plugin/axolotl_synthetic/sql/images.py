@@ -1,0 +1,87 @@
+"""Generated rows as databases in memory: SQLite's own file format, which a reader takes in for one query and drops again."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from urllib.parse import quote
+
+from axolotl_synthetic.sql.filling import Rows
+from axolotl_synthetic.sql.reader import Row
+from axolotl_synthetic.sql.schema import Schema, quoted
+
+# The smallest that SQLite has: a table takes at least a page, and most of ours hold few rows.
+PAGE_BYTES = 512
+# A user's own file beyond this is not copied to see what its rows' order does.
+LARGEST_COPY = 8 * 2**20
+
+
+def image_of(schema: Schema, rows: Rows, *, plain: bool = False) -> bytes:
+    """A database with these rows.
+
+    Args:
+        schema: its tables.
+        rows: what goes into them, in this order; a row that a CHECK constraint refuses is left out.
+        plain: without keys, so that the rows lie as they are put in, the last first. Tables whose columns are more than names and
+            types keep their keys.
+    """
+    connection = sqlite3.connect(":memory:", isolation_level=None)
+    try:
+        connection.execute(f"PRAGMA page_size = {PAGE_BYTES}")
+        connection.execute("BEGIN")
+        connection.execute("PRAGMA user_version = 1")  # a database without a page cannot be had as bytes
+        for table in schema.tables:
+            connection.execute((table.plain if plain else None) or table.sql)
+            columns = ", ".join(quoted(column.name) for column in table.columns)
+            places = ", ".join("?" * len(table.columns))
+            laid = reversed(rows[table.name]) if plain else rows[table.name]
+            _insert(connection, f"INSERT OR IGNORE INTO {quoted(table.name)} ({columns}) VALUES ({places})", iter(laid))
+        for _, sql in schema.views:
+            connection.execute(sql)
+        connection.execute("COMMIT")
+        return connection.serialize()
+    finally:
+        connection.close()
+
+
+def _insert(connection: sqlite3.Connection, statement: str, rows: Iterator[Row]) -> None:
+    while True:
+        try:
+            connection.executemany(statement, rows)
+            return
+        except sqlite3.IntegrityError:
+            pass  # a primary key that must be a whole number, and is not in this row: `OR IGNORE` is not for that. The next one
+
+
+def rearranged(schema: Schema, source: bytes | str) -> tuple[bytes, ...]:
+    """The same rows in other orders: a query whose answer hangs on how rows happen to lie gives another answer on one of them.
+
+    Args:
+        schema: the tables.
+        source: a database in memory, or a file's path.
+
+    Returns:
+        The rows the other way round; and those at even places before the others, for rows that tie in a pattern which reads the
+        same backwards. None of them where rows cannot be laid in another order.
+    """
+    if any(table.plain is None for table in schema.tables):
+        return ()
+    if isinstance(source, bytes):
+        connection = sqlite3.connect(":memory:")
+        connection.deserialize(source)
+    elif Path(source).stat().st_size <= LARGEST_COPY:
+        connection = sqlite3.connect(f"file:{quote(source)}?mode=ro&immutable=1", uri=True)
+    else:
+        return ()
+    try:
+        rows: dict[str, Sequence[Row]] = {}
+        for table in schema.tables:
+            columns = ", ".join(quoted(column.name) for column in table.columns)
+            rows[table.name] = connection.execute(f"SELECT {columns} FROM {quoted(table.name)}").fetchall()
+    except sqlite3.Error:
+        return ()  # a text in it is no UTF-8, or a table is not what the schema says
+    finally:
+        connection.close()
+    riffled = {name: [*found[::2], *found[1::2]] for name, found in rows.items()}
+    return image_of(schema, rows, plain=True), image_of(schema, riffled, plain=True)

@@ -1,0 +1,272 @@
+"""Compares two queries by what they give: on the database's own rows, and on several generated fillings of its schema.
+
+Rows on which the gold query's own answer hangs on the order in which they happen to lie (ties before a LIMIT, a column that no group
+decides) tell nothing apart and are passed over: another query may break the tie in another way and be right. How a query is run
+stands in `reader.py`, on which rows in `filling.py`, when two results are the same in `agreement.py`. Runs in the worker.
+"""
+
+from __future__ import annotations
+
+import signal
+from collections import OrderedDict
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from functools import partial
+
+from axolotl_synthetic.sql.agreement import count, normalised
+from axolotl_synthetic.sql.comparison import Comparison
+from axolotl_synthetic.sql.hints import Hints, hints_of
+from axolotl_synthetic.sql.images import rearranged
+from axolotl_synthetic.sql.profiles import EMPTY, ENOUGH_WITH_ROWS, LARGER, MORE, Profile, profiles_for
+from axolotl_synthetic.sql.queries import NotAQuery, order_matters, parsed
+from axolotl_synthetic.sql.reader import Clock, QueryFailed, Reader, Result
+from axolotl_synthetic.sql.schema import Schema, read_schema
+from axolotl_synthetic.sql.suites import Suite, Suites
+
+KEPT_GOLDS = 8_192
+KEPT_HINTS = 65_536
+KEPT_FILES = 8
+KEPT_ROWS = 500  # of one result; a longer one is asked for again
+# Between the clock that SQLite looks at and the kernel's, which ends the worker.
+GRACE_SECONDS = 0.5
+
+
+_Key = tuple[str, frozenset[str]]
+"""A profile's name, empty for the database's file, and the tables that its fillings have."""
+
+
+class GoldFailed(Exception):
+    """The seed's own query cannot be run, so there is nothing to compare with."""
+
+
+@dataclass(frozen=True)
+class Limits:
+    """Processor seconds for a query on all that it is run on; rows and bytes of one result."""
+
+    seconds: float
+    rows: int
+    result_bytes: int
+
+
+@dataclass(frozen=True)
+class Judgement:
+    """Whether a query stands, and why or why not, for a person to read."""
+
+    stands: bool
+    why: str
+
+
+@dataclass(frozen=True)
+class _Place:
+    """Somewhere to run a query: a database's file, or a filling of a suite. Results are kept under its `key`, None for not at all."""
+
+    name: str
+    key: _Key | None
+    file: str | None = None
+    suite: Suite | None = None
+    profile: Profile | None = None
+
+    def run(self, reader: Reader, query: str) -> Result:
+        if self.file is not None:
+            return normalised(reader.of_file(self.file, query))
+        assert self.suite is not None and self.profile is not None
+        return normalised(reader.of_image(self.suite.image(self.profile), query))
+
+
+@dataclass
+class _Gold:
+    """A seed's query, and what it gives where it was run: as the rows lie, and in other orders."""
+
+    text: str
+    ordered: bool
+    hints: Hints
+    results: dict[_Key, Result] = field(default_factory=dict)
+    rearranged: dict[_Key, Sequence[Result]] = field(default_factory=dict)
+    larger: dict[frozenset[str], list[Profile]] = field(default_factory=dict)
+    named: dict[frozenset[str], Schema] = field(default_factory=dict)
+
+
+class Judging:
+    """Judges queries, and keeps what the next judgement can use."""
+
+    def __init__(self) -> None:
+        self._suites = Suites()
+        self._golds: OrderedDict[tuple[str, str | None, str], _Gold] = OrderedDict()
+        self._hints: OrderedDict[tuple[str, str], Hints] = OrderedDict()
+        self._files: OrderedDict[str, Sequence[bytes]] = OrderedDict()
+
+    def compiles(self, schema_text: str, query: str, limits: Limits) -> Judgement:
+        """Whether SQLite takes the query for this schema, without a row to run it on."""
+        schema = read_schema(schema_text)
+        try:
+            hints = self._hints_of(schema, query, limits)
+            with bounded(limits), _reader(schema, hints, limits) as reader:
+                reader.of_image(self._suites.of(schema, Hints()).image(EMPTY), query)
+        except (NotAQuery, QueryFailed) as error:
+            return Judgement(False, str(error))
+        return Judgement(True, "SQLite takes it")
+
+    def runs(self, schema_text: str, file: str | None, query: str, limits: Limits) -> Judgement:
+        """Whether the query runs: on the database's rows or, where there are none, on generated ones."""
+        schema = read_schema(schema_text)
+        try:
+            hints = self._hints_of(schema, query, limits)
+            suite = self._suites.of(schema.only(hints.tables), hints)
+            places = [_file(file)] if file is not None else _fillings(suite, profiles_for(hints)[:2], None)
+            with _reader(schema, hints, limits) as reader:
+                for place in places:
+                    with bounded(limits):
+                        result = place.run(reader, query)
+        except (NotAQuery, QueryFailed) as error:
+            return Judgement(False, str(error))
+        return Judgement(True, f"it runs on {place.name} and gives {count(result)}")
+
+    def compare(
+        self, schema_text: str, file: str | None, gold_query: str, query: str, limits: Limits, *, generated: bool = True
+    ) -> Judgement:
+        """Whether the query gives what the gold query gives.
+
+        Args:
+            schema_text, file: the database, `file` None where it has no rows of its own.
+            gold_query, query: the two.
+            limits: of each of them.
+            generated: whether to run them on generated fillings too.
+
+        Raises:
+            GoldFailed: if the gold query does not run.
+        """
+        schema = read_schema(schema_text)
+        gold = self._gold(schema, file, gold_query, limits)
+        try:
+            hints = self._hints_of(schema, query, limits)
+        except NotAQuery as error:
+            return Judgement(False, str(error))
+        comparison = Comparison(ordered=gold.ordered)
+        fillings = 0
+        with _reader(schema, gold.hints, limits) as theirs, _reader(schema, hints, limits) as mine:
+            for place in self._places(schema, file, gold, hints, theirs, limits) if generated else [_file(file or "")]:
+                wanted = self._given(gold, place, theirs, limits)
+                try:
+                    with bounded(limits):
+                        found = place.run(mine, query)
+                except QueryFailed as error:
+                    return Judgement(False, f"on {place.name}: {error}")
+                if not comparison.takes(wanted, found, partial(self._given_rearranged, schema, gold, place, theirs, limits)):
+                    return Judgement(False, f"on {place.name}: {comparison.against}")
+                fillings += place.file is None
+        if not comparison.ends_well():
+            return Judgement(False, comparison.against)
+        where = [*(["the database's rows"] if file is not None else []), *([f"{fillings} generated fillings"] if generated else [])]
+        return Judgement(True, f"it gives what the seed's query gives on {' and on '.join(where)}")
+
+    def _places(self, schema: Schema, file: str | None, gold: _Gold, hints: Hints, reader: Reader, limits: Limits) -> Iterator[_Place]:
+        """Where two queries are compared, those first that tell most queries apart."""
+        if file is not None:
+            yield _file(file)
+        tables = gold.hints.tables | hints.tables
+        if tables not in gold.named:
+            gold.named[tables] = schema.only(tables)
+        named = gold.named[tables]
+        suite = self._suites.of(named, gold.hints)
+        standard = _fillings(suite, profiles_for(gold.hints), tables)
+        yield from standard
+        if tables not in gold.larger:
+            with_rows = sum(bool(self._given(gold, place, reader, limits).rows) for place in standard)
+            gold.larger[tables] = []
+            for profile in LARGER:
+                if with_rows >= ENOUGH_WITH_ROWS:
+                    break
+                if self._given(gold, _fillings(suite, [profile], tables)[0], reader, limits).rows:
+                    gold.larger[tables].append(profile)
+                    with_rows += 1
+        yield from _fillings(suite, gold.larger[tables], tables)
+        if hints.adds_to(gold.hints):
+            yield from _fillings(self._suites.of(named, gold.hints | hints), MORE, None)
+
+    def _gold(self, schema: Schema, file: str | None, text: str, limits: Limits) -> _Gold:
+        key = (schema.text, file, text)
+        if key not in self._golds:
+            try:
+                with bounded(limits):
+                    tree = parsed(text)
+            except NotAQuery as error:
+                raise GoldFailed(str(error)) from None
+            self._golds[key] = _Gold(text, order_matters(tree), hints_of(tree, schema.columns))
+            if len(self._golds) > KEPT_GOLDS:
+                self._golds.popitem(last=False)
+        self._golds.move_to_end(key)
+        return self._golds[key]
+
+    def _hints_of(self, schema: Schema, query: str, limits: Limits) -> Hints:
+        key = (schema.text, query)
+        if key not in self._hints:
+            with bounded(limits):
+                self._hints[key] = hints_of(parsed(query), schema.columns)
+            if len(self._hints) > KEPT_HINTS:
+                self._hints.popitem(last=False)
+        return self._hints[key]
+
+    def _given(self, gold: _Gold, place: _Place, reader: Reader, limits: Limits) -> Result:
+        """What the gold query gives there."""
+        if place.key is not None and (known := gold.results.get(place.key)) is not None:
+            return known
+        try:
+            with bounded(limits):
+                result = place.run(reader, gold.text)
+        except QueryFailed as error:
+            raise GoldFailed(f"on {place.name}: {error}") from None
+        if place.key is not None and len(result.rows) <= KEPT_ROWS:
+            gold.results[place.key] = result
+        return result
+
+    def _given_rearranged(self, schema: Schema, gold: _Gold, place: _Place, reader: Reader, limits: Limits) -> Sequence[Result]:
+        """What the gold query gives when the rows there lie in other orders."""
+        if place.key is not None and place.key in gold.rearranged:
+            return gold.rearranged[place.key]
+        if place.file is not None:
+            images = self._file_rearranged(schema, place.file)
+        else:
+            assert place.suite is not None and place.profile is not None
+            images = place.suite.rearranged(place.profile)
+        try:
+            with bounded(limits):
+                results = [normalised(reader.of_image(image, gold.text)) for image in images]
+        except QueryFailed:
+            results = []  # its time is up; then the rows as they lie decide
+        if place.key is not None and all(len(result.rows) <= KEPT_ROWS for result in results):
+            gold.rearranged[place.key] = results
+        return results
+
+    def _file_rearranged(self, schema: Schema, file: str) -> Sequence[bytes]:
+        if file not in self._files:
+            self._files[file] = rearranged(schema, file)
+            if len(self._files) > KEPT_FILES:
+                self._files.popitem(last=False)
+        return self._files[file]
+
+
+def _file(file: str) -> _Place:
+    return _Place("the database's rows", ("", frozenset()), file=file)
+
+
+def _fillings(suite: Suite, profiles: Sequence[Profile], tables: frozenset[str] | None) -> list[_Place]:
+    """The fillings of a suite; `tables` are those that it has, None when the results are not worth keeping."""
+    return [
+        _Place(f"generated rows ({profile.name})", None if tables is None else (profile.name, tables), suite=suite, profile=profile)
+        for profile in profiles
+    ]
+
+
+def _reader(schema: Schema, hints: Hints, limits: Limits) -> Reader:
+    return Reader(schema.names, hints.made, Clock(limits.seconds), rows=limits.rows, result_bytes=limits.result_bytes)
+
+
+@contextmanager
+def bounded(limits: Limits) -> Iterator[None]:
+    """Have the kernel end this process when the work takes longer than SQLite's own clock should have let it."""
+    signal.setitimer(signal.ITIMER_PROF, limits.seconds + GRACE_SECONDS)
+    try:
+        yield
+    finally:
+        signal.setitimer(signal.ITIMER_PROF, 0)

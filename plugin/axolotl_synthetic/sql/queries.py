@@ -1,0 +1,114 @@
+"""Reads one query with sqlglot: its tree, its normal form, and whether order matters in it. Nothing is run here.
+
+Used in the sandbox's worker (`worker.py`) alone, because a hostile text may keep a parser busy for ever.
+"""
+
+from __future__ import annotations
+
+import logging
+import re
+
+import sqlglot
+from sqlglot import Token, TokenType, exp
+from sqlglot.errors import SqlglotError
+
+# It warns on standard error of every statement that it does not know; what it does not know is refused here anyway.
+logging.getLogger("sqlglot").setLevel(logging.CRITICAL)
+
+# Spider's longest query has some 600 characters; what is longer than this is no query that a model was asked for.
+LONGEST_QUERY = 10_000
+# Words that SQLite takes in any case (sqlite.org/lang_keywords.html).
+_WORDS = (
+    "ALL AND AS ASC BETWEEN BY CASE CAST COLLATE CROSS CURRENT_DATE CURRENT_TIME CURRENT_TIMESTAMP DESC DISTINCT ELSE END ESCAPE EXCEPT"
+    " EXISTS FILTER FIRST FROM FULL GLOB GROUP HAVING IN INNER INTERSECT IS ISNULL JOIN LAST LEFT LIKE LIMIT NATURAL NOT NOTNULL NULL"
+    " NULLS OFFSET ON OR ORDER OUTER OVER PARTITION RECURSIVE RIGHT SELECT THEN UNION USING VALUES WHEN WHERE WINDOW WITH"
+)
+_KEYWORDS = frozenset(_WORDS.split())
+# A bracket behind one of these opens the arguments of a call, as behind any name.
+_CALLED = {"CAST", "GLOB", "LIKE"}
+_NAMES = {TokenType.IDENTIFIER, TokenType.VAR, TokenType.R_PAREN}
+_SIGNS = {TokenType.DASH, TokenType.PLUS}
+
+
+# The last normal form and its tree: what is read next is mostly what a text was brought into.
+_last: dict[str, exp.Query] = {}
+
+
+class NotAQuery(Exception):
+    """Why a text is not one query of SQLite's, in words that a person can read."""
+
+
+def parsed(text: str) -> exp.Query:
+    """The tree of a query.
+
+    Raises:
+        NotAQuery: if it is not exactly one SELECT (with or without WITH) that sqlglot can read as SQLite's.
+    """
+    if len(text) > LONGEST_QUERY:
+        raise NotAQuery(f"{len(text):,} characters, more than {LONGEST_QUERY:,}")
+    if text in _last:
+        return _last[text]
+    if re.search("[\0\ud800-\udfff]", text):
+        raise NotAQuery("it holds a NUL character or half of a surrogate pair, which no text of SQLite's can")
+    try:
+        statements = [one for one in sqlglot.parse(text, read="sqlite") if one is not None and not isinstance(one, exp.Semicolon)]
+    except (SqlglotError, RecursionError, ValueError) as error:
+        said = str(error).splitlines()[0] if str(error) else type(error).__name__
+        raise NotAQuery(f"sqlglot cannot read it as SQLite's: {said[:160]}") from None
+    if len(statements) != 1:
+        raise NotAQuery(f"{len(statements)} statements, where one SELECT is asked for")
+    (tree,) = statements
+    if not isinstance(tree, exp.Select | exp.SetOperation):
+        what = tree.name if isinstance(tree, exp.Command) else type(tree).__name__
+        raise NotAQuery(f"a statement of the kind {what.upper()}, where a SELECT is asked for")
+    return tree
+
+
+def normal_form(text: str) -> str:
+    """A query on one line, with single spaces and large keywords, without comments and without a semicolon behind it.
+
+    Its words stay as they are. sqlglot could write all of it anew, but then `IFNULL` comes back as `COALESCE`, and what is run
+    should be what was written.
+
+    Raises:
+        NotAQuery: see `parsed`.
+    """
+    tree = parsed(text)
+    written = ""
+    before: Token | None = None
+    for token in sqlglot.tokenize(text, read="sqlite"):
+        if token.token_type is TokenType.SEMICOLON:
+            continue  # at the end: there is but one statement
+        word = text[token.start : token.end + 1]
+        if token.token_type not in (TokenType.IDENTIFIER, TokenType.STRING) and _is_keyword(word):
+            word = " ".join(word.upper().split())
+        written += ("" if before is None or _joined(before, token, written) else " ") + word
+        before = token
+    _last.clear()
+    _last[written] = tree
+    return written
+
+
+def order_matters(tree: exp.Query) -> bool:
+    """Whether the outermost query has an ORDER BY: no other order reaches the rows that come out."""
+    return tree.args.get("order") is not None
+
+
+def _is_keyword(word: str) -> bool:
+    return all(part in _KEYWORDS for part in word.upper().split())
+
+
+def _joined(before: Token, token: Token, written: str) -> bool:
+    """Whether a token follows what is written without a space."""
+    last = written.split(" ")[-1].upper()
+    if before.token_type in (TokenType.DOT, TokenType.L_PAREN) or token.token_type in (TokenType.COMMA, TokenType.R_PAREN):
+        return True
+    if token.token_type is TokenType.DOT:
+        return before.token_type in _NAMES
+    if token.token_type is TokenType.L_PAREN:
+        return last[-1:].isidentifier() and (last in _CALLED or not _is_keyword(last))
+    if before.token_type in _SIGNS:
+        # A sign and no operation: nothing that ends a value stands before it.
+        ahead = written[:-1].rstrip()
+        return not ahead or ahead[-1] in "(,=<>+-*/%|" or _is_keyword(ahead.split()[-1])
+    return False

@@ -1,0 +1,222 @@
+"""One connection that can do nothing but read, for one query: limits, an authorizer, and a clock.
+
+Runs in the sandbox's worker (`worker.py`), which the kernel limits further. What SQLite itself holds back here: everything that is
+not reading a table or calling a function known to be harmless; rows and bytes beyond the limits; time, at every thousandth step.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from types import TracebackType
+from typing import Self
+from urllib.parse import quote
+
+Cell = None | int | float | str | bytes
+Row = tuple[Cell, ...]
+
+# What a query may call: SQLite's functions of values, aggregates, windows, dates, mathematics and JSON
+# (sqlite.org/lang_corefunc.html and its siblings). Not among them: what reads or writes files (`readfile`, `writefile`, `edit`),
+# loads code (`load_extension`, `fts3_tokenizer`), tells of the connection (`changes`, `sqlite_version`), or gives another value
+# each time (`random`), which no two queries could agree on.
+_NAMES = (
+    "abs char coalesce concat concat_ws format glob hex ifnull iif if instr length like likelihood likely lower ltrim max min nullif"
+    " octet_length printf quote replace round rtrim sign soundex substr substring trim typeof unhex unicode unlikely upper zeroblob"
+    " avg count group_concat string_agg sum total median percentile percentile_cont percentile_disc"
+    " row_number rank dense_rank percent_rank cume_dist ntile lag lead first_value last_value nth_value"
+    " date time datetime julianday unixepoch strftime timediff current_date current_time current_timestamp"
+    " acos acosh asin asinh atan atan2 atanh ceil ceiling cos cosh degrees exp floor ln log log10 log2 mod pi pow power radians sin sinh"
+    " sqrt tan tanh trunc"
+    " json json_array json_array_length json_error_position json_extract json_insert json_object json_patch json_pretty json_quote"
+    " json_remove json_replace json_set json_type json_valid json_group_array json_group_object -> ->>"
+)
+FUNCTIONS = frozenset(_NAMES.split())
+# What SQLite's own tables are called; a query that makes one of the name by WITH could still mean SQLite's.
+_OWN_TABLES = ("sqlite_", "pragma_", "dbstat", "bytecode", "tables_used", "fts3tokenize", "fts4aux", "fts5vocab")
+STEPS_BETWEEN_LOOKS = 1_000
+LONGEST_VALUE = 5_000_000  # bytes
+# sqlite3.SQLITE_… action codes, and what a person calls them (sqlite.org/c3ref/c_alter_table.html).
+_ACTIONS = {
+    getattr(sqlite3, f"SQLITE_{name}"): name.replace("_", " ")
+    for name in (
+        *("ALTER_TABLE", "ANALYZE", "ATTACH", "DELETE", "DETACH", "INSERT", "PRAGMA", "REINDEX", "SAVEPOINT", "TRANSACTION", "UPDATE"),
+        *("CREATE_INDEX", "CREATE_TABLE", "CREATE_TRIGGER", "CREATE_VIEW", "CREATE_VTABLE"),
+        *("DROP_INDEX", "DROP_TABLE", "DROP_TRIGGER", "DROP_VIEW", "DROP_VTABLE"),
+        *("CREATE_TEMP_INDEX", "CREATE_TEMP_TABLE", "CREATE_TEMP_TRIGGER", "CREATE_TEMP_VIEW"),
+        *("DROP_TEMP_INDEX", "DROP_TEMP_TABLE", "DROP_TEMP_TRIGGER", "DROP_TEMP_VIEW"),
+    )
+}
+_LIMITS = {
+    sqlite3.SQLITE_LIMIT_LENGTH: LONGEST_VALUE,
+    sqlite3.SQLITE_LIMIT_SQL_LENGTH: 20_000,
+    sqlite3.SQLITE_LIMIT_COLUMN: 500,
+    sqlite3.SQLITE_LIMIT_EXPR_DEPTH: 200,
+    sqlite3.SQLITE_LIMIT_COMPOUND_SELECT: 50,
+    sqlite3.SQLITE_LIMIT_VDBE_OP: 100_000,
+    sqlite3.SQLITE_LIMIT_ATTACHED: 0,
+    sqlite3.SQLITE_LIMIT_LIKE_PATTERN_LENGTH: 1_000,
+    sqlite3.SQLITE_LIMIT_VARIABLE_NUMBER: 0,
+    sqlite3.SQLITE_LIMIT_TRIGGER_DEPTH: 0,
+    sqlite3.SQLITE_LIMIT_WORKER_THREADS: 0,
+}
+
+
+class QueryFailed(Exception):
+    """Why a query brought no rows, in words that a person can read."""
+
+
+@dataclass(frozen=True)
+class Result:
+    """Rows as they came, and how many columns they have (also where there are none)."""
+
+    columns: int
+    rows: tuple[Row, ...]
+
+
+class Clock:
+    """Processor time that a query may still use, counted while it runs: the machine's other work must not change a verdict.
+
+    Args:
+        seconds: for everything that it is run on together.
+    """
+
+    def __init__(self, seconds: float) -> None:
+        self.seconds = seconds
+        self._left = seconds
+        self._until = 0.0
+
+    def __enter__(self) -> Self:
+        self._until = time.process_time() + self._left
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        self._left = self._until - time.process_time()
+
+    def is_over(self) -> bool:
+        return time.process_time() > self._until
+
+
+class Reader:
+    """A connection for one query; closed on leaving.
+
+    Args:
+        tables: names that may be read, in lower case.
+        made: names that the query itself gives to tables, by WITH; SQLite asks about those that refer to themselves.
+        clock: when to stop.
+        rows, result_bytes: the most that a result may have.
+    """
+
+    def __init__(self, tables: frozenset[str], made: frozenset[str], clock: Clock, *, rows: int, result_bytes: int) -> None:
+        self._tables = tables | {name for name in made if not name.startswith(_OWN_TABLES)}
+        self._clock = clock
+        self._rows = rows
+        self._bytes = result_bytes
+        self._refused: str | None = None
+        self._ours = False
+        self._memory: sqlite3.Connection | None = None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        if self._memory is not None:
+            self._memory.close()
+
+    def of_image(self, image: bytes, query: str) -> Result:
+        """Run the query on a database that lies in memory.
+
+        Raises:
+            QueryFailed: if it is refused, is wrong, or reaches a limit.
+        """
+        if self._memory is None:
+            self._memory = self._guarded(sqlite3.connect(":memory:", isolation_level=None, cached_statements=0))
+        # SQLite takes an image in by a statement of its own, which the authorizer sees.
+        self._ours = True
+        try:
+            self._memory.deserialize(image)
+        finally:
+            self._ours = False
+        return self._run(self._memory, query)
+
+    def of_file(self, path: str, query: str) -> Result:
+        """Run the query on a file, which is opened read-only and taken not to change.
+
+        Raises:
+            QueryFailed: as `of_image`; also if the file cannot be read.
+        """
+        # `immutable` keeps SQLite from making a lock file or a journal beside it.
+        address = f"file:{quote(path)}?mode=ro&immutable=1"
+        try:
+            connection = self._guarded(sqlite3.connect(address, uri=True, isolation_level=None, cached_statements=0))
+        except sqlite3.Error as error:
+            raise QueryFailed(f"{path} cannot be read: {error}") from error
+        try:
+            return self._run(connection, query)
+        finally:
+            connection.close()
+
+    def _guarded(self, connection: sqlite3.Connection) -> sqlite3.Connection:
+        for limit, value in _LIMITS.items():
+            connection.setlimit(limit, value)
+        for pragma in ("query_only = 1", "temp_store = MEMORY", "trusted_schema = 0", "cell_size_check = 1"):
+            connection.execute(f"PRAGMA {pragma}")
+        connection.text_factory = _text
+        connection.set_authorizer(self._authorize)
+        connection.set_progress_handler(self._clock.is_over, STEPS_BETWEEN_LOOKS)
+        return connection
+
+    def _authorize(self, action: int, one: str | None, two: str | None, database: str | None, within: str | None) -> int:
+        if self._ours or action in (sqlite3.SQLITE_SELECT, sqlite3.SQLITE_RECURSIVE):
+            return sqlite3.SQLITE_OK
+        if action == sqlite3.SQLITE_READ:
+            if str(one).lower() in self._tables:
+                return sqlite3.SQLITE_OK
+            self._refused = f"reads {one}, which is no table of the database"
+        elif action == sqlite3.SQLITE_FUNCTION:
+            if str(two).lower() in FUNCTIONS:
+                return sqlite3.SQLITE_OK
+            self._refused = f"calls the function {two}"
+        else:
+            self._refused = f"does {_ACTIONS.get(action, f'action {action}')}"
+        return sqlite3.SQLITE_DENY
+
+    def _run(self, connection: sqlite3.Connection, query: str) -> Result:
+        self._refused = None
+        with self._clock:
+            try:
+                cursor = connection.execute(query)
+                return Result(len(cursor.description or ()), tuple(self._fetched(cursor)))
+            except MemoryError:
+                raise QueryFailed("it needs more memory than it may have") from None
+            except (sqlite3.Error, sqlite3.Warning, OverflowError, ValueError) as error:
+                if self._refused is not None:
+                    raise QueryFailed(f"it {self._refused}; a query may only read") from None
+                if self._clock.is_over():
+                    raise QueryFailed(f"it takes longer than {self._clock.seconds:g} s") from None
+                raise QueryFailed(f"SQLite says: {str(error)[:200]}") from None
+
+    def _fetched(self, cursor: sqlite3.Cursor) -> list[Row]:
+        rows: list[Row] = []
+        size = 0
+        for row in cursor:
+            rows.append(row)
+            size += _size(row)
+            if len(rows) > self._rows:
+                raise QueryFailed(f"its result has more than {self._rows:,} rows")
+            if size > self._bytes:
+                raise QueryFailed(f"its result has more than {self._bytes:,} bytes")
+        return rows
+
+
+def _text(raw: bytes) -> Cell:
+    """A text; what is no UTF-8 stays bytes, and equal bytes stay equal."""
+    try:
+        return raw.decode()
+    except UnicodeDecodeError:
+        return raw
+
+
+def _size(row: Sequence[Cell]) -> int:
+    return sum(len(cell) if isinstance(cell, str | bytes) else 8 for cell in row)

@@ -1,0 +1,126 @@
+"""Asks the worker, a process of its own, and survives whatever a query does to it.
+
+The worker (`worker.py`) limits itself; what gets past that, the kernel ends, and what even the kernel lets be is ended here by the
+clock. When it dies of a query, the query does not stand, and the next one starts another worker. Everything that SQLite or sqlglot
+does with a text that a model wrote goes through here.
+"""
+
+from __future__ import annotations
+
+import atexit
+import json
+import os
+import selectors
+import subprocess
+import sys
+import threading
+from collections.abc import Mapping
+from typing import Any
+
+from axolotl_synthetic.errors import ServiceError
+
+MODULE = "axolotl_synthetic.sql.worker"
+# By the clock, for a worker that neither works nor answers: far beyond what its processor time allows, even on a busy machine.
+PATIENCE = 20.0
+START_SECONDS = 120.0
+
+
+class WorkerDied(Exception):
+    """The worker ended, or was ended, over a request."""
+
+
+class _Worker:
+    def __init__(self) -> None:
+        self.lock = threading.Lock()
+        self.running: subprocess.Popen[bytes] | None = None
+        self.rest = b""
+
+    def ask(self, request: Mapping[str, Any], seconds: float) -> dict[str, Any]:
+        with self.lock:
+            if self.running is None or self.running.poll() is not None:
+                self.start()
+            assert self.running is not None and self.running.stdin is not None
+            line = None
+            try:
+                self.running.stdin.write(json.dumps(request).encode() + b"\n")
+                self.running.stdin.flush()
+                line = self.line(seconds)
+            except OSError:
+                pass
+            finally:
+                # Also when the asker is interrupted: the reply to this request must not be taken for the next one's.
+                if line is None:
+                    self.stop()
+            if line is None:
+                raise WorkerDied
+            reply: dict[str, Any] = json.loads(line)
+            return reply
+
+    def line(self, seconds: float) -> bytes | None:
+        """A line of the worker's, None if it ended or took longer."""
+        assert self.running is not None and self.running.stdout is not None
+        with selectors.DefaultSelector() as selector:
+            selector.register(self.running.stdout, selectors.EVENT_READ)
+            while b"\n" not in self.rest:
+                if not selector.select(seconds):
+                    return None
+                part = os.read(self.running.stdout.fileno(), 1 << 20)
+                if not part:
+                    return None
+                self.rest += part
+        line, _, self.rest = self.rest.partition(b"\n")
+        return line
+
+    def start(self) -> None:
+        self.stop()
+        # Nothing of our environment, which holds keys, but where Python finds what is imported here.
+        environment = {"PYTHONPATH": os.pathsep.join(path for path in sys.path if path), "LC_ALL": "C.UTF-8"}
+        try:
+            self.running = subprocess.Popen(
+                [sys.executable, "-P", "-m", MODULE],
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.DEVNULL,
+                env=environment,
+                cwd="/",
+                start_new_session=True,  # Ctrl-C is for the run to handle
+            )
+        except OSError as error:
+            raise ServiceError(f"the process that runs SQL cannot be started: {error}; free memory or processes and start again") from error
+        if self.line(START_SECONDS) != b"ready":
+            self.stop()
+            raise ServiceError(f"the process that runs SQL does not start; see what `{sys.executable} -P -m {MODULE}` says")
+
+    def stop(self) -> None:
+        if self.running is not None:
+            self.running.kill()
+            self.running.communicate()
+            self.running = None
+        self.rest = b""
+
+
+_worker = _Worker()
+
+
+def ask(request: Mapping[str, Any], *, seconds: float) -> dict[str, Any]:
+    """The worker's reply. Safe in any thread and after a fork.
+
+    Args:
+        request: see `worker.py`.
+        seconds: processor time that the request's queries may take.
+
+    Raises:
+        WorkerDied: if it ended without a reply: out of time or memory, by the query's doing.
+        ServiceError: if it cannot be started, which would otherwise read as wrong queries throughout.
+    """
+    return _worker.ask(request, PATIENCE * (1 + seconds))
+
+
+def _after_fork() -> None:
+    # The worker belongs to the parent: two askers on one pipe would read each other's replies.
+    global _worker
+    _worker = _Worker()
+
+
+os.register_at_fork(after_in_child=_after_fork)
+atexit.register(lambda: _worker.stop())

@@ -1,0 +1,261 @@
+"""What a database looks like: its CREATE TABLE statements as text, its tables, columns and keys as SQLite understands them.
+
+Rows are not for this file: generated ones are `filling.py`'s, those of a user's own file are read by queries (`reader.py`).
+"""
+
+from __future__ import annotations
+
+import re
+import sqlite3
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import lru_cache
+from pathlib import Path
+from typing import Literal
+from urllib.parse import quote
+
+Kind = Literal["integer", "real", "number", "text", "date", "datetime", "boolean", "any"]
+# SQLite's own rules for affinity (sqlite.org/datatype3.html, 3.1), after two kinds that it does not know but people mean.
+_KINDS: tuple[tuple[str, Kind], ...] = (
+    *(("BOOL", "boolean"), ("DATETIME", "datetime"), ("TIMESTAMP", "datetime"), ("DATE", "date"), ("TIME", "datetime")),
+    *(("INT", "integer"), ("CHAR", "text"), ("CLOB", "text"), ("TEXT", "text"), ("REAL", "real"), ("FLOA", "real"), ("DOUB", "real")),
+)
+# Statements of a dump that say nothing of what the tables look like.
+_PASSED_OVER = re.compile(r"\s*(?:BEGIN|COMMIT|END|PRAGMA|DROP\s+(?:TABLE|VIEW|INDEX)\s+IF\s+EXISTS|ANALYZE)\b", re.IGNORECASE)
+_CREATED = re.compile(
+    r"\s*CREATE\s+(?P<kind>(?:TEMP(?:ORARY)?\s+)?(?:TABLE|VIEW)|(?:UNIQUE\s+)?INDEX|VIRTUAL\s+TABLE|TRIGGER)\b", re.IGNORECASE
+)
+
+
+class BadSchema(Exception):
+    """Why no tables can be read out of a text or a file, with the remedy."""
+
+
+@dataclass(frozen=True)
+class Column:
+    """`declared` is the type as it stands there; `unique` is about this column alone."""
+
+    name: str
+    declared: str
+    kind: Kind
+    not_null: bool
+    unique: bool
+
+
+@dataclass(frozen=True)
+class ForeignKey:
+    """`columns` of this table name rows of `table` by its `parents`, which may be columns without a key of their own."""
+
+    columns: tuple[str, ...]
+    table: str
+    parents: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Table:
+    """`uniques` are the sets of columns of which no two rows are the same, the primary key's first."""
+
+    name: str
+    columns: tuple[Column, ...]
+    uniques: tuple[tuple[str, ...], ...]
+    foreign_keys: tuple[ForeignKey, ...]
+    sql: str
+
+    @property
+    def plain(self) -> str | None:
+        """A CREATE TABLE statement with the same columns and types and no keys, so that rows lie in it as they are put in.
+        None where the columns are more than names and types."""
+        if re.search(r"\bCOLLATE\b|\bGENERATED\b|\bAS\s*\(|\bSTRICT\s*$", self.sql, re.IGNORECASE):
+            return None
+        columns = ", ".join(f"{quoted(column.name)} {column.declared}" for column in self.columns)
+        return f"CREATE TABLE {quoted(self.name)} ({columns})"
+
+
+@dataclass(frozen=True)
+class Schema:
+    """Tables in the order of the text, and views as the text has them."""
+
+    text: str
+    tables: tuple[Table, ...]
+    views: tuple[tuple[str, str], ...]
+
+    @property
+    def columns(self) -> Mapping[str, frozenset[str]]:
+        """A table's name and the names of its columns, in lower case."""
+        return {table.name.lower(): frozenset(column.name.lower() for column in table.columns) for table in self.tables}
+
+    def only(self, names: frozenset[str]) -> Schema:
+        """The schema of these tables alone, which is read faster by far; itself where one of the names is a view's.
+
+        Args:
+            names: in lower case. Foreign keys to other tables are left out.
+        """
+        if any(name.lower() in names for name, _ in self.views):
+            return self
+        tables = tuple(
+            replace(table, foreign_keys=tuple(key for key in table.foreign_keys if key.table.lower() in names))
+            for table in self.tables
+            if table.name.lower() in names
+        )
+        return replace(self, text="\n".join(table.sql for table in tables), tables=tables, views=())
+
+    @property
+    def names(self) -> frozenset[str]:
+        """Names of all tables and views, in lower case."""
+        return frozenset([*(table.name.lower() for table in self.tables), *(name.lower() for name, _ in self.views)])
+
+
+def quoted(name: str) -> str:
+    """A name as SQL takes any."""
+    return '"' + name.replace('"', '""') + '"'
+
+
+def schema_of_file(path: Path) -> str:
+    """The CREATE TABLE and CREATE VIEW statements of a `.sql` file or of a SQLite database.
+
+    Raises:
+        BadSchema: if it is neither, or cannot be read.
+    """
+    try:
+        if path.suffix.lower() == ".sql":
+            return schema_of_script(path.read_text(encoding="utf-8"))
+        with path.open("rb") as file:
+            if file.read(16) != b"SQLite format 3\0":
+                raise BadSchema("it is no SQLite database")
+        # What is only in the log would be missed, and rows that nobody wrote would be seen.
+        if path.with_name(path.name + "-wal").exists() and path.with_name(path.name + "-wal").stat().st_size:
+            raise BadSchema(f"{path.name}-wal beside it holds changes; close what writes to it, or run `PRAGMA wal_checkpoint(TRUNCATE)`")
+    except OSError as error:
+        raise BadSchema(f"it cannot be read: {error.strerror}") from error
+    except UnicodeDecodeError as error:
+        raise BadSchema(f"it is not UTF-8 (byte {error.start + 1}); save it as UTF-8") from error
+    connection = sqlite3.connect(f"file:{quote(str(path))}?mode=ro&immutable=1", uri=True)
+    try:
+        return schema_text(connection)
+    except sqlite3.Error as error:
+        raise BadSchema(f"SQLite cannot read it: {error}") from error
+    finally:
+        connection.close()
+
+
+def schema_of_script(script: str) -> str:
+    """The CREATE TABLE (and CREATE VIEW) statements of a `.sql` file.
+
+    Raises:
+        BadSchema: if there are none, one is wrong, or the file holds what is not read: rows would be lost without a word.
+    """
+    connection = sqlite3.connect(":memory:", isolation_level=None)
+    try:
+        for statement in _statements(script):
+            created = _CREATED.match(statement)
+            if created is None or created["kind"].upper() in ("VIRTUAL TABLE", "TRIGGER"):
+                if _PASSED_OVER.match(statement):
+                    continue
+                said = " ".join(statement.split())[:60]
+                raise BadSchema(f"{said!r} is no CREATE TABLE statement; for tables with rows make a .sqlite: sqlite3 x.sqlite < x.sql")
+            connection.execute(statement)
+        return schema_text(connection)
+    except sqlite3.Error as error:
+        raise BadSchema(f"SQLite does not take it: {error}; write CREATE TABLE statements as SQLite has them") from error
+    finally:
+        connection.close()
+
+
+def _statements(script: str) -> Iterator[str]:
+    """The statements of a script, without the comments before them; SQLite says where one ends."""
+    part = ""
+    for piece in re.split(r"(?<=;)", script):
+        part += piece
+        if sqlite3.complete_statement(part):
+            yield _uncommented(part)
+            part = ""
+    if _uncommented(part).strip():
+        yield _uncommented(part)
+
+
+def _uncommented(statement: str) -> str:
+    return re.sub(r"\A(?:\s+|--[^\n]*(?:\n|\Z)|/\*.*?\*/|;)+", "", statement, flags=re.DOTALL)
+
+
+def schema_text(connection: sqlite3.Connection) -> str:
+    """The CREATE TABLE and CREATE VIEW statements of a database, in its own order.
+
+    Raises:
+        BadSchema: if it has no tables.
+    """
+    rows = connection.execute(
+        "SELECT type, name, sql FROM sqlite_master WHERE type IN ('table', 'view') AND sql NOT LIKE 'CREATE VIRTUAL %' ORDER BY rowid"
+    )
+    found = [(kind, name, str(sql).strip()) for kind, name, sql in rows if not name.lower().startswith("sqlite_")]
+    if not any(kind == "table" for kind, _, _ in found):
+        raise BadSchema("it has no tables")
+    # Tables first: a view may stand before a table that was made anew.
+    ordered = [sql for kind, _, sql in found if kind == "table"] + [sql for kind, _, sql in found if kind == "view"]
+    return "\n\n".join(f"{sql.rstrip(';')};" for sql in ordered)
+
+
+@lru_cache(maxsize=256)
+def read_schema(text: str) -> Schema:
+    """Tables, columns and keys of a schema's text.
+
+    Raises:
+        BadSchema: if SQLite does not take it.
+    """
+    connection = sqlite3.connect(":memory:", isolation_level=None)
+    try:
+        connection.executescript(text)
+        rows = connection.execute("SELECT type, name, sql FROM sqlite_master WHERE sql IS NOT NULL ORDER BY rowid").fetchall()
+        tables = [_table(connection, name, sql) for kind, name, sql in rows if kind == "table" and not name.startswith("sqlite_")]
+        return Schema(text, tuple(tables), tuple((name, sql) for kind, name, sql in rows if kind == "view"))
+    except sqlite3.Error as error:
+        raise BadSchema(f"SQLite does not take it: {error}") from error
+    finally:
+        connection.close()
+
+
+def _table(connection: sqlite3.Connection, name: str, sql: str) -> Table:
+    ask = connection.execute
+    info = [row for row in ask(f"PRAGMA table_xinfo({quoted(name)})") if row[6] == 0]  # generated columns take no values
+    primary = tuple(row[1] for row in sorted((row for row in info if row[5]), key=lambda row: row[5]))
+    uniques = [primary] if primary else []
+    for index in ask(f"PRAGMA index_list({quoted(name)})").fetchall():
+        # A partial index holds for some rows alone; rows that keep it for all keep it for those.
+        members = tuple(row[2] for row in ask(f"PRAGMA index_info({quoted(index[1])})"))
+        if index[2] and all(members) and members not in uniques:
+            uniques.append(members)
+    columns = tuple(
+        Column(
+            name=row[1],
+            declared=row[2],
+            kind=_kind(row[2]),
+            # SQLite lets NULLs into most primary keys, which is a bug of its past (sqlite.org/lang_createtable.html) and in nobody's data.
+            not_null=bool(row[3] or row[5]),
+            unique=(row[1],) in uniques,
+        )
+        for row in info
+    )
+    return Table(name, columns, tuple(uniques), tuple(_foreign_keys(connection, name)), sql)
+
+
+def _foreign_keys(connection: sqlite3.Connection, name: str) -> Iterator[ForeignKey]:
+    keys: dict[int, list[Sequence[str | None]]] = {}
+    for row in connection.execute(f"PRAGMA foreign_key_list({quoted(name)})"):
+        keys.setdefault(row[0], []).append((row[2], row[3], row[4]))
+    for rows in keys.values():
+        parent = str(rows[0][0])
+        info = connection.execute(f"PRAGMA table_xinfo({quoted(parent)})").fetchall()
+        primary = [row[1] for row in sorted((row for row in info if row[5]), key=lambda row: row[5])]
+        # Without columns it is the parent's primary key that is meant.
+        parents = [row[2] for row in rows] if rows[0][2] is not None else primary
+        known = {row[1].lower(): row[1] for row in info}
+        if len(parents) == len(rows) and all(str(one).lower() in known for one in parents):
+            own = {row[1].lower(): row[1] for row in connection.execute(f"PRAGMA table_xinfo({quoted(name)})")}
+            yield ForeignKey(tuple(own[str(row[1]).lower()] for row in rows), parent, tuple(known[str(one).lower()] for one in parents))
+
+
+def _kind(declared: str) -> Kind:
+    upper = declared.upper()
+    for part, kind in _KINDS:
+        if part in upper:
+            return kind
+    return "any" if not upper or "BLOB" in upper else "number"

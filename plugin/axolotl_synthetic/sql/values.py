@@ -1,0 +1,119 @@
+"""Single values for generated rows: what fits a literal, what is next to it, and what stands in a column that no query names.
+
+A kind of column is SQLite's affinity, or what people mean by its declared type (`schema.py`). Pure.
+"""
+
+from __future__ import annotations
+
+import math
+import random
+import re
+from collections.abc import Iterator
+from datetime import date, timedelta
+from functools import lru_cache
+
+from axolotl_synthetic.sql.hints import Value
+from axolotl_synthetic.sql.reader import Cell
+from axolotl_synthetic.sql.schema import Kind
+
+# Words of different initials, lengths and cases; no English sentence is meant.
+WORDS = (
+    *("amber", "Birch", "cobalt", "Dune", "ember", "Fjord", "grove", "Harbor", "iris", "Jade", "kelp", "Lagoon", "maple", "Nectar", "onyx"),
+    *("Prairie", "quartz", "River", "saffron", "Tundra", "umber", "Valley", "willow", "Xenon", "yarrow", "Zephyr", "ash", "Basil", "cedar"),
+    *("Delta", "elm", "Fern", "garnet", "Heath", "indigo", "Juniper", "krill", "Larch", "moss", "Nile", "opal", "Pine", "quill", "Reed"),
+)
+FIRST_DAY = date(1998, 3, 7)
+_TEXTS = ("text", "any")
+_DATES = ("date", "datetime")
+
+
+@lru_cache(maxsize=8_192)
+def base_pool(name: str, kind: Kind, size: int, *, numeric: bool, key: bool, around: tuple[int | float, ...] = ()) -> tuple[Cell, ...]:
+    """Different values for a column.
+
+    Args:
+        name: decides; the same for columns that are to share their values.
+        kind: the column's.
+        size: how many; fewer where there are no more (`boolean`).
+        numeric: a text column that is calculated with, or joined to numbers: its texts are numbers then.
+        key: something is known by these values, so numbers are 1, 2, 3, … as in most tables.
+        around: numbers that queries compare with; those of the pool lie on both sides of them.
+    """
+    if kind == "boolean":
+        return (0, 1)
+    rng = random.Random(name)
+    numbers: list[int] = list(range(1, size + 1)) if key else rng.sample(range(1, 6 * size), size)
+    if around and not key:
+        numbers = [int(around[at % len(around)]) + (number if at // len(around) % 2 else -number) for at, number in enumerate(numbers)]
+        numbers = list(dict.fromkeys(numbers))
+    if kind in _DATES:
+        days = [(FIRST_DAY + timedelta(days=day)).isoformat() for day in rng.sample(range(9_000), size)]
+        return tuple(f"{day} {at % 24:02d}:{at * 7 % 60:02d}:00" if kind == "datetime" else day for at, day in enumerate(days))
+    if kind == "text" and not numeric:
+        words = rng.sample(WORDS, len(WORDS))
+        return tuple(words[at % len(words)] + (str(at // len(words)) if at >= len(words) else "") for at in range(size))
+    if kind in ("real", "number") and not key:
+        return tuple(number + (0.5 if at % 3 == 2 else 0) for at, number in enumerate(numbers))
+    return tuple(map(str, numbers)) if kind == "text" else tuple(numbers)
+
+
+def fitting(literal: Value, kind: Kind) -> Iterator[Cell]:
+    """Values of a column for which a comparison with the literal holds: itself, or what LIKE's pattern matches."""
+    if isinstance(literal, str):
+        if "%" in literal or "_" in literal:
+            bare = literal.replace("%", "").replace("_", "q")
+            yield from (bare, literal.replace("%", "ab").replace("_", "z"))
+            return
+        if kind not in (*_TEXTS, *_DATES):
+            if (number := number_in(literal)) is not None:
+                yield number
+            elif kind != "integer":
+                yield literal  # such as a 'T' in a column declared a number
+        elif kind in _DATES and re.fullmatch(r"\d{4}(-\d\d)?", literal):
+            yield from (f"{literal}-06-15"[:10] if len(literal) == 4 else f"{literal}-15", literal)
+        else:
+            yield literal
+    elif kind == "text" or kind in _DATES:
+        yield str(literal)
+    elif kind == "integer":
+        yield from dict.fromkeys((math.floor(literal), math.ceil(literal)) if abs(literal) < 2**62 else ())
+    elif abs(literal) < 2**62:
+        yield literal
+
+
+def near(literal: Value, kind: Kind) -> Iterator[Cell]:
+    """Values next to the literal: one more and one less, a letter more and less, the other case, the day before and after."""
+    number = number_in(literal)
+    if number is not None and abs(number) < 2**53:
+        if kind == "integer":
+            yield from (math.ceil(number) - 1, math.floor(number) + 1)
+            return
+        for step in (-1, 1, 0.5) if kind in ("real", "number") or isinstance(number, float) else (-1, 1):
+            value = round(number + step, 6)
+            yield str(value) if kind in ("text", *_DATES) else value
+        return
+    text = str(literal)
+    if day := _day(text):
+        for days in (-1, 1, 365):
+            yield (day + timedelta(days=days)).isoformat() + text[10:]
+        return
+    bare = text.replace("%", "").replace("_", "q")
+    if kind not in _TEXTS or not bare:
+        return
+    yield from (bare.swapcase(), bare + "s", bare[:-1] or "x", "a" + bare)
+
+
+def number_in(literal: Value) -> int | float | None:
+    """The number that a literal is, None for other texts."""
+    if not isinstance(literal, str):
+        return literal
+    if re.fullmatch(r"-?\d{1,15}", literal):
+        return int(literal)
+    return float(literal) if re.fullmatch(r"-?\d{1,15}\.\d{1,10}", literal) else None
+
+
+def _day(text: str) -> date | None:
+    try:
+        return date.fromisoformat(text[:10])
+    except ValueError:
+        return None

@@ -1,0 +1,99 @@
+"""The process that queries run in: reads a JSON request a line, answers with one. Started by `sandbox.py` and by nobody else.
+
+Under limits that the kernel keeps (memory, no file written, processor time through `judging.py`) and ended by the end of its input,
+so that it dies with whoever started it. What it is asked stands in `sandbox.py`, what it does in `judging.py`.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import resource
+import signal
+import sqlite3
+import sys
+import threading
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from axolotl_synthetic.sql.judging import GoldFailed, Judgement, Judging, Limits, bounded
+from axolotl_synthetic.sql.queries import NotAQuery, normal_form
+from axolotl_synthetic.sql.schema import BadSchema, schema_of_file
+
+# Of everything that SQLite holds, a query's intermediate results above all.
+HEAP_BYTES = 256 * 2**20
+PARENT_LOOKED_FOR_SECONDS = 0.5
+# Python, sqlglot, what is kept between queries, and the above.
+MEMORY_BYTES = 1536 * 2**20
+OPEN_FILES = 32
+
+
+def main() -> None:
+    replies = os.fdopen(os.dup(1), "w", encoding="utf-8")
+    os.dup2(2, 1)  # what a library prints is no reply
+    _limit_this_process()
+    threading.Thread(target=_end_with, args=(os.getppid(),), daemon=True).start()
+    judging = Judging()
+    print("ready", file=replies, flush=True)
+    for line in sys.stdin:
+        try:
+            reply = _answer(judging, json.loads(line))
+        except MemoryError:
+            return  # whatever is left of this process is not to be relied on
+        except Exception as error:  # the boundary: a mistake of ours must not read as a query's
+            reply = {"broken": f"{type(error).__name__}: {error}"}
+        print(json.dumps(reply), file=replies, flush=True)
+
+
+def _limit_this_process() -> None:
+    connection = sqlite3.connect(":memory:")
+    connection.execute(f"PRAGMA hard_heap_limit = {HEAP_BYTES}")
+    connection.close()
+    resource.setrlimit(resource.RLIMIT_AS, (MEMORY_BYTES, MEMORY_BYTES))
+    resource.setrlimit(resource.RLIMIT_NOFILE, (OPEN_FILES, OPEN_FILES))
+    # Nothing that runs here has a reason to write a file: the kernel refuses every byte.
+    signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (0, 0))
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+
+
+def _end_with(parent: int) -> None:
+    """End this process when whoever started it is gone, also in the middle of a query, which the end of the input would wait for."""
+    while os.getppid() == parent:
+        time.sleep(PARENT_LOOKED_FOR_SECONDS)
+    os._exit(0)
+
+
+def _answer(judging: Judging, asked: Mapping[str, Any]) -> dict[str, Any]:
+    limits = Limits(asked["seconds"], asked["rows"], asked["result_bytes"])
+    try:
+        match asked["op"]:
+            case "normal_form":
+                with bounded(limits):
+                    return {"query": normal_form(asked["query"])}
+            case "schema":
+                with bounded(limits):
+                    return {"schema": schema_of_file(Path(asked["file"]))}
+            case "compiles":
+                return _told(judging.compiles(asked["schema"], asked["query"], limits))
+            case "runs":
+                return _told(judging.runs(asked["schema"], asked["file"], asked["query"], limits))
+            case "compare":
+                place = asked["schema"], asked["file"]
+                return _told(judging.compare(*place, asked["gold"], asked["query"], limits, generated=asked["generated"]))
+            case unknown:
+                raise ValueError(f"no such request: {unknown}")
+    except (NotAQuery, BadSchema) as error:
+        return {"problem": str(error)}
+    except GoldFailed as error:
+        return {"gold": str(error)}
+
+
+def _told(judgement: Judgement) -> dict[str, Any]:
+    return {"stands": judgement.stands, "why": judgement.why}
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,113 @@
+"""Text to SQL: a question about a database, and a final answer that is one SQLite query.
+
+The schema comes with the question as its `context` (`seeds/databases.py` puts it there), so that prompts are made without reading
+a file. What a query gives is for `sql/`, which runs it where it can do no harm; how one is found in a reply stands in `queries.py`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
+
+from axolotl_synthetic.records import Message, Question, Seed
+from axolotl_synthetic.sql import Database, GoldFailed, compare, compiles, normal_form
+from axolotl_synthetic.tasks.queries import fenced, marked_queries, unmarked_queries
+from axolotl_synthetic.tasks.replies import read_question, read_yes_no
+from axolotl_synthetic.tasks.templates import chat, chat_by_pattern
+
+# Questions about the same database that the augmenter sees besides the seed's own.
+PATTERNS = 3
+
+
+class TextToSQL:
+    name = "text_to_sql"
+    required: tuple[str, ...] = ("question", "database")
+    optional: tuple[str, ...] = ("answer",)
+    has_final_answer = True
+    prose = False  # a query is in no language, and shares long runs of words with others of its database
+
+    def problem(self, seed: Seed) -> str | None:
+        if not seed.question.context:
+            return "database: its schema is not known; set seeds.databases"
+        if seed.answer is None:
+            return None
+        gold = self.gold_answer(seed)
+        if gold is None:
+            return "answer is not one SELECT of SQLite's; write the query alone, or last and in a ```sql block"
+        verdict = compiles(gold, database_of(seed.question))
+        return None if verdict.stands else f"answer cannot be asked of {seed.question.database}: {verdict.why}; correct the query"
+
+    def prompt(self, question: Question) -> str:
+        (turn,) = chat(self.name, "question", schema=question.context, question=question.text)
+        return turn["content"]
+
+    def solution(self, seed: Seed) -> str | None:
+        gold = self.gold_answer(seed)
+        if seed.answer is None or gold is None:
+            return None
+        return seed.answer if seed.answer.endswith("```") else fenced(gold)
+
+    def answer_messages(self, question: Question, examples: Sequence[Seed]) -> tuple[Message, ...]:
+        turns: list[Message] = []
+        for example in examples:
+            solution = self.solution(example)
+            # A bare query would teach the teacher to skip the reasoning.
+            if solution is not None and not solution.startswith("```"):
+                turns += [{"role": "user", "content": self.prompt(example.question)}, {"role": "assistant", "content": solution}]
+        return chat(self.name, "answer", turns, prompt=self.prompt(question))
+
+    def rephrase_messages(self, question: Question, examples: Sequence[Seed]) -> tuple[Message, ...]:
+        return chat(self.name, "rephrase", question=question.text)
+
+    def new_question_messages(self, question: Question, examples: Sequence[Seed]) -> tuple[Message, ...]:
+        same = [example.question.text for example in examples if example.question.context == question.context]
+        return chat_by_pattern(self.name, "new_question", [*same[:PATTERNS], question.text], schema=question.context)
+
+    def self_check_messages(self, question: Question) -> tuple[Message, ...]:
+        return chat(self.name, "self_check", schema=question.context, question=question.text)
+
+    def read_rephrase(self, reply: str, question: Question) -> Question | None:
+        text = read_question(reply)
+        return None if text is None else replace(question, text=text)
+
+    def read_new_question(self, reply: str, question: Question) -> Question | None:
+        # It stays with the seed's database.
+        return self.read_rephrase(reply, question)
+
+    def read_self_check(self, reply: str) -> bool | None:
+        return read_yes_no(reply)
+
+    def final_answer(self, text: str, question: Question) -> str | None:
+        """The query of the last ```sql block, else the last that begins a line, in its normal form."""
+        return _first_query(marked_queries(text))
+
+    def loose_answer(self, text: str, question: Question) -> str | None:
+        """The marked one, else the last that stands anywhere."""
+        return self.final_answer(text, question) or _first_query(unmarked_queries(text))
+
+    def gold_answer(self, seed: Seed) -> str | None:
+        if seed.answer is None:
+            return None
+        return normal_form(seed.answer) or self.final_answer(seed.answer, seed.question)
+
+    def equivalent(self, one: str, other: str, question: Question) -> bool:
+        """Execution accuracy: the same rows, on the database's own and on generated ones. `one` is the gold query; two queries of
+        which that one does not run are not the same."""
+        if one == other:
+            return True
+        try:
+            return compare(one, other, database_of(question)).stands
+        except GoldFailed:
+            return False
+
+
+def _first_query(texts: Iterable[str]) -> str | None:
+    return next((query for text in texts if (query := normal_form(text)) is not None), None)
+
+
+def database_of(question: Question) -> Database:
+    """Where queries that answer a question are run."""
+    return Database(question.context or "", question.database_file)
+
+
+TASK = TextToSQL()

@@ -1,0 +1,52 @@
+"""A small database for the tests of text to SQL: singers, stadiums and the concerts that bring them together."""
+
+from __future__ import annotations
+
+import sqlite3
+from pathlib import Path
+
+from axolotl_synthetic.records import Question
+from axolotl_synthetic.sql import Database
+
+SCHEMA = """CREATE TABLE singer (
+  id INTEGER PRIMARY KEY,
+  name TEXT NOT NULL,
+  country TEXT,
+  age INTEGER
+);
+
+CREATE TABLE stadium (
+  id INTEGER PRIMARY KEY,
+  name TEXT UNIQUE,
+  capacity INTEGER
+);
+
+CREATE TABLE concert (
+  id INTEGER PRIMARY KEY,
+  singer_id INTEGER REFERENCES singer (id),
+  stadium_id INTEGER NOT NULL REFERENCES stadium (id),
+  year INTEGER
+);"""
+ROWS = {
+    "singer": [(1, "Ada", "France", 20), (2, "Ben", "Peru", 31), (3, "Chen", "France", 31), (4, "Dina", None, 45)],
+    "stadium": [(1, "North", 500), (2, "South", 900), (3, "East", 900)],
+    "concert": [(1, 1, 1, 2014), (2, 1, 2, 2015), (3, 2, 2, 2015), (4, None, 2, 2016)],
+}
+# No rows of its own: generated ones alone.
+EMPTY = Database(SCHEMA)
+
+
+def make_shop(path: Path) -> Database:
+    """The database as a file."""
+    connection = sqlite3.connect(path)
+    connection.executescript(SCHEMA)
+    for table, rows in ROWS.items():
+        connection.executemany(f"INSERT INTO {table} VALUES ({', '.join('?' * len(rows[0]))})", rows)
+    connection.commit()
+    connection.close()
+    return Database(SCHEMA, str(path))
+
+
+def asked(text: str, file: str | None = None) -> Question:
+    """A question about it."""
+    return Question(text, context=SCHEMA, database="shop", database_file=file)
