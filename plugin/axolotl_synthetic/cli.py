@@ -10,7 +10,7 @@ import functools
 import json
 import sys
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -21,7 +21,6 @@ from axolotl_synthetic.errors import ConfigError, Interrupted, SyntheticError
 if TYPE_CHECKING:
     from axolotl_synthetic.config import Settings
     from axolotl_synthetic.dataset import Counts
-    from axolotl_synthetic.review import exchange
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 CONFIG = click.argument("config", type=click.Path(path_type=Path), metavar="CONFIG")
@@ -66,8 +65,7 @@ def plan(config: Path, pilot: int | None, as_json: bool) -> None:
     from axolotl_synthetic.plan import show
 
     settings, training = _read(config)
-    student = training.get("base_model")
-    made = run.plan(settings, student=None if student is None else str(student), pilot=pilot)
+    made = run.plan(settings, student=_student(training), pilot=pilot)
     if as_json:
         click.echo(json.dumps(show.to_dict(made), indent=2))
     else:
@@ -126,7 +124,7 @@ def status(config: Path) -> None:
         progress = stand.progress
         state = "running" if stand.running else "stopped before its end; `axolotl synthetic generate` goes on"
         verdicts = f"{progress.accepted:,} accepted, {progress.rejected:,} rejected, {progress.failed:,} failed so far"
-        _print_lines(
+        terminal.print_lines(
             {
                 "state": [state],
                 "calls": [_calls(stand.queries, progress.reused, stand.tokens, stand.usd)],
@@ -182,8 +180,7 @@ def report(config: Path) -> None:
     from axolotl_synthetic import run
 
     settings, training = _read(config)
-    student = training.get("base_model")
-    found = run.find(settings, student=None if student is None else str(student))
+    found = run.find(settings, student=_student(training))
     click.echo(f"written to {reporting.write(found)}")
 
 
@@ -198,7 +195,7 @@ def review() -> None:
 @_one_message
 def serve(port: int, stop: bool) -> None:
     """An Argilla server on this machine, for one person or a small team. It needs no Docker, no Elasticsearch and no root."""
-    from axolotl_synthetic import run
+    from axolotl_synthetic import run, terminal
 
     if stop:
         click.echo("the server has ended; its data is kept" if run.review_stop() else "no server was running")
@@ -218,7 +215,7 @@ def serve(port: int, stop: bool) -> None:
     }
     if served.is_new:
         lines["key"].append(f"shown this once; both are kept in {served.credentials}, which only you can read")
-    _print_lines(lines)
+    terminal.print_lines(lines)
 
 
 @review.command()
@@ -226,11 +223,11 @@ def serve(port: int, stop: bool) -> None:
 @_one_message
 def push(config: Path) -> None:
     """Send samples to Argilla. Started again it sends what is new and touches nothing else."""
-    from axolotl_synthetic import run
+    from axolotl_synthetic import run, terminal
 
     settings, _ = _read(config)
     pushed = run.review_push(settings)
-    _print_lines(
+    terminal.print_lines(
         {
             "pushed": [f"{pushed.added:,} records, {pushed.there:,} were there"],
             "deleted": [f"{pushed.deleted:,} were deleted in Argilla and stay so"] if pushed.deleted else [],
@@ -246,9 +243,10 @@ def push(config: Path) -> None:
 def review_status(config: Path) -> None:
     """Where a review stands: who answered what, how far people agree, how often they overrule each check. Changes nothing."""
     from axolotl_synthetic import run
+    from axolotl_synthetic.review import show
 
     settings, _ = _read(config)
-    _print_review(run.review_status(settings))
+    show.show(run.review_status(settings))
 
 
 @review.command()
@@ -256,7 +254,7 @@ def review_status(config: Path) -> None:
 @_one_message
 def pull(config: Path) -> None:
     """Take people's decisions into samples.jsonl and a new training file. Pulling again takes what is new."""
-    from axolotl_synthetic import run
+    from axolotl_synthetic import run, terminal
 
     settings, _ = _read(config)
     outcome = run.review_pull(settings)
@@ -276,7 +274,7 @@ def pull(config: Path) -> None:
     else:
         train = outcome.manifest["files"]["train"]
         lines["training"] = [f"{train['rows']:,} chats in {settings.folder / train['path']}"]
-    _print_lines(lines)
+    terminal.print_lines(lines)
 
 
 def _read(config: Path) -> tuple[Settings, Mapping[str, Any]]:
@@ -303,16 +301,24 @@ def _read(config: Path) -> tuple[Settings, Mapping[str, Any]]:
         raise ConfigError(f"{config}: {error}") from None
 
 
+def _student(training: Mapping[str, Any]) -> str | None:
+    """The model that will be trained, as the YAML names it."""
+    student = training.get("base_model")
+    return None if student is None else str(student)
+
+
 def _complain(text: str) -> None:
     click.echo(f"axolotl-synthetic: {text}", err=True)
 
 
 def _print_summary(folder: Path, manifest: Mapping[str, Any], counts: Counts) -> None:
     """What a newcomer wants to know of a run: calls, what was accepted, what was rejected and why, where the files are."""
+    from axolotl_synthetic import terminal
+
     queries, train = manifest["queries"], manifest["files"]["train"]
     shares = ", ".join(f"{name} {share:.0%}" for name, share in manifest["strategy"].items())
     share = f" ({counts.accepted / counts.planned:.0%})" if counts.planned else ""
-    _print_lines(
+    terminal.print_lines(
         {
             "strategy": [f"{shares}, from {manifest['seeds']['count']:,} seeds ({manifest['seeds']['held_out']:,} more held out)"],
             "calls": [_calls(queries, queries["reused"], sum(manifest["tokens"].values()), manifest["usd"])],
@@ -326,8 +332,6 @@ def _print_summary(folder: Path, manifest: Mapping[str, Any], counts: Counts) ->
     )
 
 
-# What a response in Argilla can be.
-RESPONSES = ("submitted", "discarded", "draft")
 # What each check's rejections mean, for somebody who has read nothing else.
 REJECTED = {
     "format": "no answer in the task's form, cut off, a refusal, or in another language",
@@ -346,50 +350,6 @@ REJECTED = {
 }
 
 
-def _print_review(stand: exchange.Stand) -> None:
-    from rich.table import Table
-    from rich.text import Text
-
-    from axolotl_synthetic import terminal
-
-    found, standing = stand.found, stand.standing
-    kinds = Counter(ruling.what for ruling in standing.rulings.values())
-    agreed = [
-        f"{title}: {'not defined yet' if alpha is None else f'{alpha:.2f}'}"
-        for title, alpha in (("verdicts", stand.verdicts), ("quality", stand.quality))
-    ]
-    _print_lines(
-        {
-            "page": [found.url],
-            "pushed": [f"{found.records:,} records"],
-            "answers": [", ".join(f"{sum(counts[kind] for counts in found.by_person.values()):,} {kind}" for kind in RESPONSES)],
-            "decided": [", ".join(f"{kinds[kind]:,} {kind}" for kind in ("accept", "edit", "reject"))],
-            "open": [f"{len(standing.open):,} samples"],
-            "agreement": [f"Krippendorff's alpha, {'; '.join(agreed)}"],
-            "pull": [] if stand.pulled else ["there is something new: axolotl synthetic review pull CONFIG"],
-        }
-    )
-    console = terminal.out()
-    if found.by_person:
-        table = Table(title="responses", title_justify="left")
-        table.add_column("by", no_wrap=True)
-        for status in RESPONSES:
-            table.add_column(status, justify="right")
-        for name, counts in sorted(found.by_person.items()):
-            # A name is a text: brackets in it are no markup, and nothing in it moves the cursor.
-            shown = Text("".join(letter if letter.isprintable() else "?" for letter in name))
-            table.add_row(shown, *(f"{counts[status]:,}" for status in RESPONSES))
-        console.print(table)
-    if stand.overruled:
-        table = Table(title="how often people overruled a check", title_justify="left")
-        table.add_column("check", no_wrap=True)
-        for heading in ("it failed", "people accepted", "it passed", "people rejected"):
-            table.add_column(heading, justify="right")
-        for name, count in stand.overruled.items():
-            table.add_row(name, *(f"{number:,}" for number in (count.failed, count.accepted, count.passed, count.rejected)))
-        console.print(table)
-
-
 def _calls(queries: Mapping[str, int], reused: int, tokens: int, usd: float | None) -> str:
     parts = [f"{queries['total']:,} to the models", f"{tokens:,} tokens", "cost unknown (no price)" if usd is None else f"USD {usd:.4f}"]
     if queries["retried"]:
@@ -397,12 +357,3 @@ def _calls(queries: Mapping[str, int], reused: int, tokens: int, usd: float | No
     if reused:
         parts.append(f"{reused:,} replies taken from the ledger")
     return ", ".join(parts)
-
-
-def _print_lines(lines: Mapping[str, Sequence[str]]) -> None:
-    from axolotl_synthetic import terminal
-
-    console = terminal.out()
-    for title, texts in lines.items():
-        for at, text in enumerate(texts):
-            console.print(f"{title if at == 0 else '':10}{text}", markup=False, highlight=False)

@@ -207,7 +207,7 @@ def outcome(counts: Counts, samples: Path, training: TrainingFile) -> dict[str, 
         "rejections": dict(counts.rejections),
         "files": {
             "train": {"path": training.path.name, "rows": training.rows, "sha256": training.sha256},
-            "samples": {"path": samples.name, "rows": counts.planned, "sha256": _sha256(samples)},
+            "samples": {"path": samples.name, "rows": counts.planned, "sha256": sha256(samples)},
         },
     }
 
@@ -308,7 +308,8 @@ def _into_place(file: Any, beside: Path, path: Path) -> None:
     os.replace(beside, path)
 
 
-def _sha256(path: Path) -> str:
+def sha256(path: Path) -> str:
+    """Of a file's bytes, in hexadecimal."""
     with open(path, "rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 

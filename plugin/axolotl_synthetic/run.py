@@ -92,7 +92,7 @@ class Prepared:
         relevant = self.settings.model_dump(mode="json", exclude=IRRELEVANT)
         # Rows that change may change a verdict.
         databases = sorted({Path(seed.question.database_file) for seed in self.seeds.seeds if seed.question.database_file is not None})
-        files = [_digest(path) for path in (*files_read(self.settings.verify, self.task), *databases)]
+        files = [dataset.sha256(path) for path in (*files_read(self.settings.verify, self.task), *databases)]
         text = json.dumps([dataset.FORMAT, relevant, self.seeds.sha256, dict(self.plan.strategy), files], sort_keys=True)
         return hashlib.sha256(text.encode()).hexdigest()
 
@@ -101,11 +101,6 @@ class Prepared:
         """As many as the checks can accept, None when they set no limit."""
         caps = [check.options.per_seed for check in self.checks if check.name == "diversity"]
         return caps[0] * len(self.seeds.seeds) if caps else None
-
-
-def _digest(path: Path) -> str:
-    with open(path, "rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 @dataclass(frozen=True)

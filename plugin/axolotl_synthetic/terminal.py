@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 
@@ -54,6 +54,14 @@ def _console(*, stderr: bool) -> Console:
 def notice(text: str) -> None:
     """One line beside the progress."""
     err().print(text, markup=False, highlight=False)
+
+
+def print_lines(lines: Mapping[str, Sequence[str]]) -> None:
+    """Results: a title, and beside it its lines. A title without lines is left out."""
+    console = out()
+    for title, texts in lines.items():
+        for at, text in enumerate(texts):
+            console.print(f"{title if at == 0 else '':10}{text}", markup=False, highlight=False)
 
 
 @contextmanager

@@ -1,20 +1,14 @@
-"""The page in a real browser, from the disk: nothing runs, nothing is asked for, every figure is there, nothing sticks out.
-
-Needs Debian's chromium and chromium-driver.
-"""
+"""The page in a real browser, from the disk: nothing runs, nothing is asked for, every figure is there, nothing sticks out."""
 
 import json
-import shutil
-import subprocess
 
 import pytest
 
 from axolotl_synthetic import report
 
+from browsers import chromium
 from reportable import WIDE, find, make
 
-CHROMIUM, DRIVER = shutil.which("chromium"), shutil.which("chromedriver")
-OPTIONS = ("--headless", "--no-sandbox", "--disable-gpu", "--disable-background-networking", "--no-first-run", "--window-size=1500,1000")
 NAMES = ("flow", "calls", "lengths", "diversity", "agreement", "grade")
 VISIBLE = """return [...document.querySelectorAll('figure')].map(figure => [figure.id, [...figure.querySelectorAll('svg')]
   .filter(svg => svg.getClientRects().length).map(svg => [svg.parentElement.className, svg.clientWidth, svg.clientHeight])])"""
@@ -33,22 +27,9 @@ CUT_OFF = """return [...document.querySelectorAll('svg')].filter(svg => svg.getC
 
 @pytest.fixture(scope="module")
 def browser(tmp_path_factory):
-    for program in (CHROMIUM, DRIVER):
-        # Ubuntu's chromium may be there and only say that it is a snap.
-        if program is None or subprocess.run([program, "--version"], capture_output=True).returncode != 0:
-            pytest.skip("needs chromium and chromium-driver: sudo apt-get install chromium chromium-driver")
-
-    from selenium import webdriver
-    from selenium.webdriver.chrome.service import Service
-
-    options = webdriver.ChromeOptions()
-    options.binary_location = CHROMIUM
-    for option in (*OPTIONS, f"--user-data-dir={tmp_path_factory.mktemp('browser')}"):
-        options.add_argument(option)
-    options.set_capability("goog:loggingPrefs", {"browser": "ALL", "performance": "ALL"})
-    driver = webdriver.Chrome(options=options, service=Service(DRIVER))
-    yield driver
-    driver.quit()
+    logs = {"goog:loggingPrefs": {"browser": "ALL", "performance": "ALL"}}
+    with chromium(tmp_path_factory.mktemp("browser"), **logs) as driver:
+        yield driver
 
 
 @pytest.fixture(scope="module")

@@ -1,40 +1,21 @@
-"""One person at the page, in a real browser: signs in, reads a sample, corrects it, submits; and the correction is trained on.
-
-Needs Debian's chromium and chromium-driver; `make test` installs them where it may.
-"""
+"""One person at the page, in a real browser: signs in, reads a sample, corrects it, submits; and the correction is trained on."""
 
 import json
-import shutil
-import subprocess
 
 import pytest
 
 from axolotl_synthetic import run
 
+from browsers import chromium
 from finished import finish, gold, sample, seed
 
-CHROMIUM, DRIVER = shutil.which("chromium"), shutil.which("chromedriver")
 SECONDS = 60
-OPTIONS = ("--headless", "--no-sandbox", "--disable-gpu", "--disable-background-networking", "--no-first-run", "--window-size=1500,1000")
 
 
 @pytest.fixture
 def browser(tmp_path):
-    for program in (CHROMIUM, DRIVER):
-        # Ubuntu's chromium may be there and only say that it is a snap.
-        if program is None or subprocess.run([program, "--version"], capture_output=True).returncode != 0:
-            pytest.skip("needs chromium and chromium-driver: sudo apt-get install chromium chromium-driver")
-
-    from selenium import webdriver
-    from selenium.webdriver.chrome.service import Service
-
-    options = webdriver.ChromeOptions()
-    options.binary_location = CHROMIUM
-    for option in (*OPTIONS, f"--user-data-dir={tmp_path / 'browser'}"):
-        options.add_argument(option)
-    driver = webdriver.Chrome(options=options, service=Service(DRIVER))
-    yield driver
-    driver.quit()
+    with chromium(tmp_path / "browser") as driver:
+        yield driver
 
 
 def test_somebody_signs_in_reads_a_sample_corrects_it_and_the_correction_is_trained_on(tmp_path, browser, argilla, review):

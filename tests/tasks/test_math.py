@@ -218,10 +218,11 @@ def test_a_verifier_that_died_is_started_again():
     assert same(r"\frac{17}{2}", "8.5")
 
 
-def test_two_thousand_plain_comparisons_a_second():
-    start = time.process_time()  # of this process, whatever else the machine does
+def test_plain_numbers_are_compared_without_the_slow_verifier(monkeypatch):
+    # How fast that is, tests/benchmarks/verification_answers.py measures.
+    monkeypatch.setattr("axolotl_synthetic.tasks.math.same_expression", lambda *_: pytest.fail("asked math-verify"))
     assert not any(same(f"{n}", f"${n + 1}.00") for n in range(100_000, 104_000))
-    assert time.process_time() - start < 2
+    assert all(same(f"{n}", f"${n:,}.00") for n in range(100_000, 104_000))
 
 
 @given(value=st.decimals(allow_nan=False, allow_infinity=False, places=2, min_value=-(10**9), max_value=10**9))
