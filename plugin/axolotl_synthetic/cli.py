@@ -21,6 +21,7 @@ from axolotl_synthetic.errors import ConfigError, Interrupted, SyntheticError
 if TYPE_CHECKING:
     from axolotl_synthetic.config import Settings
     from axolotl_synthetic.dataset import Counts
+    from axolotl_synthetic.plan.measured import Measured
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 CONFIG = click.argument("config", type=click.Path(path_type=Path), metavar="CONFIG")
@@ -168,7 +169,14 @@ def study(study: Path, only_plan: bool) -> None:
     if only_plan:
         studies.look_ahead(asked, settings, training, plan=run.plan)
     else:
-        studies.conduct(asked, settings, training, plan=run.plan, generate=run.generate)
+        studies.conduct(asked, settings, training, plan=run.plan, generate=run.generate, draw=_study_figures)
+
+
+def _study_figures(measured: Measured) -> Mapping[str, bytes]:
+    # matplotlib takes seconds to import: not before there is something to draw.
+    from axolotl_synthetic import report
+
+    return report.study_figures(measured)
 
 
 @synthetic.command()

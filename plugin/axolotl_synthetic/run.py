@@ -317,6 +317,7 @@ class Found:
     Attributes:
         settings, plan, prompts: the config's, with the decision that it leads to and the seeds' questions as the student reads them;
             without them (`plan` None, no `prompts`) `unprepared` says why.
+        study: the finished one that the config names.
         changed: the settings, the seeds or a file that a check reads are not those that the run was finished with.
         running: a run is at work there.
         manifest: None while the run is not complete.
@@ -330,6 +331,7 @@ class Found:
     plan: Plan | None
     prompts: Sequence[str]
     unprepared: str
+    study: Measured | None
     changed: bool
     running: bool
     manifest: Mapping[str, Any] | None
@@ -372,6 +374,7 @@ def find(settings: Settings, *, student: str | None = None) -> Found:
         plan=None if prepared is None else prepared.plan,
         prompts=[] if prepared is None else [prepared.task.prompt(seed.question) for seed in prepared.seeds.seeds],
         unprepared=unprepared,
+        study=None if prepared is None else prepared.study,
         changed=prepared is not None and manifest is not None and finished is not None and finished != prepared.fingerprint,
         running=_is_held(folder),
         manifest=manifest,

@@ -4,7 +4,8 @@
     calls.py        once through the ledger: calls, tokens, cost, time
     diversity.py    how different the questions are
     flow.py         the flow from planned to trained
-    charts.py       the other figures
+    charts.py       the other figures of a run
+    curves.py       the figure of a study
     style.py        colours, markers, hatches; SVG and PNG
     page.py         the page's words and numbers, filled into page.html.j2 with page.css
 
@@ -12,6 +13,7 @@ What lies in a folder is looked up by `run.find`. matplotlib and scikit-learn ar
 imports it, so that they start as quickly as before; a run therefore writes its card without figures, and a report adds them.
 """
 
+from axolotl_synthetic.report.curves import files as study_figures
 from axolotl_synthetic.report.page import write
 
-__all__ = ["write"]
+__all__ = ["study_figures", "write"]

@@ -24,19 +24,18 @@ from axolotl_synthetic import dataset, grading
 from axolotl_synthetic.checks.words import words
 from axolotl_synthetic.errors import StorageError
 from axolotl_synthetic.ledger import Ledger
-from axolotl_synthetic.report import calls, charts, diversity, flow, samples
-from axolotl_synthetic.report.style import NARROW, WIDE, Picture, png, styled, svg
+from axolotl_synthetic.plan.measured import Measured, Point
+from axolotl_synthetic.report import calls, charts, curves, diversity, flow, samples
+from axolotl_synthetic.report.style import Picture, pictured
 from axolotl_synthetic.teachers import model_name
 from axolotl_synthetic.terminal import duration
 
 if TYPE_CHECKING:
-    from matplotlib.figure import Figure
-
     from axolotl_synthetic.run import Found
 
 PAGE = "report.html"
 FIGURES = "figures"
-NAMES = ("flow", "calls", "lengths", "diversity", "agreement", "grade")
+NAMES = (curves.NAME, "flow", "calls", "lengths", "diversity", "agreement", "grade")
 # Control characters that a page cannot show; tabs and ends of lines stay.
 _CONTROLS = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f]")
 
@@ -112,40 +111,31 @@ def _gather(found: Found) -> Gathered:
 def _pictures(found: Found, gathered: Gathered) -> Iterator[Picture]:
     """Those that there is data for."""
     counted, history = gathered.samples, gathered.history
+    if found.study is not None:
+        yield curves.draw(found.study)
     if counted.planned:
         flows = flow.flow_of(counted.ends, strategies=counted.strategies, rows=_trained_rows(found))
-        yield _picture("flow", _flow_in_words(flows), lambda width: flow.draw(flows, width))
+        yield pictured("flow", _flow_in_words(flows), lambda width: flow.draw(flows, width))
     if history.total:
         spent = f"{history.tokens:,} tokens" if history.usd is None else f"USD {history.usd:,.4f}"
         each = ", ".join(f"{purpose} {of.number:,}" for purpose, of in history.by_purpose.items())
         text = f"{history.total:,} calls ({each}) and {spent}, mounting up over {duration(history.working)} of working time"
-        yield _picture("calls", text, lambda width: charts.calls_over_time(history, width))
+        yield pictured("calls", text, lambda width: charts.calls_over_time(history, width))
     if counted.question_words or counted.answer_words:
         asked: dict[str, Mapping[int, int]] = {diversity.SEEDS: gathered.seed_words, **counted.question_words}
         text = "Words of the questions and of the answers by strategy: 5, 25, 50, 75 and 95 % of them are no longer"
-        yield _picture("lengths", text, lambda width: charts.lengths(asked, counted.answer_words, counted.strategies, width))
+        yield pictured("lengths", text, lambda width: charts.lengths(asked, counted.answer_words, counted.strategies, width))
     if any(one.similarity is not None or one.nearest.size for one in gathered.diversity.values()):
         each = ", ".join(f"{name} {one.similarity:.2f}" for name, one in gathered.diversity.items() if one.similarity is not None)
         text = f"Mean similarity of two questions ({each}), and the questions' similarity to the nearest seed"
-        yield _picture("diversity", text, lambda width: charts.diversity(gathered.diversity, width))
+        yield pictured("diversity", text, lambda width: charts.diversity(gathered.diversity, width))
     if counted.agreement:
         each = ", ".join(f"{count} of {of}: {number:,}" for (count, of), number in sorted(_votes(counted).items()))
-        yield _picture("agreement", f"Candidates by answers that agree ({each})", lambda width: charts.agreement(counted.agreement, width))
+        yield pictured("agreement", f"Candidates by answers that agree ({each})", lambda width: charts.agreement(counted.agreement, width))
     if found.grade is not None and any(map(grading.is_share, found.grade.rows)):
         rows = found.grade.rows
         each = "; ".join(f"{row.task} {row.metric}: {' to '.join(grading.cells(row)[:2])}" for row in rows)
-        yield _picture("grade", f"From base model to student: {each}", lambda width: charts.grade(rows, width))
-
-
-def _picture(name: str, text: str, draw: Callable[[float], Figure]) -> Picture:
-    text = " ".join(re.sub(r"[\[\]]", " ", text).split())  # it stands between brackets in the card
-    with styled(f"{name} narrow"):
-        narrow = svg(draw(NARROW), text)
-    with styled(name):
-        figure = draw(WIDE)
-        wide = svg(figure, text)
-        figure.set_layout_engine("none")  # it is laid out by now; once more would take as long again
-        return Picture(name, text, wide, narrow, png(figure))
+        yield pictured("grade", f"From base model to student: {each}", lambda width: charts.grade(rows, width))
 
 
 def _flow_in_words(flows: flow.Flow) -> str:
@@ -188,6 +178,7 @@ def _render(found: Found, gathered: Gathered, pictures: Mapping[str, Picture]) -
         tiles=_tiles(found, gathered),
         inputs=_inputs(found, history),
         reasons=() if found.plan is None else found.plan.reasons,
+        studied=None if found.study is None else _studied_table(found.study),
         remarks=_remarks(found),
         pictures={
             name: {"text": picture.text, "wide": Markup(picture.wide), "narrow": Markup(picture.narrow)}
@@ -284,6 +275,21 @@ def _remarks(found: Found) -> list[str]:
         today = ", ".join(f"{name} {share:.0%}" for name, share in found.plan.strategy.items())
         remarks.append(f"Today's config would lead to {today}, for the reasons given.")
     return remarks
+
+
+def _studied_table(study: Measured) -> Table:
+    samples = sorted({point.samples for curve in study.curves for point in curve.points})
+    rows = []
+    for curve in study.curves:
+        at = {point.samples: point for point in curve.points}
+        shares = [_share(at[number]) if number in at else "" for number in samples]
+        rows.append([f"{curve.strategy.replace('_', ' ')}, {curve.seeds:,} seeds", *shares, f"{curve.calls:.2f}"])
+    return Table(["", *(f"{number:,} samples" for number in samples), "calls a sample"], rows)
+
+
+def _share(point: Point) -> str:
+    error = "" if point.stderr is None else f" ± {100 * point.stderr:.1f}"
+    return f"{100 * point.accuracy:.1f}{error} %"
 
 
 def _ends_table(counted: samples.Samples) -> Table:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import io
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from html import escape
@@ -119,6 +119,24 @@ def styled(name: str) -> Iterator[None]:
     settings: Any = {**_SETTINGS, "svg.hashsalt": name}
     with mpl.rc_context(settings):
         yield
+
+
+def pictured(name: str, text: str, draw: Callable[[float], Figure]) -> Picture:
+    """A figure in both widths.
+
+    Args:
+        name: of its files.
+        text: what it shows.
+        draw: gives the figure for a width in inches.
+    """
+    text = " ".join(re.sub(r"[\[\]]", " ", text).split())  # it stands between brackets in the card
+    with styled(f"{name} narrow"):
+        narrow = svg(draw(NARROW), text)
+    with styled(name):
+        figure = draw(WIDE)
+        wide = svg(figure, text)
+        figure.set_layout_engine("none")  # it is laid out by now; once more would take as long again
+        return Picture(name, text, wide, narrow, png(figure))
 
 
 def panels(number: int, width: float, height: float) -> tuple[Figure, list[Axes]]:

@@ -6,11 +6,10 @@
     training.py      Axolotl and lm-eval, started as commands
     curves.py        means, the fitted law, crossings, intervals
     findings.py      what it all says
-    figure.py        accuracy over samples
     summary.py       the files, and the terminal
 
-`conduct` is the way in. How samples are made is handed in by whoever calls it (`run.py` knows), and so is what they will cost. What
-`strategy: auto` then makes of a finished study stands in `plan/measured.py`.
+`conduct` is the way in. How samples are made is handed in by whoever calls it (`run.py` knows), and so is what they will cost and how the
+curves are drawn (`report/curves.py`). What `strategy: auto` then makes of a finished study stands in `plan/measured.py`.
 """
 
 from __future__ import annotations
@@ -35,6 +34,7 @@ from axolotl_synthetic.tasks import load_task
 __all__ = ["Study", "conduct", "load_study", "look_ahead"]
 
 Plan = Callable[..., Forecast]
+Draw = Callable[[Measured], Mapping[str, bytes]]
 
 
 def look_ahead(study: Study, settings: Settings, training: Mapping[str, Any], *, plan: Plan) -> Cost:
@@ -63,7 +63,7 @@ def look_ahead(study: Study, settings: Settings, training: Mapping[str, Any], *,
     return made
 
 
-def conduct(study: Study, settings: Settings, training: Mapping[str, Any], *, plan: Plan, generate: Generate) -> Measured:
+def conduct(study: Study, settings: Settings, training: Mapping[str, Any], *, plan: Plan, generate: Generate, draw: Draw) -> Measured:
     """The whole study; started again, it goes on at the cell where it stopped.
 
     Args:
@@ -71,6 +71,7 @@ def conduct(study: Study, settings: Settings, training: Mapping[str, Any], *, pl
         settings, training: the config's `synthetic:` block, and all of the config.
         plan: what a block will cost and `auto` decides (`run.plan`).
         generate: makes the samples of a block (`run.generate`).
+        draw: the figure's files, by name (`report.study_figures`).
 
     Returns:
         What was found, as `study.json` holds it.
@@ -87,11 +88,11 @@ def conduct(study: Study, settings: Settings, training: Mapping[str, Any], *, pl
         sweep.claim()
         (study.folder / FILE).unlink(missing_ok=True)
         swept = sweep.run()
-        # matplotlib and scipy take seconds to import: not before there is something to draw.
+        # scipy takes a second to import: not before there is something to fit.
         from axolotl_synthetic.study import findings, summary
 
         found = findings.find(study, settings, swept, student=str(training["base_model"]))
-        summary.write(found, study.folder, untrained={repeat + 1: score.value for repeat, score in swept.untrained.items()})
+        summary.write(found, study.folder, untrained={repeat + 1: score.value for repeat, score in swept.untrained.items()}, draw=draw)
         said = recommend(study, settings, plan, found.measured)
         summary.write_readme(
             found, study.folder, done_by=_done_by(study, training, found.measured), recommendation=said, title="Which strategy is worth it"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -21,12 +21,13 @@ from axolotl_synthetic.errors import StorageError
 from axolotl_synthetic.plan.crossing import LARGEST, SMALLEST, band, crossover
 from axolotl_synthetic.plan.measured import FILE, Crossing, Measured, interval, to_dict
 from axolotl_synthetic.plan.words import number
-from axolotl_synthetic.study import figure
 from axolotl_synthetic.study.curves import EXPONENTS
 from axolotl_synthetic.study.findings import Findings
 from axolotl_synthetic.study.sweep import CellResult
 
+Draw = Callable[[Measured], Mapping[str, bytes]]
 TABLE = "results"
+FIGURES = ("accuracy.png", "accuracy.svg")
 COLUMNS = pa.schema(
     [
         *((name, pa.string()) for name in ("strategy",)),
@@ -52,8 +53,14 @@ def rows(results: Sequence[CellResult], untrained: Mapping[int, float]) -> list[
     return found
 
 
-def write(findings: Findings, folder: Path, *, untrained: Mapping[int, float]) -> None:
+def write(findings: Findings, folder: Path, *, untrained: Mapping[int, float], draw: Draw) -> None:
     """Everything but `README.md`, which also says what the study recommends; `study.json` last.
+
+    Args:
+        findings: what there is to say.
+        folder: the study's.
+        untrained: the student's accuracy before, by repeat, from 1.
+        draw: see `conduct`.
 
     Raises:
         StorageError: if the folder cannot be written.
@@ -71,7 +78,8 @@ def write(findings: Findings, folder: Path, *, untrained: Mapping[int, float]) -
     writer.writerows(table)
     dataset.write_text(folder / f"{TABLE}.csv", text.getvalue())
     if findings.measured.curves:
-        figure.write(findings.measured, folder)
+        for name, content in draw(findings.measured).items():
+            dataset.write_bytes(folder / name, content)
     dataset.write_text(folder / FILE, json.dumps(to_dict(findings.measured), indent=2) + "\n")
 
 
@@ -89,7 +97,7 @@ def write_readme(findings: Findings, folder: Path, *, done_by: Sequence[str], re
     parts = [f"# {title}", "\n".join(f"- {text}" for text in done_by)]
     if measured.curves:
         parts += [
-            f"![Accuracy over samples for each strategy]({figure.FILES[0]})",
+            f"![Accuracy over samples for each strategy]({FIGURES[0]})",
             "## Accuracy\nMean over repeats ± its standard error, in percent of the held-out questions.",
             _markdown(_accuracy(measured)),
             f"## Curves\nLeast squares over the cells of a curve: accuracy = a - b·Q^-c, with 0 ≤ a ≤ 1, b ≥ 0 and {EXPONENTS[0]} ≤ c ≤"
@@ -136,7 +144,7 @@ def show(console: Console, findings: Findings, recommendation: Sequence[str], fo
         console.print(
             f"{failed} of {len(findings.results)} cells failed; README.md says why, and the next start tries them again", highlight=False
         )
-    console.print(f"written to {folder}: README.md, {TABLE}.csv, {', '.join(figure.FILES)}, {FILE}", markup=False, highlight=False)
+    console.print(f"written to {folder}: README.md, {TABLE}.csv, {', '.join(FIGURES)}, {FILE}", markup=False, highlight=False)
 
 
 Rows = tuple[list[str], list[list[str]]]
