@@ -167,6 +167,10 @@ class Story:
             left = result
         return found
 
+    def guessed(self) -> str:
+        """What a hasty reader says: the first sum's result, which is the answer where there is no second sum."""
+        return f"#### {self.sums()[0][3]}"
+
     def solved(self, draw: random.Random) -> str:
         """A worked solution in one of some hundreds of wordings."""
         step, between = draw.choice(STEPS), draw.choice(BETWEEN)
@@ -179,10 +183,10 @@ class Story:
 def story(draw: random.Random, kind: Kind | None = None) -> Story:
     """Any problem of a kind, with numbers that leave no result below 1."""
     kind = kind or draw.choice(KINDS)
-    numbers = [draw.randint(2, 9), draw.randint(2, 9)] if kind.steps[0] == "*" else [draw.randint(8, 40)]
+    numbers = [draw.randint(2, 6), draw.randint(2, 6)] if kind.steps[0] == "*" else [draw.randint(6, 20)]
     value = numbers[0] * numbers[1] if kind.steps[0] == "*" else numbers[0]
     for operator in kind.steps[len(numbers) - 1 :]:
-        number = 1 if operator == "-" and value < 4 else draw.randint(2, min(15, value - 1) if operator == "-" else 15)
+        number = 1 if operator == "-" and value < 4 else draw.randint(2, min(9, value - 1) if operator == "-" else 9)
         numbers.append(number)
         value += number if operator == "+" else -number
     return Story(kind, draw.choice(NAMES), draw.choice(THINGS), draw.choice(HOLDERS), tuple(numbers))
