@@ -8,9 +8,10 @@ export AXOLOTL_DO_NOT_TRACK ?= 1
 # Threads that wait for others sleep: on a busy machine spinning ones made the same work take ten times as long.
 export OMP_WAIT_POLICY ?= PASSIVE
 
-.PHONY: help quickstart test test-all check bench clean
+.PHONY: help quickstart study test test-all check bench clean
 help:
 	@echo "make quickstart   set up, then the whole path on this machine: generate, verify, train, grade"
+	@echo "make study        set up, then a small study on this machine: which strategy is worth it (examples/study)"
 	@echo "make test         set up, then the tests (test-all: the slow ones too)"
 	@echo "make check        lint, types, import contract"
 	@echo "make bench        speed and memory beside other tools"
@@ -21,6 +22,9 @@ $(READY): setup.cfg pyproject.toml .ci/constraints.txt .ci/setup
 
 quickstart: $(READY)
 	@PATH="$(CURDIR)/$(BIN):$$PATH" bash examples/quickstart/run.sh
+
+study: $(READY)
+	@PATH="$(CURDIR)/$(BIN):$$PATH" bash examples/study/run.sh
 
 # Much of a test is waiting, for a server's latency or another process: three files at a time keep two cores busy.
 PYTEST := $(BIN)/python -m pytest -rs -n 3 --dist loadfile --no-loadscope-reorder

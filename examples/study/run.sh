@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# The whole study: makes teacher and student, serves the teacher, runs the study. Run from the repository's root, in the environment
-# that the package is installed in; stopped and started again, it goes on where it stopped.
+# The whole study: makes teacher and student, serves the teacher, runs the study. Run from the repository's root; `make study` does, after
+# setting up. Stopped and started again, it goes on where it stopped.
 #
 #   bash examples/study/run.sh [STUDY.yml]
 set -euo pipefail
