@@ -22,6 +22,7 @@ from axolotl_synthetic import config
 from axolotl_synthetic.checks import DEFAULTS, load_checks
 from axolotl_synthetic.checks.gold import as_candidate, failing_seeds
 from axolotl_synthetic.checks.near_duplicate import NearDuplicates, Options
+from axolotl_synthetic.checks.quantities import UNITS
 from axolotl_synthetic.records import Candidate, Question, Seed, Verdict
 from axolotl_synthetic.seeds import SeedSet, read_seeds
 from axolotl_synthetic.strategies import load_strategies
@@ -29,6 +30,18 @@ from axolotl_synthetic.tasks import Task, load_task
 
 KEEPS = {name: strategy.keeps_answer for name, strategy in load_strategies().items()}
 HELD_OUT = 0.1
+# What a number word is changed into, and other ways to write what it says; all of it in whole words.
+CHANGED = {
+    "three": "five", "four": "six", "five": "seven", "six": "eight", "seven": "nine", "eight": "six", "nine": "seven", "ten": "eleven",
+    "twelve": "eleven", "fifteen": "sixteen", "twenty": "thirty", "twice": "three times", "double": "triple", "triple": "double",
+    "half": "a third", "a quarter": "a fifth", "a dozen": "fifteen",
+}  # fmt: skip
+THE_SAME = (
+    ("twice", "two times"), ("twice", "2 times"), ("twice as many", "double the number"), ("double", "twice"), ("triple", "three times"),
+    ("half of", "50% of"), ("half", "one half"), ("a dozen", "12"), ("a dozen", "twelve"), ("two dozen", "24"), ("a quarter", "25%"),
+    ("a third", "1/3"), ("two[ -]thirds", "2/3"), ("three[ -](quarters|fourths)", "75%"), ("one", "a"), ("a", "one"), ("the two", "both"),
+    *((word, str(number)) for word, number in UNITS.items() if 2 <= number <= 10),
+)  # fmt: skip
 failures: list[str] = []
 
 
@@ -61,6 +74,7 @@ def gsm8k(path: Path) -> None:
     reach("answers with the number changed that are refused", sum(v.passed is False for v in refused) / rows, 0.999)
     rate(2 * len(seeds), seconds + more)
     false_refusals(seeds, task)
+    number_words(seeds, task)
     held_out(path, task)
     near_duplicates(seeds, task)
 
@@ -166,6 +180,35 @@ def false_refusals(seeds: Sequence[Seed], task: Task) -> None:
     began = time.perf_counter()
     failing = list(failing_seeds(seeds, task, checks))
     print(f"  seeds that fail before a run: {len(failing)} of {len(seeds)}, found in {time.perf_counter() - began:.1f} s")
+
+
+def number_words(seeds: Sequence[Seed], task: Task) -> None:
+    """Questions in which one number word was changed must be refused, those in which it is written in another way must not."""
+    judge = only("rephrase_fidelity", task)
+
+    def refused(seed: Seed, text: str) -> bool:
+        own = replace(seed.question, text=f"Consider this. {text}")
+        return judge(Candidate(0, "x", "question_rephrase", seed.id, question=own), seed).passed is False
+
+    found: dict[str, list[bool]] = {word: [] for word in CHANGED}
+    for word, other in CHANGED.items():
+        for seed in seeds:
+            text = seed.question.text
+            places = re.finditer(rf"(?<![\w-]){word}(?![\w-])", text, re.IGNORECASE)
+            found[word] += [refused(seed, text[: place.start()] + other + text[place.end() :]) for place in places]
+    shares = ", ".join(f"{word} {sum(each)}/{len(each)}" for word, each in found.items())
+    everywhere = [one for each in found.values() for one in each]
+    print(f"  a changed number word is refused: {sum(everywhere)}/{len(everywhere)} ({sum(everywhere) / len(everywhere):.1%}); {shares}")
+    same = [
+        (seed, text)
+        for word, other in THE_SAME
+        for seed in seeds
+        if (text := re.sub(rf"(?<![\w-]){word}(?![\w-])", other, seed.question.text, flags=re.IGNORECASE)) != seed.question.text
+    ]
+    wrongly = [text for seed, text in same if refused(seed, text)]
+    print(f"  one that is only written in another way: {len(wrongly)} of {len(same):,} refused")
+    for text in wrongly[:3]:
+        print(f"    {text[:200]}")
 
 
 def held_out(path: Path, task: Task, fields: dict[str, str] | None = None) -> None:

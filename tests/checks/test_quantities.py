@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from axolotl_synthetic.checks.quantities import missing, quantities
+from axolotl_synthetic.checks.quantities import missing, quantities, replaced
 
 
 def means(text: str) -> list[set[Fraction]]:
@@ -33,7 +33,7 @@ def means(text: str) -> list[set[Fraction]]:
         ("at 8:30", [{8}, {30}]),
         ("the 21st of May", [{21}]),
         ("paper of A4 for 2 of them", [{2}]),
-        ("once, twice, half a dozen", [{12}]),
+        ("once, twice, half a dozen", [{6, 12}]),
         ("two of them", []),
         ("someone often attends", []),
         ("9" * 50, []),
@@ -61,6 +61,11 @@ def test_numbers_are_read_as_people_write_them(text, expected):
         ("2,500,000", "2.5 million"),
         ("for three days", "over 3 days"),
         ("a third of 9", "1/3 of nine"),
+        ("three quarters of the 8", "75% of the 8"),
+        ("three-fifths of them", "60% of them"),
+        ("two thirds of 9", "2/3 of 9"),
+        ("half a dozen eggs", "six eggs"),
+        ("3 times as many", "triple the number"),
     ],
 )
 def test_two_spellings_of_a_quantity_are_the_same(one, other):
@@ -78,10 +83,56 @@ def test_two_spellings_of_a_quantity_are_the_same(one, other):
         ("1,000", "100", "1,000"),
         ("3 jars", "٣ jars", "3"),
         ("5/8 of it", "3/8 of it", "5/8"),
+        ("three quarters of it", "two thirds of it", "three quarters"),
+        ("2 thirds of it", "a third of it", "2 thirds"),
     ],
 )
 def test_a_quantity_that_is_gone_is_named(one, other, lost):
     assert missing(one, other, spelled=True) == lost
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "pair"),
+    [
+        # What the seed names twice is changed in one place.
+        ("three cats and three dogs", "three cats and five dogs", ("three", "five")),
+        ("the three cats ate 3 fish", "five cats ate 3 fish", ("three", "five")),
+        ("two cats", "four cats", ("two", "four")),
+        ("twice as many", "three times as many", ("twice", "three")),
+        ("twice as many as the 3 cats", "three times as many as the 3 cats", ("twice", "three")),
+        ("double the 10", "triple the 10", ("double", "triple")),
+        ("half of the 3", "a third of the 3", ("half", "a third")),
+        ("a quarter of them", "a fifth of them", ("a quarter", "a fifth")),
+        ("two-thirds of them", "one-third of them", ("two-thirds", "one-third")),
+        ("half as many", "twice as many", ("half", "twice")),
+    ],
+)
+def test_a_number_in_words_that_became_another_of_its_kind_is_named(one, other, pair):
+    assert replaced(one, other) == pair
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        # Of whom the seed gives the names.
+        ("Ann, Ben and Cleo buy 4 pens each; the 4 pens are red", "the three friends buy 4 red pens each"),
+        ("Ann has 4 pens. Ben has 4 pens.", "Two people have 4 pens each"),
+        ("one of them", "three of them"),
+        ("two pens for each of the two", "a pair of pens for both"),
+        ("she does it twice a week", "she does it on two days a week"),
+        ("twice as many", "two times as many"),
+        ("half of it", "50% of it"),
+        ("half of it", "it is divided by 2"),
+        ("half an hour", "one hour for both"),
+        ("one and a half km", "1.5 km"),
+        ("the third of 4 days", "a third day out of 4"),
+        ("9 quarters", "nine quarters"),
+        ("5 days a week", "5 times a week"),
+        ("three four-legged dogs", "3 dogs with 4 legs"),
+    ],
+)
+def test_turns_of_speech_and_other_spellings_replace_nothing(one, other):
+    assert replaced(one, other) is None
 
 
 def test_words_count_only_where_they_are_english():
@@ -89,6 +140,32 @@ def test_words_count_only_where_they_are_english():
     assert missing("ten boys", "boys", spelled=True) == "ten"
 
 
-@given(st.text(max_size=80) | st.text("0123456789.,/%½ ٣two thousandhalf-", max_size=40))
+WORDS = [
+    "a",
+    "two",
+    "three",
+    "half",
+    "third",
+    "thirds",
+    "quarters",
+    "times",
+    "twice",
+    "dozen",
+    "and",
+    "hundred",
+    "2",
+    "1/2",
+    "50%",
+    "of",
+    "hour",
+]
+
+
+@given(
+    st.lists(st.sampled_from(WORDS), max_size=8).map(" ".join)
+    | st.text(max_size=80)
+    | st.text("0123456789.,/%½ ٣two thousandhalf-", max_size=40)
+)
 def test_a_text_names_what_it_names(text):
     assert missing(text, text, spelled=True) is None
+    assert replaced(text, text) is None

@@ -55,6 +55,10 @@ GOOD = [
         "Nora owns geese that lay 2 dozen eggs a week. After three have broken and 4 were used for a cake, "
         "how many eggs does she have left?",
     ),
+    (
+        EGGS,
+        "How many eggs remain to Nora's family of four, whose geese lay twenty-four eggs a week, if 3 of them break and 4 go into a cake?",
+    ),
     (TRIP, "Leaving at 8 am, a bus covers 1200 km within 15.5 hours. Calculate the average speed in kilometres per hour."),
     (SHIRT, "If a $40 shirt is discounted by a quarter, how much does the shirt cost?"),
     ("Ida buys 3 pens at $0.50 each. How much does she pay?", "At 50 cents each, how much do 3 pens cost Ida?"),
@@ -108,6 +112,17 @@ BAD = [
         EGGS,
         "Nora's geese lay a dozen eggs a week. Three break and she bakes with 4. How many eggs are left?",
         "the seed's 'two dozen' is missing",
+    ),
+    (
+        MUGS,
+        "In spring, Mira sold mugs to 48 guests, and a third as many in summer. How many mugs in all?",
+        "the seed's 'half' became 'a third'",
+    ),
+    (
+        BOX,
+        "There are 120 stamps in the box of Tess. She sorted 12 yesterday and three times that today. Tomorrow it is half of what is "
+        "left: how many stamps is that?",
+        "the seed's 'twice' became 'three'",
     ),
     (TRIP, "A bus leaves at 8:00 and drives 1,200 km in 15 hours. What is its average speed?", "the seed's '15.5' is missing"),
     (SHIRT, "A shirt that costs $40 is sold at 52% off. What is its price?", "the seed's '25%' is missing"),

@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from axolotl_synthetic.sql import images
 from axolotl_synthetic.sql.filling import Ground
 from axolotl_synthetic.sql.hints import Hints, hints_of, hints_of_schema
 from axolotl_synthetic.sql.images import image_of, rearranged
@@ -256,3 +257,45 @@ def test_rearranged_rows_are_the_same_rows_in_other_orders():
 def test_rows_whose_columns_are_more_than_names_and_types_are_not_rearranged():
     schema = read_schema("CREATE TABLE t (a TEXT COLLATE NOCASE)")
     assert rearranged(schema, image_of(schema, Ground(schema, Hints()).fill(BY_NAME["stairs"]))) == ()
+
+
+def singers_in(image: bytes) -> list[str]:
+    connection = sqlite3.connect(":memory:")
+    connection.deserialize(image)
+    return [name for [name] in connection.execute("SELECT name FROM singer ORDER BY id")]
+
+
+def singers(*names: str) -> dict[str, list[tuple]]:
+    return {"singer": [(at, name, None, 3) for at, name in enumerate(names)], "stadium": [], "concert": []}
+
+
+def test_a_filling_has_none_of_the_rows_of_the_one_before_it():
+    assert singers_in(image_of(SHOP, singers("Ada", "Ben", "Chen"))) == ["Ada", "Ben", "Chen"]
+    assert singers_in(image_of(SHOP, singers("Dina"))) == ["Dina"]
+    assert singers_in(image_of(SHOP, singers())) == []
+
+
+def test_a_filling_that_broke_leaves_nothing_to_the_next_one(monkeypatch):
+    insert = images._insert
+
+    def breaks(connection, statement, rows):
+        insert(connection, statement, rows)
+        raise MemoryError
+
+    with monkeypatch.context() as patched:
+        patched.setattr(images, "_insert", breaks)
+        with pytest.raises(MemoryError):
+            image_of(SHOP, singers("Ada"))
+    assert singers_in(image_of(SHOP, singers("Ben"))) == ["Ben"]
+
+
+def test_only_so_many_databases_stay_open_and_one_that_was_closed_is_made_again(monkeypatch):
+    monkeypatch.setattr(images, "KEPT_OPEN", 2)
+    monkeypatch.setattr(images, "_open", type(images._open)())
+    schemas = [read_schema(f"CREATE TABLE t (c{number} INTEGER)") for number in range(3)]
+    for at in (0, 1, 2, 0, 1):
+        connection = sqlite3.connect(":memory:")
+        connection.deserialize(image_of(schemas[at], {"t": [(at,)]}))
+        assert connection.execute(f"SELECT c{at} FROM t").fetchall() == [(at,)]
+        assert len(images._open) <= 2
+    assert [text for text, _ in images._open] == [schemas[0].text, schemas[1].text]

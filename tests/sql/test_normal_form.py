@@ -80,3 +80,10 @@ def test_the_form_reads_as_the_query_that_it_is_the_form_of(words, conditions, g
     form = normal_form(gap.join(query.split(" ")))
     assert form == normal_form(query) == normal_form(form)
     assert sqlglot.parse_one(form, read="sqlite") == sqlglot.parse_one(query, read="sqlite")
+
+
+@pytest.mark.parametrize("broken", ["SELECT 'a", "SELECT (((", "SELECT a FROM t WHERE", "SELECT /* a", "SELECT 1; DROP TABLE t"])
+def test_a_text_that_cannot_be_read_does_no_harm_to_the_next(broken):
+    with pytest.raises(NotAQuery):
+        normal_form(broken)
+    assert normal_form("select a from t -- b") == "SELECT a FROM t"

@@ -9,9 +9,14 @@ from hypothesis import strategies as st
 from axolotl_synthetic import sql
 from axolotl_synthetic.sql.agreement import as_it_stands, difference, normalised, possible_orders, same, same_but_for_ties
 from axolotl_synthetic.sql.comparison import Comparison
-from axolotl_synthetic.sql.reader import Result
+from axolotl_synthetic.sql.filling import Ground
+from axolotl_synthetic.sql.hints import Hints
+from axolotl_synthetic.sql.images import image_of
+from axolotl_synthetic.sql.profiles import PROFILES
+from axolotl_synthetic.sql.reader import Clock, QueryFailed, Reader, Result
+from axolotl_synthetic.sql.schema import read_schema
 
-from shop import EMPTY, make_shop
+from shop import EMPTY, SCHEMA, make_shop
 
 
 def result(*rows: tuple) -> Result:
@@ -199,6 +204,85 @@ def test_queries_that_say_the_same_in_other_words_agree(shop, gold, other):
     for database in (shop, EMPTY):
         verdict = sql.compare(gold, other, database)
         assert verdict.stands, verdict.why
+
+
+# One query in other words: SQLite compiles both to the same steps.
+
+
+@pytest.fixture(scope="module")
+def program():
+    shop = read_schema(SCHEMA)
+    image = image_of(shop, Ground(shop, Hints()).fill(PROFILES[0]))
+
+    def of(query: str):
+        with Reader(shop.names, frozenset(), Clock(5), rows=1_000, result_bytes=100_000) as reader:
+            return reader.program(image, query)
+
+    return of
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        ("SELECT name, age FROM singer WHERE age > 30", 'select "T1".NAME as n , T1.AGE from SINGER as T1 where T1.age>30 -- so'),
+        (
+            "SELECT count(*) FROM concert AS c JOIN singer AS s ON c.singer_id = s.id",
+            "SELECT COUNT(*) FROM concert INNER JOIN singer ON singer_id = singer.id",
+        ),
+        ("SELECT name FROM singer WHERE country = 'France'", 'SELECT name FROM singer WHERE country = "France"'),
+        (
+            "SELECT country FROM singer GROUP BY country ORDER BY count(*) DESC LIMIT 1",
+            "SELECT country FROM singer GROUP BY 1 ORDER BY count(*) DESC LIMIT 1",
+        ),
+    ],
+)
+def test_a_query_in_other_words_is_the_same_program(program, one, other):
+    assert program(one) == program(other) is not None
+
+
+ASKED = "SELECT name, age FROM singer WHERE age > 30 AND country = 'Peru' ORDER BY age LIMIT 3"
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [
+        ASKED.replace("30", "31"),
+        ASKED.replace("30", "30.0000001"),
+        ASKED.replace(">", ">="),
+        ASKED.replace("Peru", "peru"),
+        ASKED.replace("= 'Peru'", "LIKE 'Peru'"),
+        ASKED.replace("AND", "OR"),
+        ASKED.replace(" AND country = 'Peru'", ""),
+        ASKED.replace("name, age", "age, name"),
+        ASKED.replace("name, age", "name, id"),
+        ASKED.replace("SELECT", "SELECT DISTINCT"),
+        ASKED.replace("ORDER BY age", "ORDER BY age DESC"),
+        ASKED.replace("ORDER BY age", "ORDER BY age COLLATE NOCASE"),
+        ASKED.replace("ORDER BY age", ""),
+        ASKED.replace("LIMIT 3", "LIMIT 4"),
+        ASKED.replace("LIMIT 3", "LIMIT 3 OFFSET 1"),
+        ASKED.replace("name, age", "name, max(age)"),
+        ASKED.replace("name, age", "name, min(age)"),
+        ASKED.replace("name, age", "upper(name), age"),
+        ASKED.replace("name, age", "lower(name), age"),
+    ],
+)
+def test_a_query_with_one_change_is_another_program(program, changed):
+    assert program(changed) != program(ASKED)
+
+
+@pytest.mark.parametrize("blob", ["x'0001'", "x'0002'"])
+def test_of_what_explain_leaves_out_no_program_is_made(program, blob):
+    assert program(f"SELECT name FROM singer WHERE name = {blob}") is None
+    # … and rows tell them apart, as far as rows can.
+    assert sql.compare(f"SELECT hex({blob}) FROM singer", "SELECT hex(x'0001') FROM singer", EMPTY).stands is (blob == "x'0001'")
+
+
+def test_to_compile_a_query_needs_the_same_leave_as_to_run_it(program):
+    with pytest.raises(QueryFailed, match="reads sqlite_master"):
+        program("SELECT * FROM sqlite_master")
+    with pytest.raises(QueryFailed, match="calls the function load_extension"):
+        program("SELECT load_extension('x')")
 
 
 def test_where_there_are_no_rows_but_generated_ones_the_reason_says_how_many_fillings():

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from fractions import Fraction
 from functools import lru_cache
@@ -41,18 +41,39 @@ LOOSE: dict[str, tuple[Fraction, ...]] = {
     }.items()
     for word in words.split()
 }
+# `3 times` is another thing than 3: a value that no number has stands for it.
+_TIMES = Fraction(1, 104_729)
+# What these words mean as a part or a multiple: `half` is 1/2 or 50 %, and only gives 2 its match.
+FACTORS: dict[str, tuple[Fraction, ...]] = {
+    word: meanings
+    for words, meanings in {
+        "half halves halved": (Fraction(1, 2), Fraction(50)),
+        "twice double doubles doubled doubling twofold": (2 + _TIMES,),
+        "triple triples tripled tripling thrice threefold": (3 + _TIMES,),
+        "quadruple quadrupled": (4 + _TIMES,),
+    }.items()
+    for word in words.split()
+}
+_PARTS = {"third": 3, "quarter": 4, "fourth": 4, "fifth": 5, "sixth": 6, "seventh": 7, "eighth": 8, "ninth": 9, "tenth": 10}
+# How the word behind a number begins, which says what is counted: as much of it as two forms of a word have in common.
+_COUNTED = re.compile(r"[\s-]+([a-z]{1,4})")
 # A spelled number below this is often a turn of speech (`the two of them`), and comes and goes when a text is reworded.
 SMALLEST_REQUIRED = 3
 LONGEST_DIGITS = 40
 _SPELLED = "|".join(sorted([*UNITS, *SCALES, *(f"{scale}s" for scale in SCALES)], key=len, reverse=True))
 _QUANTITY = re.compile(
     r"(?<![A-Za-z0-9])(?:"
-    r"(?:(?P<whole>\d+)[\s-](?=\d+/\d))?"
+    rf"(?:(?:an?|one|1)[\s-]+(?P<part>{'|'.join(_PARTS)})"
+    rf"|(?P<several>{'|'.join(_ONES.split()[2:])}|[2-9])[\s-]+(?P<parts>{'|'.join(_PARTS)})s)\b"
+    # Another number in digits, `1.5` or `30 minutes`.
+    r"|(?P<half>(?:and\s+(?:an?|one)[\s-]+half|half[\s-]+(?:of\s+)?(?:an?[\s-]+)?(?:minute|hour|day|week|month|year|century))\b)"
+    r"|(?P<six>half[\s-]+(?:of\s+)?(?:a[\s-]+)?dozen\b)"
+    r"|(?:(?P<whole>\d+)[\s-](?=\d+/\d))?"
     r"(?P<digits>(?:\d{1,3}(?:,\d{3})+|\d+)(?:\.\d+)?|\.\d+)(?:\s*/\s*(?P<over>\d+))?(?P<sharp>:00\b)?"
     rf"(?:\s*(?P<percent>%|¢|cents?\b)|[\s-]+(?P<scale>{'|'.join(SCALES)})s?\b)?"
     rf"|(?P<spelled>\b(?:{_SPELLED})(?:(?:[\s-]+|(?<=hundred)\s+and\s+|(?<=thousand)\s+and\s+)(?:{_SPELLED}))*\b)"
     rf"|(?P<loose>\b(?:{'|'.join(sorted(LOOSE, key=len, reverse=True))})\b)"
-    r")"
+    r")(?:(?P<times>)(?=\s+times\b))?"
 )
 
 
@@ -66,6 +87,8 @@ class Quantity:
         names: all that it gives a match to: `two hundred` means 200 and also names 2.
         required: whether the other text must name it, too.
         spelled: in words.
+        factor: what it means as a part or a multiple of something; empty where it is none.
+        counted: how the word after it begins.
     """
 
     text: str
@@ -73,6 +96,13 @@ class Quantity:
     names: frozenset[Fraction]
     required: bool
     spelled: bool
+    factor: frozenset[Fraction] = frozenset()
+    counted: str = ""
+
+    @property
+    def exactly(self) -> frozenset[Fraction]:
+        """What it means, as a part or a multiple if it is one."""
+        return self.factor or self.means
 
 
 def missing(one: str, other: str, *, spelled: bool) -> str | None:
@@ -86,6 +116,29 @@ def missing(one: str, other: str, *, spelled: bool) -> str | None:
         if quantity.required and (spelled or not quantity.spelled) and not quantity.means & named:
             return quantity.text
     return None
+
+
+def replaced(one: str, other: str) -> tuple[str, str] | None:
+    """A quantity that became another of its kind: one is named fewer times than before, and one that was not named is.
+
+    Either alone may be a turn of speech: `the three friends` of whom the first text gives the names, a number that is named once
+    instead of twice. Of a kind are parts and multiples, and numbers of the same things.
+    """
+    before, after = quantities(one), quantities(other)
+    named = frozenset(reading for quantity in before for reading in quantity.names)
+    known = [quantity for quantity in before if quantity.required or quantity.factor or quantity.text == "two"]
+    for new in after:
+        if (new.required or new.factor) and not new.exactly & named:
+            for lost in known:
+                alike = lost.factor if new.factor else not lost.factor and lost.counted == new.counted
+                if alike and _naming(lost, before) > _naming(lost, after):
+                    return lost.text, new.text
+    return None
+
+
+def _naming(quantity: Quantity, some: Iterable[Quantity]) -> int:
+    """How many of some quantities give this one its match."""
+    return sum(bool(quantity.exactly & each.names) for each in some)
 
 
 @lru_cache(maxsize=4_096)
@@ -104,18 +157,45 @@ def _plain(text: str) -> str:
 
 def _quantities(text: str) -> Iterator[Quantity]:
     for match in _QUANTITY.finditer(text):
+        after = _COUNTED.match(text, match.end())
+        counted = after[1] if after else ""
         if match["digits"]:
             readings = frozenset(_of_digits(match))
-            yield Quantity(match[0], readings, readings, bool(readings), False)
-        elif match["loose"]:
-            readings = frozenset(LOOSE[match["loose"]])
+            factor = _times(match, readings)
+            yield Quantity(match[0], readings, readings | factor, bool(readings), False, factor, counted)
+        elif match["part"] or match["parts"]:
+            yield _of_parts(match)
+        elif match["six"]:
+            yield Quantity(match[0], frozenset(map(Fraction, (6, 12))), frozenset((*LOOSE["half"], Fraction(6), Fraction(12))), True, True)
+        elif match["half"]:
+            readings = frozenset(LOOSE["half"])
             yield Quantity(match[0], readings, readings, False, True)
+        elif match["loose"]:
+            readings, factor = frozenset(LOOSE[match["loose"]]), frozenset(FACTORS.get(match["loose"], ()))
+            yield Quantity(match[0], readings, readings | factor, False, True, factor)
         else:
             parts = re.split(r"[\s-]+(?:and\s+)?", match["spelled"])
             words = [part if part in UNITS or part in SCALES else part.removesuffix("s") for part in parts]
             means = frozenset(map(Fraction, _of_words(words)))
             alone = frozenset(Fraction(UNITS[word] if word in UNITS else SCALES[word]) for word in words)
-            yield Quantity(match[0], means, means | alone, max(means) >= SMALLEST_REQUIRED, True)
+            factor = _times(match, means)
+            yield Quantity(match[0], means, means | alone | factor, max(means) >= SMALLEST_REQUIRED, True, factor, counted)
+
+
+def _times(match: re.Match[str], readings: frozenset[Fraction]) -> frozenset[Fraction]:
+    return frozenset() if match["times"] is None else frozenset(reading + _TIMES for reading in readings)
+
+
+def _of_parts(match: re.Match[str]) -> Quantity:
+    """`two thirds`: 2/3, or 67 %, 66.7 %, 66.67 %."""
+    several = match["several"] or "one"
+    count, of = int(several) if several.isdecimal() else UNITS[several], _PARTS[match["part"] or match["parts"]]
+    share = Fraction(count, of)
+    factor = frozenset((share, *(Fraction(round(100 * share, digits)) for digits in range(3))))
+    # Three quarters are coins, too; `a third` may be the one after the second.
+    means = factor | ({Fraction(count)} if of == 4 else set())
+    names = means | set(LOOSE[match["part"]] if match["part"] else ())
+    return Quantity(match[0], means, names, several.isdecimal() or count >= SMALLEST_REQUIRED, not several.isdecimal(), factor)
 
 
 def _of_digits(match: re.Match[str]) -> Iterator[Fraction]:

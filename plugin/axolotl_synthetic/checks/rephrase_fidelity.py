@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from axolotl_synthetic.checks import Judge
 from axolotl_synthetic.checks.duplicate import normalised
-from axolotl_synthetic.checks.quantities import missing
+from axolotl_synthetic.checks.quantities import missing, replaced
 from axolotl_synthetic.records import QUESTION_REPHRASE, Candidate, Seed, Verdict, failed, not_applicable, passed
 
 if TYPE_CHECKING:
@@ -72,6 +72,8 @@ def _quantity(asked: str, reworded: str) -> str | None:
         return f"the seed's {lost!r} is missing"
     if new is not None and english:
         return f"{new!r} is not in the seed's question"
+    if english and (pair := replaced(asked, reworded)) is not None:
+        return f"the seed's {pair[0]!r} became {pair[1]!r}"
     return None
 
 

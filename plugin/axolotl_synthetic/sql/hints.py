@@ -21,6 +21,7 @@ Columns = Mapping[str, frozenset[str]]
 """A table's name and the names of its columns, in lower case."""
 _BY_ORDER = (exp.GT, exp.GTE, exp.LT, exp.LTE, exp.Between)
 _COMPARISONS = (*_BY_ORDER, exp.EQ, exp.NEQ, exp.Like, exp.Glob, exp.In, exp.Is)
+_DECISIVE = (exp.Ordered, exp.Max, exp.Min)
 _CALCULATIONS = (exp.Sum, exp.Avg, exp.Add, exp.Sub, exp.Mul, exp.Div, exp.Round, exp.Abs)
 # Aliases of aliases and subqueries in subqueries are followed so far.
 _DEPTH = 3
@@ -134,7 +135,7 @@ class _Collector:
                     self.link(self.side(one), self.side(other))
             elif isinstance(node, _CALCULATIONS):
                 self.numeric |= self.side(node).columns
-            elif isinstance(node, exp.Ordered | exp.Max | exp.Min):
+            elif isinstance(node, _DECISIVE):
                 self.decisive |= self.side(node).columns
             if isinstance(node, exp.Query) and (limit := _number(node.args.get("limit")) + _number(node.args.get("offset"))):
                 self.limits.add(limit)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
+from collections import OrderedDict
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from urllib.parse import quote
@@ -13,6 +14,8 @@ from axolotl_synthetic.sql.schema import Schema, quoted
 
 # The smallest that SQLite has: a table takes at least a page, and most of ours hold few rows.
 PAGE_BYTES = 512
+# Databases that stay open for their next filling, some 80 kB each.
+KEPT_OPEN = 64
 # A user's own file beyond this is not copied to see what its rows' order does.
 LARGEST_COPY = 8 * 2**20
 
@@ -26,23 +29,40 @@ def image_of(schema: Schema, rows: Rows, *, plain: bool = False) -> bytes:
         plain: without keys, so that the rows lie as they are put in, the last first. Tables whose columns are more than names and
             types keep their keys.
     """
-    connection = sqlite3.connect(":memory:", isolation_level=None)
+    connection = _without_rows(schema, plain)
+    connection.execute("BEGIN")
     try:
+        for table in schema.tables:
+            columns = ", ".join(quoted(column.name) for column in table.columns)
+            places = ", ".join("?" * len(table.columns))
+            laid = reversed(rows[table.name]) if plain else rows[table.name]
+            _insert(connection, f"INSERT OR IGNORE INTO {quoted(table.name)} ({columns}) VALUES ({places})", iter(laid))
+        return connection.serialize()
+    finally:
+        connection.rollback()
+
+
+_open: OrderedDict[tuple[str, bool], sqlite3.Connection] = OrderedDict()
+
+
+def _without_rows(schema: Schema, plain: bool) -> sqlite3.Connection:
+    """A database of these tables and views. To make them takes longer than to put rows in, so it is kept for the next rows."""
+    key = schema.text, plain
+    if key not in _open:
+        connection = sqlite3.connect(":memory:", isolation_level=None)
         connection.execute(f"PRAGMA page_size = {PAGE_BYTES}")
         connection.execute("BEGIN")
         connection.execute("PRAGMA user_version = 1")  # a database without a page cannot be had as bytes
         for table in schema.tables:
             connection.execute((table.plain if plain else None) or table.sql)
-            columns = ", ".join(quoted(column.name) for column in table.columns)
-            places = ", ".join("?" * len(table.columns))
-            laid = reversed(rows[table.name]) if plain else rows[table.name]
-            _insert(connection, f"INSERT OR IGNORE INTO {quoted(table.name)} ({columns}) VALUES ({places})", iter(laid))
         for _, sql in schema.views:
             connection.execute(sql)
         connection.execute("COMMIT")
-        return connection.serialize()
-    finally:
-        connection.close()
+        _open[key] = connection
+        if len(_open) > KEPT_OPEN:
+            _open.popitem(last=False)[1].close()
+    _open.move_to_end(key)
+    return _open[key]
 
 
 def _insert(connection: sqlite3.Connection, statement: str, rows: Iterator[Row]) -> None:

@@ -8,8 +8,7 @@ from __future__ import annotations
 import logging
 import re
 
-import sqlglot
-from sqlglot import Token, TokenType, exp
+from sqlglot import Dialect, Token, TokenType, exp
 from sqlglot.errors import SqlglotError
 
 # It warns on standard error of every statement that it does not know; what it does not know is refused here anyway.
@@ -28,6 +27,9 @@ _KEYWORDS = frozenset(_WORDS.split())
 _CALLED = {"CAST", "GLOB", "LIKE"}
 _NAMES = {TokenType.IDENTIFIER, TokenType.VAR, TokenType.R_PAREN}
 _SIGNS = {TokenType.DASH, TokenType.PLUS}
+_SQLITE = Dialect.get_or_raise("sqlite")
+# Made once: to make them takes as long as to read a short query.
+_TOKENIZER, _PARSER = _SQLITE.tokenizer(), _SQLITE.parser()
 
 
 # The last normal form and its tree: what is read next is mostly what a text was brought into.
@@ -44,14 +46,18 @@ def parsed(text: str) -> exp.Query:
     Raises:
         NotAQuery: if it is not exactly one SELECT (with or without WITH) that sqlglot can read as SQLite's.
     """
+    return _last[text] if text in _last else _read(text)[1]
+
+
+def _read(text: str) -> tuple[list[Token], exp.Query]:
+    """A query's words and its tree, or `NotAQuery`."""
     if len(text) > LONGEST_QUERY:
         raise NotAQuery(f"{len(text):,} characters, more than {LONGEST_QUERY:,}")
-    if text in _last:
-        return _last[text]
     if re.search("[\0\ud800-\udfff]", text):
         raise NotAQuery("it holds a NUL character or half of a surrogate pair, which no text of SQLite's can")
     try:
-        statements = [one for one in sqlglot.parse(text, read="sqlite") if one is not None and not isinstance(one, exp.Semicolon)]
+        tokens = _TOKENIZER.tokenize(text)
+        statements = [one for one in _PARSER.parse(tokens, text) if one is not None and not isinstance(one, exp.Semicolon)]
     except (SqlglotError, RecursionError, ValueError) as error:
         said = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise NotAQuery(f"sqlglot cannot read it as SQLite's: {said[:160]}") from None
@@ -61,7 +67,7 @@ def parsed(text: str) -> exp.Query:
     if not isinstance(tree, exp.Select | exp.SetOperation):
         what = tree.name if isinstance(tree, exp.Command) else type(tree).__name__
         raise NotAQuery(f"a statement of the kind {what.upper()}, where a SELECT is asked for")
-    return tree
+    return tokens, tree
 
 
 def normal_form(text: str) -> str:
@@ -73,10 +79,10 @@ def normal_form(text: str) -> str:
     Raises:
         NotAQuery: see `parsed`.
     """
-    tree = parsed(text)
+    tokens, tree = _read(text)
     written = ""
     before: Token | None = None
-    for token in sqlglot.tokenize(text, read="sqlite"):
+    for token in tokens:
         if token.token_type is TokenType.SEMICOLON:
             continue  # at the end: there is but one statement
         word = text[token.start : token.end + 1]
@@ -100,7 +106,7 @@ def _is_keyword(word: str) -> bool:
 
 def _joined(before: Token, token: Token, written: str) -> bool:
     """Whether a token follows what is written without a space."""
-    last = written.split(" ")[-1].upper()
+    last = written.rsplit(" ", 1)[-1].upper()
     if before.token_type in (TokenType.DOT, TokenType.L_PAREN) or token.token_type in (TokenType.COMMA, TokenType.R_PAREN):
         return True
     if token.token_type is TokenType.DOT:

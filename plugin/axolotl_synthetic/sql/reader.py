@@ -16,6 +16,8 @@ from urllib.parse import quote
 
 Cell = None | int | float | str | bytes
 Row = tuple[Cell, ...]
+Program = tuple[Row, ...]
+"""The steps that SQLite compiled a query to, as EXPLAIN shows them, without the comments."""
 
 # What a query may call: SQLite's functions of values, aggregates, windows, dates, mathematics and JSON
 # (sqlite.org/lang_corefunc.html and its siblings). Not among them: what reads or writes files (`readfile`, `writefile`, `edit`),
@@ -116,6 +118,7 @@ class Reader:
         self._refused: str | None = None
         self._ours = False
         self._memory: sqlite3.Connection | None = None
+        self._image: bytes | None = None
 
     def __enter__(self) -> Self:
         return self
@@ -132,12 +135,14 @@ class Reader:
         """
         if self._memory is None:
             self._memory = self._guarded(sqlite3.connect(":memory:", isolation_level=None, cached_statements=0))
-        # SQLite takes an image in by a statement of its own, which the authorizer sees.
-        self._ours = True
-        try:
-            self._memory.deserialize(image)
-        finally:
-            self._ours = False
+        if image is not self._image:
+            # SQLite takes an image in by a statement of its own, which the authorizer sees.
+            self._ours = True
+            try:
+                self._memory.deserialize(image)
+            finally:
+                self._ours = False
+            self._image = image
         return self._run(self._memory, query)
 
     def of_file(self, path: str, query: str) -> Result:
@@ -156,6 +161,21 @@ class Reader:
             return self._run(connection, query)
         finally:
             connection.close()
+
+    def program(self, image: bytes, query: str) -> Program | None:
+        """What SQLite compiles the query to on a database that lies in memory; None where what it shows of that leaves something out.
+
+        Two queries with the same program are one query in other words: the program is all that is run.
+
+        Raises:
+            QueryFailed: as `of_image`.
+        """
+        steps = self.of_image(image, f"EXPLAIN {query}").rows
+        # (place, operation, p1, p2, p3, p4, p5, comment): sqlite.org/opcode.html. Of a blob's bytes it shows those before the first
+        # NUL, of what a table-valued function keeps only where that lies.
+        if any(str(p4).startswith("vtab:") or (operation == "Blob" and p4 is not None) for _, operation, _, _, _, p4, _, _ in steps):
+            return None
+        return tuple(step[:-1] for step in steps if step[1] != "Explain")
 
     def _guarded(self, connection: sqlite3.Connection) -> sqlite3.Connection:
         for limit, value in _LIMITS.items():

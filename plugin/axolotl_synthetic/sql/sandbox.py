@@ -10,7 +10,7 @@ from __future__ import annotations
 import atexit
 import json
 import os
-import selectors
+import select
 import subprocess
 import sys
 import threading
@@ -59,15 +59,16 @@ class _Worker:
     def line(self, seconds: float) -> bytes | None:
         """A line of the worker's, None if it ended or took longer."""
         assert self.running is not None and self.running.stdout is not None
-        with selectors.DefaultSelector() as selector:
-            selector.register(self.running.stdout, selectors.EVENT_READ)
-            while b"\n" not in self.rest:
-                if not selector.select(seconds):
-                    return None
-                part = os.read(self.running.stdout.fileno(), 1 << 20)
-                if not part:
-                    return None
-                self.rest += part
+        output = self.running.stdout.fileno()
+        poll = select.poll()
+        poll.register(output, select.POLLIN)
+        while b"\n" not in self.rest:
+            if not poll.poll(1_000 * seconds):
+                return None
+            part = os.read(output, 1 << 16)
+            if not part:
+                return None
+            self.rest += part
         line, _, self.rest = self.rest.partition(b"\n")
         return line
 

@@ -9,7 +9,7 @@ import re
 import sqlite3
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import Literal
 from urllib.parse import quote
@@ -79,7 +79,7 @@ class Schema:
     tables: tuple[Table, ...]
     views: tuple[tuple[str, str], ...]
 
-    @property
+    @cached_property
     def columns(self) -> Mapping[str, frozenset[str]]:
         """A table's name and the names of its columns, in lower case."""
         return {table.name.lower(): frozenset(column.name.lower() for column in table.columns) for table in self.tables}
@@ -99,7 +99,7 @@ class Schema:
         )
         return replace(self, text="\n".join(table.sql for table in tables), tables=tables, views=())
 
-    @property
+    @cached_property
     def names(self) -> frozenset[str]:
         """Names of all tables and views, in lower case."""
         return frozenset([*(table.name.lower() for table in self.tables), *(name.lower() for name, _ in self.views)])
