@@ -185,8 +185,10 @@ def story(draw: random.Random, kind: Kind | None = None) -> Story:
     kind = kind or draw.choice(KINDS)
     numbers = [draw.randint(2, 6), draw.randint(2, 6)] if kind.steps[0] == "*" else [draw.randint(6, 20)]
     value = numbers[0] * numbers[1] if kind.steps[0] == "*" else numbers[0]
-    for operator in kind.steps[len(numbers) - 1 :]:
-        number = 1 if operator == "-" and value < 4 else draw.randint(2, min(9, value - 1) if operator == "-" else 9)
+    for place, operator in enumerate(kind.steps[len(numbers) - 1 :], len(numbers)):
+        # What is taken away leaves 1, and another 1 for each that is taken away later.
+        most = 9 if operator == "+" else min(9, value - 1 - kind.steps[place:].count("-"))
+        number = draw.randint(min(2, most), most)
         numbers.append(number)
         value += number if operator == "+" else -number
     return Story(kind, draw.choice(NAMES), draw.choice(THINGS), draw.choice(HOLDERS), tuple(numbers))

@@ -52,8 +52,8 @@ class Recipe:
     learning_rate: float
 
 
-TEACHER = Recipe(width=128, layers=4, steps=1_600, batch=32, learning_rate=3e-3)
-STUDENT = Recipe(width=96, layers=3, steps=2_000, batch=32, learning_rate=3e-3)
+TEACHER = Recipe(width=128, layers=4, steps=1_440, batch=32, learning_rate=3e-3)
+STUDENT = Recipe(width=96, layers=3, steps=1_280, batch=32, learning_rate=3e-3)
 # The share of worked solutions in what the student has read. Each of their six openings is rarer than a guess.
 WORKED = 0.65
 
