@@ -75,10 +75,10 @@ class Project:
         }
         (self.folder / "config.yml").write_text(yaml.safe_dump({"synthetic": config}), encoding="utf-8")
 
-    def start(self, command: str = "generate", *options: str, **popen: Any) -> Running:
+    def start(self, command: str = "generate", *options: str, file: str = "config.yml", **popen: Any) -> Running:
         environment = {**os.environ, "OPENAI_API_KEY": KEY, "PROJECT_MARK": self.mark, "TMPDIR": str(self.temporary)}
         child = subprocess.Popen(
-            [sys.executable, "-m", "axolotl_synthetic", command, "config.yml", *options],
+            [sys.executable, "-m", "axolotl_synthetic", command, file, *options],
             cwd=self.folder,
             env=environment,
             stdin=subprocess.DEVNULL,

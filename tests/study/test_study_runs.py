@@ -5,11 +5,8 @@ from __future__ import annotations
 
 import csv
 import json
-import os
 import signal
 import sqlite3
-import subprocess
-import sys
 from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import dataclass
@@ -46,22 +43,7 @@ def prepare(project: Project, base_url: str, study: dict[str, Any], **synthetic:
 
 
 def start(project: Project, *options: str) -> Running:
-    environment = {
-        **os.environ,
-        **{"OPENAI_API_KEY": KEY, "PROJECT_MARK": project.mark, "TMPDIR": str(project.temporary)},
-        **{"HF_HUB_OFFLINE": "1", "AXOLOTL_DO_NOT_TRACK": "1", "CUDA_VISIBLE_DEVICES": ""},
-    }
-    child = subprocess.Popen(
-        [sys.executable, "-m", "axolotl_synthetic", "study", "study.yml", *options],
-        cwd=project.folder,
-        env=environment,
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-        start_new_session=True,
-    )
-    return Running(project, child)
+    return project.start("study", *options, file="study.yml")
 
 
 @dataclass
