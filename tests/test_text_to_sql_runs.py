@@ -163,7 +163,7 @@ def test_no_process_is_left_by_a_run_that_is_ended_in_the_middle_of_a_query(tmp_
         project = project_of(tmp_path / "project", server, verify=verify, seeds=seeds, budget={"samples": 5_000})
         running = project.start()
         at_work: list[psutil.Process] = []
-        assert until(lambda: at_work.extend(busy(project)) or at_work, 30)
+        assert until(lambda: at_work.extend(busy(project)) or at_work)
         running.signal(number)
         done = running.wait()
         assert done.code == (130 if number == signal.SIGINT else -signal.SIGKILL), done.err

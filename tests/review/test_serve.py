@@ -142,7 +142,7 @@ def test_stop_ends_it_with_its_redis_and_the_next_start_has_its_data_even_when_t
     done = serve(argilla.data, "--stop")
     assert (done.returncode, done.stdout.strip()) == (0, "the server has ended; its data is kept")
     assert not argilla.answers()
-    assert until(lambda: not runs(redis), 5)
+    assert until(lambda: not runs(redis))
     for data in (argilla.data, tmp_path):
         assert serve(data, "--stop").stdout.strip() == "no server was running"
     (argilla.home / "credentials.json").unlink()
