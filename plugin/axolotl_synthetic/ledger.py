@@ -2,8 +2,8 @@
 
 One SQLite file (WAL) in the output folder. A call is written as `sent` together with its reservation (one query, its worst case
 of tokens and dollars) before the request leaves, and settled with the reply after it: a process killed in between leaves a
-`sent` row whose reservation stays spent, because the server may have billed it. Limits are kept by the statement that makes
-the reservation, so no number of processes can exceed them together.
+`sent` row whose reservation stays spent, because the server may have billed it. Limits are kept by the transaction that makes
+the reservation, which no other can come between, so no number of processes can exceed them together.
 
 Writes come in groups (`commit` takes many), because a transaction costs a disk flush; who groups them stands in
 `pipelines/calls.py`. The ledger knows nothing of strategies or verdicts; it also carries the few counters by which the steps
@@ -34,6 +34,8 @@ FORMAT = 1
 MILLION = 1_000_000
 # Prompts kept in memory by their hash, so that the thousandth answer to a seed does not look its prompt up again.
 REMEMBERED_PROMPTS = 20_000
+# Rows in one statement: with the 12 values that a row has at most, far from the 32,766 that SQLite takes.
+ROWS_AT_ONCE = 500
 
 SCHEMA = """
 CREATE TABLE IF NOT EXISTS meta (key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
@@ -190,6 +192,37 @@ class Totals:
     seconds: float
 
 
+@dataclass(slots=True)
+class _Spent:
+    """What is spent and reserved, while a transaction holds it."""
+
+    queries: int
+    tokens: int
+    usd: float
+
+    def add(self, queries: int, tokens: int, usd: float) -> None:
+        self.queries += queries
+        self.tokens += tokens
+        self.usd += usd
+
+    def reserve(self, call: Call, limits: Budget) -> bool:
+        """Add a call at its worst, if every limit allows it."""
+        if limits.queries is not None and self.queries + 1 > limits.queries:
+            return False
+        if limits.tokens is not None and self.tokens + call.worst_tokens > limits.tokens:
+            return False
+        if limits.usd is not None and self.usd + call.worst_usd > limits.usd:
+            return False
+        self.add(1, call.worst_tokens, call.worst_usd)
+        return True
+
+
+@lru_cache(maxsize=128)
+def _with_places(statement: str, rows: int, values: int) -> str:
+    row = f"({', '.join('?' * values)})"
+    return statement.format(rows=", ".join([row] * rows))
+
+
 @lru_cache(maxsize=16)
 def _parameters(generation: Generation) -> str:
     return json.dumps(generation.model_dump(exclude={"max_new_tokens"}, exclude_none=True))
@@ -293,75 +326,81 @@ class Ledger:
         Raises:
             StorageError: if the disk is full or the file cannot be written; nothing of the group was written then.
         """
+        limits = self._limits or Budget()
         with _told(self.path), self._transaction():
-            for one in settled:
-                self._settle(one)
-            return [self._send(call) for call in calls]
+            spent = _Spent(*self._db.execute("SELECT queries, tokens, usd FROM spent").fetchone())
+            self._settle(settled, spent)
+            granted = [spent.reserve(call, limits) for call in calls]
+            ids = iter(self._send([call for call, may in zip(calls, granted, strict=True) if may]))
+            self._db.execute("UPDATE spent SET queries = ?, tokens = ?, usd = ?", (spent.queries, spent.tokens, spent.usd))
+            return [next(ids) if may else None for may in granted]
 
-    def _send(self, call: Call) -> int | None:
-        budget = self._limits or Budget()
-        tokens, usd = call.worst_tokens, call.worst_usd
-        granted = self._db.execute(
-            "UPDATE spent SET queries = queries + 1, tokens = tokens + :tokens, usd = usd + :usd WHERE"
-            " (:max_queries IS NULL OR queries + 1 <= :max_queries) AND"
-            " (:max_tokens IS NULL OR tokens + :tokens <= :max_tokens) AND"
-            " (:max_usd IS NULL OR usd + :usd <= :max_usd)",
-            {
-                "tokens": tokens,
-                "usd": usd,
-                "max_queries": budget.queries,
-                "max_tokens": budget.tokens,
-                "max_usd": budget.usd,
-            },
+    def _send(self, calls: Sequence[Call]) -> range:
+        """Write calls as sent; their ids."""
+        (last,) = self._db.execute("SELECT coalesce(max(id), 0) FROM calls").fetchone()
+        ids, now = range(last + 1, last + 1 + len(calls)), time.time()
+        prompts = self._prompt_ids(calls)
+        self._on_rows(
+            "INSERT INTO calls (id, key, purpose, role, model, prompt, parameters, max_new_tokens, sample, attempt, started, outcome)"
+            " VALUES {rows}",
+            [
+                (
+                    *(number, call.key, call.request.purpose, call.request.role, call.model, prompt, _parameters(call.generation)),
+                    *(call.generation.max_new_tokens, call.request.sample, call.attempt, now, "sent"),
+                )
+                for number, call, prompt in zip(ids, calls, prompts, strict=True)
+            ],
         )
-        if granted.rowcount == 0:
-            return None
-        request = call.request
-        row = self._db.execute(
-            "INSERT INTO calls (key, purpose, role, model, prompt, parameters, max_new_tokens, sample, attempt, started, outcome)"
-            " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 'sent')",
-            (
-                *(call.key, request.purpose, request.role, call.model, self._prompt(call.prompt)),
-                *(_parameters(call.generation), call.generation.max_new_tokens, request.sample, call.attempt, time.time()),
-            ),
-        )
-        return row.lastrowid
+        return ids
 
-    def _prompt(self, messages: bytes) -> int:
-        digest = hashlib.blake2b(messages, digest_size=16).digest()
-        if (known := self._prompts.get(digest)) is not None:
-            return known
-        self._db.execute("INSERT OR IGNORE INTO prompts (hash, messages) VALUES (?, ?)", (digest, messages.decode()))
-        (number,) = self._db.execute("SELECT id FROM prompts WHERE hash = ?", (digest,)).fetchone()
-        self._prompts[digest] = number
-        if len(self._prompts) > REMEMBERED_PROMPTS:
+    def _prompt_ids(self, calls: Sequence[Call]) -> list[int]:
+        """Where the calls' messages stand, which are written down once."""
+        digests = [hashlib.blake2b(call.prompt, digest_size=16).digest() for call in calls]
+        known = {digest: self._prompts[digest] for digest in digests if digest in self._prompts}
+        new = {digest: call.prompt.decode() for digest, call in zip(digests, calls, strict=True) if digest not in known}
+        self._on_rows("INSERT OR IGNORE INTO prompts (hash, messages) VALUES {rows}", list(new.items()))
+        found = self._on_rows("SELECT hash, id FROM prompts WHERE hash IN (VALUES {rows})", [(digest,) for digest in new])
+        self._prompts.update(found)
+        while len(self._prompts) > REMEMBERED_PROMPTS:
             self._prompts.popitem(last=False)
-        return int(number)
+        known.update(found)
+        return [known[digest] for digest in digests]
 
-    def _settle(self, settled: Settled) -> None:
-        call, reply = settled.call, settled.reply
-        tokens, usd = call.worst_tokens, call.worst_usd
-        if reply is None:
-            outcome = "unsent" if settled.cost == "none" else "failed"
-            error = (settled.error or "").encode(errors="replace").decode()  # whatever a server said must not void the group
-            self._db.execute("UPDATE calls SET outcome = ?, error = ? WHERE id = ?", (outcome, error, settled.call_id))
-            if settled.cost != "unknown":
-                query = 1 if settled.cost == "none" else 0
-                self._db.execute("UPDATE spent SET queries = queries - ?, tokens = tokens - ?, usd = usd - ?", (query, tokens, usd))
-            return
-        cost = usd_of(call, reply)
-        self._db.execute(
-            "UPDATE calls SET outcome = 'ok', reply = ?, finish_reason = ?, prompt_tokens = ?, completion_tokens = ?, seconds = ?,"
-            " usd = ? WHERE id = ?",
-            (
-                *(reply.text, reply.finish_reason, reply.prompt_tokens, reply.completion_tokens, reply.seconds),
-                *(cost, settled.call_id),
-            ),
+    def _settle(self, settled: Sequence[Settled], spent: _Spent) -> None:
+        replied, failed = [], []
+        for one in settled:
+            call, reply = one.call, one.reply
+            if reply is None:
+                outcome = "unsent" if one.cost == "none" else "failed"
+                error = (one.error or "").encode(errors="replace").decode()  # whatever a server said must not void the group
+                failed.append((one.call_id, outcome, error))
+                if one.cost != "unknown":
+                    spent.add(-1 if one.cost == "none" else 0, -call.worst_tokens, -call.worst_usd)
+                continue
+            cost, counted = usd_of(call, reply), (reply.prompt_tokens, reply.completion_tokens)
+            replied.append((one.call_id, reply.text, reply.finish_reason, *counted, reply.seconds, cost))
+            if reply.prompt_tokens is not None and reply.completion_tokens is not None:
+                used = reply.prompt_tokens + reply.completion_tokens
+                spent.add(0, used - call.worst_tokens, (cost or 0.0) - call.worst_usd)
+            # For a server that counts nothing the worst case stays reserved.
+        self._on_rows(
+            "UPDATE calls SET outcome = 'ok', reply = column2, finish_reason = column3, prompt_tokens = column4,"
+            " completion_tokens = column5, seconds = column6, usd = column7 FROM (VALUES {rows}) WHERE id = column1",
+            replied,
         )
-        if reply.prompt_tokens is None or reply.completion_tokens is None:
-            return  # a server that counts nothing: the worst case stays reserved
-        used = reply.prompt_tokens + reply.completion_tokens
-        self._db.execute("UPDATE spent SET tokens = tokens + ?, usd = usd + ?", (used - tokens, (cost or 0.0) - usd))
+        self._on_rows("UPDATE calls SET outcome = column2, error = column3 FROM (VALUES {rows}) WHERE id = column1", failed)
+
+    def _on_rows(self, statement: str, rows: Sequence[tuple[Any, ...]]) -> list[Any]:
+        """Run a statement on many rows, whose values take the place of its `{rows}`; what it gives.
+
+        One statement for all of them: each gives up the interpreter's lock, and gets it back only when the thread that makes the calls
+        next waits.
+        """
+        found: list[Any] = []
+        for start in range(0, len(rows), ROWS_AT_ONCE):
+            some = rows[start : start + ROWS_AT_ONCE]
+            found += self._db.execute(_with_places(statement, len(some), len(some[0])), [value for row in some for value in row])
+        return found
 
     # Counters of a run
 

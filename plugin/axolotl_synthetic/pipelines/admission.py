@@ -1,4 +1,4 @@
-"""Which chain of calls may begin: the budget, kept before the ledger's own statement keeps it again.
+"""Which chain of calls may begin: the budget, kept before the ledger's own transaction keeps it again.
 
 A candidate is let in only when the whole chain of its calls fits beside what is spent, reserved and promised to others, so that
 nothing is paid for the first half of a sample. One that does not fit waits for as long as a call under way or a promise may

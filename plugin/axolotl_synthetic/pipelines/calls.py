@@ -1,7 +1,7 @@
 """One call from question to durable reply: look it up in the ledger, reserve, ask, retry where that can help, settle.
 
 This is the small interface through which pipelines reach the ledger (`Calls.chain`). The budget is kept twice: by the ledger's
-own statement, which nothing can get past, and before that by `admission.py`.
+own transaction, which nothing can get past, and before that by `admission.py`.
 """
 
 from __future__ import annotations
