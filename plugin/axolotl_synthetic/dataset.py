@@ -16,6 +16,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import orjson
+
 from axolotl_synthetic.errors import StorageError
 from axolotl_synthetic.ledger import Totals
 from axolotl_synthetic.records import Seed, to_json
@@ -68,7 +70,7 @@ def read_samples(path: Path, *, still_written: bool = False) -> Iterator[dict[st
             if still_written and not line.endswith(b"\n"):
                 return
             try:
-                row = json.loads(line)
+                row = orjson.loads(line)
                 if not isinstance(row, dict) or not {"id", "strategy", "status"} <= row.keys():
                     raise ValueError("no sample")
             except ValueError as error:
