@@ -203,12 +203,12 @@ def review() -> None:
 @_one_message
 def serve(port: int, stop: bool) -> None:
     """An Argilla server on this machine, for one person or a small team. It needs no Docker, no Elasticsearch and no root."""
-    from axolotl_synthetic import run, terminal
+    from axolotl_synthetic import reviewing, terminal
 
     if stop:
-        click.echo("the server has ended; its data is kept" if run.review_stop() else "no server was running")
+        click.echo("the server has ended; its data is kept" if reviewing.stop() else "no server was running")
         return
-    served = run.review_serve(port)
+    served = reviewing.serve(port)
     state = "runs already" if served.was_running else "runs"
     password = served.password if served.is_new else f"the one in {served.credentials}"
     lines = {
@@ -231,10 +231,10 @@ def serve(port: int, stop: bool) -> None:
 @_one_message
 def push(config: Path) -> None:
     """Send samples to Argilla. Started again it sends what is new and touches nothing else."""
-    from axolotl_synthetic import run, terminal
+    from axolotl_synthetic import reviewing, terminal
 
     settings, _ = _read(config)
-    pushed = run.review_push(settings)
+    pushed = reviewing.push(settings)
     terminal.print_lines(
         {
             "pushed": [f"{pushed.added:,} records, {pushed.there:,} were there"],
@@ -250,11 +250,11 @@ def push(config: Path) -> None:
 @_one_message
 def review_status(config: Path) -> None:
     """Where a review stands: who answered what, how far people agree, how often they overrule each check. Changes nothing."""
-    from axolotl_synthetic import run
+    from axolotl_synthetic import reviewing
     from axolotl_synthetic.review import show
 
     settings, _ = _read(config)
-    show.show(run.review_status(settings))
+    show.show(reviewing.status(settings))
 
 
 @review.command()
@@ -262,10 +262,10 @@ def review_status(config: Path) -> None:
 @_one_message
 def pull(config: Path) -> None:
     """Take people's decisions into samples.jsonl and a new training file. Pulling again takes what is new."""
-    from axolotl_synthetic import run, terminal
+    from axolotl_synthetic import reviewing, terminal
 
     settings, _ = _read(config)
-    outcome = run.review_pull(settings)
+    outcome = reviewing.pull(settings)
     pulled, standing = outcome.pulled, outcome.standing
     kinds = Counter(ruling.what for ruling in standing.rulings.values())
     failed = outcome.effect.failed_edits if outcome.effect is not None else {}

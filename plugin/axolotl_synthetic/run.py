@@ -5,7 +5,6 @@ Each function here is one of the user's commands. The stages do the work and kno
 
 from __future__ import annotations
 
-import hashlib
 import json
 import time
 from collections.abc import Iterator, Mapping, Sequence
@@ -15,29 +14,21 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from axolotl_synthetic import dataset, terminal
-from axolotl_synthetic.checks import Check, extra_calls, files_read, load_checks, load_inquiries
-from axolotl_synthetic.checks.gold import failing_seeds
 from axolotl_synthetic.config import Budget, Settings
 from axolotl_synthetic.errors import ConfigError, ServiceError, StorageError, SyntheticError
-from axolotl_synthetic.ledger import Ledger, Progress, worst_prompt_tokens
-from axolotl_synthetic.lock import held as _held
-from axolotl_synthetic.lock import is_held as _is_held
-from axolotl_synthetic.plan import Case, Forecast, Plan, costs, decide, estimates
-from axolotl_synthetic.plan.measured import Measured, read_measured
-from axolotl_synthetic.records import STRATEGIES, Purpose, Role, Seed
-from axolotl_synthetic.seeds import SeedSet, read_seeds
-from axolotl_synthetic.strategies import load_strategies
-from axolotl_synthetic.strategies.lengths import lengths
-from axolotl_synthetic.tasks import Task, load_task
+from axolotl_synthetic.ledger import Ledger, Progress
+from axolotl_synthetic.lock import held, is_held
+from axolotl_synthetic.plan import Forecast, Plan, costs, decide, estimates
+from axolotl_synthetic.plan.measured import Measured
+from axolotl_synthetic.prepare import LEDGER, Prepared, checks_of, claim, finished, prepare, tell_problems, verify_seeds
+from axolotl_synthetic.records import STRATEGIES, Role, Seed
 from axolotl_synthetic.teachers import ModelSettings, model_name, serve
 
 if TYPE_CHECKING:
     from axolotl_synthetic.grading import Grade
-    from axolotl_synthetic.review import applying, exchange
-    from axolotl_synthetic.review import serve as serving
+    from axolotl_synthetic.review import applying
     from axolotl_synthetic.review.work import Work
 
-LEDGER = "ledger.sqlite"
 SPOOL = "samples.jsonl.tmp"
 REVIEWED = "samples-reviewed.jsonl.tmp"
 LOG = "run.log"
@@ -46,61 +37,6 @@ GRADE = "grade.json"
 # Sequences in one batch of lm-eval: enough to keep two CPU cores busy, and not so many that the progress stands still for a minute.
 # On a GPU `grading/child.py` takes fewer.
 GRADED_AT_ONCE = 20
-# What changes nothing about the candidates, so that a finished run stays finished when it is changed. What people decide in review
-# is taken in without another run: see `_has_decisions`.
-IRRELEVANT: dict[str, Any] = {
-    **dict.fromkeys(("grade", "output_dir", "engine", "study", "review"), True),
-    **{role: {"concurrency", "timeout", "retries", "price", "api_key_env", "base_url"} for role in ("teacher", "augmenter")},
-    "seeds": {"may_fail"},
-}
-# More would fill a terminal.
-PROBLEMS_SHOWN = 10
-
-
-@dataclass(frozen=True)
-class Prepared:
-    """A config with its seeds read, its task and checks found, and its strategy decided.
-
-    Attributes:
-        case, lengths, rates: what the plan was made from.
-        study: a finished one that `auto` goes by.
-        shared_ledger: one that other folders use as well; None for the folder's own.
-    """
-
-    settings: Settings
-    task: Task
-    seeds: SeedSet
-    plan: Plan
-    case: Case
-    lengths: Mapping[Purpose, costs.Length]
-    rates: Mapping[str, costs.Rates]
-    checks: tuple[Check, ...]
-    study: Measured | None = None
-    shared_ledger: Path | None = None
-
-    @property
-    def ledger(self) -> Path:
-        return self.shared_ledger or self.settings.folder / LEDGER
-
-    def meta(self, key: str) -> str:
-        """What the ledger knows of this folder by; a shared one knows of several."""
-        return key if self.shared_ledger is None else f"{key} of {self.settings.folder.name}"
-
-    @property
-    def fingerprint(self) -> str:
-        """Of everything that decides the training file."""
-        relevant = self.settings.model_dump(mode="json", exclude=IRRELEVANT)
-        # Rows that change may change a verdict.
-        databases = sorted({Path(seed.question.database_file) for seed in self.seeds.seeds if seed.question.database_file is not None})
-        files = [dataset.sha256(path) for path in (*files_read(self.settings.verify, self.task), *databases)]
-        text = json.dumps([dataset.FORMAT, relevant, self.seeds.sha256, dict(self.plan.strategy), files], sort_keys=True)
-        return hashlib.sha256(text.encode()).hexdigest()
-
-    @property
-    def most_samples(self) -> int | None:
-        """As many as the checks can accept, None when they set no limit."""
-        caps = [check.options.per_seed for check in self.checks if check.name == "diversity"]
-        return caps[0] * len(self.seeds.seeds) if caps else None
 
 
 @dataclass(frozen=True)
@@ -113,45 +49,6 @@ class Outcome:
     was_finished: bool = False
 
 
-def prepare(settings: Settings, *, student: str | None = None) -> Prepared:
-    """Everything that can be found wrong before the first call.
-
-    Args:
-        settings: the block.
-        student: Axolotl's `base_model`, for the plan's words.
-
-    Raises:
-        ConfigError: if the task, a check or the seeds are wrong.
-    """
-    task = load_task(settings.task)
-    inquiries = load_inquiries(settings.verify, task)
-    seeds = read_seeds(settings.seeds, required=task.required, optional=task.optional, problem=task.problem, seed=settings.seed)
-    checks = _checks(settings, task, seeds)
-    answered = sum(seed.answer is not None for seed in seeds.seeds) / len(seeds.seeds)
-    case = Case(
-        seeds=len(seeds.seeds),
-        teacher=model_name(settings.teacher),
-        augmenter=model_name(settings.model_for("augmenter")),
-        student=student,
-        checkable=task.has_final_answer,
-        answered=answered,
-    )
-    # How often each seed will be used is not known before the strategy is decided; this many times if nothing is rejected.
-    rounds = max(1, round((settings.budget.samples or settings.budget.queries or 0) / len(seeds.seeds)))
-    extra = {name: extra_calls(inquiries, name, rounds) for name in STRATEGIES} if inquiries else {}
-    found = lengths(settings, task, seeds.seeds, worst_prompt_tokens)
-    rates = costs.assume(settings, found, costs.calls_per_sample(settings, answered, extra))
-    study = None if settings.study is None else read_measured(Path(settings.study), task=settings.task)
-    prepared = Prepared(settings, task, seeds, decide(settings, case, rates, study), case, found, rates, checks, study)
-    most, samples = prepared.most_samples, settings.budget.samples
-    if most is not None and samples is not None and most < samples:
-        raise ConfigError(
-            f"synthetic.budget.samples: {samples} samples cannot be had where verify.diversity.per_seed allows {len(seeds.seeds)} seeds"
-            f" {most} together; lower budget.samples, raise per_seed, or give more seeds"
-        )
-    return prepared
-
-
 def training_file(settings: Settings) -> Path | None:
     """The finished training file of these settings and seeds, None when a run is needed.
 
@@ -159,8 +56,8 @@ def training_file(settings: Settings) -> Path | None:
         ConfigError: if the folder was made with other seeds or another task.
     """
     prepared = prepare(settings)
-    manifest = _finished(prepared)
-    if manifest is None or not _has_decisions(prepared):
+    manifest = finished(prepared)
+    if manifest is None or not has_decisions(prepared):
         return None
     return settings.folder / str(manifest["files"]["train"]["path"])
 
@@ -207,17 +104,17 @@ def generate(settings: Settings, *, ledger: Path | None = None) -> Outcome:
     began = time.monotonic()
     prepared = replace(prepare(settings), shared_ledger=ledger)
     folder = settings.folder
-    with _held(folder):
-        _tell_problems(prepared)
-        if (manifest := _finished(prepared)) is not None:
-            if not _has_decisions(prepared):
-                manifest, _ = _decide(prepared, manifest)
+    with held(folder):
+        tell_problems(prepared)
+        if (manifest := finished(prepared)) is not None:
+            if not has_decisions(prepared):
+                manifest, _ = decide_again(prepared, manifest)
             return Outcome(manifest, dataset.count(folder / dataset.SAMPLES), folder, was_finished=True)
-        _verify_seeds(prepared)
+        verify_seeds(prepared)
         with _told(folder):
             (folder / dataset.MANIFEST).unlink(missing_ok=True)
         with Ledger(prepared.ledger) as opened:
-            _claim(opened, prepared)
+            claim(opened, prepared)
         _run_pipeline(prepared)
         state = _review_state(settings)
         samples, _ = _take_samples(prepared, folder / SPOOL)
@@ -258,11 +155,11 @@ def _pilot(prepared: Prepared, number: int) -> Mapping[str, costs.Rates]:
 def _short_run(prepared: Prepared, number: int) -> list[dict[str, Any]]:
     """The first candidates with their verdicts."""
     folder = prepared.settings.folder
-    with _held(folder):
-        _tell_problems(prepared)
-        _verify_seeds(prepared)
+    with held(folder):
+        tell_problems(prepared)
+        verify_seeds(prepared)
         with Ledger(folder / LEDGER) as ledger:
-            _claim(ledger, prepared)
+            claim(ledger, prepared)
         spool = folder / "preview.jsonl.tmp"
         try:
             _run_pipeline(prepared, spool=spool, most_candidates=number)
@@ -300,7 +197,7 @@ def status(settings: Settings) -> Status:
         tokens = totals.prompt_tokens + totals.completion_tokens
         return Status(
             folder=folder,
-            running=_is_held(folder),
+            running=is_held(folder),
             manifest=dataset.read_manifest(folder),
             progress=ledger.progress(),
             queries=totals.queries,
@@ -376,7 +273,7 @@ def find(settings: Settings, *, student: str | None = None) -> Found:
         unprepared=unprepared,
         study=None if prepared is None else prepared.study,
         changed=prepared is not None and manifest is not None and finished is not None and finished != prepared.fingerprint,
-        running=_is_held(folder),
+        running=is_held(folder),
         manifest=manifest,
         samples=samples,
         ledger=ledger,
@@ -456,84 +353,6 @@ def grade(settings: Settings, training: Mapping[str, Any]) -> Grade:
     return made
 
 
-def review_serve(port: int) -> serving.Served:
-    """Start an Argilla server on this machine, and install it when it is not.
-
-    Raises:
-        ServiceError: if it cannot be installed or started.
-    """
-    from axolotl_synthetic.review import serve as serving
-
-    if not serving.is_installed():
-        terminal.notice("installing an Argilla server of its own (about a minute, 600 MB; once)")
-        serving.install()
-    return serving.start(port)
-
-
-def review_stop() -> bool:
-    """End that server; tells whether it ran."""
-    from axolotl_synthetic.review import serve as serving
-
-    return serving.stop()
-
-
-def review_push(settings: Settings) -> exchange.Pushed:
-    """Send the chosen samples to Argilla, those that are not there yet.
-
-    Raises:
-        ConfigError: if there is no `review:` block, no finished run, or no key.
-        ServiceError: if Argilla cannot be used; what is there by then is not sent again.
-        FolderInUseError: if a run holds the folder.
-    """
-    from axolotl_synthetic.review import exchange
-
-    prepared = _reviewed(settings)
-    with _held(settings.folder), _work(prepared) as work, terminal.counted("pushing", "records") as on_progress:
-        return exchange.push(work, on_progress)
-
-
-def review_status(settings: Settings) -> exchange.Stand:
-    """Ask Argilla where the review stands, and change nothing.
-
-    Raises:
-        The same as `review_push`.
-    """
-    from axolotl_synthetic.review import exchange
-
-    with _work(_reviewed(settings)) as work:
-        return exchange.status(work)
-
-
-@dataclass(frozen=True)
-class ReviewOutcome:
-    """What a pull brought, what is decided by it, and what that did to the samples: None when nothing was to be done, or when they
-    must be generated for these settings first (`manifest` is None then)."""
-
-    pulled: exchange.Pulled
-    standing: applying.Standing
-    effect: applying.Effect | None
-    manifest: Mapping[str, Any] | None
-
-
-def review_pull(settings: Settings) -> ReviewOutcome:
-    """Take people's decisions into the samples and the training file. The former training file is kept.
-
-    Raises:
-        The same as `review_push`.
-    """
-    from axolotl_synthetic.review import applying, exchange, kept
-
-    prepared = _reviewed(settings, finished=False)
-    with _held(settings.folder):
-        with _work(prepared) as work:
-            pulled = exchange.pull(work)
-            standing = applying.stand(work.rows(), kept.read(settings.folder))
-        manifest, effect = _finished(prepared), None
-        if manifest is not None and not _has_decisions(prepared):
-            manifest, effect = _decide(prepared, manifest)
-        return ReviewOutcome(pulled, standing, effect, manifest)
-
-
 def refuse_open_review(settings: Settings) -> None:
     """With `review.unreviewed: wait`, end here as long as people have not decided.
 
@@ -546,24 +365,8 @@ def refuse_open_review(settings: Settings) -> None:
         exchange.refuse_open(settings.folder, lambda: dataset.read_samples(settings.folder / dataset.SAMPLES))
 
 
-def _reviewed(settings: Settings, *, finished: bool = True) -> Prepared:
-    """A run that can be reviewed.
-
-    Args:
-        finished: whether it must be finished with these very settings.
-    """
-    if settings.review is None:
-        raise ConfigError("synthetic.review: is missing; add the block, `review: {}` at least (the README shows it)")
-    prepared = prepare(settings)
-    if not (settings.folder / dataset.SAMPLES).exists() or (finished and _finished(prepared) is None):
-        raise ConfigError(
-            f"{settings.folder}: holds no finished run of these settings to review; `axolotl synthetic generate CONFIG` makes it"
-        )
-    return prepared
-
-
 @contextmanager
-def _work(prepared: Prepared, samples: Path | None = None) -> Iterator[Work]:
+def work_of(prepared: Prepared, samples: Path | None = None) -> Iterator[Work]:
     """The run as a review sees it; its samples are the finished ones, or those in the file given."""
     from axolotl_synthetic.review.work import Work
 
@@ -576,11 +379,11 @@ def _work(prepared: Prepared, samples: Path | None = None) -> Iterator[Work]:
             seeds=prepared.seeds.seeds,
             ledger=ledger,
             rows=lambda: dataset.read_samples(path),
-            load_checks=lambda: _checks(settings, prepared.task, prepared.seeds),
+            load_checks=lambda: checks_of(settings, prepared.task, prepared.seeds),
         )
 
 
-def _has_decisions(prepared: Prepared) -> bool:
+def has_decisions(prepared: Prepared) -> bool:
     """Whether the training file is as the decisions that are kept want it."""
     with Ledger(prepared.ledger) as ledger:
         return (ledger.meta(prepared.meta("reviewed")) or "") == _review_state(prepared.settings)
@@ -592,7 +395,7 @@ def _review_state(settings: Settings) -> str:
     return kept.state(settings.folder, "keep" if settings.review is None else settings.review.unreviewed)
 
 
-def _decide(prepared: Prepared, former: Mapping[str, Any]) -> tuple[Mapping[str, Any], applying.Effect | None]:
+def decide_again(prepared: Prepared, former: Mapping[str, Any]) -> tuple[Mapping[str, Any], applying.Effect | None]:
     """Write samples, training file, card and manifest anew, with the decisions that are kept."""
     folder, state = prepared.settings.folder, _review_state(prepared.settings)
     samples, effect = _take_samples(prepared, folder / dataset.SAMPLES)
@@ -612,19 +415,13 @@ def _take_samples(prepared: Prepared, spool: Path) -> tuple[Path, applying.Effec
     book = kept.read(folder)
     if not book and spool.name == SPOOL:
         return dataset.write_samples(folder, spool), None
-    with _work(prepared, spool) as work:
+    with work_of(prepared, spool) as work:
         decided = applying.Applying(work, book)
         dataset.write_rows(folder / REVIEWED, decided.rows())
     samples = dataset.write_samples(folder, folder / REVIEWED)
     if spool != samples:
         spool.unlink()
     return samples, decided.effect
-
-
-def _checks(settings: Settings, task: Task, seeds: SeedSet) -> tuple[Check, ...]:
-    """The checks of a run, which have seen no sample yet."""
-    keeps_answer = {name: strategy.keeps_answer for name, strategy in load_strategies().items()}
-    return load_checks(settings.verify, task, keeps_answer, seeds=seeds.seeds, held_out=seeds.held_out)
 
 
 def _run_pipeline(prepared: Prepared, *, spool: Path | None = None, most_candidates: int | None = None) -> None:
@@ -723,80 +520,6 @@ def _finish(prepared: Prepared, manifest: Mapping[str, Any], counts: dataset.Cou
     teacher, augmenter = (model_name(settings.model_for(role)) for role in ("teacher", "augmenter"))
     dataset.write_card(folder, manifest, task=settings.task, teacher=teacher, augmenter=augmenter, counts=counts)
     dataset.write_text(folder / dataset.MANIFEST, json.dumps(manifest, indent=2) + "\n")
-
-
-def _finished(prepared: Prepared) -> Mapping[str, Any] | None:
-    """The manifest, if it is of these settings and seeds and its training file is there."""
-    folder = prepared.settings.folder
-    manifest = dataset.read_manifest(folder)
-    if not prepared.ledger.exists():
-        return None
-    with Ledger(prepared.ledger) as ledger:
-        _refuse_another(ledger, prepared)
-        same = ledger.meta(prepared.meta("finished")) == prepared.fingerprint
-    if manifest is None or not same or not (folder / manifest["files"]["train"]["path"]).exists():
-        return None
-    return manifest
-
-
-def _claim(ledger: Ledger, prepared: Prepared) -> None:
-    """Note what the folder is for, once."""
-    _refuse_another(ledger, prepared)
-    if ledger.meta(prepared.meta("task")) is None:
-        seeds = json.dumps(sorted(seed.id for seed in prepared.seeds.seeds))
-        ledger.set_meta(**{prepared.meta("task"): prepared.settings.task, prepared.meta("seeds"): seeds})
-
-
-def _refuse_another(ledger: Ledger, prepared: Prepared) -> None:
-    folder, task = prepared.settings.folder, prepared.settings.task
-    remedy = "choose another output_dir, or delete that folder to begin anew"
-    if (made_for := ledger.meta(prepared.meta("task"))) is not None and made_for != task:
-        raise ConfigError(f"synthetic.task: {folder} was made for the task {made_for}, and this config says {task}; {remedy}")
-    if (known := ledger.meta(prepared.meta("seeds"))) is not None:
-        before, now = set(json.loads(known)), {seed.id for seed in prepared.seeds.seeds}
-        if before != now:
-            raise ConfigError(
-                f"synthetic.seeds: {folder} was made with other seeds: {len(before & now)} are the same, {len(now - before)} are new,"
-                f" {len(before - now)} are gone; {remedy}"
-            )
-
-
-def _tell_problems(prepared: Prepared) -> None:
-    _tell_first(prepared.seeds.problems)
-    without = sum(seed.answer is None for seed in prepared.seeds.seeds)
-    if without and prepared.task.has_final_answer:
-        terminal.notice(f"seeds: {without} of {len(prepared.seeds.seeds)} have no answer: the check final_answer is off for them")
-
-
-def _tell_first(problems: Sequence[str]) -> None:
-    for problem in problems[:PROBLEMS_SHOWN]:
-        terminal.notice(f"seeds: {problem}")
-    if len(problems) > PROBLEMS_SHOWN:
-        terminal.notice(f"seeds: … and {len(problems) - PROBLEMS_SHOWN} more")
-
-
-def _verify_seeds(prepared: Prepared) -> None:
-    """Hold the seeds' own answers to the checks of the run, before anything is paid for.
-
-    Raises:
-        ConfigError: if more of them fail than `seeds.may_fail` allows.
-    """
-    seeds, may_fail = prepared.seeds, prepared.settings.seeds.may_fail
-    failing = [
-        f"{seeds.places[seed.id]} ({seed.id}): its own answer fails {verdict.name}: {verdict.detail}"
-        for seed, verdict in failing_seeds(seeds.seeds, prepared.task, prepared.checks)
-    ]
-    _tell_first(failing)
-    rows = len(seeds.places) + seeds.bad_answers
-    for count, of, what in (
-        (len(failing), len(seeds.seeds), "seeds fail the checks of this run with their own answers"),
-        (seeds.bad_answers, rows, "rows have an answer that cannot be read"),
-    ):
-        if count > may_fail * of:
-            raise ConfigError(
-                f"synthetic.seeds: {count} of {of} {what} ({count / of:.1%}, and seeds.may_fail is {may_fail:g}); correct them, change the"
-                " checks in `verify:`, or raise seeds.may_fail to go on without"
-            )
 
 
 @contextmanager

@@ -32,7 +32,7 @@ def applied(tmp_path):
     @contextmanager
     def working(rows, **block):
         made = finish(tmp_path, rows, **block)
-        with run._work(run.prepare(made)) as work:
+        with run.work_of(run.prepare(made)) as work:
             yield work
 
     def apply(rows, answers, annotators=1, **block):
@@ -150,7 +150,7 @@ def test_dropping_leaves_alone_what_was_not_pushed_and_what_was_deleted_in_argil
     rows = [sample(0), sample(1), sample(2)]
     made = finish(tmp_path, rows, review={"unreviewed": "drop"})
     pushed = book(rows[:1], {}) | book(rows[1:2], {}, gone=True)
-    with run._work(run.prepare(made)) as work:
+    with run.work_of(run.prepare(made)) as work:
         assert [row["status"] for row in Applying(work, pushed).rows()] == ["rejected", "accepted", "accepted"]
 
 
@@ -194,7 +194,7 @@ def test_applying_again_changes_nothing_and_every_decision_can_be_taken_back(tmp
     once = list(dataset.read_samples(made.folder / "samples.jsonl"))
     assert [row["status"] for row in once] == ["rejected", "accepted", "accepted", "rejected", "rejected"]
     assert [original(row) for row in once] == rows
-    with run._work(run.prepare(made)) as work:
+    with run.work_of(run.prepare(made)) as work:
         assert list(Applying(work, kept.read(made.folder)).rows()) == once
 
 
@@ -215,7 +215,7 @@ def test_a_check_that_asked_a_model_is_not_held_against_a_correction(tmp_path):
 
     rows = [sample(0)]
     made = finish(tmp_path, rows)
-    with run._work(run.prepare(made)) as work:
+    with run.work_of(run.prepare(made)) as work:
         asking = Work(made, work.task, work.seeds, work.ledger, work.rows, lambda: [Asking()])
         (row,) = Applying(asking, book(rows, {A: [said("edit", question="How many?")]})).rows()
     assert row["status"] == "accepted"

@@ -9,7 +9,7 @@ import warnings
 import pytest
 from click.testing import CliRunner
 
-from axolotl_synthetic import dataset, run
+from axolotl_synthetic import dataset, reviewing, run
 from axolotl_synthetic.cli import synthetic
 from axolotl_synthetic.errors import ServiceError
 from axolotl_synthetic.review import client, kept
@@ -51,7 +51,7 @@ def command(*arguments):
 
 def test_a_record_shows_question_answer_seed_and_verdicts_with_the_checks_verdict_suggested(tmp_path, argilla, review):
     made = finish(tmp_path, [sample(0), sample(1, wrong=True)], review=review)
-    assert run.review_push(made).added == 2
+    assert reviewing.push(made).added == 2
     records = argilla.records(review["dataset"])
     good, bad = (records[f"answer_augmentation-{number}"] for number in range(2))
     assert good["fields"] == {
@@ -76,7 +76,7 @@ def test_the_real_sdk_reads_what_was_pushed(tmp_path, argilla, review):
 
     agreed = [{"name": "self_consistency", "passed": True, "detail": "3 of 5 answers (60%) say 6; votes: []"}]
     made = finish(tmp_path, [sample(0, checks=agreed), sample(1)], review={**review, "annotators": 2})
-    run.review_push(made)
+    reviewing.push(made)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         found = rg.Argilla(api_url=argilla.url, api_key=argilla.key).datasets(review["dataset"], workspace="synthetic")
@@ -92,7 +92,7 @@ def test_the_real_sdk_reads_what_was_pushed(tmp_path, argilla, review):
 def test_guidelines_of_ones_own_take_the_place_of_ours(tmp_path, argilla, review):
     (tmp_path / "how.md").write_text("# Be kind\n")
     made = finish(tmp_path, [sample(0)], review={**review, "guidelines": str(tmp_path / "how.md")})
-    run.review_push(made)
+    reviewing.push(made)
     assert argilla.call("GET", f"/datasets/{argilla.dataset(review['dataset'])}")["guidelines"] == "# Be kind"
 
 
@@ -101,12 +101,12 @@ def test_guidelines_of_ones_own_take_the_place_of_ours(tmp_path, argilla, review
 
 def test_pushing_again_adds_what_is_new_and_touches_nothing_else(tmp_path, argilla, review):
     made = finish(tmp_path, [sample(0), sample(1)], review=review)
-    run.review_push(made)
+    reviewing.push(made)
     argilla.person("ann").answer(list(argilla.records(review["dataset"]).values())[:1], verdict="accept")
     before = argilla.records(review["dataset"])
     longer = settings(tmp_path, review=review, budget={"samples": 2000})
     generate(longer, [sample(0), sample(1), sample(2)])
-    pushed = run.review_push(longer)
+    pushed = reviewing.push(longer)
     assert (pushed.added, pushed.there) == (1, 2)
     after = argilla.records(review["dataset"])
     assert {name: after[name] for name in before} == before
@@ -115,24 +115,24 @@ def test_pushing_again_adds_what_is_new_and_touches_nothing_else(tmp_path, argil
 
 def test_a_record_deleted_in_argilla_is_not_pushed_again_and_nobody_waits_for_it(tmp_path, argilla, review):
     made = finish(tmp_path, [sample(0), sample(1)], review={**review, "unreviewed": "drop"})
-    run.review_push(made)
+    reviewing.push(made)
     record = argilla.records(review["dataset"])["answer_augmentation-0"]
     argilla.call("DELETE", f"/records/{record['id']}")
-    pushed = run.review_push(made)
+    pushed = reviewing.push(made)
     assert (pushed.added, pushed.there, pushed.deleted) == (0, 1, 1)
-    outcome = run.review_pull(made)
+    outcome = reviewing.pull(made)
     assert (outcome.pulled.records, outcome.pulled.gone, outcome.standing.open) == (1, 1, {"answer_augmentation-1"})
     assert set(training(made)) == {"answer_augmentation-0"}
 
 
 def test_a_sample_with_another_text_than_on_the_server_is_told_and_its_record_left_alone(tmp_path, argilla, review):
     made = finish(tmp_path, [sample(0)], review=review)
-    run.review_push(made)
+    reviewing.push(made)
     argilla.person("ann").answer(argilla.records(review["dataset"]).values(), verdict="reject")
     other = settings(tmp_path, review=review, seed=43)
     generate(other, [sample(0, answer=f"Another way.\n#### {gold(0)}")])
-    assert run.review_push(other).changed == 1
-    outcome = run.review_pull(other)
+    assert reviewing.push(other).changed == 1
+    outcome = reviewing.pull(other)
     assert outcome.standing.outdated == {"answer_augmentation-0"}
     assert set(training(other)) == {"answer_augmentation-0"}
     # The former text comes back, and with it the decision.
@@ -150,7 +150,7 @@ def test_ten_thousand_records_are_pushed_in_under_three_minutes_with_progress_an
     assert re.search(r"pushing: [\d,]+/10,000 records", result.stderr)
     argilla.person("ann").answer(list(argilla.records(review["dataset"]).values())[:100], verdict="reject")
     began = time.monotonic()
-    outcome = run.review_pull(made)
+    outcome = reviewing.pull(made)
     assert time.monotonic() - began < 60
     assert (outcome.pulled.records, outcome.pulled.answers) == (10_000, 100)
     assert len(training(made)) == 9_900
@@ -164,7 +164,7 @@ def test_long_texts_are_sent_in_requests_of_their_own(tmp_path, argilla, review,
     odd = ["<script>alert(1)</script>", "a\0b", "| a |\n|--|\n", "\u202e", "😀"]
     texts = [f"{one}{'x' * 1_000}\n#### {gold(number)}" for number, one in enumerate(odd)]
     made = finish(tmp_path, [sample(number, answer=text) for number, text in enumerate(texts)], review=review)
-    assert run.review_push(made).added == 5
+    assert reviewing.push(made).added == 5
     assert sent == [3, 5]
     records = argilla.records(review["dataset"])
     assert [records[f"answer_augmentation-{number}"]["fields"]["answer"] for number in range(5)] == texts
@@ -189,9 +189,9 @@ def test_two_people_200_records_30_edited_10_discarded_and_a_server_killed_and_r
     with monkeypatch.context() as patched:
         patched.setattr(run.terminal, "counted", lambda *_: _always(kill))
         with pytest.raises(ServiceError, match=r"(cannot be reached|stopped answering).*run|start it"):
-            run.review_push(made)
+            reviewing.push(made)
     argilla.start()
-    again = run.review_push(made)
+    again = reviewing.push(made)
     assert (again.added, again.there) == (100, 100)
     assert len(argilla.records(review["dataset"])) == 200
 
@@ -217,16 +217,16 @@ def test_two_people_200_records_30_edited_10_discarded_and_a_server_killed_and_r
     records = sorted(argilla.records(review["dataset"]).values(), key=number)
     answer(ann, records)
     answer(bea, records[:100])
-    halfway = run.review_pull(made)
+    halfway = reviewing.pull(made)
     assert len(halfway.standing.rulings) == 90  # the first hundred without the ten that were discarded
     argilla.kill()
     with pytest.raises(ServiceError, match="cannot be reached"):
-        run.review_pull(made)
+        reviewing.pull(made)
     assert len(training(made)) == 200 - 15  # of 40 to 99 every fourth is rejected
     argilla.start()
     answer(bea, records[100:])
 
-    outcome = run.review_pull(made)
+    outcome = reviewing.pull(made)
     made_of = {what: sum(ruling.what == what for ruling in outcome.standing.rulings.values()) for what in ("accept", "edit", "reject")}
     assert made_of == {"accept": 119, "edit": 30, "reject": 40}
     assert len(outcome.standing.open) == 11
@@ -246,10 +246,10 @@ def test_two_people_200_records_30_edited_10_discarded_and_a_server_killed_and_r
     assert all(decision["who"] == sorted([ann.name, bea.name]) for decision in decisions if decision)
     assert len((made.folder / kept.FILE).read_text().splitlines()) == 200
     before = everything(made)
-    assert run.review_pull(made).pulled.changed == 0
+    assert reviewing.pull(made).pulled.changed == 0
     assert everything(made) == before
 
-    stand = run.review_status(made)
+    stand = reviewing.status(made)
     assert stand.pulled
     assert dict(stand.found.by_person) == {person.name: {"submitted": 190, "discarded": 10} for person in (ann, bea)}
     assert stand.overruled["final_answer"].passed == 189
@@ -270,7 +270,7 @@ def _always(on_progress):
 
 def test_drafts_discarded_ones_null_values_and_records_of_others_do_no_harm(tmp_path, argilla, review):
     made = finish(tmp_path, [sample(number) for number in range(6)], review=review)
-    run.review_push(made)
+    reviewing.push(made)
     ann = argilla.person("ann")
     records = argilla.records(review["dataset"])
     ids = [f"answer_augmentation-{number}" for number in range(6)]
@@ -284,51 +284,51 @@ def test_drafts_discarded_ones_null_values_and_records_of_others_do_no_harm(tmp_
     path = f"/datasets/{argilla.dataset(review['dataset'])}/records/bulk"
     fields = {"question": "?", "answer": "!"}
     argilla.call("POST", path, json={"items": [{"fields": fields}, {"fields": fields, "external_id": "not-ours"}]})
-    outcome = run.review_pull(made)
+    outcome = reviewing.pull(made)
     assert {name: ruling.what for name, ruling in outcome.standing.rulings.items()} == {ids[5]: "reject"}
     assert set(training(made)) == set(ids[:5])
-    assert run.review_push(made).there == 6
+    assert reviewing.push(made).there == 6
     assert [one.id for one in kept.read(made.folder).values()] == ids
 
 
 def test_who_changes_their_mind_or_discards_takes_the_decision_back(tmp_path, argilla, review):
     made = finish(tmp_path, [sample(0), sample(1)], review=review)
-    run.review_push(made)
+    reviewing.push(made)
     ann, records = argilla.person("ann"), argilla.records(review["dataset"])
     first = training(made)
     ann.answer(records.values(), verdict="reject")
-    run.review_pull(made)
+    reviewing.pull(made)
     assert training(made) == {}
     ann.answer([records["answer_augmentation-0"]], verdict="accept")
     ann.answer([records["answer_augmentation-1"]], status="discarded")
-    run.review_pull(made)
+    reviewing.pull(made)
     assert training(made) == first
     assert [row["decision"] is None for row in rows(made).values()] == [False, True]
 
 
 def test_what_was_decided_outlives_its_record_its_author_and_the_whole_server(tmp_path, argilla, review):
     made = finish(tmp_path, [sample(0), sample(1), sample(2)], review=review)
-    run.review_push(made)
+    reviewing.push(made)
     records = argilla.records(review["dataset"])
     ann, bea = argilla.person("ann"), argilla.person("bea")
     ann.answer([records["answer_augmentation-0"]], verdict="reject")
     bea.answer([records["answer_augmentation-1"]], verdict="reject")
-    run.review_pull(made)
+    reviewing.pull(made)
     argilla.call("DELETE", f"/records/{records['answer_augmentation-0']['id']}")
     argilla.call("DELETE", f"/users/{bea.id}")
-    again = run.review_pull(made)
+    again = reviewing.pull(made)
     assert set(training(made)) == {"answer_augmentation-2"}
     assert (again.pulled.answers, again.pulled.changed) == (2, 0)
     # Another dataset of the same name, as on another server.
     argilla.call("DELETE", f"/datasets/{argilla.dataset(review['dataset'])}")
-    assert run.review_push(made).added == 3
-    run.review_pull(made)
+    assert reviewing.push(made).added == 3
+    reviewing.pull(made)
     assert set(training(made)) == {"answer_augmentation-2"}
 
 
 def test_an_edit_that_does_not_pass_is_told(tmp_path, argilla, review):
     made = finish(tmp_path, [sample(0)], review=review)
-    run.review_push(made)
+    reviewing.push(made)
     argilla.person("ann").answer(argilla.records(review["dataset"]).values(), verdict="edit", corrected_answer="It is 1.\n#### 1")
     result = command("pull", config(made, tmp_path))
     assert result.exit_code == 0
@@ -338,7 +338,7 @@ def test_an_edit_that_does_not_pass_is_told(tmp_path, argilla, review):
 
 def test_pulling_before_the_samples_are_made_for_these_settings_keeps_the_answers_for_the_run(tmp_path, argilla, review):
     made = finish(tmp_path, [sample(0), sample(1)], review=review)
-    run.review_push(made)
+    reviewing.push(made)
     argilla.person("ann").answer(argilla.records(review["dataset"]).values(), verdict="reject")
     longer = settings(tmp_path, review=review, budget={"samples": 2000})
     result = command("pull", config(longer, tmp_path))
@@ -350,7 +350,7 @@ def test_pulling_before_the_samples_are_made_for_these_settings_keeps_the_answer
 
 def test_status_shows_who_answered_how_far_they_agree_and_what_was_overruled(tmp_path, argilla, review):
     made = finish(tmp_path, [sample(0), sample(1, wrong=True)], review={**review, "annotators": 2})
-    run.review_push(made)
+    reviewing.push(made)
     ann, bea, records = argilla.person("ann"), argilla.person("bea"), argilla.records(review["dataset"])
     for person in (ann, bea):
         person.answer([records["answer_augmentation-1"]], verdict="accept")

@@ -146,7 +146,7 @@ def test_an_edited_stem_keeps_its_choices_and_the_answer_is_read_by_them(tmp_pat
     prompt = load_task("multiple_choice").prompt(first.question)
     made = {**row("answer_augmentation", prompt, []), "seed_id": first.id, "answer": "Wood.\nAnswer: B", "final_answer": "B"}
     corrected = said("edit", question="Which of these is a metal?", answer="Iron.\nAnswer: iron")
-    with run._work(run.prepare(settings)) as work:
+    with run.work_of(run.prepare(settings)) as work:
         with_row = Work(work.settings, work.task, work.seeds, work.ledger, lambda: [made], work.load_checks)
         (edited,) = Applying(with_row, book([made], {made["id"]: [corrected]})).rows()
     assert edited["question"] == "Which of these is a metal?\nA. iron\nB. wood"

@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from axolotl_synthetic import run
+from axolotl_synthetic import reviewing
 
 from browsers import chromium
 from finished import finish, gold, sample, seed
@@ -25,7 +25,7 @@ def test_somebody_signs_in_reads_a_sample_corrects_it_and_the_correction_is_trai
     from selenium.webdriver.support.ui import WebDriverWait
 
     made = finish(tmp_path, [sample(0, wrong=True)], review=review)
-    page = run.review_push(made).url
+    page = reviewing.push(made).url
     wait = WebDriverWait(browser, SECONDS)
 
     browser.get(page)
@@ -49,7 +49,7 @@ def test_somebody_signs_in_reads_a_sample_corrects_it_and_the_correction_is_trai
     browser.find_element(By.CSS_SELECTOR, "button.button--submit").click()
     wait.until(lambda _: argilla.records(review["dataset"])["answer_augmentation-0"]["responses"])
 
-    outcome = run.review_pull(made)
+    outcome = reviewing.pull(made)
     assert outcome.manifest["counts"]["accepted"] == 1
     lines = (made.folder / outcome.manifest["files"]["train"]["path"]).read_text().splitlines()
     (chat,) = [chat for chat in map(json.loads, lines) if chat["strategy"] != "seed"]

@@ -2,7 +2,7 @@
 
 import pytest
 
-from axolotl_synthetic import run
+from axolotl_synthetic import reviewing
 
 from finished import finish, sample
 
@@ -21,7 +21,7 @@ def reviewed(argilla, tmp_path_factory):
         for number in range(6)
     ]
     review = {"api_url": argilla.url, "dataset": name, "select": {"policy": "all"}}
-    run.review_push(finish(tmp_path_factory.mktemp("search"), rows, review=review))
+    reviewing.push(finish(tmp_path_factory.mktemp("search"), rows, review=review))
     ann, records = argilla.person("ann"), argilla.records(name)
     ids = [records[f"answer_augmentation-{number}"] for number in range(6)]
     ann.answer(ids[:1], verdict="accept", quality=4)

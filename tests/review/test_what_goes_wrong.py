@@ -217,14 +217,14 @@ def test_without_a_review_block_or_a_finished_run_it_says_what_is_missing(tmp_pa
 
 
 def test_while_a_run_is_at_work_push_and_pull_wait_for_nobody(made, argilla, review, tmp_path):
-    from axolotl_synthetic.run import _held
+    from axolotl_synthetic.lock import held
 
     path = made(**review)
     assert CliRunner().invoke(synthetic, ["review", "push", path]).exit_code == 0
     import subprocess
     import sys
 
-    with _held(tmp_path / "out"):  # a lock of this process's own, which another process sees
+    with held(tmp_path / "out"):  # a lock of this process's own, which another process sees
         done = subprocess.run([sys.executable, "-m", "axolotl_synthetic", "review", "pull", path], capture_output=True, text=True)
     assert done.returncode == 4
     assert "another run is at work there" in done.stderr

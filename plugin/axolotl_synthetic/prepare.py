@@ -1,0 +1,203 @@
+"""What a run knows before its first call: the config with its seeds read, its task and checks found and its strategy decided; whether
+the output folder is of that config; and everything that can be found wrong with all this. What is then done with it stands in `run.py`.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from axolotl_synthetic import dataset, terminal
+from axolotl_synthetic.checks import Check, extra_calls, files_read, load_checks, load_inquiries
+from axolotl_synthetic.checks.gold import failing_seeds
+from axolotl_synthetic.config import Settings
+from axolotl_synthetic.errors import ConfigError
+from axolotl_synthetic.ledger import Ledger, worst_prompt_tokens
+from axolotl_synthetic.plan import Case, Plan, costs, decide
+from axolotl_synthetic.plan.measured import Measured, read_measured
+from axolotl_synthetic.records import STRATEGIES, Purpose
+from axolotl_synthetic.seeds import SeedSet, read_seeds
+from axolotl_synthetic.strategies import load_strategies
+from axolotl_synthetic.strategies.lengths import lengths
+from axolotl_synthetic.tasks import Task, load_task
+from axolotl_synthetic.teachers import model_name
+
+LEDGER = "ledger.sqlite"
+# What changes nothing about the candidates, so that a finished run stays finished when it is changed. What people decide in review
+# is taken in without another run: see `_has_decisions`.
+IRRELEVANT: dict[str, Any] = {
+    **dict.fromkeys(("grade", "output_dir", "engine", "study", "review"), True),
+    **{role: {"concurrency", "timeout", "retries", "price", "api_key_env", "base_url"} for role in ("teacher", "augmenter")},
+    "seeds": {"may_fail"},
+}
+# More would fill a terminal.
+PROBLEMS_SHOWN = 10
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """A config with its seeds read, its task and checks found, and its strategy decided.
+
+    Attributes:
+        case, lengths, rates: what the plan was made from.
+        study: a finished one that `auto` goes by.
+        shared_ledger: one that other folders use as well; None for the folder's own.
+    """
+
+    settings: Settings
+    task: Task
+    seeds: SeedSet
+    plan: Plan
+    case: Case
+    lengths: Mapping[Purpose, costs.Length]
+    rates: Mapping[str, costs.Rates]
+    checks: tuple[Check, ...]
+    study: Measured | None = None
+    shared_ledger: Path | None = None
+
+    @property
+    def ledger(self) -> Path:
+        return self.shared_ledger or self.settings.folder / LEDGER
+
+    def meta(self, key: str) -> str:
+        """What the ledger knows of this folder by; a shared one knows of several."""
+        return key if self.shared_ledger is None else f"{key} of {self.settings.folder.name}"
+
+    @property
+    def fingerprint(self) -> str:
+        """Of everything that decides the training file."""
+        relevant = self.settings.model_dump(mode="json", exclude=IRRELEVANT)
+        # Rows that change may change a verdict.
+        databases = sorted({Path(seed.question.database_file) for seed in self.seeds.seeds if seed.question.database_file is not None})
+        files = [dataset.sha256(path) for path in (*files_read(self.settings.verify, self.task), *databases)]
+        text = json.dumps([dataset.FORMAT, relevant, self.seeds.sha256, dict(self.plan.strategy), files], sort_keys=True)
+        return hashlib.sha256(text.encode()).hexdigest()
+
+    @property
+    def most_samples(self) -> int | None:
+        """As many as the checks can accept, None when they set no limit."""
+        caps = [check.options.per_seed for check in self.checks if check.name == "diversity"]
+        return caps[0] * len(self.seeds.seeds) if caps else None
+
+
+def prepare(settings: Settings, *, student: str | None = None) -> Prepared:
+    """Everything that can be found wrong before the first call.
+
+    Args:
+        settings: the block.
+        student: Axolotl's `base_model`, for the plan's words.
+
+    Raises:
+        ConfigError: if the task, a check or the seeds are wrong.
+    """
+    task = load_task(settings.task)
+    inquiries = load_inquiries(settings.verify, task)
+    seeds = read_seeds(settings.seeds, required=task.required, optional=task.optional, problem=task.problem, seed=settings.seed)
+    checks = checks_of(settings, task, seeds)
+    answered = sum(seed.answer is not None for seed in seeds.seeds) / len(seeds.seeds)
+    case = Case(
+        seeds=len(seeds.seeds),
+        teacher=model_name(settings.teacher),
+        augmenter=model_name(settings.model_for("augmenter")),
+        student=student,
+        checkable=task.has_final_answer,
+        answered=answered,
+    )
+    # How often each seed will be used is not known before the strategy is decided; this many times if nothing is rejected.
+    rounds = max(1, round((settings.budget.samples or settings.budget.queries or 0) / len(seeds.seeds)))
+    extra = {name: extra_calls(inquiries, name, rounds) for name in STRATEGIES} if inquiries else {}
+    found = lengths(settings, task, seeds.seeds, worst_prompt_tokens)
+    rates = costs.assume(settings, found, costs.calls_per_sample(settings, answered, extra))
+    study = None if settings.study is None else read_measured(Path(settings.study), task=settings.task)
+    prepared = Prepared(settings, task, seeds, decide(settings, case, rates, study), case, found, rates, checks, study)
+    most, samples = prepared.most_samples, settings.budget.samples
+    if most is not None and samples is not None and most < samples:
+        raise ConfigError(
+            f"synthetic.budget.samples: {samples} samples cannot be had where verify.diversity.per_seed allows {len(seeds.seeds)} seeds"
+            f" {most} together; lower budget.samples, raise per_seed, or give more seeds"
+        )
+    return prepared
+
+
+def finished(prepared: Prepared) -> Mapping[str, Any] | None:
+    """The manifest, if it is of these settings and seeds and its training file is there."""
+    folder = prepared.settings.folder
+    manifest = dataset.read_manifest(folder)
+    if not prepared.ledger.exists():
+        return None
+    with Ledger(prepared.ledger) as ledger:
+        _refuse_another(ledger, prepared)
+        same = ledger.meta(prepared.meta("finished")) == prepared.fingerprint
+    if manifest is None or not same or not (folder / manifest["files"]["train"]["path"]).exists():
+        return None
+    return manifest
+
+
+def claim(ledger: Ledger, prepared: Prepared) -> None:
+    """Note what the folder is for, once."""
+    _refuse_another(ledger, prepared)
+    if ledger.meta(prepared.meta("task")) is None:
+        seeds = json.dumps(sorted(seed.id for seed in prepared.seeds.seeds))
+        ledger.set_meta(**{prepared.meta("task"): prepared.settings.task, prepared.meta("seeds"): seeds})
+
+
+def _refuse_another(ledger: Ledger, prepared: Prepared) -> None:
+    folder, task = prepared.settings.folder, prepared.settings.task
+    remedy = "choose another output_dir, or delete that folder to begin anew"
+    if (made_for := ledger.meta(prepared.meta("task"))) is not None and made_for != task:
+        raise ConfigError(f"synthetic.task: {folder} was made for the task {made_for}, and this config says {task}; {remedy}")
+    if (known := ledger.meta(prepared.meta("seeds"))) is not None:
+        before, now = set(json.loads(known)), {seed.id for seed in prepared.seeds.seeds}
+        if before != now:
+            raise ConfigError(
+                f"synthetic.seeds: {folder} was made with other seeds: {len(before & now)} are the same, {len(now - before)} are new,"
+                f" {len(before - now)} are gone; {remedy}"
+            )
+
+
+def tell_problems(prepared: Prepared) -> None:
+    _tell_first(prepared.seeds.problems)
+    without = sum(seed.answer is None for seed in prepared.seeds.seeds)
+    if without and prepared.task.has_final_answer:
+        terminal.notice(f"seeds: {without} of {len(prepared.seeds.seeds)} have no answer: the check final_answer is off for them")
+
+
+def _tell_first(problems: Sequence[str]) -> None:
+    for problem in problems[:PROBLEMS_SHOWN]:
+        terminal.notice(f"seeds: {problem}")
+    if len(problems) > PROBLEMS_SHOWN:
+        terminal.notice(f"seeds: … and {len(problems) - PROBLEMS_SHOWN} more")
+
+
+def verify_seeds(prepared: Prepared) -> None:
+    """Hold the seeds' own answers to the checks of the run, before anything is paid for.
+
+    Raises:
+        ConfigError: if more of them fail than `seeds.may_fail` allows.
+    """
+    seeds, may_fail = prepared.seeds, prepared.settings.seeds.may_fail
+    failing = [
+        f"{seeds.places[seed.id]} ({seed.id}): its own answer fails {verdict.name}: {verdict.detail}"
+        for seed, verdict in failing_seeds(seeds.seeds, prepared.task, prepared.checks)
+    ]
+    _tell_first(failing)
+    rows = len(seeds.places) + seeds.bad_answers
+    for count, of, what in (
+        (len(failing), len(seeds.seeds), "seeds fail the checks of this run with their own answers"),
+        (seeds.bad_answers, rows, "rows have an answer that cannot be read"),
+    ):
+        if count > may_fail * of:
+            raise ConfigError(
+                f"synthetic.seeds: {count} of {of} {what} ({count / of:.1%}, and seeds.may_fail is {may_fail:g}); correct them, change the"
+                " checks in `verify:`, or raise seeds.may_fail to go on without"
+            )
+
+
+def checks_of(settings: Settings, task: Task, seeds: SeedSet) -> tuple[Check, ...]:
+    """The checks of a run, which have seen no sample yet."""
+    keeps_answer = {name: strategy.keeps_answer for name, strategy in load_strategies().items()}
+    return load_checks(settings.verify, task, keeps_answer, seeds=seeds.seeds, held_out=seeds.held_out)
