@@ -41,18 +41,25 @@ LOOSE: dict[str, tuple[Fraction, ...]] = {
     }.items()
     for word in words.split()
 }
-# `3 times` is another thing than 3: a value that no number has stands for it.
-_TIMES = Fraction(1, 104_729)
+
+
+@dataclass(frozen=True, slots=True)
+class Times:
+    """So many times as much: `3 times` is another thing than 3."""
+
+    number: Fraction
+
+
+Reading = Fraction | Times
+_MULTIPLES = {
+    2: "twice double doubles doubled doubling twofold",
+    3: "triple triples tripled tripling thrice threefold",
+    4: "quadruple quadrupled",
+}
 # What these words mean as a part or a multiple: `half` is 1/2 or 50 %, and only gives 2 its match.
-FACTORS: dict[str, tuple[Fraction, ...]] = {
-    word: meanings
-    for words, meanings in {
-        "half halves halved": (Fraction(1, 2), Fraction(50)),
-        "twice double doubles doubled doubling twofold": (2 + _TIMES,),
-        "triple triples tripled tripling thrice threefold": (3 + _TIMES,),
-        "quadruple quadrupled": (4 + _TIMES,),
-    }.items()
-    for word in words.split()
+FACTORS: dict[str, frozenset[Reading]] = {
+    **dict.fromkeys(("half", "halves", "halved"), frozenset((Fraction(1, 2), Fraction(50)))),
+    **{word: frozenset((Times(Fraction(number)),)) for number, words in _MULTIPLES.items() for word in words.split()},
 }
 _PARTS = {"third": 3, "quarter": 4, "fourth": 4, "fifth": 5, "sixth": 6, "seventh": 7, "eighth": 8, "ninth": 9, "tenth": 10}
 # How the word behind a number begins, which says what is counted: as much of it as two forms of a word have in common.
@@ -93,14 +100,14 @@ class Quantity:
 
     text: str
     means: frozenset[Fraction]
-    names: frozenset[Fraction]
+    names: frozenset[Reading]
     required: bool
     spelled: bool
-    factor: frozenset[Fraction] = frozenset()
+    factor: frozenset[Reading] = frozenset()
     counted: str = ""
 
     @property
-    def exactly(self) -> frozenset[Fraction]:
+    def exactly(self) -> frozenset[Reading]:
         """What it means, as a part or a multiple if it is one."""
         return self.factor or self.means
 
@@ -171,7 +178,7 @@ def _quantities(text: str) -> Iterator[Quantity]:
             readings = frozenset(LOOSE["half"])
             yield Quantity(match[0], readings, readings, False, True)
         elif match["loose"]:
-            readings, factor = frozenset(LOOSE[match["loose"]]), frozenset(FACTORS.get(match["loose"], ()))
+            readings, factor = frozenset(LOOSE[match["loose"]]), FACTORS.get(match["loose"], frozenset())
             yield Quantity(match[0], readings, readings | factor, False, True, factor)
         else:
             parts = re.split(r"[\s-]+(?:and\s+)?", match["spelled"])
@@ -182,8 +189,8 @@ def _quantities(text: str) -> Iterator[Quantity]:
             yield Quantity(match[0], means, means | alone | factor, max(means) >= SMALLEST_REQUIRED, True, factor, counted)
 
 
-def _times(match: re.Match[str], readings: frozenset[Fraction]) -> frozenset[Fraction]:
-    return frozenset() if match["times"] is None else frozenset(reading + _TIMES for reading in readings)
+def _times(match: re.Match[str], readings: frozenset[Fraction]) -> frozenset[Reading]:
+    return frozenset() if match["times"] is None else frozenset(map(Times, readings))
 
 
 def _of_parts(match: re.Match[str]) -> Quantity:
