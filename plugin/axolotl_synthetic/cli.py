@@ -6,7 +6,9 @@ command starts at once and needs no GPU. Heavy imports stay inside the commands.
 
 from __future__ import annotations
 
+import atexit
 import functools
+import gc
 import json
 import sys
 from collections import Counter
@@ -36,6 +38,8 @@ def synthetic() -> None:
 
     A run that was stopped goes on where it stopped: start it again. Nothing that was paid for is lost.
     """
+    # At its end Python looks through all that torch and the others have made, which takes up to a second and finds nothing.
+    atexit.register(gc.freeze)
 
 
 def _one_message(command: Command) -> Command:

@@ -7,6 +7,7 @@ time, is a file of the workplace.
 
 from __future__ import annotations
 
+import gc
 import os
 import subprocess
 import sys
@@ -106,6 +107,7 @@ def _run_engine(work: Workplace, packer: _Packer) -> None:
 
         from axolotl_synthetic.pipelines.engine import Engine
 
+        gc.freeze()  # what was imported stays: the collector need not look through it again and again
         uvloop.run(Engine(work, packer.take).run())
     except SyntheticError as error:
         work.fail(error)

@@ -5,6 +5,7 @@ distilabel's own cache is not used (a rerun on it hung after a kill); the ledger
 
 from __future__ import annotations
 
+import gc
 import io
 import logging
 import multiprocessing
@@ -143,6 +144,8 @@ def run_graph(work: Workplace, log: Path, caller: Caller) -> None:
     """
     with _Pipeline(work, caller) as pipeline:
         Generate(name="generate", work=str(work.path)) >> Verify(name="verify", work=str(work.path))
+    # What was imported stays, so that the collector need not look through it in each of the processes, nor copy it by doing so.
+    gc.freeze()
     with _log_to(log), _children_die_with_us(), _none_left():
         try:
             pipeline.run(use_cache=False)
