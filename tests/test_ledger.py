@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import os
+import sqlite3
 import subprocess
 import sys
 import tempfile
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 
@@ -205,6 +207,32 @@ def test_a_group_is_granted_in_its_order_until_the_limit(path):
     with Ledger(path, Budget(queries=2)) as ledger:
         ids = ledger.commit([call(sample=number) for number in range(4)], [])
     assert [call_id is not None for call_id in ids] == [True, True, False, False]
+
+
+def test_a_call_that_does_not_fit_leaves_its_room_to_a_smaller_one_of_its_group(path):
+    small, large = call(max_new_tokens=10), call(max_new_tokens=1000)
+    with Ledger(path, Budget(tokens=2 * small.worst_tokens)) as ledger:
+        assert ledger.commit([small, large, small, small], []) == [1, None, 2, None]
+        assert ledger.spent() == (2, 2 * small.worst_tokens, 0.0)
+
+
+def test_a_group_of_more_rows_than_one_statement_takes_is_written_whole(path):
+    calls = [call(f"question {number % 700}", sample=number) for number in range(1_100)]
+    with Ledger(path, Budget()) as ledger:
+        ids = ledger.commit(calls, [])
+        assert ids == list(range(1, 1_101))
+        settled = [Settled(number, one, reply=reply(f"answer {number}")) for number, one in enumerate(calls[:1_050], 1)]
+        refused = [Settled(number, one, error="http_400", cost="query") for number, one in enumerate(calls[1_050:], 1_051)]
+        assert ledger.commit([], [*settled, *refused]) == []
+        assert [found(ledger, one) for one in calls] == [f"answer {number}" for number in range(1, 1_051)] + [None] * 50
+        # 1,050 replies of 10 and 5 tokens; the refused calls gave theirs back, but they were asked.
+        assert ledger.spent() == (1_100, 1_050 * 15, 0.0)
+        assert len(ledger.replies(range(1, 1_101))) == 1_050
+    with closing(sqlite3.connect(path)) as database:
+        assert database.execute("SELECT count(*) FROM prompts").fetchone() == (700,)
+        asked = database.execute("SELECT messages FROM calls JOIN prompts ON prompts.id = prompt WHERE calls.id = 1100").fetchone()
+    # The 1,100th is number 1,099: question 399.
+    assert asked == ('[{"role":"user","content":"question 399"}]',)
 
 
 def test_what_a_group_settles_makes_room_for_what_it_sends(path):

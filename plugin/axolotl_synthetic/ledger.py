@@ -305,16 +305,13 @@ class Ledger:
 
     def replies(self, ids: Sequence[int]) -> list[tuple[str, Reply]]:
         """What some calls brought, each with its purpose, in the order of `ids`; those that brought nothing are left out."""
-        found: dict[int, tuple[str, Reply]] = {}
         with _told(self.path):
-            for at in range(0, len(ids), 500):  # SQLite takes no more than 999 parameters
-                some = list(ids[at : at + 500])
-                rows = self._db.execute(
-                    "SELECT id, purpose, reply, finish_reason, prompt_tokens, completion_tokens, seconds FROM calls"
-                    f" WHERE outcome = 'ok' AND id IN ({', '.join('?' * len(some))})",
-                    some,
-                )
-                found |= {call_id: (purpose, Reply(*reply)) for call_id, purpose, *reply in rows}
+            rows = self._on_rows(
+                "SELECT id, purpose, reply, finish_reason, prompt_tokens, completion_tokens, seconds FROM calls"
+                " WHERE outcome = 'ok' AND id IN (VALUES {rows})",
+                [(call_id,) for call_id in ids],
+            )
+        found = {call_id: (purpose, Reply(*reply)) for call_id, purpose, *reply in rows}
         return [found[call_id] for call_id in ids if call_id in found]
 
     def commit(self, calls: Sequence[Call], settled: Sequence[Settled]) -> list[int | None]:
