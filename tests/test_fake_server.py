@@ -277,6 +277,8 @@ def test_as_a_command_it_prints_its_address_and_logs_what_it_answered(tmp_path: 
     try:
         base_url = process.stdout.readline().strip()
         assert [asyncio.run(post(base_url, body()))[0] for _ in range(2)] == [500, 200]
+        # It is written after the answer was sent.
+        assert until(lambda: (tmp_path / "log").read_text().endswith("\n"))
     finally:
         process.kill()
         process.communicate()

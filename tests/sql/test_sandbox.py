@@ -210,10 +210,10 @@ def test_what_only_reads_runs(shop, query):
 
 
 def test_a_limit_holds_for_all_places_of_a_query_together():
-    # Hundreds of thousands of rows to count on each of ten fillings, some 20 ms each.
-    slow = "SELECT count(*) FROM " + ", ".join(f"singer AS s{n}" for n in range(5))
+    # Millions of rows to count on each of ten fillings: 0.4 s in all on a fast machine, on none of them alone more than the limit.
+    slow = "SELECT count(*) FROM " + ", ".join(f"singer AS s{n}" for n in range(6))
     assert sql.compare(slow, slow, EMPTY).stands
-    assert "takes longer than 0.04 s" in sql.compare(slow, slow.replace("count(*)", "count(1)"), EMPTY, Limits(seconds=0.04)).why
+    assert "takes longer than 0.15 s" in sql.compare(slow, slow.replace("count(*)", "count(1)"), EMPTY, Limits(seconds=0.15)).why
 
 
 def test_the_seeds_query_is_named_when_it_is_the_one_that_does_not_run(shop):
