@@ -11,6 +11,7 @@ import random
 import shutil
 import signal
 import subprocess
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -355,3 +356,29 @@ def test_a_ledger_that_was_cut_short_is_named_with_a_remedy(project: Project) ->
     assert done.code == 1
     assert "ledger.sqlite: database disk image is malformed; the file is damaged: move it away and recover it" in done.err
     assert "Traceback" not in done.err
+
+
+MANY_RUNS = """
+import gc, os, yaml
+from pathlib import Path
+from axolotl_synthetic import run
+from axolotl_synthetic.config import load_settings
+block = yaml.safe_load(Path("config.yml").read_text())["synthetic"]
+for number in range(3):
+    run.generate(load_settings({**block, "output_dir": f"out-{number}"}))
+    gc.collect()
+    print(len(os.listdir("/proc/self/fd")))
+"""
+
+
+@scene
+def test_many_runs_in_one_process_as_a_study_makes_them_leave_no_file_open(project: Project) -> None:
+    with FakeServer() as server:
+        project.configure(server)
+        environment = {**os.environ, "OPENAI_API_KEY": KEY, "TMPDIR": str(project.temporary)}
+        done = subprocess.run(
+            [sys.executable, "-c", MANY_RUNS], cwd=project.folder, env=environment, capture_output=True, text=True, check=False
+        )
+    assert done.returncode == 0, done.stderr
+    first, second, third = map(int, done.stdout.split())
+    assert first == second == third

@@ -135,6 +135,23 @@ def test_a_call_that_was_cut_off_and_asked_again_serves_with_its_longer_reply(pa
         assert found(ledger, call(max_new_tokens=100)) == "half"
 
 
+def test_half_a_surrogate_pair_in_what_a_server_says_voids_no_reply_of_its_group(path):
+    odd, failed, sound = call(sample=1), call(sample=2), call(sample=3)
+    with Ledger(path, Budget()) as ledger:
+        ledger.commit([odd, failed, sound], [])
+        broken = Settled(2, failed, error="http_500: \ud800")
+        ledger.commit([], [Settled(1, odd, reply=reply("1", finish="\ud800")), broken, Settled(3, sound, reply=reply("3"))])
+        assert [found(ledger, one) for one in (odd, failed, sound)] == ["1", None, "3"]
+
+
+def test_an_sqlite_that_is_too_old_is_refused_before_anything_is_paid_for(path, monkeypatch):
+    monkeypatch.setattr("sqlite3.sqlite_version_info", (3, 31, 1))
+    monkeypatch.setattr("sqlite3.sqlite_version", "3.31.1")
+    with pytest.raises(StorageError, match=r"needs SQLite 3\.33 or newer, and this Python has 3\.31\.1"):
+        Ledger(path)
+    assert not path.exists()
+
+
 def test_neither_a_failed_call_nor_one_under_way_serves(path):
     with Ledger(path, Budget()) as ledger:
         [failed, _] = ledger.commit([call(), call("3 + 3?")], [])

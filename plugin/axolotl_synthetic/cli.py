@@ -1,4 +1,4 @@
-"""`axolotl synthetic …`: reads the config, calls `run.py`, prints what came of it. Decides nothing.
+"""`axolotl synthetic …`: reads the config, calls `run.py` (or `reviewing.py`), prints what came of it. Decides nothing.
 
 Only the `synthetic:` block and what grading needs are read from the YAML, without Axolotl's validation of the rest, so that a
 command starts at once and needs no GPU. Heavy imports stay inside the commands.

@@ -36,6 +36,10 @@ MILLION = 1_000_000
 REMEMBERED_PROMPTS = 20_000
 # Rows in one statement: with the 12 values that a row has at most, far from the 32,766 that SQLite takes.
 ROWS_AT_ONCE = 500
+# Each keeps the values that it was run with last, and for each number of rows there is another.
+STATEMENTS_KEPT = 16
+# The first that takes UPDATE … FROM.
+OLDEST_SQLITE = (3, 33)
 
 SCHEMA = """
 CREATE TABLE IF NOT EXISTS meta (key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
@@ -228,6 +232,11 @@ def _parameters(generation: Generation) -> str:
     return json.dumps(generation.model_dump(exclude={"max_new_tokens"}, exclude_none=True))
 
 
+def _storable(said: str) -> str:
+    """Whatever a server said, half a surrogate pair included, must not void the group that it is written with."""
+    return said.encode(errors="replace").decode()
+
+
 def worst_prompt_tokens(messages: Sequence[Message]) -> int:
     """An upper bound of a chat's tokens: a byte-level tokenizer never makes more tokens than bytes, and 16 a turn is more than
     any chat template in use adds."""
@@ -243,16 +252,23 @@ class Ledger:
         read_only: for a look at it; nothing is made or changed, and a file that is missing is an error.
 
     Raises:
-        StorageError: if the file cannot be opened, or is not a ledger of this format.
+        StorageError: if the file cannot be opened, or is not a ledger of this format, or SQLite is too old.
     """
 
     def __init__(self, path: Path, limits: Budget | None = None, *, read_only: bool = False) -> None:
         self.path = path
         self._limits = limits
         self._prompts: OrderedDict[bytes, int] = OrderedDict()
+        if sqlite3.sqlite_version_info < OLDEST_SQLITE:
+            raise StorageError(
+                f"{path}: needs SQLite {'.'.join(map(str, OLDEST_SQLITE))} or newer, and this Python has {sqlite3.sqlite_version}; use"
+                " another Python"
+            )
         with _told(path):
             address = f"{path.absolute().as_uri()}?mode={'ro' if read_only else 'rwc'}"
-            self._db = sqlite3.connect(address, uri=True, timeout=60, isolation_level=None, check_same_thread=False)
+            self._db = sqlite3.connect(
+                address, uri=True, timeout=60, isolation_level=None, check_same_thread=False, cached_statements=STATEMENTS_KEPT
+            )
             if not read_only:
                 self._db.execute("PRAGMA journal_mode = WAL")
                 # A committed call survives a power failure, not only the end of the process; a counter need not.
@@ -369,13 +385,12 @@ class Ledger:
             call, reply = one.call, one.reply
             if reply is None:
                 outcome = "unsent" if one.cost == "none" else "failed"
-                error = (one.error or "").encode(errors="replace").decode()  # whatever a server said must not void the group
-                failed.append((one.call_id, outcome, error))
+                failed.append((one.call_id, outcome, _storable(one.error or "")))
                 if one.cost != "unknown":
                     spent.add(-1 if one.cost == "none" else 0, -call.worst_tokens, -call.worst_usd)
                 continue
             cost, counted = usd_of(call, reply), (reply.prompt_tokens, reply.completion_tokens)
-            replied.append((one.call_id, reply.text, reply.finish_reason, *counted, reply.seconds, cost))
+            replied.append((one.call_id, reply.text, _storable(reply.finish_reason), *counted, reply.seconds, cost))
             if reply.prompt_tokens is not None and reply.completion_tokens is not None:
                 used = reply.prompt_tokens + reply.completion_tokens
                 spent.add(0, used - call.worst_tokens, (cost or 0.0) - call.worst_usd)

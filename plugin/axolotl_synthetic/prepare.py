@@ -28,7 +28,7 @@ from axolotl_synthetic.teachers import model_name
 
 LEDGER = "ledger.sqlite"
 # What changes nothing about the candidates, so that a finished run stays finished when it is changed. What people decide in review
-# is taken in without another run: see `_has_decisions`.
+# is taken in without another run: see `run.has_decisions`.
 IRRELEVANT: dict[str, Any] = {
     **dict.fromkeys(("grade", "output_dir", "engine", "study", "review"), True),
     **{role: {"concurrency", "timeout", "retries", "price", "api_key_env", "base_url"} for role in ("teacher", "augmenter")},

@@ -55,7 +55,7 @@ class _Pipeline(Pipeline):  # type: ignore[misc]  # distilabel is not typed
         self._over = threading.Event()
 
     def _cache(self) -> None:
-        pass
+        gc.unfreeze()
 
     @cached_property
     def _cache_location(self) -> Any:
@@ -142,15 +142,24 @@ def run_graph(work: Workplace, log: Path, caller: Caller) -> None:
     Raises:
         SyntheticError: the error that ended it, unless the workplace holds one.
     """
-    with _Pipeline(work, caller) as pipeline:
-        Generate(name="generate", work=str(work.path)) >> Verify(name="verify", work=str(work.path))
-    # What was imported stays, so that the collector need not look through it in each of the processes, nor copy it by doing so.
-    gc.freeze()
-    with _log_to(log), _children_die_with_us(), _none_left():
+    with _log_to(log), _imports_out_of_the_way(), _children_die_with_us(), _none_left():
+        with _Pipeline(work, caller) as pipeline:
+            Generate(name="generate", work=str(work.path)) >> Verify(name="verify", work=str(work.path))
         try:
             pipeline.run(use_cache=False)
         except Exception as error:
             raise work.error() or SyntheticError(f"distilabel's pipeline broke: {error}; see {log}") from error
+
+
+@contextmanager
+def _imports_out_of_the_way() -> Iterator[None]:
+    """The garbage collector need not look through what was imported in each of the forked processes, nor copy it by doing so. What the
+    pipeline makes is not meant: a study runs many in one process."""
+    gc.freeze()
+    try:
+        yield
+    finally:
+        gc.unfreeze()
 
 
 @contextmanager
