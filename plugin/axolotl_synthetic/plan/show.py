@@ -128,10 +128,10 @@ def _table(columns: Mapping[str, Estimate], plan: Plan) -> Table:
         "USD": [_cell(one, one.usd) for one in columns.values()],
         "time": [_time(one) for one in columns.values()],
         "accepted": [_cell(one, one.accepted) for one in columns.values()],
-        "of all": [_cell(one, one.acceptance.scaled(100), "%") for one in columns.values()],
+        "share accepted": [_cell(one, one.acceptance.scaled(100), "%") for one in columns.values()],
         "USD for 1,000": [_cell(one, one.usd_per_accepted and one.usd_per_accepted.scaled(1000)) for one in columns.values()],
         "measured on": [f"{one.measured}" if one.measured else "assumed" for one in columns.values()],
-        "enough": ["yes" if one.meets_budget else "no" for one in columns.values()],
+        "within budget": ["yes" if one.meets_budget else "no" for one in columns.values()],
     }
     for title, cells in rows.items():
         table.add_row(title, *cells)
