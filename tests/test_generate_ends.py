@@ -364,8 +364,9 @@ from pathlib import Path
 from axolotl_synthetic import run
 from axolotl_synthetic.config import load_settings
 block = yaml.safe_load(Path("config.yml").read_text())["synthetic"]
-for number in range(3):
-    run.generate(load_settings({**block, "output_dir": f"out-{number}"}))
+for numbers in ([0], [1, 2]):
+    for number in numbers:
+        run.generate(load_settings({**block, "output_dir": f"out-{number}"}))
     gc.collect()
     print(len(os.listdir("/proc/self/fd")))
 """
@@ -380,5 +381,5 @@ def test_many_runs_in_one_process_as_a_study_makes_them_leave_no_file_open(proje
             [sys.executable, "-c", MANY_RUNS], cwd=project.folder, env=environment, capture_output=True, text=True, check=False
         )
     assert done.returncode == 0, done.stderr
-    first, second, third = map(int, done.stdout.split())
-    assert first == second == third
+    first, third = map(int, done.stdout.split())
+    assert first == third

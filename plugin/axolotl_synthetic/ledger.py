@@ -322,11 +322,11 @@ class Ledger:
     def replies(self, ids: Sequence[int]) -> list[tuple[str, Reply]]:
         """What some calls brought, each with its purpose, in the order of `ids`; those that brought nothing are left out."""
         with _told(self.path):
-            rows = self._on_rows(
+            rows = self._db.execute(
                 "SELECT id, purpose, reply, finish_reason, prompt_tokens, completion_tokens, seconds FROM calls"
-                " WHERE outcome = 'ok' AND id IN (VALUES {rows})",
-                [(call_id,) for call_id in ids],
-            )
+                " WHERE outcome = 'ok' AND id IN (SELECT value FROM json_each(?))",
+                (json.dumps(list(ids)),),
+            ).fetchall()
         found = {call_id: (purpose, Reply(*reply)) for call_id, purpose, *reply in rows}
         return [found[call_id] for call_id in ids if call_id in found]
 
