@@ -10,6 +10,7 @@ import os
 import random
 import shutil
 import signal
+import socket
 import subprocess
 import sys
 import threading
@@ -249,6 +250,53 @@ def distilabels(project: Project, running: Running) -> list[int]:
 
 def parent(pid: int) -> int:
     return int(Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[1])
+
+
+@scene
+def test_the_process_that_waits_for_a_job_ends_with_a_command_that_has_none_for_it(project: Project) -> None:
+    with asked_and_silent(project) as running:
+        running.kill()
+        assert running.wait().code == -signal.SIGKILL
+        assert project.ends()
+    with asked_and_silent(project) as running:
+        running.signal(signal.SIGINT)
+        done = running.wait()
+        assert done.code == 130
+        assert "Traceback" not in done.err
+        assert project.ends()
+    project.configure("http://127.0.0.1:9/v1")
+    done = project.run()
+    assert done.code == 3
+    assert "cannot be reached" in done.err
+    assert project.ends()
+    assert list(project.temporary.iterdir()) == []
+
+
+@scene
+def test_a_kill_of_the_process_that_waits_for_a_job_ends_the_run_with_an_error(project: Project) -> None:
+    with asked_and_silent(project, timeout=3) as running:
+        [waiting] = [pid for pid, command in project.processes() if "pipelines.caller" in command]
+        os.kill(waiting, signal.SIGKILL)
+        done = running.wait()
+    assert done.code == 1
+    assert "the process that asks the models ended unexpectedly (exit code -9)" in done.err
+    assert "Traceback" not in done.err
+    assert project.ends()
+    with FakeServer(MathReplies()) as server:
+        project.configure(server)
+        assert project.run().code == 0
+
+
+@contextmanager
+def asked_and_silent(project: Project, timeout: float = 60) -> Iterator[Running]:
+    """A run whose teacher takes the first connection, which comes before any job, and says nothing."""
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        project.configure(f"http://127.0.0.1:{silent.getsockname()[1]}/v1", teacher={"timeout": timeout})
+        running = project.start()
+        connection, _ = silent.accept()
+        with connection:
+            assert any("pipelines.caller" in command for _, command in project.processes())
+            yield running
 
 
 @scene

@@ -105,10 +105,14 @@ def preview(config: Path, number: int) -> None:
 @_one_message
 def generate(config: Path) -> None:
     """Make the training file. Started again, it goes on where it stopped; Ctrl-C lets calls under way finish and keeps them."""
-    from axolotl_synthetic import run
+    from axolotl_synthetic.pipelines.caller_process import waiting
 
-    settings, _ = _read(config)
-    outcome = run.generate(settings)
+    # Another process imports what the calls need while this one reads config and seeds.
+    with waiting() as caller:
+        from axolotl_synthetic import run
+
+        settings, _ = _read(config)
+        outcome = run.generate(settings, caller=caller)
     if outcome.was_finished:
         click.echo("nothing to do: this run was finished before")
     _print_summary(outcome.folder, outcome.manifest, outcome.counts)

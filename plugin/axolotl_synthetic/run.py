@@ -18,6 +18,7 @@ from axolotl_synthetic.config import Budget, Settings
 from axolotl_synthetic.errors import ConfigError, ServiceError, StorageError, SyntheticError
 from axolotl_synthetic.ledger import Ledger, Progress
 from axolotl_synthetic.lock import held, is_held
+from axolotl_synthetic.pipelines.caller_process import CallerProcess, waiting
 from axolotl_synthetic.plan import Forecast, Plan, costs, decide, estimates
 from axolotl_synthetic.plan.measured import Measured
 from axolotl_synthetic.prepare import LEDGER, Prepared, checks_of, claim, finished, prepare, tell_problems, verify_seeds
@@ -87,13 +88,14 @@ def plan(settings: Settings, *, student: str | None = None, pilot: int | None = 
     return Forecast(prepared.case, prepared.plan, each, chosen, costs.assumptions(settings, prepared.lengths), pilot, by_pilot)
 
 
-def generate(settings: Settings, *, ledger: Path | None = None) -> Outcome:
+def generate(settings: Settings, *, ledger: Path | None = None, caller: CallerProcess | None = None) -> Outcome:
     """The run, from seeds to manifest; started again, it goes on where it stopped.
 
     Args:
         settings: the block.
         ledger: a ledger that other folders use as well, as those of a study do: what one of them paid for, the others find there,
             and the budget's limits on calls, tokens and dollars hold for all of them together. None: the folder's own.
+        caller: a process that waits for the job of making the calls; None: one is started when there is such a job.
 
     Raises:
         ConfigError: if the config or the seeds are wrong, or the folder was made for others.
@@ -115,7 +117,7 @@ def generate(settings: Settings, *, ledger: Path | None = None) -> Outcome:
             (folder / dataset.MANIFEST).unlink(missing_ok=True)
         with Ledger(prepared.ledger) as opened:
             claim(opened, prepared)
-        _run_pipeline(prepared)
+        _run_pipeline(prepared, caller=caller)
         state = _review_state(settings)
         samples, _ = _take_samples(prepared, folder / SPOOL)
         with Ledger(prepared.ledger) as opened:
@@ -424,13 +426,16 @@ def _take_samples(prepared: Prepared, spool: Path) -> tuple[Path, applying.Effec
     return samples, decided.effect
 
 
-def _run_pipeline(prepared: Prepared, *, spool: Path | None = None, most_candidates: int | None = None) -> None:
+def _run_pipeline(
+    prepared: Prepared, *, spool: Path | None = None, most_candidates: int | None = None, caller: CallerProcess | None = None
+) -> None:
     # distilabel is slow to import and takes over logging: only when it is needed.
     from axolotl_synthetic.pipelines.job import Job
     from axolotl_synthetic.pipelines.pipeline import run_pipeline
 
     settings, folder = prepared.settings, prepared.settings.folder
     with ExitStack() as stack:
+        caller = caller or stack.enter_context(waiting())
         teacher = stack.enter_context(serve(settings.teacher))
         augmenter = teacher
         if settings.augmenter is not None:
@@ -449,7 +454,7 @@ def _run_pipeline(prepared: Prepared, *, spool: Path | None = None, most_candida
         ledger = stack.enter_context(Ledger(prepared.ledger))
         ledger.begin_run()
         stack.enter_context(terminal.watched("generating", lambda: _stand(prepared.ledger, settings.budget, most_candidates)))
-        run_pipeline(job, folder / LOG)
+        run_pipeline(job, folder / LOG, caller)
 
 
 def _within(settings: Settings, most: int | None) -> Settings:

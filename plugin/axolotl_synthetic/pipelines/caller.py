@@ -1,23 +1,25 @@
 """The process that makes the calls: runs the engine and hands on, in packs, the candidates that end.
 
-It starts before distilabel is imported, which takes seconds in which the teacher would idle, and it outlives distilabel's own
-processes when one of them breaks, so that the calls under way end and are kept. A pack, of candidates that ended at about the same
-time, is a file of the workplace.
+It is started (`caller_process.py`) before distilabel is imported, which takes seconds in which the teacher would idle, and even
+before there is a job: what it imports itself is then ready when the job comes. It outlives distilabel's own processes when one of
+them breaks, so that the calls under way end and are kept. A pack, of candidates that ended at about the same time, is a file of the
+workplace.
 """
 
 from __future__ import annotations
 
 import gc
+import importlib
+import json
 import os
-import subprocess
 import sys
 import threading
 import traceback
 from collections import deque
-from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import suppress
 from pathlib import Path
 
+from axolotl_synthetic.checks import DEFAULTS
 from axolotl_synthetic.errors import StorageError, SyntheticError
 from axolotl_synthetic.pipelines.job import Workplace, die_with
 from axolotl_synthetic.records import Candidate
@@ -25,69 +27,26 @@ from axolotl_synthetic.records import Candidate
 PACK = 512
 PACK_SECONDS = 0.05
 SWITCH_SECONDS = 0.0005
+# What most jobs need.
+EARLY = ("uvloop", "pipelines.engine", "teachers.openai", "tasks.math", *(f"checks.{name}" for name in DEFAULTS))
 
 
-class Caller:
-    """The process, as the one that started it sees it."""
-
-    def __init__(self, process: subprocess.Popen[bytes], work: Workplace) -> None:
-        self._process = process
-        self._work = work
-        self._watch = threading.Thread(target=self._wait, name="caller", daemon=True)
-        self._watch.start()
-
-    def finish(self) -> None:
-        """Wait until no call is under way any more, and none will be."""
-        self._watch.join()
-
-    def _wait(self) -> None:
-        code = self._process.wait()
-        if self._work.packs() is None:
-            self._work.fail(
-                SyntheticError(
-                    f"the process that asks the models ended unexpectedly (exit code {code}); often it is the kernel, out of memory: see"
-                    " that there is enough, then run the same command again: what was paid for is kept"
-                )
-            )
-            self._work.end_packs()
-
-
-@contextmanager
-def calling(work: Workplace, log: Path) -> Iterator[Caller]:
-    """Start the process; at the end, whatever ended it, wait until the calls under way have finished.
+def main(parent: str) -> None:
+    """Wait for a workplace, a line of JSON on the standard input, and run its job until a limit ends it. No line, no job.
 
     Args:
-        work: where the job is.
-        log: what the process prints is appended there.
-
-    Raises:
-        StorageError: if the log cannot be written.
-        SyntheticError: if the process cannot be started.
+        parent: the process id of who started this process, and with whom it is to end.
     """
-    try:
-        output = open(log, "ab")
-    except OSError as error:
-        raise StorageError(f"{log}: {error.strerror}; make it writable, or choose another output_dir") from error
-    # -P: the working directory must not stand in for installed packages. A session of its own: Ctrl-C is for its parent to handle.
-    command = [sys.executable, "-P", "-m", __name__, str(work.path), str(os.getpid())]
-    with output:
-        try:
-            process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=output, stderr=output, start_new_session=True)
-        except OSError as error:
-            raise SyntheticError(f"no process can be started: {error}; free memory or processes, then start again") from error
-    caller = Caller(process, work)
-    try:
-        yield caller
-    except BaseException:
-        work.stop()
-        raise
-    finally:
-        caller.finish()
-
-
-def main(path: str, parent: str) -> None:
-    """Run the job of a workplace until a limit ends it."""
     die_with(int(parent))
+    for name in EARLY:
+        # One that cannot be imported is told of when the engine needs it, in a process that has a log.
+        with suppress(Exception):
+            importlib.import_module(name if name == "uvloop" else f"axolotl_synthetic.{name}")
+    # A line, not the end of the input: a process that was forked meanwhile may hold its other end open.
+    if not (line := sys.stdin.readline()):
+        return
+    path, log = json.loads(line)
+    _print_to(log)
     work = Workplace(Path(path))
     # A task or a model of the user's own may live anywhere on the path of the process that started this one.
     sys.path[:] = work.job().python_path
@@ -99,6 +58,12 @@ def main(path: str, parent: str) -> None:
         _run_engine(work, packer)
     finally:
         packer.finish()
+
+
+def _print_to(log: str) -> None:
+    with open(log, "ab") as file:
+        for stream in (sys.stdout, sys.stderr):
+            os.dup2(file.fileno(), stream.fileno())
 
 
 def _run_engine(work: Workplace, packer: _Packer) -> None:

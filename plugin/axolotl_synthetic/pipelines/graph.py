@@ -29,12 +29,12 @@ from distilabel.pipeline.base import _STEP_NOT_LOADED_CODE
 from distilabel.utils.logging import stop_logging
 
 from axolotl_synthetic.errors import StorageError, SyntheticError
-from axolotl_synthetic.pipelines.caller import Caller
+from axolotl_synthetic.pipelines.caller_process import CallerProcess
 from axolotl_synthetic.pipelines.job import Workplace, die_with
 from axolotl_synthetic.pipelines.steps import Generate, Verify
 
 POLL_SECONDS = 0.2
-# How often the steps are looked for while they load, and for how long at most.
+# How often the steps are looked for while they load and while they end, and for how long they load at most.
 LOOK_SECONDS = 0.02
 LOADING_SECONDS = 60.0
 # Who forks children that are to end with it; 0 while no pipeline runs, for other forks are none of our business.
@@ -48,7 +48,7 @@ class _Pipeline(Pipeline):  # type: ignore[misc]  # distilabel is not typed
     kills one of its processes (out of memory): it would wait for ever; its cache, which nobody reads: it would write it anew,
     and hash the whole pipeline several times, for each pack, and keep a core busy with that; and how it waits for its steps."""
 
-    def __init__(self, work: Workplace, caller: Caller) -> None:
+    def __init__(self, work: Workplace, caller: CallerProcess) -> None:
         super().__init__("synthetic", cache_dir=work.path / "distilabel")
         self._work = work
         self._caller = caller
@@ -71,6 +71,12 @@ class _Pipeline(Pipeline):  # type: ignore[misc]  # distilabel is not typed
             with self._steps_load_status_lock:
                 if _STEP_NOT_LOADED_CODE not in self._get_steps_load_status(started).values():
                     return
+            time.sleep(LOOK_SECONDS)
+
+    def _notify_steps_to_stop(self) -> None:
+        # It looks at once, and again every half second, whether they have ended: when it looks, they have.
+        super()._notify_steps_to_stop()
+        while any(self._is_step_running(step) for step in self.dag):
             time.sleep(LOOK_SECONDS)
 
     def _handle_keyboard_interrupt(self) -> None:
@@ -131,7 +137,7 @@ def _dead(processes: list[BaseProcess], timeout: float) -> list[BaseProcess]:
     return [process for process in processes if process.sentinel in ended]
 
 
-def run_graph(work: Workplace, log: Path, caller: Caller) -> None:
+def run_graph(work: Workplace, log: Path, caller: CallerProcess) -> None:
     """Run the pipeline of a workplace to its end.
 
     Args:

@@ -1,4 +1,4 @@
-"""Runs a job: starts the process that makes the calls, then the distilabel pipeline that judges what comes of them."""
+"""Runs a job: hands it to the process that makes the calls, then starts the distilabel pipeline that judges what comes of them."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from types import FrameType
 
 from axolotl_synthetic import terminal
 from axolotl_synthetic.errors import Interrupted, StorageError
-from axolotl_synthetic.pipelines.caller import Caller, calling
+from axolotl_synthetic.pipelines.caller_process import CallerProcess
 from axolotl_synthetic.pipelines.job import Job, Workplace
 
 # A socket's path has at most 107 bytes, of which multiprocessing uses these: /pymp-abcdefgh/listener-abcdefgh.
@@ -24,12 +24,13 @@ LOOK_SECONDS = 1.0
 GRACE_SECONDS = 8.0
 
 
-def run_pipeline(job: Job, log: Path) -> None:
+def run_pipeline(job: Job, log: Path, caller: CallerProcess) -> None:
     """Run a job until a limit ends it.
 
     Args:
         job: what to do; the spool is written, the ledger grows.
         log: where distilabel's log is appended.
+        caller: the process that makes the calls, waiting for a job.
 
     Raises:
         Interrupted: when the user asked to stop; what was under way has been finished and kept.
@@ -40,7 +41,7 @@ def run_pipeline(job: Job, log: Path) -> None:
             work.put(job)
         except OSError as error:
             raise StorageError(f"{work.path}: {error.strerror}; free some space there, or set TMPDIR to another folder") from error
-        with _stop_on_signal(work) as interrupted, calling(work, log) as caller, _ends_without_its_folder(work, caller):
+        with _stop_on_signal(work) as interrupted, caller.calling(work, log), _ends_without_its_folder(work, caller):
             # distilabel is slow to import: meanwhile the first calls are under way.
             from axolotl_synthetic.pipelines.graph import run_graph
 
@@ -69,7 +70,7 @@ def _workplace() -> Iterator[Workplace]:
 
 
 @contextmanager
-def _ends_without_its_folder(work: Workplace, caller: Caller) -> Iterator[None]:
+def _ends_without_its_folder(work: Workplace, caller: CallerProcess) -> Iterator[None]:
     """distilabel waits for ever when the temporary folder is removed under it. The calls under way end and are kept; what is left
     of distilabel ends with this process."""
     over = threading.Event()
