@@ -1,4 +1,5 @@
-"""Who is measured: the bare client, the peers (each in an environment of its own under `.bench/`) and the real command."""
+"""Who is measured: the bare client, the real command and the peers, each as its users have it: installed into an environment of its
+own under `.bench/`."""
 
 from __future__ import annotations
 
@@ -22,6 +23,8 @@ BENCH = ROOT / ".bench"
 CONCURRENCY = 64
 # More than this many seeds are not drawn: the rest of the samples are further answers, as in a real run.
 MOST_SEEDS = 1000
+# Where we are installed for measuring.
+ENVIRONMENT = "axolotl-synthetic"
 
 Command = Sequence[str | Path]
 
@@ -51,6 +54,32 @@ class Contestant(Protocol):
 def _read_once(command: tuple[str | Path, ...], environment: tuple[tuple[str, str], ...]) -> None:
     """Have the files of a contestant's libraries read from the disk, so that nobody's first run is slower for being the first."""
     subprocess.run(command, check=False, capture_output=True, timeout=600, env=os.environ | dict(environment))
+
+
+def _python(name: str) -> Path:
+    return BENCH / name / "bin" / "python"
+
+
+def _install(name: str, *steps: Sequence[str | Path], read: Sequence[Path] = ()) -> None:
+    """Have an environment with what these steps install, each the arguments of a `pip install`, from what stands in the files `read`.
+
+    Raises:
+        SkippedError: if one of them fails.
+    """
+    done = BENCH / name / "installed"
+    wanted = "\n".join([*(" ".join(map(str, step)) for step in steps), *(path.read_text() for path in read)])
+    if done.exists() and done.read_text() == wanted:
+        return
+    print(f"installing {name} into {BENCH / name} …", flush=True)
+    BENCH.mkdir(exist_ok=True)
+    venv.create(BENCH / name, with_pip=True)
+    pip = [_python(name), "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
+    for step in steps:
+        result = subprocess.run([*pip, *step], check=False, capture_output=True, text=True, timeout=1800)
+        if result.returncode:
+            errors = [line for line in result.stderr.splitlines() if "ERROR" in line] or ["pip failed"]
+            raise SkippedError(f"cannot be installed: {errors[-1]}")
+    done.write_text(wanted)
 
 
 def _last_line(log: Path) -> int:
@@ -88,10 +117,6 @@ class Peer:
     requirements: tuple[str, ...]
 
     @property
-    def python(self) -> Path:
-        return BENCH / self.name / "bin" / "python"
-
-    @property
     def environment(self) -> dict[str, str]:
         # Nothing may leave this machine. Two of them count tokens with a table that they would download; litellm brings it along.
         tables = next(BENCH.glob("*/lib/python*/site-packages/litellm/litellm_core_utils/tokenizers"), None)
@@ -106,24 +131,11 @@ class Peer:
         } | ({"TIKTOKEN_CACHE_DIR": str(tables)} if tables else {})
 
     def prepare(self) -> None:
-        done = BENCH / self.name / "installed"
-        if not done.exists() or done.read_text() != "\n".join(self.requirements):
-            self._install()
-            done.write_text("\n".join(self.requirements))
-        _read_once((self.python, HERE / "peers" / f"{self.script}.py", "--help"), tuple(self.environment.items()))
-
-    def _install(self) -> None:
-        BENCH.mkdir(exist_ok=True)
-        print(f"installing {self.name} into {BENCH / self.name} …", flush=True)
-        venv.create(BENCH / self.name, with_pip=True)
-        pip = [str(self.python), "-m", "pip", "install", "--quiet", "--disable-pip-version-check", *self.requirements]
-        result = subprocess.run(pip, check=False, capture_output=True, text=True, timeout=1800)
-        if result.returncode:
-            errors = [line for line in result.stderr.splitlines() if "ERROR" in line] or ["pip failed"]
-            raise SkippedError(f"cannot be installed: {errors[-1]}")
+        _install(self.name, self.requirements)
+        _read_once((_python(self.name), HERE / "peers" / f"{self.script}.py", "--help"), tuple(self.environment.items()))
 
     def command(self, base_url: str, samples: int, calls: int, folder: Path) -> Command:
-        return [self.python, HERE / "peers" / f"{self.script}.py", *_options(base_url, samples, calls, folder)]
+        return [_python(self.name), HERE / "peers" / f"{self.script}.py", *_options(base_url, samples, calls, folder)]
 
     def made(self, folder: Path, log: Path) -> int:
         return _last_line(log)
@@ -131,22 +143,23 @@ class Peer:
 
 @dataclass
 class Ours:
-    """The real command, from the environment that this runs in: as `axolotl synthetic`, which imports torch before it hands over
-    to us, or as `axolotl-synthetic`, which does not."""
+    """The real command: as `axolotl synthetic`, which imports torch before it hands over to us, or as `axolotl-synthetic`, which does
+    not. Not from the environment that this runs in: with what developers need beside it, `axolotl` takes a quarter of a second more."""
 
     name: str = "axolotl synthetic"
     environment: ClassVar[dict[str, str]] = {"HF_HUB_OFFLINE": "1", "AXOLOTL_DO_NOT_TRACK": "1", "OPENAI_API_KEY": ""}
 
     def prepare(self) -> None:
-        executable = Path(self.start()[0])
-        if not executable.exists():
-            raise SkippedError(f"{executable} does not exist; run `make test` once, which sets up .venv")
+        constraints, setup = ROOT / ".ci" / "constraints.txt", ROOT / "setup.cfg"
+        # torch first, by itself, as .ci/setup has it.
+        torch = next(line.strip() for line in setup.read_text().splitlines() if line.strip().startswith("torch=="))
+        _install(ENVIRONMENT, [torch], ["-c", constraints, "-e", ROOT], read=[constraints, setup])
         imports = "import axolotl.cli.main, distilabel.pipeline, distilabel.steps"
-        _read_once((sys.executable, "-c", imports), tuple(self.environment.items()))
+        _read_once((_python(ENVIRONMENT), "-c", imports), tuple(self.environment.items()))
 
     def start(self) -> list[str | Path]:
         program, *group = self.name.split()
-        return [Path(sys.executable).with_name(program), *group]
+        return [_python(ENVIRONMENT).with_name(program), *group]
 
     def command(self, base_url: str, samples: int, calls: int, folder: Path) -> Command:
         return [*self.start(), "generate", self.config(base_url, samples, calls, folder)]

@@ -66,6 +66,9 @@ def instant(contestants: Sequence[Contestant], shrink: int) -> Iterator[Row]:
 def resume(contestants: Sequence[Contestant], shrink: int) -> Iterator[Row]:
     """The same command again: on a finished folder, and on one that has nothing left but its ledger."""
     samples = 20_000 // shrink
+    if reason := _unprepared(OURS[-1]):
+        yield Row("resume", OURS[-1].name, samples, note=reason)
+        return
     with Server("instant", CONCURRENCY) as server, _folder() as folder:
         first_of_ours = OURS[-1]
         command = first_of_ours.command(server.base_url, samples, 1, folder)
@@ -95,6 +98,9 @@ def memory(contestants: Sequence[Contestant], shrink: int) -> Iterator[Row]:
 def plan(contestants: Sequence[Contestant], shrink: int) -> Iterator[Row]:
     """Start-up: the median of a few runs of the command that asks nobody."""
     for ours in OURS:
+        if reason := _unprepared(ours):
+            yield Row("plan", ours.name, note=reason)
+            return
         with _folder() as folder:
             config = ours.config("http://127.0.0.1:9/v1", 2000, 1, folder)
             runs = [_run([*ours.start(), "plan", config], ours, folder) for _ in range(PLAN_RUNS)]
@@ -131,10 +137,8 @@ def _side_by_side(scenario: str, latency: str, samples: int, calls: int, contest
 
 
 def _one(scenario: str, server: Server, samples: int, calls: int, contestant: Contestant, floor: float | None) -> Iterator[Row]:
-    try:
-        contestant.prepare()
-    except SkippedError as reason:
-        yield Row(scenario, contestant.name, samples, note=f"skipped: {reason}")
+    if reason := _unprepared(contestant):
+        yield Row(scenario, contestant.name, samples, note=reason)
         return
     server.reset()
     with _folder() as folder:
@@ -150,6 +154,15 @@ def _one(scenario: str, server: Server, samples: int, calls: int, contestant: Co
             "to_ideal": row.seconds / ideal if ideal else None,
         })  # fmt: skip
     yield row
+
+
+def _unprepared(contestant: Contestant) -> str:
+    """Get it ready; why it cannot be, empty when it is."""
+    try:
+        contestant.prepare()
+    except SkippedError as reason:
+        return f"skipped: {reason}"
+    return ""
 
 
 def _run(command: Command, contestant: Contestant, folder: Path) -> Measured:
