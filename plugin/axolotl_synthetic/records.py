@@ -1,6 +1,8 @@
 """What the stages hand on to one another: seeds, questions, calls and their replies, candidates, verdicts, decisions.
 
 All are frozen. Nothing here reads a file or decides anything; how each is made stands in the stage that makes it.
+
+A candidate and its question go from process to process and so have no slots: with them pickling takes three times as long.
 """
 
 from __future__ import annotations
@@ -25,7 +27,7 @@ Message = Mapping[str, str]
 """One turn of a chat: `role` (system, user or assistant) and `content`."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Question:
     """A question, with what has to stand beside it to be answered.
 
@@ -131,7 +133,7 @@ class Decision:
     after: Mapping[str, Any] = field(default_factory=dict)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Candidate:
     """One planned sample, from the moment its number is drawn to the verdict.
 

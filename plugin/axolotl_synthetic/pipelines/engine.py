@@ -172,9 +172,8 @@ class Engine:
             self._count_failure(SyntheticError, f"{type(error).__name__}: {error}", "correct the task's class, or report this")
         finally:
             chain.close()
-        names = {role: asked.name for role, asked in self._calls.models.items()}
-        augmenter = names["augmenter"] if strategy.calls > 1 else None
-        self._emit(replace(candidate, requests=tuple(chain.requests), tokens=chain.tokens, teacher=names["teacher"], augmenter=augmenter))
+        teacher, augmenter = self._calls.models["teacher"].name, self._calls.models["augmenter"].name if strategy.calls > 1 else None
+        self._emit(replace(candidate, requests=tuple(chain.requests), tokens=chain.tokens, teacher=teacher, augmenter=augmenter))
 
     def _count_failure(self, kind: type[SyntheticError], said: str, remedy: str) -> None:
         self._failures += 1
