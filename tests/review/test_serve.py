@@ -15,7 +15,7 @@ from axolotl_synthetic.cli import synthetic
 from axolotl_synthetic.errors import ServiceError, StorageError
 from axolotl_synthetic.review import serve as serving
 
-from argilla_here import ArgillaHere, serve
+from argilla_here import ArgillaHere, free_port, serve
 from projects import until
 
 
@@ -100,7 +100,7 @@ def test_a_server_that_does_not_come_up_shows_the_end_of_its_log(tmp_path, argil
     monkeypatch.setattr(serving, "SERVER", tmp_path)
     (tmp_path / "main.py").write_text("raise SystemExit('no room on this machine')")
     with pytest.raises(ServiceError, match=r"did not start; the end of .*server\.log:\nno room on this machine"):
-        serving.start(argilla.port + 1 if argilla.port < 65535 else argilla.port - 1)
+        serving.start(free_port())
 
 
 def test_without_a_package_index_the_reason_is_shown_and_nothing_half_installed_stays(tmp_path, monkeypatch):
