@@ -9,6 +9,8 @@ from axolotl_synthetic.tasks import load_task
 
 from candidates import CHOICES, INSTRUCTION, KEEPS, MATH, SEED, candidate
 
+SQL = load_task("text_to_sql")
+
 
 def problems(*verify, task=MATH) -> str:
     with pytest.raises(ConfigError) as error:
@@ -54,10 +56,13 @@ def test_a_candidate_that_was_never_self_checked_is_not_judged_by_it():
 # Which run, and in which order.
 
 
-def test_the_defaults_cost_no_calls_and_want_no_options():
-    for task in (MATH, CHOICES, INSTRUCTION):
-        assert {check.name for check in load_checks(None, task, KEEPS)} == set(DEFAULTS)
-        assert load_inquiries(None, task) == ()
+@pytest.mark.parametrize(
+    ("task", "without"),
+    [(MATH, {"execution"}), (CHOICES, {"execution"}), (INSTRUCTION, {"execution", "final_answer"}), (SQL, set())],
+)
+def test_the_defaults_cost_no_calls_want_no_options_and_are_those_that_the_task_has_use_for(task, without):
+    assert {check.name for check in load_checks(None, task, KEEPS)} == set(DEFAULTS) - without
+    assert load_inquiries(None, task) == ()
 
 
 def test_the_first_check_that_fails_is_the_reason():
@@ -68,7 +73,6 @@ def test_the_first_check_that_fails_is_the_reason():
         ("self_check", None),
         ("rephrase_fidelity", None),
         ("format", True),
-        ("execution", None),
         ("final_answer", False),
         ("decontamination", None),
     ]

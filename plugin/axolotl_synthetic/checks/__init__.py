@@ -15,6 +15,7 @@ A check's file has
                                   the calls a sample on average, where candidates share them
     files(options)                files that it reads, so that a run is made anew when one of them has changed
     problem(options, task)        why it cannot be used so, as what follows `synthetic.verify.<name>`; None when it can
+    serves(task)                  whether it says anything about this task's samples; else it is none of the defaults
 """
 
 from __future__ import annotations
@@ -55,9 +56,9 @@ NAMES = (
     "near_duplicate",
     "diversity",
 )
-# What runs where `verify` is null, each where it applies. Not among them: what costs calls (self_consistency, judge), what says
-# nothing without a number of the user's (length, diversity), and near_duplicate, which would throw away most of the answers to one
-# question that Answer Augmentation is about.
+# What runs where `verify` is null, each where the task has use for it. Not among them: what costs calls (self_consistency, judge), what
+# says nothing without a number of the user's (length, diversity), and near_duplicate, which would throw away most of the answers to
+# one question that Answer Augmentation is about.
 DEFAULTS = ("self_check", "rephrase_fidelity", "format", "execution", "final_answer", "decontamination", "duplicate")
 
 
@@ -164,10 +165,10 @@ def files_read(verify: Verify, task: Task) -> tuple[Path, ...]:
 def _chosen(verify: Verify, task: Task) -> list[tuple[str, ModuleType, Any]]:
     """The checks that a config names, each with its file and its options, in the order in which they run."""
     chosen: dict[str, Mapping[str, Any]] = {}
-    for entry in DEFAULTS if verify is None else verify:
+    for entry in _defaults(task) if verify is None else verify:
         chosen.update({entry: {}} if isinstance(entry, str) else entry)
     problems = [f"synthetic.verify: no check is named {name!r}; there are {', '.join(NAMES)}" for name in chosen if name not in NAMES]
-    modules = {name: importlib.import_module(f"{__name__}.{name}") for name in NAMES if name in chosen}
+    modules = {name: _module(name) for name in NAMES if name in chosen}
     found = []
     for name, module in modules.items():
         options, wrong = _options(name, module, chosen[name])
@@ -178,6 +179,14 @@ def _chosen(verify: Verify, task: Task) -> list[tuple[str, ModuleType, Any]]:
     if problems:
         raise ConfigError("\n".join(problems))
     return found
+
+
+def _defaults(task: Task) -> list[str]:
+    return [name for name in DEFAULTS if not hasattr(module := _module(name), "serves") or module.serves(task)]
+
+
+def _module(name: str) -> ModuleType:
+    return importlib.import_module(f"{__name__}.{name}")
 
 
 def _options(name: str, module: ModuleType, given: Mapping[str, Any]) -> tuple[Any, list[str]]:

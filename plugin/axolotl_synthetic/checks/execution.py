@@ -32,6 +32,10 @@ class Options(Block):
     """Of a result."""
 
 
+def serves(task: Task) -> bool:
+    return "database" in (*task.required, *task.optional)
+
+
 def make(task: Task, keeps_answer: Mapping[str, bool], options: Options | None = None) -> Judge:
     """The check."""
     chosen = options or Options()

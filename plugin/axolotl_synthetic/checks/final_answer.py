@@ -12,6 +12,10 @@ if TYPE_CHECKING:
     from axolotl_synthetic.tasks import Task
 
 
+def serves(task: Task) -> bool:
+    return task.has_final_answer
+
+
 def make(task: Task, keeps_answer: Mapping[str, bool]) -> Judge:
     """The check."""
 
