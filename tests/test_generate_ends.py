@@ -300,6 +300,76 @@ def asked_and_silent(project: Project, timeout: float = 60) -> Iterator[Running]
 
 
 @scene
+def test_a_run_all_of_whose_processes_are_asked_to_end_at_once_ends_as_an_interrupted_one_and_loses_no_call(project: Project) -> None:
+    # As a service manager or a batch system asks them, and Ctrl-C of a program that made the run's session its own.
+    with slow(1.0) as server:
+        project.configure(server, budget={"samples": 10_000}, teacher={"concurrency": 8})
+        for number in (signal.SIGTERM, signal.SIGINT):
+            running = begun(project, server, 8)
+            assert until(lambda: len(project.processes()) >= 5)
+            for process, _ in sorted(project.processes(), reverse=True):
+                os.kill(process, number)
+            done = running.wait()
+            assert done.code == 130
+            assert done.err.count("stopped; every reply that was paid for is kept") == 1
+            assert "ended unexpectedly" not in done.err
+            assert "Traceback" not in done.err + (project.out / "run.log").read_text()
+            assert project.ends()
+            assert project.outcomes == {"ok": server.count}
+    with asked_and_silent(project) as running:
+        for process, _ in sorted(project.processes(), reverse=True):
+            os.kill(process, signal.SIGINT)
+        done = running.wait()
+        assert done.code == 130
+        assert "Traceback" not in done.err
+        assert project.ends()
+
+
+@scene
+def test_a_run_without_standard_streams_or_with_another_encoding_of_them_makes_its_file(project: Project) -> None:
+    command = f"exec {sys.executable} -m axolotl_synthetic generate config.yml"
+    environment = {**os.environ, "OPENAI_API_KEY": KEY, "TMPDIR": str(project.temporary)}
+    with FakeServer() as server:
+        project.configure(server)
+        for shell, encoding in ((f"{command} <&- >&- 2>&-", "utf-8"), (f"{command} 2>&-", "utf-8"), (command, "utf-16")):
+            done = subprocess.run(
+                ["sh", "-c", shell], cwd=project.folder, env={**environment, "PYTHONIOENCODING": encoding}, capture_output=True, check=False
+            )
+            assert done.returncode == 0, done.stderr
+            assert project.manifest["counts"]["accepted"] == 20
+            shutil.rmtree(project.out)
+
+
+KEY_READ_LATE = f"""
+import os, yaml
+from pathlib import Path
+from axolotl_synthetic.pipelines.caller_process import waiting
+with waiting() as caller:
+    from axolotl_synthetic import run
+    from axolotl_synthetic.config import load_settings
+    os.environ["OPENAI_API_KEY"] = "{KEY}"
+    run.generate(load_settings(yaml.safe_load(Path("config.yml").read_text())["synthetic"]), caller=caller)
+"""
+
+
+@scene
+def test_a_key_that_is_read_after_the_process_that_asks_was_started_reaches_it(project: Project) -> None:
+    environment = {name: value for name, value in os.environ.items() if name != "OPENAI_API_KEY"}
+    with FakeServer(api_key=KEY) as server:
+        project.configure(server)
+        done = subprocess.run(
+            [sys.executable, "-c", KEY_READ_LATE],
+            cwd=project.folder,
+            env={**environment, "TMPDIR": str(project.temporary)},
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+    assert done.returncode == 0, done.stderr
+    assert project.manifest["counts"]["accepted"] == 20
+
+
+@scene
 def test_a_run_whose_temporary_folder_is_removed_early_or_late_ends_and_keeps_what_was_paid_for(project: Project) -> None:
     with slow() as server:
         project.configure(server, budget={"samples": 10_000}, teacher={"concurrency": 8})
@@ -356,6 +426,26 @@ def test_a_full_disk_ends_the_run_with_a_remedy_and_the_next_run_goes_on(project
         assert project.manifest["counts"]["accepted"] == 90
         assert project.manifest["queries"]["reused"] == kept
         assert server.repeated <= 4
+
+
+@scene
+def test_a_disk_that_is_full_for_the_samples_alone_ends_the_run_with_a_remedy_and_the_next_run_goes_on(project: Project) -> None:
+    project.out.mkdir()
+    samples = project.out / "samples.jsonl.tmp"
+    with FakeServer(MathReplies(), latency=0.1) as server:
+        project.configure(server, teacher={"concurrency": 2})
+        samples.symlink_to("/dev/full")
+        done = project.run()
+        assert done.code == 1
+        assert "out/samples.jsonl.tmp: No space left on device; free some space, then run the same command again" in done.err
+        assert "Traceback" not in done.err
+        assert project.ends()
+        assert project.outcomes == {"ok": server.count}
+        samples.unlink()
+        done = project.run()
+    assert done.code == 0, done.err
+    assert project.manifest["counts"]["accepted"] == 20
+    assert server.repeated == 0
 
 
 @scene

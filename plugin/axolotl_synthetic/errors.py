@@ -7,6 +7,7 @@
     │   └── ReviewOpenError       3   … yet: people have not decided in Argilla what training waits for
     ├── FolderInUseError          4   another run holds the output folder
     ├── StorageError              1   the disk is full, or a file of ours cannot be read or written
+    ├── ProcessEndedError         1   one of the run's own processes was ended from outside
     ├── TrainingError             1   a program that we start (lm-eval, Axolotl) ended with an error
     └── Interrupted             130   the user asked to stop
 
@@ -49,6 +50,10 @@ class FolderInUseError(SyntheticError):
 
 
 class StorageError(SyntheticError):
+    pass
+
+
+class ProcessEndedError(SyntheticError):
     pass
 
 

@@ -12,6 +12,7 @@ import gc
 import importlib
 import json
 import os
+import signal
 import sys
 import threading
 import traceback
@@ -38,14 +39,18 @@ def main(parent: str) -> None:
         parent: the process id of who started this process, and with whom it is to end.
     """
     die_with(int(parent))
+    for asked in (signal.SIGINT, signal.SIGTERM):  # by one who asks all processes of the run: that is for its parent to handle
+        signal.signal(asked, signal.SIG_IGN)
     for name in EARLY:
         # One that cannot be imported is told of when the engine needs it, in a process that has a log.
         with suppress(Exception):
             importlib.import_module(name if name == "uvloop" else f"axolotl_synthetic.{name}")
     # A line, not the end of the input: a process that was forked meanwhile may hold its other end open.
-    if not (line := sys.stdin.readline()):
+    if not (line := sys.stdin.buffer.readline()):
         return
-    path, log = json.loads(line)
+    path, log, environment = json.loads(line)
+    os.environ.clear()
+    os.environ.update(environment)
     _print_to(log)
     work = Workplace(Path(path))
     # A task or a model of the user's own may live anywhere on the path of the process that started this one.
@@ -62,8 +67,8 @@ def main(parent: str) -> None:
 
 def _print_to(log: str) -> None:
     with open(log, "ab") as file:
-        for stream in (sys.stdout, sys.stderr):
-            os.dup2(file.fileno(), stream.fileno())
+        for stream in (1, 2):
+            os.dup2(file.fileno(), stream)
 
 
 def _run_engine(work: Workplace, packer: _Packer) -> None:

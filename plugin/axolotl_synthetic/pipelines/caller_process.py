@@ -28,7 +28,13 @@ class CallerProcess:
         # -P: the working directory must not stand in for installed packages. A session of its own: Ctrl-C is for its parent to handle.
         command = [sys.executable, "-P", "-m", "axolotl_synthetic.pipelines.caller", str(os.getpid())]
         try:
-            self._process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, start_new_session=True)
+            self._process = subprocess.Popen(
+                command,
+                stdin=subprocess.PIPE,
+                stdout=subprocess.DEVNULL,
+                stderr=None if sys.stderr else subprocess.DEVNULL,  # closed (`2>&-`), its number would go to the first file opened
+                start_new_session=True,
+            )
         except OSError as error:
             raise SyntheticError(f"no process can be started: {error}; free memory or processes, then start again") from error
         self._watch: threading.Thread | None = None
@@ -50,7 +56,8 @@ class CallerProcess:
             raise StorageError(f"{log}: {error.strerror}; make it writable, or choose another output_dir") from error
         assert self._process.stdin is not None
         with suppress(OSError), self._process.stdin as job:  # has it ended already, then it is watched for a moment only
-            job.write(json.dumps([str(work.path), str(log.absolute())]).encode() + b"\n")
+            # What has been set since the process was started, as a task of the user's own may do that reads a .env file, is for it too.
+            job.write(json.dumps([str(work.path), str(log.absolute()), dict(os.environ)]).encode() + b"\n")
         self._watch = threading.Thread(target=self._wait, args=(work,), name="caller", daemon=True)
         self._watch.start()
         try:

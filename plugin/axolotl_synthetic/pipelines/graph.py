@@ -14,8 +14,8 @@ import signal
 import threading
 import time
 import traceback
-from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager, suppress
 from functools import cached_property
 from multiprocessing.connection import wait
 from multiprocessing.process import BaseProcess
@@ -28,7 +28,7 @@ from distilabel.pipeline import Pipeline
 from distilabel.pipeline.base import _STEP_NOT_LOADED_CODE
 from distilabel.utils.logging import stop_logging
 
-from axolotl_synthetic.errors import StorageError, SyntheticError
+from axolotl_synthetic.errors import ProcessEndedError, StorageError, SyntheticError
 from axolotl_synthetic.pipelines.caller_process import CallerProcess
 from axolotl_synthetic.pipelines.job import Workplace, die_with
 from axolotl_synthetic.pipelines.steps import Generate, Verify
@@ -79,6 +79,14 @@ class _Pipeline(Pipeline):  # type: ignore[misc]  # distilabel is not typed
         while any(self._is_step_running(step) for step in self.dag):
             time.sleep(LOOK_SECONDS)
 
+    @property
+    def QueueClass(self) -> Callable[[], Any]:  # its name in distilabel
+        def make() -> Any:
+            with self._lost_queues_told():
+                return self._manager.Queue()
+
+        return make
+
     def _handle_keyboard_interrupt(self) -> None:
         """Called once, when the processes have been started."""
         # The pool itself soon forgets a process that died, and starts another one in its place.
@@ -100,23 +108,27 @@ class _Pipeline(Pipeline):  # type: ignore[misc]  # distilabel is not typed
 
     def _fail(self, how: str) -> None:
         self._work.fail(
-            SyntheticError(
+            ProcessEndedError(
                 f"a process of the pipeline ended unexpectedly ({how}); often it is the kernel, out of memory: see that there is enough,"
                 " then run the same command again: what was paid for is kept"
             )
         )
 
-    def _output_queue_loop(self) -> None:
+    @contextmanager
+    def _lost_queues_told(self) -> Iterator[None]:
         try:
-            super()._output_queue_loop()
+            yield
         except (OSError, EOFError):
             self._fail("that of the queues")
+            raise
+
+    def _output_queue_loop(self) -> None:
+        with suppress(OSError, EOFError), self._lost_queues_told():
+            super()._output_queue_loop()
 
     def _run_load_queue_loop(self) -> None:
-        try:
+        with suppress(OSError, EOFError), self._lost_queues_told():
             super()._run_load_queue_loop()
-        except (OSError, EOFError):
-            self._fail("that of the queues")
 
     def _let_go(self) -> None:
         """Have distilabel's loops take every step for ended."""
@@ -154,7 +166,8 @@ def run_graph(work: Workplace, log: Path, caller: CallerProcess) -> None:
         try:
             pipeline.run(use_cache=False)
         except Exception as error:
-            raise work.error() or SyntheticError(f"distilabel's pipeline broke: {error}; see {log}") from error
+            if work.error() is None:
+                raise SyntheticError(f"distilabel's pipeline broke: {error}; see {log}") from error
 
 
 @contextmanager

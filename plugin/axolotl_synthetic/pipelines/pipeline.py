@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import multiprocessing
 import os
 import shutil
 import signal
@@ -13,13 +14,13 @@ from pathlib import Path
 from types import FrameType
 
 from axolotl_synthetic import terminal
-from axolotl_synthetic.errors import Interrupted, StorageError
+from axolotl_synthetic.errors import Interrupted, ProcessEndedError, StorageError, SyntheticError
 from axolotl_synthetic.pipelines.caller_process import CallerProcess
 from axolotl_synthetic.pipelines.job import Job, Workplace
 
 # A socket's path has at most 107 bytes, of which multiprocessing uses these: /pymp-abcdefgh/listener-abcdefgh.
 LONGEST_TEMPORARY = 107 - 32
-# How often the workplace is looked for, and how long distilabel has to end once it is gone.
+# How often the workplace is looked at, and how long distilabel has to end once it cannot do its work any more.
 LOOK_SECONDS = 1.0
 GRACE_SECONDS = 8.0
 
@@ -41,15 +42,22 @@ def run_pipeline(job: Job, log: Path, caller: CallerProcess) -> None:
             work.put(job)
         except OSError as error:
             raise StorageError(f"{work.path}: {error.strerror}; free some space there, or set TMPDIR to another folder") from error
-        with _stop_on_signal(work) as interrupted, caller.calling(work, log), _ends_without_its_folder(work, caller):
+        with _stop_on_signal(work) as interrupted, caller.calling(work, log), _ends_without_distilabel(work, caller, interrupted):
             # distilabel is slow to import: meanwhile the first calls are under way.
             from axolotl_synthetic.pipelines.graph import run_graph
 
             run_graph(work, log, caller)
-        if (failed := work.error()) is not None:
-            raise failed
-        if interrupted():
-            raise Interrupted("stopped; every reply that was paid for is kept: run the same command again to go on")
+        if (early := _early_end(work, interrupted())) is not None:
+            raise early
+
+
+def _early_end(work: Workplace, interrupted: bool) -> SyntheticError | None:
+    """What ended the pipeline before a limit, None when nothing did."""
+    failed = work.error()
+    # Who asks to stop may ask every process of the run, as systemd and Slurm do: those of distilabel end at once.
+    if interrupted and (failed is None or isinstance(failed, ProcessEndedError)):
+        return Interrupted("stopped; every reply that was paid for is kept: run the same command again to go on")
+    return failed
 
 
 @contextmanager
@@ -70,18 +78,21 @@ def _workplace() -> Iterator[Workplace]:
 
 
 @contextmanager
-def _ends_without_its_folder(work: Workplace, caller: CallerProcess) -> Iterator[None]:
-    """distilabel waits for ever when the temporary folder is removed under it. The calls under way end and are kept; what is left
-    of distilabel ends with this process."""
+def _ends_without_distilabel(work: Workplace, caller: CallerProcess, interrupted: Callable[[], bool]) -> Iterator[None]:
+    """distilabel waits for ever when the temporary folder is removed under it, or when one of its processes dies with a lock in its
+    hands. The calls under way end and are kept; what is left of distilabel ends with this process."""
     over = threading.Event()
 
     def guard() -> None:
         while not over.wait(LOOK_SECONDS):
-            if not work.is_there():
+            if not work.is_there() or isinstance(work.error(), ProcessEndedError):
                 caller.finish()
-                if not over.wait(GRACE_SECONDS):
-                    terminal.notice(f"axolotl-synthetic: {work.error()}")
-                    os._exit(StorageError.exit_code)
+                if not over.wait(GRACE_SECONDS) and (early := _early_end(work, interrupted())) is not None:
+                    terminal.notice(f"axolotl-synthetic: {early}")
+                    for process in multiprocessing.active_children():
+                        process.kill()
+                    shutil.rmtree(work.path, ignore_errors=True)
+                    os._exit(early.exit_code)
                 return
 
     threading.Thread(target=guard, name="guard", daemon=True).start()

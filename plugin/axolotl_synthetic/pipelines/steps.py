@@ -72,13 +72,20 @@ class Verify(Step):  # type: ignore[misc]
         try:
             for row in inputs:
                 self._verification.take(self._place.take_pack(row["pack"]))
-        except SyntheticError as error:
-            self._place.fail(error)
         except Exception as error:
-            self._place.fail(SyntheticError(f"verification broke: {type(error).__name__}: {error}; please report this"))
-            raise
+            self._fail(error)
+            if not isinstance(error, SyntheticError):
+                raise
         yield [{"seen": self._verification.seen}]
 
     def unload(self) -> None:
-        self._verification.close()
+        try:
+            self._verification.close()
+        except Exception as error:  # raised from here it would have distilabel 1.5.3 wait for this step for ever
+            self._fail(error)
         super().unload()
+
+    def _fail(self, error: Exception) -> None:
+        if not isinstance(error, SyntheticError):
+            error = SyntheticError(f"verification broke: {type(error).__name__}: {error}; please report this")
+        self._place.fail(error)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import heapq
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import replace
 
 from axolotl_synthetic.checks import load_checks
@@ -55,8 +55,8 @@ class Verification:
             self._ledger.report(seen=self.seen, waiting=self._waiting, **self._counts)
 
     def close(self) -> None:
-        self._spool.close()
-        self._ledger.close()
+        with closing(self._ledger), self._told("free some space, then run the same command again"):
+            self._spool.close()
 
     def _take(self, candidate: Candidate) -> None:
         self.seen += 1
