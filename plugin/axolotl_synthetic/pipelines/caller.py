@@ -33,7 +33,8 @@ EARLY = ("uvloop", "pipelines.engine", "teachers.openai", "tasks.math", *(f"chec
 
 
 def main(parent: str) -> None:
-    """Wait for a workplace, a line of JSON on the standard input, and run its job until a limit ends it. No line, no job.
+    """Wait for a line of JSON on the standard input (the workplace's path, the log's, the environment's variables), and run the job
+    until a limit ends it. No line, no job.
 
     Args:
         parent: the process id of who started this process, and with whom it is to end.

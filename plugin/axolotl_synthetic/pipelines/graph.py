@@ -81,6 +81,7 @@ class _Pipeline(Pipeline):  # type: ignore[misc]  # distilabel is not typed
 
     @property
     def QueueClass(self) -> Callable[[], Any]:  # its name in distilabel
+        # The first two are made before anything watches the processes: that those are gone already is found out here.
         def make() -> Any:
             with self._lost_queues_told():
                 return self._manager.Queue()
