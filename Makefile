@@ -1,6 +1,7 @@
 # Everything a fresh machine needs is installed into .venv by the first target that wants it; started again, nothing is installed.
 
-PYTHON ?= $(firstword $(shell command -v python3.12 >/dev/null 2>&1 && python3.12 -c 'import venv, ensurepip' 2>/dev/null && echo python3.12) python3)
+# The Python to use; empty: the first that .ci/python finds for the newest set of versions.
+PYTHON ?=
 BIN := .venv/bin
 READY := .venv/.ready
 export HF_HUB_OFFLINE ?= 1
@@ -8,15 +9,16 @@ export AXOLOTL_DO_NOT_TRACK ?= 1
 # Threads that wait for others sleep: on a busy machine spinning ones made the same work take ten times as long.
 export OMP_WAIT_POLICY ?= PASSIVE
 
-.PHONY: help quickstart study test test-all check bench clean
+.PHONY: help quickstart study test test-all test-oldest check bench clean
 help:
 	@echo "make quickstart   set up, then the whole path on this machine: generate, verify, train, grade"
 	@echo "make study        set up, then a small study on this machine: which strategy is worth it (examples/study)"
 	@echo "make test         set up, then the tests (test-all: the slow ones too)"
+	@echo "make test-oldest  set up the oldest versions in .venv-oldest, then what depends on them: training, grading, recipes"
 	@echo "make check        lint, types, import contract"
 	@echo "make bench        speed and memory beside other tools"
 
-$(READY): setup.cfg pyproject.toml .ci/constraints.txt .ci/setup
+$(READY): setup.cfg pyproject.toml .ci/sets $(wildcard .ci/constraints-*.txt) .ci/setup .ci/python
 	PYTHON="$(PYTHON)" bash .ci/setup
 	@touch $@
 
@@ -37,6 +39,9 @@ test-all: $(READY)
 	@bash .ci/review
 	$(PYTEST)
 
+test-oldest: $(READY)
+	@bash .ci/oldest
+
 check: $(READY)
 	$(BIN)/ruff check --config .ci/ruff.toml .
 	$(BIN)/ruff format --config .ci/ruff.toml --check .
@@ -47,4 +52,4 @@ bench: $(READY)
 	$(BIN)/python tests/benchmarks/run.py
 
 clean:
-	rm -rf .venv .bench .cache examples/*/out
+	rm -rf .venv .venv-oldest .bench .cache examples/*/out

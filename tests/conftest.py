@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any
 import hypothesis
 import pytest
 
+from axolotl_validation import validate  # noqa: F401 - a fixture
+
 if TYPE_CHECKING:
     from xdist.scheduler import LoadFileScheduling
 
@@ -18,6 +20,7 @@ hypothesis.settings.load_profile("tests")
 LONGEST_FIRST = (
     "test_exchange.py",
     "test_plugin.py",
+    "test_package.py",
     "test_lm_eval_runs.py",
     "test_readme.py",
     "test_generate_ends.py",

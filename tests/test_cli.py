@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import subprocess
 import sys
 
@@ -138,3 +139,84 @@ def test_a_log_gets_no_colour_codes(tmp_path):
         timeout=60,
     )
     assert "\x1b[" not in done.stdout + done.stderr
+
+
+# What all commands share.
+
+
+def program(*arguments, environment=None):
+    """`axolotl-synthetic`, as a shell starts it."""
+    command = [os.path.join(os.path.dirname(sys.executable), "axolotl-synthetic"), *map(str, arguments)]
+    return subprocess.run(command, capture_output=True, text=True, env={**os.environ, **(environment or {})}, timeout=300)
+
+
+def of_a_run(tmp_path, server, **block):
+    return config(
+        tmp_path,
+        teacher={"base_url": server.base_url, "model": "fake-model"},
+        strategy="answer_augmentation",
+        **{"budget": {"samples": 6}, **block},
+    )
+
+
+def test_the_version_is_ours_and_those_of_what_it_runs_on():
+    text = call("--version").stdout
+    assert text.startswith("axolotl-synthetic 0.")
+    for package in ("axolotl", "distilabel", "lm_eval", "Python"):
+        assert re.search(rf"\b{package} \d+\.\d+", text)
+
+
+def test_quiet_prints_results_and_no_progress_and_no_notices(tmp_path):
+    with FakeServer() as server:
+        path = of_a_run(tmp_path, server)
+        file = tmp_path / "seeds.jsonl"
+        file.write_text(file.read_text().replace('"#### 6"', "null"))
+        done = program("generate", path, "--quiet", environment={"OPENAI_API_KEY": "none"})
+        again = program("preview", path, environment={"OPENAI_API_KEY": "none"})
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "6 of " in done.stdout
+    assert "1 of 6 have no answer" in again.stderr  # what `--quiet` left out
+
+
+def test_quiet_still_prints_an_error(tmp_path):
+    result = call("plan", "--quiet", tmp_path / "missing.yml")
+    assert result.exit_code == 2
+    assert "cannot be read" in result.stderr
+
+
+def test_verbose_shows_the_log_that_otherwise_goes_to_a_file_alone(tmp_path):
+    with FakeServer() as server:
+        path = of_a_run(tmp_path, server)
+        done = program("generate", path, "-v", environment={"OPENAI_API_KEY": "none"})
+        without = program("generate", of_a_run(tmp_path, server, seed=7), environment={"OPENAI_API_KEY": "none"})
+    assert done.returncode == 0, done.stderr
+    log = (tmp_path / "out" / "run.log").read_text()
+    said = [line for line in log.splitlines() if "Step 'generate'" in line or "Running" in line]
+    assert said and said[0] in done.stderr
+    assert "Step '" not in without.stderr
+
+
+def test_status_as_json_has_the_state_of_a_finished_run_and_of_one_that_was_stopped(tmp_path):
+    with FakeServer() as server:
+        path = of_a_run(tmp_path, server)
+        assert call("status", path, "--json").exit_code == 2  # nothing was started
+        program("preview", path, "-n", "2", environment={"OPENAI_API_KEY": "none"})
+        stopped = json.loads(call("status", path, "--json").stdout)
+        program("generate", path, environment={"OPENAI_API_KEY": "none"})
+        complete = json.loads(call("status", path, "--json").stdout)
+    assert (stopped["state"], stopped["counts"]) == ("stopped", {"accepted": 2, "rejected": 0, "failed": 0})
+    assert stopped["queries"]["total"] == stopped["queries"]["answer"] == 2
+    manifest = json.loads((tmp_path / "out" / "manifest.json").read_text())
+    assert complete["state"] == manifest["status"] == "complete"
+    assert complete["counts"] == {name: manifest["counts"][name] for name in ("accepted", "rejected", "failed")}
+    assert complete["queries"] == manifest["queries"]
+    assert complete["tokens"] == sum(manifest["tokens"].values())
+    assert (complete["usd"], complete["failures"], complete["grade"]) == (None, {}, None)
+
+
+@pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
+def test_the_readmes_line_gives_a_shell_its_completion(shell):
+    script = program(environment={"_AXOLOTL_SYNTHETIC_COMPLETE": f"{shell}_source"}).stdout
+    assert "axolotl-synthetic" in script and f"{shell}_complete" in script
+    words = {"COMP_WORDS": "axolotl-synthetic pre", "COMP_CWORD": "1", "_AXOLOTL_SYNTHETIC_COMPLETE": "bash_complete"}
+    assert program(environment=words).stdout == "plain,preview\n"

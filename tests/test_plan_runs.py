@@ -54,6 +54,10 @@ def test_the_table_shows_the_decision_its_reasons_and_each_strategy_in_80_column
     assert calls[1:] == ["4,000", "8,000", "12,000", "8,960"]
     assert "unknown" in done.out  # no price, no dollars
     assert "assumed: prompts as they will be sent" in done.out
+    # The table stands before everything that has a dash.
+    assert lines.index(next(line for line in lines if "within budget" in line)) < min(
+        n for n, line in enumerate(lines) if line[:4] == "  - "
+    )
     assert not project.out.exists()
 
 

@@ -9,7 +9,7 @@ import os
 import re
 import subprocess
 import sys
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -33,10 +33,6 @@ FILES = sorted(
     if path.name != "study.yml" and "out" not in path.parts
 )
 RECIPES = sorted(path.name for path in (ROOT / "recipes").iterdir() if path.is_dir())
-PLUGIN = "axolotl_synthetic.SyntheticPlugin"
-# What Axolotl would find on the machine: it asks the GPU, and there need not be one here.
-GPUS = {"24 GB": {"bf16": True, "fp8": False, "tf32": True, "n_gpu": 1, "compute_capability": "sm_86"}}
-GPUS["80 GB"] = GPUS["24 GB"] | {"compute_capability": "sm_80"}
 # Values that are names of the user's or of another library's, not keys of a schema.
 FREE = ("fields", "optim_args", "kwargs")
 
@@ -44,33 +40,6 @@ FREE = ("fields", "optim_args", "kwargs")
 def read(file: Path) -> dict[str, Any]:
     config: dict[str, Any] = yaml.safe_load((ROOT / file).read_text(encoding="utf-8"))
     return config
-
-
-@pytest.fixture
-def validate(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., Mapping[str, Any]]]:
-    """Axolotl's way from a YAML to a config, in its order, and the keys that its schema would let pass without a word."""
-    from axolotl.integrations.base import PluginManager
-    from axolotl.utils.config import prepare_plugins, validate_config
-    from axolotl.utils.dict import DictDefault
-    from axolotl.utils.schemas.config import AxolotlInputConfig
-
-    from axolotl_synthetic.plugin import SyntheticArgs
-
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
-    monkeypatch.setenv("AXOLOTL_SYNTHETIC_VERBOSE", "1")  # leaves the logging of the test's own process alone
-
-    def validated(config: dict[str, Any], gpu: str = "80 GB") -> Mapping[str, Any]:
-        known = {*AxolotlInputConfig.model_fields, *(SyntheticArgs.model_fields if PLUGIN in config.get("plugins", []) else ())}
-        if unknown := sorted(set(config) - known):
-            raise ConfigError(f"Axolotl knows no {', '.join(unknown)}")
-        cfg = DictDefault(copy.deepcopy(config))
-        prepare_plugins(cfg)
-        valid: Mapping[str, Any] = validate_config(cfg, capabilities=GPUS[gpu], env_capabilities={"torch_version": "2.13.0"})
-        return valid
-
-    yield validated
-    PluginManager.get_instance().plugins.pop(PLUGIN, None)
 
 
 def places(config: Mapping[str, Any], place: tuple[str, ...] = ()) -> Iterator[tuple[str, ...]]:

@@ -10,6 +10,7 @@ import atexit
 import functools
 import gc
 import json
+import os
 import sys
 from collections import Counter
 from collections.abc import Callable, Mapping
@@ -18,6 +19,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
+from axolotl_synthetic import extras, versions
 from axolotl_synthetic.errors import ConfigError, Interrupted, SyntheticError
 
 if TYPE_CHECKING:
@@ -29,7 +31,21 @@ Command = TypeVar("Command", bound=Callable[..., Any])
 CONFIG = click.argument("config", type=click.Path(path_type=Path), metavar="CONFIG")
 
 
+def _print_version(context: click.Context, _parameter: click.Parameter, wanted: bool) -> None:
+    if wanted:
+        click.echo(versions.summary())
+        context.exit()
+
+
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
+@click.option(
+    "--version",
+    is_flag=True,
+    expose_value=False,
+    is_eager=True,
+    callback=_print_version,
+    help="Print our version, and those of what we run on, as a bug report needs them.",
+)
 def synthetic() -> None:
     """Training data from a few seed questions: planned, generated, verified and graded.
 
@@ -38,12 +54,22 @@ def synthetic() -> None:
 
     A run that was stopped goes on where it stopped: start it again. Nothing that was paid for is lost.
     """
+    if warning := versions.untested():
+        _complain(warning)
     # At its end Python looks through all that torch and the others have made, which takes up to a second and finds nothing.
     atexit.register(gc.freeze)
 
 
+def _set_verbosity(_context: click.Context, parameter: click.Parameter, wanted: bool) -> None:
+    if wanted:
+        from axolotl_synthetic import terminal
+
+        # For the processes that this one starts, too.
+        os.environ[terminal.QUIET if parameter.name == "quiet" else terminal.VERBOSE] = "1"
+
+
 def _one_message(command: Command) -> Command:
-    """End with an error's text and exit code; a traceback is a bug."""
+    """Add what all commands share: `--quiet`, `--verbose`, and an end with an error's text and exit code. A traceback is a bug."""
 
     @functools.wraps(command)
     def wrapped(*args: Any, **kwargs: Any) -> Any:
@@ -56,7 +82,10 @@ def _one_message(command: Command) -> Command:
             _complain("stopped; what was paid for is kept")
             sys.exit(Interrupted.exit_code)
 
-    return wrapped  # type: ignore[return-value]
+    shared: dict[str, Any] = {"is_flag": True, "expose_value": False, "callback": _set_verbosity}
+    verbose = click.option("-v", "--verbose", help="Show the logs of distilabel, lm-eval and Axolotl here, too.", **shared)
+    quiet = click.option("-q", "--quiet", help="No progress and no notices: results and errors alone.", **shared)
+    return verbose(quiet(wrapped))  # type: ignore[return-value]
 
 
 @synthetic.command()
@@ -120,13 +149,18 @@ def generate(config: Path) -> None:
 
 @synthetic.command()
 @CONFIG
+@click.option("--json", "as_json", is_flag=True, help="One JSON object, for programs.")
 @_one_message
-def status(config: Path) -> None:
+def status(config: Path, as_json: bool) -> None:
     """Where a run stands: calls, tokens, cost, verdicts. Changes nothing."""
     from axolotl_synthetic import run, terminal
 
     settings, _ = _read(config)
     stand = run.status(settings)
+    if as_json:
+        graded = run.read_grade(stand.folder)
+        click.echo(json.dumps({**stand.to_dict(), "grade": None if graded is None else graded.to_dict()}, indent=2))
+        return
     if stand.manifest is not None and not stand.running:
         _print_summary(stand.folder, stand.manifest, run.counts(stand.folder))
     else:
@@ -169,6 +203,9 @@ def grade(config: Path) -> None:
 @_one_message
 def study(study: Path, only_plan: bool) -> None:
     """Which strategy is worth it on your own seeds: generate, train and grade every cell. Started again, it goes on where it stopped."""
+    if not only_plan:
+        # It ends with a figure, and hours of calls come before that.
+        extras.require("report", "axolotl synthetic study")
     from axolotl_synthetic import run
     from axolotl_synthetic import study as studies
 
@@ -192,6 +229,7 @@ def _study_figures(measured: Measured) -> Mapping[str, bytes]:
 @_one_message
 def report(config: Path) -> None:
     """One HTML page about the run in `output_dir`, finished or not, with figures that the dataset card shows too. Asks no teacher."""
+    extras.require("report", "axolotl synthetic report")
     from axolotl_synthetic import report as reporting
     from axolotl_synthetic import run
 
@@ -239,6 +277,7 @@ def serve(port: int, stop: bool) -> None:
 @_one_message
 def push(config: Path) -> None:
     """Send samples to Argilla. Started again it sends what is new and touches nothing else."""
+    extras.require("review", "axolotl synthetic review push")
     from axolotl_synthetic import reviewing, terminal
 
     settings, _ = _read(config)
@@ -258,6 +297,7 @@ def push(config: Path) -> None:
 @_one_message
 def review_status(config: Path) -> None:
     """Where a review stands: who answered what, how far people agree, how often they overrule each check. Changes nothing."""
+    extras.require("review", "axolotl synthetic review status")
     from axolotl_synthetic import reviewing
     from axolotl_synthetic.review import show
 
@@ -270,6 +310,7 @@ def review_status(config: Path) -> None:
 @_one_message
 def pull(config: Path) -> None:
     """Take people's decisions into samples.jsonl and a new training file. Pulling again takes what is new."""
+    extras.require("review", "axolotl synthetic review pull")
     from axolotl_synthetic import reviewing, terminal
 
     settings, _ = _read(config)

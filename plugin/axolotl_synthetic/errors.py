@@ -4,6 +4,7 @@
     ├── ConfigError               2   the config, the seeds or the study is wrong
     │   └── SeedsError            2   … and it is the seeds' file or rows
     ├── ServiceError              3   the teacher, Argilla or another service cannot be used at all
+    │   ├── MissingExtraError     3   … because an optional part of this package is not installed
     │   └── ReviewOpenError       3   … yet: people have not decided in Argilla what training waits for
     ├── FolderInUseError          4   another run holds the output folder
     ├── StorageError              1   the disk is full, or a file of ours cannot be read or written
@@ -39,6 +40,10 @@ class SeedsError(ConfigError):
 
 class ServiceError(SyntheticError):
     exit_code = 3
+
+
+class MissingExtraError(ServiceError):
+    pass
 
 
 class ReviewOpenError(ServiceError):

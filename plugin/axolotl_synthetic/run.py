@@ -184,6 +184,23 @@ class Status:
     usd: float | None
     failures: Mapping[str, int]
 
+    def to_dict(self) -> dict[str, Any]:
+        """Return what `status --json` prints. `state` is running, stopped, complete or budget_exhausted."""
+        counts = {name: getattr(self.progress, name) for name in ("accepted", "rejected", "failed")}
+        state = "running" if self.running else "stopped"
+        if self.manifest is not None and not self.running:
+            state = self.manifest["status"]
+            counts = {name: self.manifest["counts"][name] for name in counts}
+        return {
+            "output_dir": str(self.folder),
+            "state": state,
+            "counts": counts,
+            "queries": {**self.queries, "reused": self.progress.reused},
+            "tokens": self.tokens,
+            "usd": self.usd,
+            "failures": dict(self.failures),
+        }
+
 
 def status(settings: Settings) -> Status:
     """Read the folder and change nothing.

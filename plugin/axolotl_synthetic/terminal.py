@@ -5,6 +5,8 @@ On a terminal it is a bar; elsewhere (a log file, CI) a line now and then. `NO_C
 
 from __future__ import annotations
 
+import os
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -14,6 +16,9 @@ from dataclasses import dataclass
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
 
+# `--quiet` and `--verbose` set these, for this process and for those that it starts; users of `axolotl train` set them themselves.
+QUIET = "AXOLOTL_SYNTHETIC_QUIET"
+VERBOSE = "AXOLOTL_SYNTHETIC_VERBOSE"
 POLL_SECONDS = 0.25
 # In a log, where every report stays: often enough to see that it goes on.
 LINE_SECONDS = 15.0
@@ -51,9 +56,25 @@ def _console(*, stderr: bool) -> Console:
     return console if console.is_terminal else Console(stderr=stderr, soft_wrap=True, width=200)
 
 
+def is_quiet() -> bool:
+    """Return whether the user wants results and errors alone."""
+    return os.environ.get(QUIET) == "1"
+
+
+def is_verbose() -> bool:
+    """Return whether the user wants the logs of the libraries at work, too."""
+    return os.environ.get(VERBOSE) == "1"
+
+
 def notice(text: str) -> None:
-    """One line beside the progress."""
-    err().print(text, markup=False, highlight=False)
+    """Print one line beside the progress."""
+    if not is_quiet():
+        err().print(text, markup=False, highlight=False)
+
+
+def echo(text: str) -> None:
+    """Pass on what a library wrote to its log."""
+    print(text, end="", file=sys.stderr, flush=True)
 
 
 def print_lines(lines: Mapping[str, Sequence[str]]) -> None:
@@ -72,6 +93,9 @@ def watched(title: str, look: Callable[[], Stand]) -> Iterator[None]:
         title: what is being done.
         look: called from a thread of its own, a few times a second.
     """
+    if is_quiet():
+        yield
+        return
     over = threading.Event()
     thread = threading.Thread(target=_show, args=(title, look, over), name="progress", daemon=True)
     thread.start()
@@ -98,7 +122,8 @@ def _show(title: str, look: Callable[[], Stand], over: threading.Event) -> None:
     console = err()
     began = time.monotonic()
     first = look()
-    if not console.is_terminal:
+    # A bar would be drawn over the lines of the logs.
+    if not console.is_terminal or is_verbose():
         while not over.wait(LINE_SECONDS):
             console.print(f"{title}: {_line(look(), first, began)}", markup=False, highlight=False)
         return

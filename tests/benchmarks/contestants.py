@@ -150,10 +150,10 @@ class Ours:
     environment: ClassVar[dict[str, str]] = {"HF_HUB_OFFLINE": "1", "AXOLOTL_DO_NOT_TRACK": "1", "OPENAI_API_KEY": ""}
 
     def prepare(self) -> None:
-        constraints, setup = ROOT / ".ci" / "constraints.txt", ROOT / "setup.cfg"
-        # torch first, by itself, as .ci/setup has it.
-        torch = next(line.strip() for line in setup.read_text().splitlines() if line.strip().startswith("torch=="))
-        _install(ENVIRONMENT, [torch], ["-c", constraints, "-e", ROOT], read=[constraints, setup])
+        # The set of versions that this runs with; .ci/setup has written its name.
+        set_name = (Path(sys.prefix) / "set").read_text().strip()
+        constraints, setup = ROOT / ".ci" / f"constraints-{set_name}.txt", ROOT / "setup.cfg"
+        _install(ENVIRONMENT, ["-c", constraints, "-e", ROOT], read=[constraints, setup])
         imports = "import axolotl.cli.main, distilabel.pipeline, distilabel.steps"
         _read_once((_python(ENVIRONMENT), "-c", imports), tuple(self.environment.items()))
 

@@ -6,6 +6,8 @@ import multiprocessing.pool
 import os
 import socket
 import stat
+import sys
+from pathlib import Path
 
 import httpx
 import pytest
@@ -103,14 +105,33 @@ def test_a_server_that_does_not_come_up_shows_the_end_of_its_log(tmp_path, argil
         serving.start(free_port())
 
 
-def test_without_a_package_index_the_reason_is_shown_and_nothing_half_installed_stays(tmp_path, monkeypatch):
+@pytest.mark.parametrize("installer", ["pip", "uv"])
+def test_without_a_package_index_the_reason_is_shown_and_nothing_half_installed_stays(tmp_path, monkeypatch, installer):
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
-    monkeypatch.setenv("PIP_NO_INDEX", "1")
-    monkeypatch.delenv("PIP_FIND_LINKS", raising=False)
+    for name in ("PIP_NO_INDEX", "UV_OFFLINE"):
+        monkeypatch.setenv(name, "1")
+    for name in ("PIP_FIND_LINKS", "UV_FIND_LINKS"):
+        monkeypatch.delenv(name, raising=False)
+    if installer == "uv":
+        without_pip(monkeypatch, path=str(Path(sys.executable).parent))
     result = CliRunner().invoke(synthetic, ["review", "serve"])
     assert result.exit_code == 3
     assert "installing the Argilla server failed" in result.stderr
     assert "argilla-server" in result.stderr
+    assert not serving.is_installed()
+
+
+def without_pip(monkeypatch: pytest.MonkeyPatch, path: str) -> None:
+    monkeypatch.setitem(sys.modules, "pip", None)
+    monkeypatch.setenv("PATH", path)
+
+
+def test_without_pip_and_uv_it_says_how_to_get_one(tmp_path, monkeypatch):
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    without_pip(monkeypatch, path="")
+    result = CliRunner().invoke(synthetic, ["review", "serve"])
+    assert result.exit_code == 3
+    assert "needs pip or uv, and neither is here: `python -m ensurepip`" in result.stderr
     assert not serving.is_installed()
 
 

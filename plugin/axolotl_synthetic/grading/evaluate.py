@@ -15,6 +15,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import IO, Any
 
+from axolotl_synthetic import terminal
 from axolotl_synthetic.errors import ConfigError, StorageError, TrainingError
 from axolotl_synthetic.grading.child import UNKNOWN_TASKS
 from axolotl_synthetic.grading.export import HELD_OUT_TASK
@@ -159,6 +160,8 @@ def _child(job: Path, log: Path, on_progress: Callable[[int, int], None]) -> tup
                     reported = progress
                 if is_final:
                     log_file.write(line + "\n")
+                    if terminal.is_verbose():
+                        terminal.echo(line + "\n")
                     log_file.flush()
                     last_lines.append(line)
             return child.wait(), telling_line(last_lines)

@@ -28,6 +28,7 @@ from distilabel.pipeline import Pipeline
 from distilabel.pipeline.base import _STEP_NOT_LOADED_CODE
 from distilabel.utils.logging import stop_logging
 
+from axolotl_synthetic import terminal
 from axolotl_synthetic.errors import ProcessEndedError, StorageError, SyntheticError
 from axolotl_synthetic.pipelines.caller_process import CallerProcess
 from axolotl_synthetic.pipelines.job import Workplace, die_with
@@ -228,12 +229,14 @@ def _in_a_child() -> None:
 
 
 class _Log(io.TextIOBase):
-    """A log file that loses its lines on a full disk, rather than break what it tells of."""
+    """A log file that loses its lines on a full disk, rather than break what it tells of. With `--verbose` they go to the terminal too."""
 
     def __init__(self, path: Path) -> None:
         self._file = open(path, "ab", buffering=0)
 
     def write(self, text: str) -> int:
+        if terminal.is_verbose():
+            terminal.echo(text)
         try:
             self._file.write(text.encode(errors="replace"))
         except OSError:
@@ -249,8 +252,8 @@ class _Log(io.TextIOBase):
 def _log_to(log: Path) -> Iterator[None]:
     """distilabel logs to the global rich console and replaces the root logger's handlers: send the one to a file, put the others
     back."""
-    # It would tell, in a table, of each pack that comes and goes; who wants to read that can say so.
-    os.environ.setdefault("DISTILABEL_LOG_LEVEL", "WARNING")
+    # At INFO it writes a line for each batch that comes and goes.
+    os.environ.setdefault("DISTILABEL_LOG_LEVEL", "INFO" if terminal.is_verbose() else "WARNING")
     datasets.disable_progress_bars()  # of the few rows of counters that distilabel makes a dataset of
     root = logging.getLogger()
     handlers, level = list(root.handlers), root.level

@@ -67,16 +67,15 @@ def show(console: Console, forecast: Forecast) -> None:
         f" ({low:.1f} to {high:.1f})",
         highlight=False,
     )
-    for reason in plan.reasons:
-        _item(console, reason)
+    # The numbers first: they are what most people want to know, and the reasons can fill a screen.
     console.print(_table({**estimates, MIX: forecast.planned} if len(plan.strategy) > 1 else estimates, plan))
     remarks = _remarks(forecast)
     if any(one.measured for one in estimates.values()):
         console.print("below a number: its interval, of 95 % or more, where the pilot gives one", highlight=False)
         if forecast.pilot is not None and forecast.pilot < forecast.case.seeds:
             remarks.insert(0, "the pilot asked about a seed once; of many samples a seed more will be duplicates than it saw")
-    for remark in remarks:
-        _item(console, remark)
+    for paragraph in (*plan.reasons, *remarks):
+        _item(console, paragraph)
 
 
 def _remarks(forecast: Forecast) -> list[str]:

