@@ -18,6 +18,7 @@ from typing import Any
 import pytest
 import yaml
 
+from axolotl_synthetic import versions
 from axolotl_synthetic.config import load_settings
 
 from fake_server import FakeServer
@@ -39,6 +40,15 @@ while len(list(Path().glob("ready-*"))) < 2:
     time.sleep(0.01)
 plugin.load_datasets(cfg)
 print(cfg["datasets"][0]["path"])
+"""
+
+# Training that fails once it has begun.
+BROKEN = """
+from axolotl.integrations.base import BasePlugin
+
+class Broken(BasePlugin):
+    def post_trainer_create(self, cfg, trainer):
+        raise RuntimeError("out of memory")
 """
 
 
@@ -69,7 +79,7 @@ def project(folder: Path, model: Path, synthetic: dict[str, Any] | None, **more:
     """A folder with seeds and an Axolotl YAML, as a user has it: every path in it is relative."""
     write_seeds(folder, [seed(jars, 10) for jars in range(2, 8)])
     shutil.copytree(model, folder / "model")
-    config = axolotl_config(Path("model"), Path(), plugins=[PLUGIN], **more)
+    config = axolotl_config(Path("model"), Path(), **{"plugins": [PLUGIN], **more})
     if synthetic is not None:
         config["synthetic"] = synthetic
     (folder / "config.yml").write_text(yaml.safe_dump(config), encoding="utf-8")
@@ -82,10 +92,10 @@ def environment(**more: str) -> dict[str, str]:
     return ours | offline | {"OPENAI_API_KEY": "none"} | more
 
 
-def axolotl(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+def axolotl(folder: Path, *arguments: str, **more: str) -> subprocess.CompletedProcess[str]:
     command = [str(Path(sys.executable).with_name("axolotl")), *arguments]
     return subprocess.run(
-        command, cwd=folder, env=environment(), stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=600, check=False
+        command, cwd=folder, env=environment(**more), stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=600, check=False
     )
 
 
@@ -153,6 +163,61 @@ def test_the_terminal_has_warnings_and_progress_and_the_log_file_has_the_rest(tr
     assert "[WARNING] [axolotl" in done.stdout
     assert done.stderr.count("synthetic/axolotl.log") == 1
     assert "2/2" in done.stderr  # the bar of two training steps
+
+
+def test_training_that_fails_is_not_graded(model, server, tmp_path):
+    # Axolotl calls `post_train_unload` then, too: see versions.training_failed.
+    folder = project(tmp_path, model, block(server, seeds={"path": "seeds.jsonl", "holdout": 2}), plugins=[PLUGIN, "broken.Broken"])
+    (folder / "broken.py").write_text(BROKEN)
+    done = axolotl(folder, "train", "config.yml", "--launcher", "python", PYTHONPATH=str(folder))
+    assert done.returncode == 1
+    assert "RuntimeError: out of memory" in done.stderr
+    assert "grad" not in done.stderr.split("the training data is", 1)[1]
+    assert (folder / "synthetic" / "manifest.json").exists() and not (folder / "synthetic" / "lm_eval.log").exists()
+
+
+def test_data_sets_of_the_users_are_trained_on_beside_ours_and_theirs_alone_are_evaluated_on(model, server, tmp_path):
+    alpaca = {"ds_type": "json", "type": "alpaca"}
+    folder = project(
+        tmp_path,
+        model,
+        block(server),
+        datasets=[{"path": "mine.jsonl", **alpaca}],
+        test_datasets=[{"path": "held.jsonl", "split": "train", **alpaca}],
+        eval_steps=2,
+    )
+    for name, word in (("mine", "Tartu"), ("held", "Narva")):
+        row = {"instruction": f"Say {word}.", "input": "", "output": f"{word}!"}
+        (folder / f"{name}.jsonl").write_text((json.dumps(row) + "\n") * 4)
+    done = axolotl(folder, "train", "config.yml", "--launcher", "python")
+    assert done.returncode == 0, done.stderr
+    trained_on = next(text for text in prepared_texts(folder) if "Tartu!" in text)
+    assert "How many cards are there?" in trained_on and "Narva" not in trained_on
+    assert "'eval_loss'" in done.stdout
+    assert [text.count("Narva!") for text in prepared_texts(folder) if "Narva" in text] == [4]
+
+
+def test_a_share_of_all_data_is_evaluated_on_where_val_set_size_asks_for_it(model, server, tmp_path):
+    folder = project(tmp_path, model, block(server), val_set_size=0.25, eval_steps=2)
+    done = axolotl(folder, "train", "config.yml", "--launcher", "python")
+    assert done.returncode == 0, done.stderr
+    assert "'eval_loss'" in done.stdout
+
+
+def test_a_weight_trains_on_that_share_of_our_file(model, server, tmp_path):
+    folder = project(tmp_path, model, block(server, weight=0.5))
+    before = server.count
+    done = axolotl(folder, "preprocess", "config.yml", "--no-download")
+    if not versions.datasets_take_weight():
+        assert (done.returncode, server.count) == (2, before)
+        assert "synthetic.weight: 0.5: needs Axolotl 0.20 or newer" in done.stderr
+        return
+    assert done.returncode == 0, done.stderr
+    [training_file] = (folder / "synthetic").glob("train-*.jsonl")
+    rows = len(training_file.read_text().splitlines())
+    assert rows > 6
+    [text] = prepared_texts(folder)
+    assert text.count("<|im_start|>assistant") == rows // 2
 
 
 def test_a_second_run_asks_the_teacher_nothing(trained, server):
@@ -279,6 +344,14 @@ def test_an_unreachable_teacher_ends_axolotl_with_the_exit_code_of_the_run(plugi
     assert end.value.code == 3
     message = capfd.readouterr().err
     assert "127.0.0.1:9" in message and "Traceback" not in message
+
+
+def test_a_version_that_was_not_tested_is_told_once(plugin, monkeypatch, capsys):
+    monkeypatch.setenv(versions.TOLD, "")
+    monkeypatch.setattr(versions, "installed", {"axolotl": "0.30.0"}.get)
+    for _ in range(2):
+        plugin.register({"synthetic": block()})
+    assert capsys.readouterr().err.count("not tested with axolotl 0.30.0 (tested: 0.19 to 0.21)") == 1
 
 
 def test_without_a_block_nothing_happens(plugin, tmp_path):

@@ -318,6 +318,9 @@ class Settings(Block):
     """Question Rephrase takes the seed's own answer, where there is one, instead of asking the teacher again."""
     include_seeds: bool = True
     """The seed pairs join the training file."""
+    weight: float | None = Field(default=None, gt=0, le=1)
+    """Share of the training file that Axolotl trains on, drawn anew by its `seed`: the `weight` of our entry in `datasets:`. Null: all.
+    Needs Axolotl 0.20."""
     grade: Grade = Grade()
     """What is graded, and when."""
     output_dir: str = "./synthetic"

@@ -153,9 +153,9 @@ def _chat(question: str, answer: str, row_id: str, strategy: str, seed_id: str) 
     return {"messages": messages, "id": row_id, "strategy": strategy, "seed_id": seed_id}
 
 
-def axolotl_entry(path: Path) -> dict[str, Any]:
-    """What Axolotl's `datasets:` has to say of a training file."""
-    return {
+def axolotl_entry(path: Path, weight: float | None = None) -> dict[str, Any]:
+    """Return the entry of Axolotl's `datasets:` for a training file; `weight` is the share of it to train on, None for all."""
+    entry = {
         "path": str(path),
         "ds_type": "json",
         "type": "chat_template",
@@ -164,6 +164,7 @@ def axolotl_entry(path: Path) -> dict[str, Any]:
         "roles_to_train": ["assistant"],
         "train_on_eos": "turn",
     }
+    return entry if weight is None else {**entry, "weight": weight}
 
 
 def is_axolotl_entry(entry: Any, folder: Path) -> bool:

@@ -23,6 +23,7 @@ from axolotl.integrations.base import BasePlugin
 from filelock import FileLock, Timeout
 from pydantic import BaseModel
 
+from axolotl_synthetic import terminal, versions
 from axolotl_synthetic.config import Settings, load_settings
 from axolotl_synthetic.dataset import axolotl_entry, is_axolotl_entry
 from axolotl_synthetic.errors import ConfigError, StorageError, SyntheticError
@@ -61,9 +62,11 @@ class SyntheticPlugin(BasePlugin):  # type: ignore[misc]  # Axolotl has no type 
         with _one_message():
             settings = load_settings(cfg["synthetic"])
             _refuse_other_training(cfg)
+        if warning := versions.untested():
+            _say(warning)
         _log_to_file(settings.folder)
         if not any(is_axolotl_entry(entry, settings.folder) for entry in cfg.get("datasets") or []):
-            cfg["datasets"] = [*(cfg.get("datasets") or []), _entry(settings.folder)]
+            cfg["datasets"] = [*(cfg.get("datasets") or []), _entry(settings)]
 
     def load_datasets(self, cfg: MutableMapping[str, Any], preprocess: bool = False) -> None:
         """Make sure that the training file is there, and point Axolotl at it."""
@@ -82,12 +85,12 @@ class SyntheticPlugin(BasePlugin):  # type: ignore[misc]  # Axolotl has no type 
 
     def post_train_unload(self, cfg: MutableMapping[str, Any]) -> None:
         """Grade the student. The model is saved by now, so whatever goes wrong here is told and does not fail the training."""
-        if cfg.get("synthetic") is None or os.environ.get("RANK", "0") != "0":
+        if cfg.get("synthetic") is None or os.environ.get("RANK", "0") != "0" or versions.training_failed():
             return
         settings = load_settings(cfg["synthetic"])
         if not settings.grade.after_train or not (settings.grade.tasks or settings.seeds.holdout):
             return
-        _free_gpu()
+        versions.release_trained_model()
         try:
             code = _command("grade", cfg, settings)
         except OSError as error:
@@ -109,16 +112,22 @@ def _refuse_other_training(cfg: Mapping[str, Any]) -> None:
                 f"{key}: {cfg[key]!r}: cannot be combined with `synthetic:`, which writes questions and answers for supervised "
                 f"fine-tuning through `datasets:`; remove `{key}:` or `synthetic:`"
             )
+    if cfg.get("streaming") and cfg.get("sample_packing") and cfg.get("datasets"):
+        raise ConfigError(
+            "streaming: Axolotl cannot pack several streaming datasets, and `synthetic:` adds one to yours; remove `streaming:` or"
+            " `sample_packing:`"
+        )
 
 
-def _entry(folder: Path) -> dict[str, Any]:
-    """Our entry of `datasets:`.
+def _entry(settings: Settings) -> dict[str, Any]:
+    """Return our entry of `datasets:`.
 
     The path is a placeholder, for `load_datasets` to correct. `axolotl evaluate` has no such hook, so the last file that was
     written, if there is one, does better than a name that does not exist.
     """
+    folder = settings.folder
     written = max(folder.glob("train-*.jsonl"), key=lambda path: path.stat().st_mtime, default=folder / "train.jsonl")
-    return axolotl_entry(written)
+    return axolotl_entry(written, settings.weight)
 
 
 def _training_file(cfg: Mapping[str, Any], settings: Settings) -> Path:
@@ -252,16 +261,9 @@ def _signals_to(child: subprocess.Popen[bytes]) -> Iterator[None]:
             signal.signal(number, handler)
 
 
-def _free_gpu() -> None:
-    """Hand back the memory that torch keeps for a model that is gone: the grading process needs it."""
-    torch = sys.modules.get("torch")
-    if torch is not None and torch.cuda.is_available():
-        torch.cuda.empty_cache()
-
-
 def _log_to_file(folder: Path) -> None:
     """Send what Axolotl logs below a warning to a file; leaves all alone where the user has said what they want to see."""
-    if os.environ.get("AXOLOTL_SYNTHETIC_VERBOSE") == "1" or "AXOLOTL_LOG_LEVEL" in os.environ:
+    if terminal.is_verbose() or "AXOLOTL_LOG_LEVEL" in os.environ:
         return
     path = folder / "axolotl.log"
     try:
@@ -278,7 +280,7 @@ def _log_to_file(folder: Path) -> None:
             elif handler.get_name() in AXOLOTL_TO_TERMINAL:
                 handler.setLevel(logging.WARNING)
         logger.addHandler(to_file)
-    _say(f"Axolotl's log is {path} (AXOLOTL_SYNTHETIC_VERBOSE=1 shows it here)")
+    _say(f"Axolotl's log is {path} ({terminal.VERBOSE}=1 shows it here)")
 
 
 @contextmanager

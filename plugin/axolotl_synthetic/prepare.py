@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from axolotl_synthetic import dataset, terminal
+from axolotl_synthetic import dataset, terminal, versions
 from axolotl_synthetic.checks import Check, extra_calls, files_read, load_checks, load_inquiries
 from axolotl_synthetic.checks.gold import failing_seeds
 from axolotl_synthetic.config import Settings
@@ -30,7 +30,7 @@ LEDGER = "ledger.sqlite"
 # What changes nothing about the candidates, so that a finished run stays finished when it is changed. What people decide in review
 # is taken in without another run: see `run.has_decisions`.
 IRRELEVANT: dict[str, Any] = {
-    **dict.fromkeys(("grade", "output_dir", "engine", "study", "review"), True),
+    **dict.fromkeys(("grade", "output_dir", "engine", "study", "review", "weight"), True),
     **{role: {"concurrency", "timeout", "retries", "price", "api_key_env", "base_url"} for role in ("teacher", "augmenter")},
     "seeds": {"may_fail"},
 }
@@ -94,6 +94,11 @@ def prepare(settings: Settings, *, student: str | None = None) -> Prepared:
     Raises:
         ConfigError: if the task, a check or the seeds are wrong.
     """
+    if settings.weight is not None and not versions.datasets_take_weight():
+        raise ConfigError(
+            f"synthetic.weight: {settings.weight:g}: needs Axolotl 0.20 or newer, and {versions.installed('axolotl')} is installed, which"
+            " would train on all of the file; upgrade Axolotl or remove `weight:`"
+        )
     task = load_task(settings.task)
     inquiries = load_inquiries(settings.verify, task)
     seeds = read_seeds(settings.seeds, required=task.required, optional=task.optional, problem=task.problem, seed=settings.seed)
