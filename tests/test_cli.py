@@ -179,9 +179,9 @@ def test_quiet_prints_results_and_no_progress_and_no_notices(tmp_path):
 
 
 def test_quiet_still_prints_an_error(tmp_path):
-    result = call("plan", "--quiet", tmp_path / "missing.yml")
-    assert result.exit_code == 2
-    assert "cannot be read" in result.stderr
+    done = program("plan", "--quiet", tmp_path / "missing.yml")
+    assert done.returncode == 2
+    assert "cannot be read" in done.stderr
 
 
 def test_verbose_shows_the_log_that_otherwise_goes_to_a_file_alone(tmp_path):

@@ -154,6 +154,19 @@ def test_train_generates_and_trains_on_the_file_named_by_its_hash(trained, serve
     assert server.count >= 6
 
 
+def test_axolotl_has_our_commands():
+    done = axolotl(Path(), "synthetic", "--version")
+    assert (done.returncode, done.stdout) == (0, f"{versions.summary()}\n")
+
+
+def test_axolotls_own_launcher_trains_too(model, server, tmp_path):
+    folder = project(tmp_path, model, block(server))
+    done = axolotl(folder, "train", "config.yml")
+    assert done.returncode == 0, done.stderr
+    assert (folder / "student" / "adapter_model.safetensors").exists()
+    assert len(list((folder / "synthetic").glob("train-*.jsonl"))) == 1
+
+
 def test_the_terminal_has_warnings_and_progress_and_the_log_file_has_the_rest(trained):
     folder, done = trained
     log = (folder / "synthetic" / "axolotl.log").read_text(encoding="utf-8")

@@ -219,13 +219,22 @@ def _in_a_child() -> None:
     if not _parent:
         return
     if _by_main_thread:
-        # The kernel's signal comes when the thread ends that forked. The pool forks from another thread only what takes a dead
-        # process's place, and waits for ever when that one is killed with a lock in its hands.
         die_with(_parent)
+    else:
+        # The pool forks from a thread of its own what takes a dead process's place. The kernel's signal would come when that thread ends,
+        # which is before the pool ends: killed with the queue's lock in its hands, the process would leave the pool waiting for ever.
+        threading.Thread(target=_end_without, args=(_parent,), name="parent", daemon=True).start()
     _parent = os.getpid()  # what it forks in turn
     # Our own handlers are for the process that started the pipeline; with them a child would not end when its pool ends it.
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+
+
+def _end_without(parent: int) -> None:
+    """End this process once its parent has ended, whatever its other threads wait for."""
+    while os.getppid() == parent:
+        time.sleep(POLL_SECONDS)
+    os._exit(1)
 
 
 class _Log(io.TextIOBase):

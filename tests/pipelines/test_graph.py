@@ -1,0 +1,50 @@
+"""The processes of a pipeline end with the command that started them."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import pytest
+
+from projects import until
+
+# Forks a process that would wait for ever, as a pool does from a thread of its own, and is gone.
+FORKS = """
+import os, threading, time
+from axolotl_synthetic.pipelines import graph
+
+def fork():
+    child = os.fork()
+    if child == 0:
+        time.sleep(600)
+    print(child, flush=True)
+
+with graph._children_die_with_us():
+    if {by_main_thread}:
+        fork()
+    else:
+        thread = threading.Thread(target=fork)
+        thread.start()
+        thread.join()
+    os.kill(os.getpid(), 9)
+"""
+
+
+@pytest.mark.parametrize("by_main_thread", [True, False], ids=["forked by the main thread", "forked by another thread"])
+def test_a_process_does_not_outlive_a_killed_command_whichever_thread_forked_it(by_main_thread):
+    code = FORKS.format(by_main_thread=by_main_thread)
+    command = subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True)
+    assert command.stdout is not None
+    child = int(command.stdout.readline())
+    command.wait(60)
+    assert until(lambda: not running(child), 20)
+    command.stdout.close()
+
+
+def running(process: int) -> bool:
+    try:
+        with open(f"/proc/{process}/stat") as file:
+            return file.read().rsplit(")", 1)[1].split()[0] != "Z"
+    except FileNotFoundError:
+        return False
