@@ -3,7 +3,6 @@
 import os
 import re
 import sqlite3
-import struct
 import time
 from contextlib import closing
 from pathlib import Path
@@ -13,7 +12,7 @@ import pytest
 from axolotl_synthetic import sql
 from axolotl_synthetic.sql import Database
 
-from shop import SCHEMA, make_shop
+from shop import SCHEMA, make_shop, trap
 
 FOR_EVER = "WITH RECURSIVE c(x) AS (SELECT 1 UNION ALL SELECT x + 1 FROM c) SELECT count(*) FROM c"
 
@@ -33,20 +32,6 @@ def with_text(file: Path, text: str, table: str = "singer") -> Path:
         connection.execute("PRAGMA writable_schema = 1")
         connection.execute("UPDATE sqlite_master SET sql = ? WHERE name = ?", (text, table))
         connection.commit()
-    return file
-
-
-def trap(file: Path, victim: Path) -> Path:
-    """A database with a journal beside it that has SQLite delete another file when it takes the change back.
-
-    The journal holds no page, and names the file as the journal of several databases (sqlite.org/fileformat2.html, 3).
-    """
-    make_shop(file)
-    page_size = 4096
-    header = struct.pack(">8sIIIII", b"\xd9\xd5\x05\xf9\x20\xa1\x63\xd7", 0, 7, file.stat().st_size // page_size, 512, page_size)
-    name = str(victim).encode()
-    record = struct.pack(">I", 0x40000000 // page_size + 1) + name + struct.pack(">II", len(name), sum(name)) + header[:8]
-    Path(f"{file}-journal").write_bytes(header.ljust(512, b"\0") + record)
     return file
 
 

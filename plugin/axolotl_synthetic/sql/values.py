@@ -45,7 +45,8 @@ def base_pool(name: str, kind: Kind, size: int, *, numeric: bool, key: bool, aro
     rng = random.Random(name)
     numbers: list[int | float] = list(range(1, size + 1)) if key else rng.sample(range(1, 6 * size), size)
     if around and not key:
-        around = tuple(map(float, around)) if kind == "real" else around
+        around = tuple(map(float, around)) if kind == "real" else tuple(number for number in around if _has(kind, number))
+    if around and not key:
         beside = [_beside(around[at % len(around)], number if at // len(around) % 2 else -number) for at, number in enumerate(numbers)]
         numbers = list(dict.fromkeys(number for number in beside if number is not None)) or numbers
     if kind in _DATES:
@@ -81,8 +82,8 @@ def fitting(literal: Value, kind: Kind) -> Iterator[Cell]:
         yield str(literal)
     elif kind == "integer" and isinstance(literal, float) and abs(literal) < 2**53:
         yield from dict.fromkeys((math.floor(literal), math.ceil(literal)))
-    else:
-        yield literal  # SQLite keeps a number that is too large for its integers as a real, in a column of integers, too
+    elif _has(kind, literal):
+        yield literal
 
 
 def near(literal: Value, kind: Kind) -> Iterator[Cell]:
@@ -90,7 +91,8 @@ def near(literal: Value, kind: Kind) -> Iterator[Cell]:
     number = number_in(literal)
     if number is not None:
         if abs(number) >= 2**53:
-            values = [value for step in (-1, 1) if (value := _beside(float(number) if kind == "real" else number, step)) is not None]
+            beside = [_beside(float(number) if kind == "real" else number, step) for step in (-1, 1)]
+            values = [value for value in beside if value is not None and _has(kind, value)]
         elif kind == "integer":
             values = [math.ceil(number) - 1, math.floor(number) + 1]
         else:
@@ -108,6 +110,11 @@ def near(literal: Value, kind: Kind) -> Iterator[Cell]:
     if kind not in _TEXTS or not bare:
         return
     yield from (bare.swapcase(), bare + "s", bare[:-1] or "x", "a" + bare)
+
+
+def _has(kind: Kind, number: int | float) -> bool:
+    """Whether a column of the kind holds such numbers: SQLite would put a real into one of integers, but nobody does."""
+    return kind != "integer" or SMALLEST <= number <= LARGEST
 
 
 def _beside(number: int | float, step: int | float) -> int | float | None:
