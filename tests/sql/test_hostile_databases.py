@@ -68,6 +68,14 @@ def test_a_journal_that_sqlite_is_done_with_is_none(tmp_path, content, is_hot):
     assert refused is is_hot
 
 
+def test_a_database_whose_name_leaves_no_room_for_a_journals_is_read(tmp_path):
+    file = tmp_path / ("x" * 245 + ".sqlite")
+    make_shop(tmp_path / "shop.sqlite")  # SQLite itself cannot write one of this name
+    (tmp_path / "shop.sqlite").rename(file)
+    assert sql.schema_of(str(file))
+    assert sql.runs("SELECT name FROM singer", Database(SCHEMA, str(file))).stands
+
+
 def test_rows_of_a_change_that_was_broken_off_are_not_read_as_if_it_were_whole(tmp_path):
     file = tmp_path / "shop.sqlite"
     make_shop(file)

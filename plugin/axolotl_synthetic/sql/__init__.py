@@ -8,7 +8,7 @@
     queries.py      sqlglot: one query or none, and its normal form
     hints.py        … and what rows put it to the test
     schema.py       tables, columns, keys; CREATE TABLE statements out of files
-    profiles.py, filling.py, values.py, images.py, suites.py     generated rows
+    profiles.py, filling.py, values.py, documents.py, images.py, suites.py     generated rows
     agreement.py, comparison.py     whether results are the same
 
 What is here is what tasks, checks and seeds use; all of it goes through the sandbox. The other files are the worker's own.

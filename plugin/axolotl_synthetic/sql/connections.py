@@ -5,6 +5,7 @@ What a query may do is narrower still and is defined in `reader.py`; what a sche
 
 from __future__ import annotations
 
+import os
 import sqlite3
 from pathlib import Path
 from urllib.parse import quote
@@ -51,10 +52,11 @@ def unfinished(path: Path) -> str | None:
     """
     # What is only in a log would be missed; what a journal would take back would be read as if it were whole.
     log, journal = (path.with_name(path.name + end) for end in ("-wal", "-journal"))
-    if log.exists() and log.stat().st_size:
+    # A database's name may be so long that none of these can be beside it: os.path says then that they are not.
+    if os.path.exists(log) and log.stat().st_size:
         return f"{log.name} beside it holds changes; close what writes to it, or run `PRAGMA wal_checkpoint(TRUNCATE)`"
     # SQLite clears the first byte of a journal that is done with (sqlite.org/fileformat2.html, 3).
-    if journal.is_file() and _first_byte(journal) not in (b"", b"\0"):
+    if os.path.isfile(journal) and _first_byte(journal) not in (b"", b"\0"):
         return (
             f"{journal.name} beside it belongs to a change that was broken off; close what writes to the database and, if it is your own,"
             " open it once with sqlite3, which takes the change back. Do not open one from others, whose journal may delete your files:"
