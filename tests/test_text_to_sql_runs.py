@@ -21,7 +21,7 @@ from axolotl_synthetic.run import prepare
 from fake_replies import purpose_of, request_key
 from fake_server import FakeServer
 from projects import Project, until
-from shop import SCHEMA, make_shop
+from shop import SCHEMA, make_shop, trap
 
 AGES = (21, 24, 27, 33, 36, 39)
 BOMB = "WITH RECURSIVE c(x) AS (SELECT 1 UNION ALL SELECT x + 1 FROM c) SELECT count(*) FROM c"
@@ -147,6 +147,100 @@ def test_a_database_that_is_missing_or_none_is_named_with_its_seed_before_the_fi
         done = project.run("plan")
         assert (done.code, server.count) == (2, 0)
         assert said in done.err and "Traceback" not in done.err
+
+
+def everything(folder: Path) -> dict[str, tuple[int, int, bytes]]:
+    """All files below a folder: their sizes, when they were written, and what is in them."""
+    found = {str(path.relative_to(folder)): path for path in folder.rglob("*") if path.is_file()}
+    return {name: (path.stat().st_size, path.stat().st_mtime_ns, path.read_bytes()) for name, path in found.items()}
+
+
+@pytest.mark.parametrize("command", ["plan", "generate"])
+@pytest.mark.parametrize(
+    "behind", ["ATTACH '{folder}/made.db' AS x", "VACUUM INTO '{folder}/copy.db'", "ATTACH '{folder}/trap.db' AS x", BOMB]
+)
+def test_what_somebody_wrote_into_a_database_is_not_run_and_costs_the_user_no_file(tmp_path, command, behind):
+    with FakeServer(teacher) as server:
+        project = project_of(tmp_path / "project", server)
+        (tmp_path / "thesis.txt").write_text("mine")
+        trap(tmp_path / "trap.db", tmp_path / "thesis.txt")
+        text = "CREATE TABLE singer (id INTEGER PRIMARY KEY, name, country, age); " + behind.format(folder=tmp_path)
+        with closing(sqlite3.connect(project.folder / "dbs" / "shop.sqlite")) as database:
+            database.execute("PRAGMA writable_schema = 1")
+            database.execute("UPDATE sqlite_master SET sql = ? WHERE name = 'singer'", (text,))
+            database.commit()
+        before = everything(tmp_path)
+        done = project.run(command)
+        assert (done.code, server.count) == (2, 0)
+        assert "the database dbs/shop.sqlite cannot be used: 'CREATE TABLE singer" in done.err
+        assert "has another statement behind it" in done.err and "Traceback" not in done.err
+        now = everything(tmp_path)
+        assert {name: there for name, there in now.items() if not name.startswith("project/out")} == before
+
+
+def test_a_journal_beside_a_database_costs_the_user_no_file(tmp_path):
+    with FakeServer(teacher) as server:
+        project = project_of(tmp_path / "project", server, "none", seeds={
+            "path": "seeds.jsonl",
+            "fields": {"question": "ask", "answer": "sql", "database": "db"},
+            "databases": "dbs/{database}.sqlite",
+        })  # fmt: skip
+        (tmp_path / "thesis.txt").write_text("mine")
+        trap(project.folder / "dbs" / "shop.sqlite", tmp_path / "thesis.txt")
+        before = everything(tmp_path)
+        done = project.run("plan")
+        assert (done.code, server.count) == (2, 0)
+        assert "the database dbs/shop.sqlite cannot be used: shop.sqlite-journal beside it belongs to a change" in done.err
+        assert everything(tmp_path) == before
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "said"),
+    [
+        ("x" * 300, None, "seeds.jsonl:1: there can be no database 'dbs/xxx"),
+        (
+            "shop",
+            b"CREATE TABLE singer (name, age);\0",
+            "the database dbs/shop.sql cannot be used: it holds a NUL character (character 33)",
+        ),
+        ("shop", b"CREATE VIRTUAL TABLE singer USING fts5(name, age);", "is no CREATE TABLE statement"),
+    ],
+)
+def test_a_database_that_cannot_be_is_a_message_before_the_first_call(tmp_path, name, content, said):
+    with FakeServer(teacher) as server:
+        project = project_of(tmp_path / "project", server, "sql")
+        (project.folder / "seeds.jsonl").write_text("".join(json.dumps({**seed(age), "db": name}) + "\n" for age in AGES))
+        if content is not None:
+            (project.folder / "dbs" / "shop.sql").write_bytes(content)
+        done = project.run("plan")
+        assert (done.code, server.count) == (2, 0)
+        assert said in done.err and "Traceback" not in done.err
+
+
+def test_values_at_the_edge_of_dates_and_integers_are_judged_in_seeds_and_in_answers(tmp_path):
+    edges = ("age 9223372036854775807", "age 0x7fffffffffffffff", "name '9999-12-31'", "country '0001-01-01'")
+
+    def reply(body: dict[str, Any], key: int | None = None) -> str:
+        """Right of every other call, else it asks for those, too, who are just that."""
+        key = request_key(body) if key is None else key
+        [[column, edge]] = re.findall(r"below (\w+) (\S+)\?", str(body["messages"][-1]["content"]))
+        condition = f"NOT {column} >= {edge}" if key % 2 else f"{column} <= {edge}"
+        return f"Sheet {key % 10_000}.\n```sql\nSELECT name FROM singer WHERE {condition}\n```"
+
+    with FakeServer(reply, vary_repeats=True) as server:
+        project = project_of(tmp_path / "project", server, budget={"samples": 1_000, "queries": 48}, strategy="answer_augmentation")
+        rows = [
+            {"ask": f"Who is below {edge}?", "sql": f"SELECT name FROM singer WHERE {edge.replace(' ', ' < ')}", "db": "shop"}
+            for edge in edges
+        ]
+        (project.folder / "seeds.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+        done = project.run()
+        assert done.code == 0, done.err
+        judged = by_strategy(project, "answer_augmentation")
+        assert not [row for row in project.samples if row["status"] == "failed"]
+        for edge in edges:
+            said = {("NOT" in row["answer"], row["status"] == "accepted") for row in judged if edge.split()[1] in row["answer"]}
+            assert said == {(True, True), (False, False)}, edge
 
 
 @pytest.mark.parametrize("number", [signal.SIGKILL, pytest.param(signal.SIGINT, marks=pytest.mark.slow)])

@@ -56,6 +56,10 @@ def test_the_model_reads_what_the_student_was_trained_on(files):
         ("```sql\nSELECT name FROM singer WHERE age > 40\n```", 0.0, 0.0),
         ("```sql\nSELECT load_extension('x')\n```", 0.0, 0.0),
         ("I do not know.", 0.0, 0.0),
+        # Right, and at the edge of what dates and integers hold; and nobody is called such.
+        ("```sql\nSELECT name FROM singer WHERE age > 30 AND age <= 9223372036854775807\n```", 1.0, 1.0),
+        ("```sql\nSELECT name FROM singer WHERE age > 30 AND name <= '9999-12-31'\n```", 0.0, 0.0),
+        ("```sql\nSELECT name FROM singer WHERE age > 30 AND age < 99999999999999999999\n```", 1.0, 1.0),
     ],
 )
 def test_a_reply_scores_by_what_its_query_gives(files, reply, on_its_rows, on_generated_ones_too):

@@ -306,7 +306,7 @@ def test_a_worker_that_does_not_start_is_no_wrong_query(monkeypatch):
 
 
 def test_a_mistake_of_ours_is_no_wrong_query():
-    with pytest.raises(RuntimeError, match="please report this"):
+    with pytest.raises(sql.WorkerBroke, match="please report this"):
         sql._ask("no_such_request", sql.LIMITS)
     assert sql.runs("SELECT 61", EMPTY).stands
 

@@ -8,6 +8,7 @@ tables that are there. How all of that is done safely stands in `sql/`.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from pydantic import Field
@@ -53,6 +54,6 @@ def make(task: Task, keeps_answer: Mapping[str, bool], options: Options | None =
             verdict = runs(candidate.final_answer, database, limits)
         else:
             verdict = compare(gold, candidate.final_answer, database, limits)
-        return passed(verdict.why) if verdict.stands else failed(verdict.why)
+        return passed(verdict.why) if verdict.stands else replace(failed(verdict.why), broken=verdict.broken)
 
     return judge

@@ -13,6 +13,9 @@ from axolotl_synthetic.sql import BadDatabase, schema_of
 # A seed file may come from the Hub, and must not reach files beside the databases.
 _PLAIN_NAME = re.compile(r"\w[\w .+-]*")
 
+# Characters of a path in a message.
+LONGEST_SHOWN = 120
+
 
 class NoDatabase(Exception):
     """Why a row names no database, with the remedy."""
@@ -37,9 +40,15 @@ def with_database(question: Question, databases: str) -> Question:
     if name is None:
         raise NoDatabase("no database; fill it in or point seeds.fields.database at its column")
     if not _PLAIN_NAME.fullmatch(name):
-        raise NoDatabase(f"database {name!r} is no name of a file; use letters, digits, space, _ . + and -")
-    path = Path(databases.replace("{database}", name)).expanduser()
-    if not path.is_file():
+        raise NoDatabase(f"database {_shown(name)} is no name of a file; use letters, digits, space, _ . + and -")
+    where = databases.replace("{database}", name)
+    try:
+        path = Path(where).expanduser()
+        there = path.is_file()
+    except (OSError, ValueError, RuntimeError) as error:  # a name that is too long, a NUL, a user whom nobody knows
+        why = error.strerror if isinstance(error, OSError) else str(error)
+        raise MissingDatabase(f"there can be no database {_shown(where)}: {why}; correct its name or seeds.databases") from error
+    if not there:
         raise MissingDatabase(f"there is no database {path}; put it there or correct seeds.databases")
     try:
         schema = schema_of(str(path.resolve()))
@@ -47,3 +56,7 @@ def with_database(question: Question, databases: str) -> Question:
         raise MissingDatabase(f"the database {path} cannot be used: {error}") from error
     # What a `.sql` file gives is its tables; their rows are generated.
     return replace(question, context=schema, database_file=None if path.suffix.lower() == ".sql" else str(path.resolve()))
+
+
+def _shown(text: str) -> str:
+    return repr(text if len(text) <= LONGEST_SHOWN else text[: LONGEST_SHOWN - 1] + "…")

@@ -3,11 +3,12 @@
     sandbox.py      asks the worker, a process of its own, and survives what a query does to it
     worker.py       that process: limits of the kernel's; one request a line
     judging.py      compares two queries on the database's rows and on generated fillings
+    connections.py  opens databases so that nothing in them can do harm
     reader.py       one connection that can do nothing but read, for one query
     queries.py      sqlglot: one query or none, and its normal form
     hints.py        … and what rows put it to the test
     schema.py       tables, columns, keys; CREATE TABLE statements out of files
-    profiles.py, filling.py, values.py, images.py, suites.py     generated rows
+    profiles.py, filling.py, values.py, documents.py, images.py, suites.py     generated rows
     agreement.py, comparison.py     whether results are the same
 
 What is here is what tasks, checks and seeds use; all of it goes through the sandbox. The other files are the worker's own.
@@ -15,6 +16,7 @@ What is here is what tasks, checks and seeds use; all of it goes through the san
 
 from __future__ import annotations
 
+import logging
 from collections import OrderedDict
 from dataclasses import asdict, dataclass
 from functools import lru_cache
@@ -26,6 +28,7 @@ from axolotl_synthetic.sql.sandbox import WorkerDied, ask
 KEPT_VERDICTS = 65_536
 # No need to ask the worker: it refuses shorter ones.
 LONGEST_TEXT = 20_000
+_log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,10 +61,11 @@ class Limits:
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """Whether a query stands, and why or why not in words that a person can read."""
+    """Whether a query stands, and why or why not in words that a person can read; `broken` when that is a mistake of ours."""
 
     stands: bool
     why: str
+    broken: bool = False
 
 
 class GoldFailed(Exception):
@@ -70,6 +74,10 @@ class GoldFailed(Exception):
 
 class BadDatabase(Exception):
     """No tables can be read out of a file: why."""
+
+
+class WorkerBroke(Exception):
+    """A mistake of ours in the worker: it costs what was asked about, and nothing else."""
 
 
 LIMITS = Limits()
@@ -85,7 +93,7 @@ def normal_form(text: str) -> str | None:
 def _normal_form(text: str) -> str | None:
     try:
         query = _ask("normal_form", LIMITS, query=text).get("query")
-    except WorkerDied:
+    except (WorkerDied, WorkerBroke):
         return None
     return None if query is None else str(query)
 
@@ -101,6 +109,8 @@ def schema_of(file: str) -> str:
         reply = _ask("schema", LIMITS, file=str(Path(file).resolve()))
     except WorkerDied:
         raise BadDatabase(f"reading its tables {TOO_MUCH.removeprefix('it ')}") from None
+    except WorkerBroke as error:
+        raise BadDatabase(str(error)) from None
     if "problem" in reply:
         raise BadDatabase(reply["problem"])
     return str(reply["schema"])
@@ -155,12 +165,12 @@ def _compared(gold: str, query: str, database: Database, limits: Limits, generat
     where = {"schema": database.schema, "file": database.file}
     try:
         reply = _ask("compare", limits, gold=gold, query=query, generated=generated, **where)
-    except WorkerDied:
+    except (WorkerDied, WorkerBroke) as error:
         # Which of the two was it?
         alone = runs(gold, database, limits)
         if not alone.stands:
             raise GoldFailed(f"the seed's query does not run: {alone.why}") from None
-        return Verdict(False, TOO_MUCH)
+        return _without_reply(error)
     if "gold" in reply:
         raise GoldFailed(f"the seed's query does not run: {reply['gold']}")
     return _read(reply)
@@ -169,8 +179,12 @@ def _compared(gold: str, query: str, database: Database, limits: Limits, generat
 def _verdict(op: str, limits: Limits, **request: Any) -> Verdict:
     try:
         return _read(_ask(op, limits, **request))
-    except WorkerDied:
-        return Verdict(False, TOO_MUCH)
+    except (WorkerDied, WorkerBroke) as error:
+        return _without_reply(error)
+
+
+def _without_reply(error: WorkerDied | WorkerBroke) -> Verdict:
+    return Verdict(False, str(error), broken=True) if isinstance(error, WorkerBroke) else Verdict(False, TOO_MUCH)
 
 
 def _read(reply: dict[str, Any]) -> Verdict:
@@ -180,5 +194,7 @@ def _read(reply: dict[str, Any]) -> Verdict:
 def _ask(op: str, limits: Limits, **request: Any) -> dict[str, Any]:
     reply = ask({"op": op, **asdict(limits), **request}, seconds=limits.seconds)
     if "broken" in reply:
-        raise RuntimeError(f"the worker that runs SQL is broken: {reply['broken']}; please report this")
+        said = f"the worker that runs SQL is broken: {reply['broken']}; please report this"
+        _log.warning("%s", said)
+        raise WorkerBroke(said)
     return reply

@@ -11,10 +11,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
+from axolotl_synthetic.sql.documents import Path as DocumentPath
+from axolotl_synthetic.sql.documents import document
 from axolotl_synthetic.sql.hints import Hints
 from axolotl_synthetic.sql.profiles import LARGEST_COUNT, Profile, Spread, counts_met, group_sizes, spread_out
 from axolotl_synthetic.sql.reader import Cell, Row
-from axolotl_synthetic.sql.schema import Column, ForeignKey, Schema, Table
+from axolotl_synthetic.sql.schema import Column, ForeignKey, Kind, Schema, Table
 from axolotl_synthetic.sql.values import base_pool, fitting, near, number_in
 
 Rows = Mapping[str, Sequence[Row]]
@@ -55,6 +57,9 @@ class Ground:
         self.shared = _shared_names(schema, hints)
         self.parents_first = _parents_first(schema.tables)
         columns = {_name(table, column): column for table in schema.tables for column in table.columns}
+        self.documents: dict[str, list[DocumentPath]] = {}
+        for name, path in sorted(hints.documents, key=repr):
+            self.documents.setdefault(name, []).append(path)
         self.wanted = {name: self._wanted(column, [columns[one] for one in self.shared[name]], name) for name, column in columns.items()}
 
     def _wanted(self, column: Column, members: Sequence[Column], name: str) -> _Wanted:
@@ -97,12 +102,13 @@ class _Filler:
         self.done: dict[str, dict[str, list[Cell]]] = {}
 
     def rows(self) -> Rows:
+        kept: dict[str, list[Row]] = {}
         for table in self.ground.parents_first:
-            self.done[table.name] = self._table(table)
-        return {
-            table.name: _kept(list(zip(*(self.done[table.name][column.name] for column in table.columns), strict=True)), table)
-            for table in self.schema.tables
-        }
+            made = self._table(table)
+            kept[table.name] = _kept(list(zip(*(made[column.name] for column in table.columns), strict=True)), table)
+            # Only rows that are kept may be named by foreign keys.
+            self.done[table.name] = {column.name: [row[at] for row in kept[table.name]] for at, column in enumerate(table.columns)}
+        return {table.name: kept[table.name] for table in self.schema.tables}
 
     def _seed(self, *about: str) -> str:
         return "\0".join((self.profile.name, *about))
@@ -163,6 +169,8 @@ class _Filler:
 
     def _values(self, table: Table, column: Column, size: int) -> list[Cell]:
         name = _name(table, column)
+        if name in self.ground.documents:
+            return self._documents(table, column, self.ground.documents[name], size)
         by = self.ground.wanted[name]
         pool = base_pool(by.pool, column.kind, max(SMALLEST_POOL, size + 4), numeric=by.numeric, key=by.key, around=by.around)
         if column.unique:
@@ -173,6 +181,24 @@ class _Filler:
         counts = self.counts if spread == "counted" else ()
         seed = self._seed(table.name, column.name)
         return list(_drawn(seed, pool, spread, counts, by.exact, by.close, share, self.profile.near, nulls, size))
+
+    def _documents(self, table: Table, column: Column, paths: Sequence[DocumentPath], size: int) -> list[Cell]:
+        """JSON that holds values at the paths, as any column of numbers or of texts would."""
+        name = _name(table, column)
+        literals = sorted({value for about, value in self.hints.values if about == name}, key=repr)
+        kind: Kind = "text" if any(number_in(literal) is None for literal in literals) else "any"
+        exact = tuple(dict.fromkeys(value for literal in literals for value in fitting(literal, "any")))
+        close = tuple(dict.fromkeys(value for literal in literals for value in near(literal, "any") if value not in exact))
+        share = self.profile.exact * (BOUNDED_EXACT if name in self.hints.bounded else 1)
+        drawn = []
+        for path in paths:
+            about = repr((name, path))
+            around = tuple(sorted(number for literal in literals if (number := number_in(literal)) is not None))
+            pool = base_pool(about, kind, max(SMALLEST_POOL, size + 4), numeric=False, key=False, around=around)
+            spread = self.profile.decisive if name in self.hints.decisive else self.profile.values
+            counts = self.counts if spread == "counted" else ()
+            drawn.append(_drawn(self._seed(about), pool, spread, counts, exact, close, share, self.profile.near, self.profile.nulls, size))
+        return [document(dict(zip(paths, values, strict=True))) for values in zip(*drawn, strict=True)]
 
     def _spread(self, table: Table, column: Column) -> Spread:
         if self._is_link(table, column):
@@ -228,18 +254,23 @@ def _name(table: Table, column: Column) -> str:
 def _shared_names(schema: Schema, hints: Hints) -> dict[str, frozenset[str]]:
     """For each column those that share its values: joined by a foreign key or by a query, whose joins would be empty else."""
     names = {_name(table, column) for table in schema.tables for column in table.columns}
-    shared = {name: frozenset((name,)) for name in names}
-    keys = {
+    shared = {name: {name} for name in names}
+    keys = [
         (f"{table.name}.{own}".lower(), f"{key.table}.{parent}".lower())
         for table in schema.tables
         for key in table.foreign_keys
         for own, parent in zip(key.columns, key.parents, strict=True)
-    }
-    for one, other in sorted(hints.links | keys):
-        if one in names and other in names:
-            both = shared[one] | shared[other]
-            shared |= dict.fromkeys(both, both)
-    return shared
+    ]
+    for group in [*hints.links, *keys]:
+        first, *others = [name for name in group if name in names] or [""]
+        for other in others:
+            small, large = sorted((shared[first], shared[other]), key=len)
+            if small is not large:
+                large |= small
+                for name in small:
+                    shared[name] = large
+    frozen = {id(each): frozenset(each) for each in shared.values()}
+    return {name: frozen[id(each)] for name, each in shared.items()}
 
 
 def _kept(rows: list[Row], table: Table) -> list[Row]:
@@ -262,15 +293,16 @@ def _parents_first(tables: Sequence[Table]) -> list[Table]:
     by_name = {table.name: table for table in tables}
     ordered: list[Table] = []
     begun: set[str] = set()
-
-    def visit(table: Table) -> None:
-        if table.name not in begun:
-            begun.add(table.name)
-            for key in table.foreign_keys:
-                if key.table in by_name:
-                    visit(by_name[key.table])
-            ordered.append(table)
-
-    for table in tables:
-        visit(table)
+    for first in tables:
+        # A stack of our own: a chain of keys may be longer than Python's calls may be deep.
+        stack = [] if first.name in begun else [(first, iter(first.foreign_keys))]
+        begun.add(first.name)
+        while stack:
+            _, keys = stack[-1]
+            parent = next((by_name[key.table] for key in keys if key.table in by_name and key.table not in begun), None)
+            if parent is None:
+                ordered.append(stack.pop()[0])
+            else:
+                begun.add(parent.name)
+                stack.append((parent, iter(parent.foreign_keys)))
     return ordered

@@ -16,7 +16,11 @@ import sqlglot
 from sqlglot import exp
 from sqlglot.errors import SqlglotError
 
+from axolotl_synthetic.sql.documents import Path, looks_into
+
 Value = str | int | float
+# Whole numbers that SQLite holds.
+SMALLEST, LARGEST = -(2**63), 2**63 - 1
 Columns = Mapping[str, frozenset[str]]
 """A table's name and the names of its columns, in lower case."""
 _BY_ORDER = (exp.GT, exp.GTE, exp.LT, exp.LTE, exp.Between)
@@ -37,11 +41,12 @@ class Hints:
         values: a column and a literal that it is compared with, LIKE's patterns as they are.
         lengths: a column and a number that its length is compared with.
         counts: numbers that a count of rows is compared with.
-        links: columns that are compared with one another, or meet in a UNION, INTERSECT or EXCEPT.
+        links: groups of columns that are compared with one another, or meet in a UNION, INTERSECT or EXCEPT; each in order.
         numeric: columns that are calculated with.
         decisive: columns that rows are put in order by, or the largest or smallest is taken of: where they tie, answers do.
         bounded: columns that are compared by order with a literal: most of their values are to lie on one side or the other of it.
         limits: the LIMITs, each together with its OFFSET.
+        documents: a column that holds JSON, and a path in it that the query looks at.
     """
 
     tables: frozenset[str] = frozenset()
@@ -49,11 +54,12 @@ class Hints:
     values: frozenset[tuple[str, Value]] = frozenset()
     lengths: frozenset[tuple[str, int]] = frozenset()
     counts: frozenset[int] = frozenset()
-    links: frozenset[tuple[str, str]] = frozenset()
+    links: frozenset[tuple[str, ...]] = frozenset()
     numeric: frozenset[str] = frozenset()
     decisive: frozenset[str] = frozenset()
     bounded: frozenset[str] = frozenset()
     limits: frozenset[int] = frozenset()
+    documents: frozenset[tuple[str, Path]] = frozenset()
 
     def __or__(self, other: Hints) -> Hints:
         return Hints(**{part.name: getattr(self, part.name) | getattr(other, part.name) for part in fields(self)})
@@ -96,6 +102,18 @@ def hints_of_schema(schema: str, columns: Columns) -> Hints:
     return found
 
 
+def made_by_views(views: Iterable[str]) -> frozenset[str]:
+    """The names that CREATE VIEW statements give to tables of their own by WITH, in lower case: SQLite asks whether they may be read."""
+    found: set[str] = set()
+    for view in views:
+        if "with" in view.lower():
+            try:
+                found |= {made.alias.lower() for made in sqlglot.parse_one(view, read="sqlite").find_all(exp.CTE)}
+            except (SqlglotError, RecursionError, ValueError):
+                continue  # SQLite took it; then what reads it is refused by that name
+    return frozenset(found)
+
+
 @dataclass
 class _Side:
     """One side of a comparison: what stands in it, and what the columns are that its subqueries hand out."""
@@ -116,11 +134,12 @@ class _Collector:
         self.values: set[tuple[str, Value]] = set()
         self.lengths: set[tuple[str, int]] = set()
         self.counts: set[int] = set()
-        self.links: set[tuple[str, str]] = set()
+        self.links: set[tuple[str, ...]] = set()
         self.numeric: set[str] = set()
         self.decisive: set[str] = set()
         self.bounded: set[str] = set()
         self.limits: set[int] = set()
+        self.documents: set[tuple[str, Path]] = set()
 
     def hints(self) -> Hints:
         for node in self.nodes:
@@ -137,6 +156,8 @@ class _Collector:
                 self.numeric |= self.side(node).columns
             elif isinstance(node, _DECISIVE):
                 self.decisive |= self.side(node).columns
+            elif (looked := looks_into(node)) is not None:
+                self.documents |= {(name, looked[1]) for name in self.side(looked[0]).columns}
             if isinstance(node, exp.Query) and (limit := _number(node.args.get("limit")) + _number(node.args.get("offset"))):
                 self.limits.add(limit)
         tables = {name for names in self.tables.values() for name in names}
@@ -164,7 +185,8 @@ class _Collector:
                 self.link(side, other)
 
     def link(self, one: _Side, other: _Side) -> None:
-        self.links |= {(min(a, b), max(a, b)) for a in one.columns for b in other.columns if a != b}
+        if one.columns and other.columns and len(both := one.columns | other.columns) > 1:
+            self.links.add(tuple(sorted(both)))
 
     def side(self, node: exp.Expr, depth: int = 0) -> _Side:
         found = _Side()
@@ -225,16 +247,19 @@ def _projections(node: exp.Expr) -> list[exp.Expr]:
 
 
 def _value(literal: exp.Literal) -> set[Value]:
+    """The value of a literal as SQLite takes it: a whole number that 64 bits do not hold is real."""
     if literal.is_string:
         return {literal.name}
+    sign = -1 if isinstance(literal.parent, exp.Neg) else 1
     try:
-        number = float(literal.name)
+        number = sign * float(literal.name)
     except ValueError:
         return set()
     if not math.isfinite(number):
         return set()
-    if isinstance(literal.parent, exp.Neg):
-        number = -number
+    if literal.name.isascii() and literal.name.isdigit() and len(literal.name) < 25:
+        whole = sign * int(literal.name)
+        return {whole if SMALLEST <= whole <= LARGEST else number}
     return {int(number) if number.is_integer() and abs(number) < 2**53 else number}
 
 

@@ -5,10 +5,12 @@ from __future__ import annotations
 import sqlite3
 from collections import OrderedDict
 from collections.abc import Iterator, Sequence
+from contextlib import closing
 from pathlib import Path
-from urllib.parse import quote
 
+from axolotl_synthetic.sql import connections
 from axolotl_synthetic.sql.filling import Rows
+from axolotl_synthetic.sql.queries import at_one_time
 from axolotl_synthetic.sql.reader import Row
 from axolotl_synthetic.sql.schema import Schema, quoted
 
@@ -49,14 +51,14 @@ def _without_rows(schema: Schema, plain: bool) -> sqlite3.Connection:
     """A database of these tables and views. To make them takes longer than to put rows in, so it is kept for the next rows."""
     key = schema.text, plain
     if key not in _open:
-        connection = sqlite3.connect(":memory:", isolation_level=None)
+        connection = connections.in_memory(cached_statements=128)
         connection.execute(f"PRAGMA page_size = {PAGE_BYTES}")
         connection.execute("BEGIN")
         connection.execute("PRAGMA user_version = 1")  # a database without a page cannot be had as bytes
         for table in schema.tables:
             connection.execute((table.plain if plain else None) or table.sql)
         for _, sql in schema.views:
-            connection.execute(sql)
+            connection.execute(at_one_time(sql))
         connection.execute("COMMIT")
         _open[key] = connection
         if len(_open) > KEPT_OPEN:
@@ -72,6 +74,10 @@ def _insert(connection: sqlite3.Connection, statement: str, rows: Iterator[Row])
             return
         except sqlite3.IntegrityError:
             pass  # a primary key that must be a whole number, and is not in this row: `OR IGNORE` is not for that. The next one
+        except (sqlite3.Error, OverflowError):
+            # A CHECK or a generated column cannot be computed of this row. Where it can of none, SQLite took no row from the iterator.
+            if next(rows, None) is None:
+                return
 
 
 def rearranged(schema: Schema, source: bytes | str) -> tuple[bytes, ...]:
@@ -87,21 +93,17 @@ def rearranged(schema: Schema, source: bytes | str) -> tuple[bytes, ...]:
     """
     if any(table.plain is None for table in schema.tables):
         return ()
-    if isinstance(source, bytes):
-        connection = sqlite3.connect(":memory:")
-        connection.deserialize(source)
-    elif Path(source).stat().st_size <= LARGEST_COPY:
-        connection = sqlite3.connect(f"file:{quote(source)}?mode=ro&immutable=1", uri=True)
-    else:
+    if isinstance(source, str) and Path(source).stat().st_size > LARGEST_COPY:
         return ()
     try:
-        rows: dict[str, Sequence[Row]] = {}
-        for table in schema.tables:
-            columns = ", ".join(quoted(column.name) for column in table.columns)
-            rows[table.name] = connection.execute(f"SELECT {columns} FROM {quoted(table.name)}").fetchall()
+        with closing(connections.in_memory() if isinstance(source, bytes) else connections.of_file(source)) as connection:
+            if isinstance(source, bytes):
+                connection.deserialize(source)
+            rows: dict[str, Sequence[Row]] = {}
+            for table in schema.tables:
+                columns = ", ".join(quoted(column.name) for column in table.columns)
+                rows[table.name] = connection.execute(f"SELECT {columns} FROM {quoted(table.name)}").fetchall()
     except sqlite3.Error:
         return ()  # a text in it is no UTF-8, or a table is not what the schema says
-    finally:
-        connection.close()
     riffled = {name: [*found[::2], *found[1::2]] for name, found in rows.items()}
     return image_of(schema, rows, plain=True), image_of(schema, riffled, plain=True)

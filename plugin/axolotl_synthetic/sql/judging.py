@@ -19,8 +19,8 @@ from axolotl_synthetic.sql.comparison import Comparison
 from axolotl_synthetic.sql.hints import Hints, hints_of
 from axolotl_synthetic.sql.images import rearranged
 from axolotl_synthetic.sql.profiles import EMPTY, ENOUGH_WITH_ROWS, LARGER, MORE, PROFILES, Profile, profiles_for
-from axolotl_synthetic.sql.queries import NotAQuery, order_matters, parsed
-from axolotl_synthetic.sql.reader import Clock, Program, QueryFailed, Reader, Result
+from axolotl_synthetic.sql.queries import NotAQuery, at_one_time, order_matters, parsed
+from axolotl_synthetic.sql.reader import Clock, Program, QueryFailed, Reader, Result, SQLiteFailed
 from axolotl_synthetic.sql.schema import Schema, read_schema
 from axolotl_synthetic.sql.suites import Suite, Suites
 
@@ -30,6 +30,8 @@ KEPT_FILES = 8
 KEPT_ROWS = 500  # of one result; a longer one is asked for again
 # Between the clock that SQLite looks at and the kernel's, which ends the worker.
 GRACE_SECONDS = 0.5
+# To read a query: the longest takes some 0.05 s, but there are texts that keep a parser busy for hours.
+READING_SECONDS = 0.5
 
 
 _Key = tuple[str, frozenset[str]]
@@ -76,13 +78,15 @@ class _Place:
 
 @dataclass
 class _Gold:
-    """A seed's query, and what it gives where it was run: as the rows lie, and in other orders."""
+    """A seed's query, and what it gives where it was run: as the rows lie, and in other orders. `failure` says why it failed on
+    generated rows, where it did."""
 
     text: str
     ordered: bool
     hints: Hints
     program: Program | None = None
-    results: dict[_Key, Result] = field(default_factory=dict)
+    results: dict[_Key, Result | None] = field(default_factory=dict)
+    failure: str = ""
     rearranged: dict[_Key, Sequence[Result]] = field(default_factory=dict)
     larger: dict[frozenset[str], list[Profile]] = field(default_factory=dict)
     named: dict[frozenset[str], Schema] = field(default_factory=dict)
@@ -100,9 +104,10 @@ class Judging:
     def compiles(self, schema_text: str, query: str, limits: Limits) -> Judgement:
         """Whether SQLite takes the query for this schema, without a row to run it on."""
         schema = read_schema(schema_text)
+        query = at_one_time(query)
         try:
-            hints = self._hints_of(schema, query, limits)
-            with bounded(limits), _reader(schema, hints, limits) as reader:
+            hints = self._hints_of(schema, query)
+            with bounded(limits.seconds), _reader(schema, hints, limits) as reader:
                 reader.of_image(self._suites.of(schema, Hints()).image(EMPTY), query)
         except (NotAQuery, QueryFailed) as error:
             return Judgement(False, str(error))
@@ -111,13 +116,14 @@ class Judging:
     def runs(self, schema_text: str, file: str | None, query: str, limits: Limits) -> Judgement:
         """Whether the query runs: on the database's rows or, where there are none, on generated ones."""
         schema = read_schema(schema_text)
+        query = at_one_time(query)
         try:
-            hints = self._hints_of(schema, query, limits)
+            hints = self._hints_of(schema, query)
             suite = self._suites.of(schema.only(hints.tables), hints)
             places = [_file(file)] if file is not None else _fillings(suite, profiles_for(hints)[:2], None)
             with _reader(schema, hints, limits) as reader:
                 for place in places:
-                    with bounded(limits):
+                    with bounded(limits.seconds):
                         result = place.run(reader, query)
         except (NotAQuery, QueryFailed) as error:
             return Judgement(False, str(error))
@@ -138,9 +144,10 @@ class Judging:
             GoldFailed: if the gold query does not run.
         """
         schema = read_schema(schema_text)
-        gold = self._gold(schema, file, gold_query, limits)
+        query = at_one_time(query)
+        gold = self._gold(schema, file, at_one_time(gold_query))
         try:
-            hints = self._hints_of(schema, query, limits)
+            hints = self._hints_of(schema, query)
         except NotAQuery as error:
             return Judgement(False, str(error))
         comparison = Comparison(ordered=gold.ordered)
@@ -149,17 +156,21 @@ class Judging:
             same = self._is_same_program(schema, gold, query, hints, theirs, mine, limits)
             for place in self._places(schema, file, gold, hints, theirs, limits) if generated else [_file(file or "")]:
                 wanted = self._given(gold, place, theirs, limits)
+                if wanted is None:
+                    continue
                 if same and place.file is None:
                     found = wanted  # generated rows have the schema that both were compiled for; a file's own may differ
                 else:
                     try:
-                        with bounded(limits):
+                        with bounded(limits.seconds):
                             found = place.run(mine, query)
                     except QueryFailed as error:
                         return Judgement(False, f"on {place.name}: {error}")
                 if not comparison.takes(wanted, found, partial(self._given_rearranged, schema, gold, place, theirs, limits)):
                     return Judgement(False, f"on {place.name}: {comparison.against}")
                 fillings += place.file is None
+        if gold.failure and not comparison.with_rows:
+            raise GoldFailed(gold.failure)
         if not comparison.ends_well():
             return Judgement(False, comparison.against)
         where = [*(["the database's rows"] if file is not None else []), *([f"{fillings} generated fillings"] if generated else [])]
@@ -171,7 +182,7 @@ class Judging:
             return False
         suite = self._suites.of(self._named(schema, gold, hints.tables), gold.hints)
         try:
-            with bounded(limits):
+            with bounded(limits.seconds):
                 image = suite.image(PROFILES[0])
                 gold.program = gold.program or theirs.program(image, gold.text)
                 return gold.program is not None and gold.program == mine.program(image, query)
@@ -188,12 +199,12 @@ class Judging:
         standard = _fillings(suite, profiles_for(gold.hints), tables)
         yield from standard
         if tables not in gold.larger:
-            with_rows = sum(bool(self._given(gold, place, reader, limits).rows) for place in standard)
+            with_rows = sum(self._gives_rows(gold, place, reader, limits) for place in standard)
             gold.larger[tables] = []
             for profile in LARGER:
                 if with_rows >= ENOUGH_WITH_ROWS:
                     break
-                if self._given(gold, _fillings(suite, [profile], tables)[0], reader, limits).rows:
+                if self._gives_rows(gold, _fillings(suite, [profile], tables)[0], reader, limits):
                     gold.larger[tables].append(profile)
                     with_rows += 1
         yield from _fillings(suite, gold.larger[tables], tables)
@@ -207,41 +218,49 @@ class Judging:
             gold.named[tables] = schema.only(tables)
         return gold.named[tables]
 
-    def _gold(self, schema: Schema, file: str | None, text: str, limits: Limits) -> _Gold:
+    def _gold(self, schema: Schema, file: str | None, text: str) -> _Gold:
         key = (schema.text, file, text)
         if key not in self._golds:
             try:
-                with bounded(limits):
+                with bounded(READING_SECONDS):
                     tree = parsed(text)
+                    hints = hints_of(tree, schema.columns)
             except NotAQuery as error:
                 raise GoldFailed(str(error)) from None
-            self._golds[key] = _Gold(text, order_matters(tree), hints_of(tree, schema.columns))
+            self._golds[key] = _Gold(text, order_matters(tree), hints)
             if len(self._golds) > KEPT_GOLDS:
                 self._golds.popitem(last=False)
         self._golds.move_to_end(key)
         return self._golds[key]
 
-    def _hints_of(self, schema: Schema, query: str, limits: Limits) -> Hints:
+    def _hints_of(self, schema: Schema, query: str) -> Hints:
         key = (schema.text, query)
         if key not in self._hints:
-            with bounded(limits):
+            with bounded(READING_SECONDS):
                 self._hints[key] = hints_of(parsed(query), schema.columns)
             if len(self._hints) > KEPT_HINTS:
                 self._hints.popitem(last=False)
         return self._hints[key]
 
-    def _given(self, gold: _Gold, place: _Place, reader: Reader, limits: Limits) -> Result:
-        """What the gold query gives there."""
-        if place.key is not None and (known := gold.results.get(place.key)) is not None:
-            return known
+    def _given(self, gold: _Gold, place: _Place, reader: Reader, limits: Limits) -> Result | None:
+        """What the gold query gives there; None where it fails because of generated rows, which then say nothing of it."""
+        if place.key is not None and place.key in gold.results:
+            return gold.results[place.key]
+        result: Result | None = None
         try:
-            with bounded(limits):
+            with bounded(limits.seconds):
                 result = place.run(reader, gold.text)
         except QueryFailed as error:
-            raise GoldFailed(f"on {place.name}: {error}") from None
-        if place.key is not None and len(result.rows) <= KEPT_ROWS:
+            gold.failure = f"on {place.name}: {error}"
+            if not isinstance(error, SQLiteFailed) or not _runs_without_rows(place, reader, gold.text, limits):
+                raise GoldFailed(gold.failure) from None
+        if place.key is not None and (result is None or len(result.rows) <= KEPT_ROWS):
             gold.results[place.key] = result
         return result
+
+    def _gives_rows(self, gold: _Gold, place: _Place, reader: Reader, limits: Limits) -> bool:
+        result = self._given(gold, place, reader, limits)
+        return result is not None and bool(result.rows)
 
     def _given_rearranged(self, schema: Schema, gold: _Gold, place: _Place, reader: Reader, limits: Limits) -> Sequence[Result]:
         """What the gold query gives when the rows there lie in other orders."""
@@ -253,7 +272,7 @@ class Judging:
             assert place.suite is not None and place.profile is not None
             images = place.suite.rearranged(place.profile)
         try:
-            with bounded(limits):
+            with bounded(limits.seconds):
                 results = [normalised(reader.of_image(image, gold.text)) for image in images]
         except QueryFailed:
             results = []  # its time is up; then the rows as they lie decide
@@ -269,6 +288,18 @@ class Judging:
         return self._files[file]
 
 
+def _runs_without_rows(place: _Place, reader: Reader, query: str, limits: Limits) -> bool:
+    """Whether a query that failed on generated rows is right about the tables."""
+    if place.suite is None:
+        return False
+    try:
+        with bounded(limits.seconds):
+            reader.of_image(place.suite.image(EMPTY), query)
+    except QueryFailed:
+        return False
+    return True
+
+
 def _file(file: str) -> _Place:
     return _Place("the database's rows", ("", frozenset()), file=file)
 
@@ -282,14 +313,25 @@ def _fillings(suite: Suite, profiles: Sequence[Profile], tables: frozenset[str] 
 
 
 def _reader(schema: Schema, hints: Hints, limits: Limits) -> Reader:
-    return Reader(schema.names, hints.made, Clock(limits.seconds), rows=limits.rows, result_bytes=limits.result_bytes)
+    return Reader(schema.names, hints.made | schema.made, Clock(limits.seconds), rows=limits.rows, result_bytes=limits.result_bytes)
 
 
 @contextmanager
-def bounded(limits: Limits) -> Iterator[None]:
+def bounded(seconds: float) -> Iterator[None]:
     """Have the kernel end this process when the work takes longer than SQLite's own clock should have let it."""
-    signal.setitimer(signal.ITIMER_PROF, limits.seconds + GRACE_SECONDS)
+    signal.setitimer(signal.ITIMER_PROF, seconds + GRACE_SECONDS)
     try:
         yield
     finally:
         signal.setitimer(signal.ITIMER_PROF, 0)
+
+
+@contextmanager
+def bounded_as_a_whole(seconds: float) -> Iterator[None]:
+    """Have the kernel end this process when a request takes longer, with all that is done for it beside queries: rows are made,
+    schemas read. By another of the kernel's timers than `bounded`, so that one can be within the other."""
+    signal.setitimer(signal.ITIMER_VIRTUAL, seconds + GRACE_SECONDS)
+    try:
+        yield
+    finally:
+        signal.setitimer(signal.ITIMER_VIRTUAL, 0)

@@ -32,6 +32,15 @@ _SQLITE = Dialect.get_or_raise("sqlite")
 _TOKENIZER, _PARSER = _SQLITE.tokenizer(), _SQLITE.parser()
 
 
+# As many joins as a query may well have; sqlglot reads 10 without ON in 5 ms.
+MANY_JOINS = 10
+# Among the dates of generated rows (`values.py`), so that there are rows on both sides of it.
+NOW = "2012-06-15 13:45:30"
+_CURRENT = {"current_timestamp": f"'{NOW}'", "current_date": f"'{NOW[:10]}'", "current_time": f"'{NOW[11:]}'"}
+_OF_TIME = ("date", "time", "datetime", "julianday", "unixepoch")
+_CLOCK = re.compile(r"now|current_|(?:date|time|julianday|unixepoch)\s*\(\s*\)|strftime\s*\([^,()]*\)", re.IGNORECASE)
+
+
 # The last normal form and its tree: what is read next is mostly what a text was brought into.
 _last: dict[str, exp.Query] = {}
 
@@ -57,7 +66,7 @@ def _read(text: str) -> tuple[list[Token], exp.Query]:
         raise NotAQuery("it holds a NUL character or half of a surrogate pair, which no text of SQLite's can")
     try:
         tokens = _TOKENIZER.tokenize(text)
-        statements = [one for one in _PARSER.parse(tokens, text) if one is not None and not isinstance(one, exp.Semicolon)]
+        statements = [one for one in _PARSER.parse(_with_crosses(tokens), text) if one is not None and not isinstance(one, exp.Semicolon)]
     except (SqlglotError, RecursionError, ValueError) as error:
         said = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise NotAQuery(f"sqlglot cannot read it as SQLite's: {said[:160]}") from None
@@ -68,6 +77,56 @@ def _read(text: str) -> tuple[list[Token], exp.Query]:
         what = tree.name if isinstance(tree, exp.Command) else type(tree).__name__
         raise NotAQuery(f"a statement of the kind {what.upper()}, where a SELECT is asked for")
     return tokens, tree
+
+
+def _with_crosses(tokens: list[Token]) -> list[Token]:
+    """The words with every join a CROSS JOIN, where there are many joins: for one without ON sqlglot reads everything behind it
+    twice, and so 20 of them a million times. ON may follow all the same, and nothing here asks for a join's kind."""
+    if sum(token.token_type is TokenType.JOIN for token in tokens) < MANY_JOINS:
+        return tokens
+    found: list[Token] = []
+    for token in tokens:
+        if token.token_type is TokenType.JOIN:
+            if found and found[-1].token_type in (TokenType.INNER, TokenType.OUTER, TokenType.CROSS):
+                found.pop()
+            found.append(Token(TokenType.CROSS, "CROSS", token.line, token.col, token.start, token.end))
+        found.append(token)
+    return found
+
+
+def at_one_time(text: str) -> str:
+    """The query with its clock stopped: what it gives must not change between the seed's query and a candidate, or from day to day.
+
+    Args:
+        text: in it `'now'` in a call of SQLite's date functions, a call that leaves the time out, and CURRENT_DATE and its like become
+            the time NOW. Texts that sqlglot cannot read are left as they are.
+    """
+    if not _CLOCK.search(text):
+        return text
+    try:
+        tokens = _TOKENIZER.tokenize(text)
+    except (SqlglotError, ValueError):
+        return text
+    written, end = "", 0
+    for at, token in enumerate(tokens):
+        before = [one.text.lower() for one in tokens[max(0, at - 4) : at]]
+        current = _CURRENT.get(token.text.lower()) if token.token_type not in (TokenType.STRING, TokenType.IDENTIFIER) else None
+        if current is not None and before[-1:] not in (["."], ["as"]) and [one.text for one in tokens[at + 1 : at + 2]] != ["."]:
+            written, end = written + text[end : token.start] + current, token.end + 1
+        elif token.token_type in (TokenType.STRING, TokenType.IDENTIFIER) and token.text.lower() == "now" and _takes_time(before):
+            written, end = written + text[end : token.start] + f"'{NOW}'", token.end + 1
+        elif token.token_type is TokenType.R_PAREN and _takes_time(before):
+            written, end = written + text[end : token.start] + f"'{NOW}'", token.start
+        elif token.token_type is TokenType.R_PAREN and before[-3:-1] == ["strftime", "("]:
+            written, end = written + text[end : token.start] + f", '{NOW}'", token.start
+    return written + text[end:]
+
+
+def _takes_time(before: list[str]) -> bool:
+    """Whether the next argument is the time of a date function."""
+    if before[-1:] == ["("]:
+        return before[-2:-1] != [] and before[-2] in _OF_TIME
+    return before[-1:] == [","] and before[-4:-2] == ["strftime", "("]
 
 
 def normal_form(text: str) -> str:

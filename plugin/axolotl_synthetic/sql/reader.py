@@ -10,9 +10,11 @@ import sqlite3
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from types import TracebackType
 from typing import Self
-from urllib.parse import quote
+
+from axolotl_synthetic.sql import connections
 
 Cell = None | int | float | str | bytes
 Row = tuple[Cell, ...]
@@ -36,11 +38,11 @@ _NAMES = (
 )
 FUNCTIONS = frozenset(_NAMES.split())
 # What SQLite's own tables are called; a query that makes one of the name by WITH could still mean SQLite's.
-_OWN_TABLES = ("sqlite_", "pragma_", "dbstat", "bytecode", "tables_used", "fts3tokenize", "fts4aux", "fts5vocab")
+OWN_TABLES = ("sqlite_", "pragma_", "dbstat", "bytecode", "tables_used", "fts3tokenize", "fts4aux", "fts5vocab")
 STEPS_BETWEEN_LOOKS = 1_000
 LONGEST_VALUE = 5_000_000  # bytes
 # sqlite3.SQLITE_… action codes, and what a person calls them (sqlite.org/c3ref/c_alter_table.html).
-_ACTIONS = {
+ACTIONS = {
     getattr(sqlite3, f"SQLITE_{name}"): name.replace("_", " ")
     for name in (
         *("ALTER_TABLE", "ANALYZE", "ATTACH", "DELETE", "DETACH", "INSERT", "PRAGMA", "REINDEX", "SAVEPOINT", "TRANSACTION", "UPDATE"),
@@ -52,21 +54,22 @@ _ACTIONS = {
 }
 _LIMITS = {
     sqlite3.SQLITE_LIMIT_LENGTH: LONGEST_VALUE,
-    sqlite3.SQLITE_LIMIT_SQL_LENGTH: 20_000,
-    sqlite3.SQLITE_LIMIT_COLUMN: 500,
+    # Of a query or, as the schema is read, of one CREATE TABLE: 2,000 columns take some 50,000. Queries are limited in `queries.py`.
+    sqlite3.SQLITE_LIMIT_SQL_LENGTH: 1_000_000,
     sqlite3.SQLITE_LIMIT_EXPR_DEPTH: 200,
     sqlite3.SQLITE_LIMIT_COMPOUND_SELECT: 50,
     sqlite3.SQLITE_LIMIT_VDBE_OP: 100_000,
-    sqlite3.SQLITE_LIMIT_ATTACHED: 0,
     sqlite3.SQLITE_LIMIT_LIKE_PATTERN_LENGTH: 1_000,
     sqlite3.SQLITE_LIMIT_VARIABLE_NUMBER: 0,
-    sqlite3.SQLITE_LIMIT_TRIGGER_DEPTH: 0,
-    sqlite3.SQLITE_LIMIT_WORKER_THREADS: 0,
 }
 
 
 class QueryFailed(Exception):
     """Why a query brought no rows, in words that a person can read."""
+
+
+class SQLiteFailed(QueryFailed):
+    """… where it is SQLite that said so, such as of a text that is no JSON: on other rows the query may run."""
 
 
 @dataclass(frozen=True)
@@ -105,13 +108,13 @@ class Reader:
 
     Args:
         tables: names that may be read, in lower case.
-        made: names that the query itself gives to tables, by WITH; SQLite asks about those that refer to themselves.
+        made: names that the query itself or a view gives to tables, by WITH; SQLite asks about those that refer to themselves.
         clock: when to stop.
         rows, result_bytes: the most that a result may have.
     """
 
     def __init__(self, tables: frozenset[str], made: frozenset[str], clock: Clock, *, rows: int, result_bytes: int) -> None:
-        self._tables = tables | {name for name in made if not name.startswith(_OWN_TABLES)}
+        self._tables = tables | {name for name in made if not name.startswith(OWN_TABLES)}
         self._clock = clock
         self._rows = rows
         self._bytes = result_bytes
@@ -134,7 +137,7 @@ class Reader:
             QueryFailed: if it is refused, is wrong, or reaches a limit.
         """
         if self._memory is None:
-            self._memory = self._guarded(sqlite3.connect(":memory:", isolation_level=None, cached_statements=0))
+            self._memory = self._guarded(connections.in_memory())
         if image is not self._image:
             # SQLite takes an image in by a statement of its own, which the authorizer sees.
             self._ours = True
@@ -151,11 +154,11 @@ class Reader:
         Raises:
             QueryFailed: as `of_image`; also if the file cannot be read.
         """
-        # `immutable` keeps SQLite from making a lock file or a journal beside it.
-        address = f"file:{quote(path)}?mode=ro&immutable=1"
         try:
-            connection = self._guarded(sqlite3.connect(address, uri=True, isolation_level=None, cached_statements=0))
-        except sqlite3.Error as error:
+            if (problem := connections.unfinished(Path(path))) is not None:
+                raise QueryFailed(f"{path} cannot be read: {problem}")
+            connection = self._guarded(connections.of_file(path))
+        except (OSError, sqlite3.Error) as error:
             raise QueryFailed(f"{path} cannot be read: {error}") from error
         try:
             return self._run(connection, query)
@@ -180,7 +183,8 @@ class Reader:
     def _guarded(self, connection: sqlite3.Connection) -> sqlite3.Connection:
         for limit, value in _LIMITS.items():
             connection.setlimit(limit, value)
-        for pragma in ("query_only = 1", "temp_store = MEMORY", "trusted_schema = 0", "cell_size_check = 1"):
+        # The authorizer allows functions by their names, in views and columns as in the query; SQLite alone would refuse JSON there.
+        for pragma in ("query_only = 1", "trusted_schema = 1"):
             connection.execute(f"PRAGMA {pragma}")
         connection.text_factory = _text
         connection.set_authorizer(self._authorize)
@@ -199,7 +203,7 @@ class Reader:
                 return sqlite3.SQLITE_OK
             self._refused = f"calls the function {two}"
         else:
-            self._refused = f"does {_ACTIONS.get(action, f'action {action}')}"
+            self._refused = f"does {ACTIONS.get(action, f'action {action}')}"
         return sqlite3.SQLITE_DENY
 
     def _run(self, connection: sqlite3.Connection, query: str) -> Result:
@@ -215,7 +219,7 @@ class Reader:
                     raise QueryFailed(f"it {self._refused}; a query may only read") from None
                 if self._clock.is_over():
                     raise QueryFailed(f"it takes longer than {self._clock.seconds:g} s") from None
-                raise QueryFailed(f"SQLite says: {str(error)[:200]}") from None
+                raise SQLiteFailed(f"SQLite says: {str(error)[:200]}") from None
 
     def _fetched(self, cursor: sqlite3.Cursor) -> list[Row]:
         rows: list[Row] = []

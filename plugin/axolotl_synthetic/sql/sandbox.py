@@ -74,8 +74,9 @@ class _Worker:
 
     def start(self) -> None:
         self.stop()
-        # Nothing of our environment, which holds keys, but where Python finds what is imported here.
-        environment = {"PYTHONPATH": os.pathsep.join(path for path in sys.path if path), "LC_ALL": "C.UTF-8"}
+        # Nothing of our environment, which holds keys, but where Python finds what is imported here; and one time zone everywhere, for
+        # queries that ask for the local time.
+        environment = {"PYTHONPATH": os.pathsep.join(path for path in sys.path if path), "LC_ALL": "C.UTF-8", "TZ": "UTC"}
         try:
             self.running = subprocess.Popen(
                 [sys.executable, "-P", "-m", MODULE],

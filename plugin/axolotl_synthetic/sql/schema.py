@@ -7,12 +7,16 @@ from __future__ import annotations
 
 import re
 import sqlite3
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import closing
 from dataclasses import dataclass, replace
-from functools import cached_property, lru_cache
+from functools import cached_property, lru_cache, partial
 from pathlib import Path
 from typing import Literal
-from urllib.parse import quote
+
+from axolotl_synthetic.sql import connections
+from axolotl_synthetic.sql.hints import made_by_views
+from axolotl_synthetic.sql.reader import ACTIONS, FUNCTIONS, OWN_TABLES
 
 Kind = Literal["integer", "real", "number", "text", "date", "datetime", "boolean", "any"]
 # SQLite's own rules for affinity (sqlite.org/datatype3.html, 3.1), after two kinds that it does not know but people mean.
@@ -25,6 +29,17 @@ _PASSED_OVER = re.compile(r"\s*(?:BEGIN|COMMIT|END|PRAGMA|DROP\s+(?:TABLE|VIEW|I
 _CREATED = re.compile(
     r"\s*CREATE\s+(?P<kind>(?:TEMP(?:ORARY)?\s+)?(?:TABLE|VIEW)|(?:UNIQUE\s+)?INDEX|VIRTUAL\s+TABLE|TRIGGER)\b", re.IGNORECASE
 )
+
+# What SQLite asks about while a table, a view or an index is made, and while we ask what was made (sqlite.org/c3ref/c_alter_table.html).
+_MAKING = {
+    *(sqlite3.SQLITE_CREATE_TABLE, sqlite3.SQLITE_CREATE_VIEW, sqlite3.SQLITE_CREATE_INDEX, sqlite3.SQLITE_REINDEX),
+    *(sqlite3.SQLITE_SELECT, sqlite3.SQLITE_RECURSIVE),
+}
+_WRITING = {sqlite3.SQLITE_INSERT, sqlite3.SQLITE_UPDATE, sqlite3.SQLITE_DELETE}
+_WRITTEN = {"sqlite_master", "sqlite_schema", "sqlite_sequence"}
+_ASKED = {"table_xinfo", "index_list", "index_info", "foreign_key_list"}
+# Behind a virtual table's name: FTS3, FTS4 and FTS5, R-trees.
+_SHADOWS = ("data", "idx", "content", "docsize", "config", "segments", "segdir", "stat", "node", "parent", "rowid")
 
 
 class BadSchema(Exception):
@@ -67,6 +82,8 @@ class Table:
         None where the columns are more than names and types."""
         if re.search(r"\bCOLLATE\b|\bGENERATED\b|\bAS\s*\(|\bSTRICT\s*$", self.sql, re.IGNORECASE):
             return None
+        if not all(re.fullmatch(r"[\w\s(),.+-]*", column.declared) for column in self.columns):
+            return None
         columns = ", ".join(f"{quoted(column.name)} {column.declared}" for column in self.columns)
         return f"CREATE TABLE {quoted(self.name)} ({columns})"
 
@@ -104,6 +121,11 @@ class Schema:
         """Names of all tables and views, in lower case."""
         return frozenset([*(table.name.lower() for table in self.tables), *(name.lower() for name, _ in self.views)])
 
+    @cached_property
+    def made(self) -> frozenset[str]:
+        """Names that its views give to tables of their own, in lower case."""
+        return made_by_views(sql for _, sql in self.views)
+
 
 def quoted(name: str) -> str:
     """A name as SQL takes any."""
@@ -118,24 +140,47 @@ def schema_of_file(path: Path) -> str:
     """
     try:
         if path.suffix.lower() == ".sql":
-            return schema_of_script(path.read_text(encoding="utf-8"))
+            # A byte order mark is what editors on Windows begin a file with.
+            return schema_of_script(path.read_text(encoding="utf-8-sig"))
         with path.open("rb") as file:
             if file.read(16) != b"SQLite format 3\0":
                 raise BadSchema("it is no SQLite database")
-        # What is only in the log would be missed, and rows that nobody wrote would be seen.
-        if path.with_name(path.name + "-wal").exists() and path.with_name(path.name + "-wal").stat().st_size:
-            raise BadSchema(f"{path.name}-wal beside it holds changes; close what writes to it, or run `PRAGMA wal_checkpoint(TRUNCATE)`")
+        if (problem := connections.unfinished(path)) is not None:
+            raise BadSchema(problem)
     except OSError as error:
         raise BadSchema(f"it cannot be read: {error.strerror}") from error
     except UnicodeDecodeError as error:
         raise BadSchema(f"it is not UTF-8 (byte {error.start + 1}); save it as UTF-8") from error
-    connection = sqlite3.connect(f"file:{quote(str(path))}?mode=ro&immutable=1", uri=True)
     try:
-        return schema_text(connection)
+        with closing(connections.of_file(str(path))) as connection:
+            rows = connection.execute("SELECT type, name, sql FROM sqlite_master ORDER BY rowid").fetchall()
     except sqlite3.Error as error:
         raise BadSchema(f"SQLite cannot read it: {error}") from error
-    finally:
-        connection.close()
+    # Whoever made the file wrote these texts, and need not have used SQLite for it: they are statements like any.
+    with closing(_made(_own_tables(rows))) as connection:
+        return schema_text(connection)
+
+
+def _own_tables(rows: Sequence[tuple[object, object, object]]) -> list[str]:
+    """The statements of a database's tables and views, tables first: a view may come before a table that was made anew.
+
+    Left out are virtual tables, which no query may read, and the tables in which they keep what they hold.
+    """
+    found: dict[object, list[tuple[str, str]]] = {"table": [], "view": []}
+    kept_by: set[str] = set()
+    for kind, name, sql in rows:
+        if kind not in found or sql is None:
+            continue
+        if not isinstance(name, str) or not isinstance(sql, str):
+            raise BadSchema("its list of tables is damaged: a name in it is no text")
+        if sql.startswith("CREATE VIRTUAL TABLE "):  # as SQLite itself writes it
+            kept_by |= {f"{name}_{part}".lower() for part in _SHADOWS}
+        elif not name.lower().startswith("sqlite_"):
+            found[kind].append((name, sql))
+    own = [sql for each in found.values() for name, sql in each if name.lower() not in kept_by]
+    if kept_by and not own:
+        raise BadSchema("all its tables are virtual, and no query may read those; give the rows in ordinary tables")
+    return own
 
 
 def schema_of_script(script: str) -> str:
@@ -144,21 +189,74 @@ def schema_of_script(script: str) -> str:
     Raises:
         BadSchema: if there are none, one is wrong, or the file holds what is not read: rows would be lost without a word.
     """
-    connection = sqlite3.connect(":memory:", isolation_level=None)
-    try:
-        for statement in _statements(script):
-            created = _CREATED.match(statement)
-            if created is None or created["kind"].upper() in ("VIRTUAL TABLE", "TRIGGER"):
-                if _PASSED_OVER.match(statement):
-                    continue
-                said = " ".join(statement.split())[:60]
-                raise BadSchema(f"{said!r} is no CREATE TABLE statement; for tables with rows make a .sqlite: sqlite3 x.sqlite < x.sql")
-            connection.execute(statement)
+    if "\0" in script:
+        raise BadSchema(f"it holds a NUL character (character {script.index(chr(0)) + 1}), which no SQL does; save it as UTF-8")
+    statements = []
+    for statement in _statements(script):
+        created = _CREATED.match(statement)
+        if created is not None and created["kind"].upper() not in ("VIRTUAL TABLE", "TRIGGER"):
+            statements.append(statement)
+        elif not _PASSED_OVER.match(statement):
+            raise BadSchema(
+                f"{_said(statement)} is no CREATE TABLE statement; for tables with rows make a .sqlite: sqlite3 x.sqlite < x.sql"
+            )
+    with closing(_made(statements)) as connection:
         return schema_text(connection)
-    except sqlite3.Error as error:
-        raise BadSchema(f"SQLite does not take it: {error}; write CREATE TABLE statements as SQLite has them") from error
-    finally:
-        connection.close()
+
+
+def _made(statements: Iterable[str]) -> sqlite3.Connection:
+    """Return a database in memory in which each of the statements has made one table, view or index, and done nothing else.
+
+    Raises:
+        BadSchema: if one of them would do anything else, or SQLite does not take it. None behind it is run.
+    """
+    connection = connections.in_memory()
+    refused: list[str] = []
+    connection.set_authorizer(partial(_authorize, refused))
+    for statement in statements:
+        created = _CREATED.match(_uncommented(statement))
+        if created is None or " ".join(created["kind"].upper().split()) in ("VIRTUAL TABLE", "TRIGGER"):
+            connection.close()
+            raise BadSchema(
+                f"{_said(statement)} is no CREATE TABLE statement; for tables with rows make a .sqlite: sqlite3 x.sqlite < x.sql"
+            )
+        try:
+            connection.execute(statement)
+        except (sqlite3.Error, sqlite3.Warning, ValueError) as error:
+            connection.close()
+            if refused:
+                raise BadSchema(f"{_said(statement)} {refused[0]}; only tables, views and indexes can be made") from None
+            if "one statement at a time" in str(error):
+                raise BadSchema(
+                    f"{_said(statement)} has another statement behind it, where a file that SQLite wrote has none; nothing of it was run."
+                    " If the file is from others, do not use it"
+                ) from None
+            raise BadSchema(f"SQLite does not take it: {error}; write CREATE TABLE statements as SQLite has them") from error
+    return connection
+
+
+def _authorize(refused: list[str], action: int, one: str | None, two: str | None, database: str | None, within: str | None) -> int:
+    """Let a statement make tables, views and indexes in memory, and read what queries may read: a table may be made of a query."""
+    name = str(one).lower()
+    if (
+        action in _MAKING
+        or (action in _WRITING and name in _WRITTEN)
+        or (action == sqlite3.SQLITE_READ and (name in _WRITTEN or not name.startswith(OWN_TABLES)))
+        or (action == sqlite3.SQLITE_FUNCTION and str(two).lower() in FUNCTIONS)
+        or (action == sqlite3.SQLITE_PRAGMA and name in _ASKED)
+    ):
+        return sqlite3.SQLITE_OK
+    if action == sqlite3.SQLITE_FUNCTION:
+        refused.append(f"calls the function {two}")
+    elif action == sqlite3.SQLITE_READ:
+        refused.append(f"reads {one}")
+    else:
+        refused.append(f"does {ACTIONS.get(action, f'action {action}')}")
+    return sqlite3.SQLITE_DENY
+
+
+def _said(statement: str) -> str:
+    return repr(" ".join(statement.split())[:60])
 
 
 def _statements(script: str) -> Iterator[str]:
@@ -183,14 +281,12 @@ def schema_text(connection: sqlite3.Connection) -> str:
     Raises:
         BadSchema: if it has no tables.
     """
-    rows = connection.execute(
-        "SELECT type, name, sql FROM sqlite_master WHERE type IN ('table', 'view') AND sql NOT LIKE 'CREATE VIRTUAL %' ORDER BY rowid"
-    )
-    found = [(kind, name, str(sql).strip()) for kind, name, sql in rows if not name.lower().startswith("sqlite_")]
-    if not any(kind == "table" for kind, _, _ in found):
+    rows = connection.execute("SELECT type, name, sql FROM sqlite_master WHERE type IN ('table', 'view') ORDER BY rowid")
+    found = [(kind, sql.strip()) for kind, name, sql in rows if not name.lower().startswith("sqlite_")]
+    if not any(kind == "table" for kind, _ in found):
         raise BadSchema("it has no tables")
-    # Tables first: a view may stand before a table that was made anew.
-    ordered = [sql for kind, _, sql in found if kind == "table"] + [sql for kind, _, sql in found if kind == "view"]
+    # Tables first: a view may come before a table that was made anew.
+    ordered = [sql for kind, sql in found if kind == "table"] + [sql for kind, sql in found if kind == "view"]
     return "\n\n".join(f"{sql.rstrip(';')};" for sql in ordered)
 
 
@@ -201,16 +297,10 @@ def read_schema(text: str) -> Schema:
     Raises:
         BadSchema: if SQLite does not take it.
     """
-    connection = sqlite3.connect(":memory:", isolation_level=None)
-    try:
-        connection.executescript(text)
+    with closing(_made(_statements(text))) as connection:
         rows = connection.execute("SELECT type, name, sql FROM sqlite_master WHERE sql IS NOT NULL ORDER BY rowid").fetchall()
         tables = [_table(connection, name, sql) for kind, name, sql in rows if kind == "table" and not name.startswith("sqlite_")]
         return Schema(text, tuple(tables), tuple((name, sql) for kind, name, sql in rows if kind == "view"))
-    except sqlite3.Error as error:
-        raise BadSchema(f"SQLite does not take it: {error}") from error
-    finally:
-        connection.close()
 
 
 def _table(connection: sqlite3.Connection, name: str, sql: str) -> Table:

@@ -9,10 +9,11 @@ import math
 import random
 import re
 from collections.abc import Iterator
+from contextlib import suppress
 from datetime import date, timedelta
 from functools import lru_cache
 
-from axolotl_synthetic.sql.hints import Value
+from axolotl_synthetic.sql.hints import LARGEST, SMALLEST, Value
 from axolotl_synthetic.sql.reader import Cell
 from axolotl_synthetic.sql.schema import Kind
 
@@ -42,10 +43,12 @@ def base_pool(name: str, kind: Kind, size: int, *, numeric: bool, key: bool, aro
     if kind == "boolean":
         return (0, 1)
     rng = random.Random(name)
-    numbers: list[int] = list(range(1, size + 1)) if key else rng.sample(range(1, 6 * size), size)
+    numbers: list[int | float] = list(range(1, size + 1)) if key else rng.sample(range(1, 6 * size), size)
     if around and not key:
-        numbers = [int(around[at % len(around)]) + (number if at // len(around) % 2 else -number) for at, number in enumerate(numbers)]
-        numbers = list(dict.fromkeys(numbers))
+        around = tuple(map(float, around)) if kind == "real" else tuple(number for number in around if _has(kind, number))
+    if around and not key:
+        beside = [_beside(around[at % len(around)], number if at // len(around) % 2 else -number) for at, number in enumerate(numbers)]
+        numbers = list(dict.fromkeys(number for number in beside if number is not None)) or numbers
     if kind in _DATES:
         days = [(FIRST_DAY + timedelta(days=day)).isoformat() for day in rng.sample(range(9_000), size)]
         return tuple(f"{day} {at % 24:02d}:{at * 7 % 60:02d}:00" if kind == "datetime" else day for at, day in enumerate(days))
@@ -71,36 +74,57 @@ def fitting(literal: Value, kind: Kind) -> Iterator[Cell]:
                 yield literal  # such as a 'T' in a column declared a number
         elif kind in _DATES and re.fullmatch(r"\d{4}(-\d\d)?", literal):
             yield from (f"{literal}-06-15"[:10] if len(literal) == 4 else f"{literal}-15", literal)
+        elif kind == "date" and re.match(r"\d{4}-\d\d-\d\d[ T]", literal):
+            yield from (literal[:10], literal)
         else:
             yield literal
     elif kind == "text" or kind in _DATES:
         yield str(literal)
-    elif kind == "integer":
-        yield from dict.fromkeys((math.floor(literal), math.ceil(literal)) if abs(literal) < 2**62 else ())
-    elif abs(literal) < 2**62:
+    elif kind == "integer" and isinstance(literal, float) and abs(literal) < 2**53:
+        yield from dict.fromkeys((math.floor(literal), math.ceil(literal)))
+    elif _has(kind, literal):
         yield literal
 
 
 def near(literal: Value, kind: Kind) -> Iterator[Cell]:
     """Values next to the literal: one more and one less, a letter more and less, the other case, the day before and after."""
     number = number_in(literal)
-    if number is not None and abs(number) < 2**53:
-        if kind == "integer":
-            yield from (math.ceil(number) - 1, math.floor(number) + 1)
-            return
-        for step in (-1, 1, 0.5) if kind in ("real", "number") or isinstance(number, float) else (-1, 1):
-            value = round(number + step, 6)
-            yield str(value) if kind in ("text", *_DATES) else value
+    if number is not None:
+        if abs(number) >= 2**53:
+            beside = [_beside(float(number) if kind == "real" else number, step) for step in (-1, 1)]
+            values = [value for value in beside if value is not None and _has(kind, value)]
+        elif kind == "integer":
+            values = [math.ceil(number) - 1, math.floor(number) + 1]
+        else:
+            steps: tuple[int | float, ...] = (-1, 1, 0.5) if kind in ("real", "number") or isinstance(number, float) else (-1, 1)
+            values = [round(number + step, 6) for step in steps]
+        yield from (str(value) if kind in ("text", *_DATES) else value for value in values)
         return
     text = str(literal)
     if day := _day(text):
         for days in (-1, 1, 365):
-            yield (day + timedelta(days=days)).isoformat() + text[10:]
+            with suppress(OverflowError):  # the calendar goes from the year 1 to the year 9999
+                yield (day + timedelta(days=days)).isoformat() + text[10:]
         return
     bare = text.replace("%", "").replace("_", "q")
     if kind not in _TEXTS or not bare:
         return
     yield from (bare.swapcase(), bare + "s", bare[:-1] or "x", "a" + bare)
+
+
+def _has(kind: Kind, number: int | float) -> bool:
+    """Whether a column of the kind holds such numbers: SQLite would put a real into one of integers, but nobody does."""
+    return kind != "integer" or SMALLEST <= number <= LARGEST
+
+
+def _beside(number: int | float, step: int | float) -> int | float | None:
+    """A number so many steps from another: of 1, or of what still changes a real that is too large for it. None where SQLite has none."""
+    if isinstance(number, float) and abs(number) >= 2**53:
+        # A thousandth, because results are compared by their first digits alone (`agreement.py`).
+        moved = number + abs(number) / 1_000 * step
+        return moved if math.isfinite(moved) else None
+    whole = int(number) + int(step)
+    return whole if SMALLEST <= whole <= LARGEST else None
 
 
 def number_in(literal: Value) -> int | float | None:

@@ -18,7 +18,16 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from axolotl_synthetic.sql.judging import GoldFailed, Judgement, Judging, Limits, bounded
+from axolotl_synthetic.sql.judging import (
+    GRACE_SECONDS,
+    READING_SECONDS,
+    GoldFailed,
+    Judgement,
+    Judging,
+    Limits,
+    bounded,
+    bounded_as_a_whole,
+)
 from axolotl_synthetic.sql.queries import NotAQuery, normal_form
 from axolotl_synthetic.sql.schema import BadSchema, schema_of_file
 
@@ -43,7 +52,7 @@ def main() -> None:
         except MemoryError:
             return  # whatever is left of this process is not to be relied on
         except Exception as error:  # the boundary: a mistake of ours must not read as a query's
-            reply = {"broken": f"{type(error).__name__}: {error}"}
+            reply = {"broken": ascii(f"{type(error).__name__}: {error}"[:200])}
         print(json.dumps(reply), file=replies, flush=True)
 
 
@@ -68,27 +77,34 @@ def _end_with(parent: int) -> None:
 
 def _answer(judging: Judging, asked: Mapping[str, Any]) -> dict[str, Any]:
     limits = Limits(asked["seconds"], asked["rows"], asked["result_bytes"])
+    # Each of the two queries of a comparison has its seconds for itself.
+    whole = limits.seconds + (limits.seconds + GRACE_SECONDS) * (asked["op"] == "compare")
     try:
-        match asked["op"]:
-            case "normal_form":
-                with bounded(limits):
-                    return {"query": normal_form(asked["query"])}
-            case "schema":
-                with bounded(limits):
-                    return {"schema": schema_of_file(Path(asked["file"]))}
-            case "compiles":
-                return _told(judging.compiles(asked["schema"], asked["query"], limits))
-            case "runs":
-                return _told(judging.runs(asked["schema"], asked["file"], asked["query"], limits))
-            case "compare":
-                place = asked["schema"], asked["file"]
-                return _told(judging.compare(*place, asked["gold"], asked["query"], limits, generated=asked["generated"]))
-            case unknown:
-                raise ValueError(f"no such request: {unknown}")
+        with bounded_as_a_whole(whole):
+            return _judged(judging, asked, limits)
     except (NotAQuery, BadSchema) as error:
         return {"problem": str(error)}
     except GoldFailed as error:
         return {"gold": str(error)}
+
+
+def _judged(judging: Judging, asked: Mapping[str, Any], limits: Limits) -> dict[str, Any]:
+    match asked["op"]:
+        case "normal_form":
+            with bounded(READING_SECONDS):
+                return {"query": normal_form(asked["query"])}
+        case "schema":
+            with bounded(limits.seconds):
+                return {"schema": schema_of_file(Path(asked["file"]))}
+        case "compiles":
+            return _told(judging.compiles(asked["schema"], asked["query"], limits))
+        case "runs":
+            return _told(judging.runs(asked["schema"], asked["file"], asked["query"], limits))
+        case "compare":
+            place = asked["schema"], asked["file"]
+            return _told(judging.compare(*place, asked["gold"], asked["query"], limits, generated=asked["generated"]))
+        case unknown:
+            raise ValueError(f"no such request: {unknown}")
 
 
 def _told(judgement: Judgement) -> dict[str, Any]:
