@@ -189,7 +189,8 @@ def _value(raw: str, decimal: Decimal | None) -> str | None:
     if not any(letter.isalnum() or letter in "∞∅" for letter in text) or "\n" in text:
         return None
     value = read_value(text, decimal)
-    if value.amount is not None:
+    # The digits of another script stay, so that the check `format` sees them.
+    if value.amount is not None and (text.isascii() or not any(letter.isdecimal() and not letter.isascii() for letter in text)):
         normal = written_amount(value.amount)
         if len(normal) <= LONGEST_NORMAL_FORM:
             return _in_convention(normal) if decimal == "comma" else normal

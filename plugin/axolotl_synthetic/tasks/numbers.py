@@ -7,6 +7,7 @@ plain text (`1 1/2` as 1, `- 5` as 5). Texts come with ASCII digits and a decima
 from __future__ import annotations
 
 import re
+import unicodedata
 from dataclasses import dataclass, replace
 from fractions import Fraction
 from functools import lru_cache
@@ -24,6 +25,7 @@ _PLAIN = re.compile(
     r"(?P<power>[eE][+-]?[0-9]+|\s*(?:[*×x]|\\times|\\cdot)\s*10\s*(?:\^|\*\*)\s*\{?\s*[+-]?[0-9]+\s*\}?)?"
     rf"(?P<gap>\s*)(?P<unit>[^{_NO_UNIT}][^0-9=+*^<>\\{{}}|]*(?:\^?\{{?[23]\}}?)?)?"
 )
+_UNIT_BEGINS = frozenset(("Lu", "Ll", "Lt", "Lm", "Lo", "So", "Sc"))
 _SIMPLE = re.compile(r"-?[0-9]{1,15}(?:\.[0-9]{1,15})?")
 _FRACTION = re.compile(
     r"(?P<sign>-?)\s*(?P<whole>[0-9]{1,9})?\s*\\[dt]?frac\s*(?:\{\s*(-?[0-9]{1,30})\s*\}|([0-9]))\s*(?:\{\s*([0-9]{1,30})\s*\}|([0-9]))(?P<rest>.*)"
@@ -140,6 +142,11 @@ def _unit(text: str, *, spaced: bool) -> tuple[int, Unit, str] | None:
 
 
 def _is_unit(unit: str, *, spaced: bool) -> bool:
+    if not unit[0].isascii() and unicodedata.category(unit[0]) not in _UNIT_BEGINS:
+        return False
+    # Joiners of no width belong to Persian, Hindi and emoji; nothing else that does not show belongs to a unit.
+    if any(unicodedata.category(letter) == "Cf" and letter not in "\u200c\u200d" for letter in unit):
+        return False
     words = re.findall(r"[A-Za-z]+", unit)
     first = unit.split()[0]
     if unit[0].isalpha() and not spaced and not _UNITS_WITHOUT_SPACE.fullmatch(first.rstrip(".")) and not _is_unspaced(first):
