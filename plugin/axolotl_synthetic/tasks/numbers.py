@@ -31,6 +31,7 @@ _FRACTION = re.compile(
     r"(?P<sign>-?)\s*(?P<whole>[0-9]{1,9})?\s*\\[dt]?frac\s*(?:\{\s*(-?[0-9]{1,30})\s*\}|([0-9]))\s*(?:\{\s*([0-9]{1,30})\s*\}|([0-9]))(?P<rest>.*)"
 )
 _REPEATING = re.compile(r"(-?)([0-9]{0,15})\.([0-9]{0,15})\\(?:overline|bar)\s*\{?([0-9]{1,15})\}?")
+_MAGNITUDES_OF_MONEY = {"k": 1_000, "K": 1_000, "M": 1_000_000, "B": 1_000_000_000}  # `$12.5M`
 _PART = re.compile(rf"({_NUMBER})\s*([^\W\d_]+\.?|['’′\"”″$€£¢])[\s,]*(?:and\s+)?")
 # `$` stands before its number, alone among the names of units.
 _BEFORE = re.compile(_CURRENCY)
@@ -114,10 +115,12 @@ def _in_digits(text: str) -> Amount | None:
         value, places = value * Fraction(10) ** power, max(0, places - power)
     value += int(match["whole"] or 0)
     money = match["money"] or match["money2"]
-    read = _unit(match["unit"] or "", spaced=bool(match["gap"]))
-    if read is None:
+    if money and not match["gap"] and match["unit"] in _MAGNITUDES_OF_MONEY:
+        factor, unit, counted = _MAGNITUDES_OF_MONEY[match["unit"]], NONE, ""
+    elif (read := _unit(match["unit"] or "", spaced=bool(match["gap"]))) is not None:
+        factor, unit, counted = read
+    else:
         return None
-    factor, unit, counted = read
     if money:
         currency = unit_of(money)
         # `$5 USD`, `$5 per hour`; not `$5 km`.
@@ -226,8 +229,10 @@ def _in_words(text: str) -> Amount | None:
         and (words[at + 1][0] in SCALES or words[at + 1][0] in _SPELLED_FRACTIONS)
     ):
         words[at] = ("one", words[at][1])
-    elif at < len(words) and words[at][0] == "half" and len(words) == at + 1:
-        return Amount(Fraction(-1 if negative else 1, 2), None)
+    elif at < len(words) and words[at][0] == "half":
+        counted = re.sub(r"^\s+(?:of\s+)?an?\b", "", text[words[at][1] :])
+        whole = read_number(f"1 {counted.strip()}") if counted.strip() else Amount(Fraction(1))
+        return None if whole is None else replace(whole, value=whole.value * Fraction(-1 if negative else 1, 2), places=None)
     total = current = 0
     last, start = "", at
     while at < len(words):

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import calendar
 import re
+import unicodedata
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction
@@ -23,10 +24,12 @@ Kind = Literal["number", "time", "date", "pair", "group", "equation", "relation"
 _WRAPPED = ((r"\(", r"\)"), (r"\[", r"\]"), ("$$", "$$"), ("$", "$"), ("`", "`"), ('"', '"'), ("“", "”"), ("«", "»"), ("「", "」"))
 _TEXT = re.compile(r"\\(?:text|textbf|textrm|mathrm|mathbf|mbox|textit|operatorname)\s*\{([^{}]*)\}")
 _LATEX = (
-    ("{,}", ","), (r"\,", ""), (r"\!", ""), (r"\;", " "), (r"\ ", " "), ("~", " "), (r"^{\circ}", "°"), (r"^\circ", "°"),
+    ("{,}", ","), (r"\,", ""), (r"\!", ""), (r"\;", " "), ("~", " "), (r"^{\circ}", "°"), (r"^\circ", "°"),
     (r"{}^\circ", "°"), (r"\degree", "°"), (r"\%", "%"), (r"\dfrac", r"\frac"), (r"\tfrac", r"\frac"),
     (r"\cfrac", r"\frac"), (r"\displaystyle", ""),
 )  # fmt: skip
+_SPACE = re.compile(r"(?<!\\)\\ ")  # `\\ ` ends the row of a matrix
+_SUPERSCRIPT = re.compile(r"⁻?[⁰¹²³⁴-⁹]+")
 _SIGNS = (
     ("<=", "≤"), (">=", "≥"), ("!=", "≠"), (r"\leqslant", "≤"), (r"\geqslant", "≥"), (r"\leq", "≤"), (r"\geq", "≥"), (r"\neq", "≠"),
     (r"\pm", "±"), (r"\{", "{"), (r"\}", "}"), (r"\lbrace", "{"), (r"\rbrace", "}"),
@@ -66,7 +69,7 @@ _FUNCTIONS = frozenset((
 ))  # fmt: skip
 _IN_LATEX = (
     ("**", "^"), ("π", r"\pi "), ("×", r"\times "), ("·", r"\cdot "), ("÷", "/"), ("∞", r"\infty "), ("∪", r"\cup "), ("∩", r"\cap "),
-    ("∅", r"\emptyset "), ("≤", r"\leq "), ("≥", r"\geq "), ("≠", r"\neq "), ("∈", r"\in "), ("²", "^{2}"), ("³", "^{3}"),
+    ("∅", r"\emptyset "), ("≤", r"\leq "), ("≥", r"\geq "), ("≠", r"\neq "), ("∈", r"\in "),
     ("°", r"^\circ "), ("θ", r"\theta "),
 )  # fmt: skip
 
@@ -99,6 +102,7 @@ def cleaned(raw: str) -> str:
     text = _TEXT.sub(r" \1 ", raw).strip() if "\\" in raw else raw.strip()
     for mark, other in _LATEX:
         text = text.replace(mark, other)
+    text = _SPACE.sub(" ", text)
     for _ in range(4):
         before = text
         text = text.strip().rstrip(".,;:。").strip(" *")
@@ -116,7 +120,7 @@ def cleaned(raw: str) -> str:
 
 def is_prose(text: str) -> bool:
     """Say whether a text holds words that are not part of a formula. math-verify would take `no` and `on` for equal products."""
-    words = re.findall(r"[^\W\d_]{2,}", re.sub(r"\\[A-Za-z]+", " ", text))
+    words = re.findall(r"[^\W\d_]{2,}", re.sub(r"\\(?:begin|end)\{\w+\}|\\[A-Za-z]+", " ", text))
     return (text.isalpha() and len(text) > 1) or any(len(word) > 2 and word.lower() not in _FUNCTIONS for word in words)
 
 
@@ -137,9 +141,13 @@ def _read(text: str) -> Value:
         return Value("number", text, amount)
     for sign, other in _SIGNS:
         text = text.replace(sign, other)
+    read = text
     if "\\" in text:
         for pattern, other in _SIGN_WORDS:
             text = pattern.sub(other, text)
+    if not text.isascii():
+        text = _SUPERSCRIPT.sub(lambda match: f"^{{{unicodedata.normalize('NFKC', match[0]).replace('−', '-')}}}", text)
+    if text != read:
         text = text.strip()
         if (amount := read_number(text)) is not None:
             return Value("number", text, amount)
@@ -389,9 +397,9 @@ def _same_expression(one: Value, other: Value) -> bool:
 
 
 def _subscripts(value: Value) -> list[str]:
-    """Return the indices in a formula. math-verify drops them, and with them the base that a number is written in."""
+    """Return the indices and primes in a formula. math-verify drops them, and with them the base that a number is written in."""
     found = re.findall(r"(?<!\\log)(?<!\\sum)(?<!\\int)(?<!\\prod)_(\w|\{[^{}]*\})", value.text)
-    return sorted(index.strip("{}") for index in found)
+    return sorted([*(index.strip("{}") for index in found), *re.findall("'", value.text)])
 
 
 def _latex(text: str) -> str:
@@ -399,4 +407,4 @@ def _latex(text: str) -> str:
         text = text.replace(sign, latex)
     text = re.sub(r"√\s*(\d+|[A-Za-z])", r"\\sqrt{\1}", text)
     text = re.sub(r"(?:√|(?<![\\A-Za-z])sqrt)\s*\(([^()]*)\)", r"\\sqrt{\1}", text)
-    return re.sub(r"(?<![\\A-Za-z])pi(?![A-Za-z])", r"\\pi ", text)
+    return re.sub(r"(?<![\\A-Za-z])(pi|sin|cos|tan|log|ln|exp)(?![A-Za-z])", r"\\\1 ", text)

@@ -21,11 +21,15 @@ def main() -> None:
     replies = os.fdopen(os.dup(1), "w", encoding="utf-8")
     os.dup2(2, 1)  # what a library prints is no reply
     import sympy  # type: ignore[import-untyped]
-    from math_verify import LatexExtractionConfig, parse, verify
+    from math_verify import LatexExtractionConfig, LatexNormalizationConfig, parse, verify
+
+    # Without `units`, which cuts a last factor such as c, h, m or t off: `a + 3c` would be `a + 3`. Units are read in `units.py`.
+    normal = LatexNormalizationConfig(basic_latex=True, units=False, malformed_operators=True, nits=True, boxed="none")
+    latex = [LatexExtractionConfig(normalization_config=normal)]
 
     def read(text: str) -> list[object]:
         # As LaTeX and whole: in plain text math-verify would take the first number that it finds.
-        found = parse(f"${text}$", [LatexExtractionConfig()], fallback_mode="no_fallback", parsing_timeout=None)
+        found = parse(f"${text}$", latex, fallback_mode="no_fallback", parsing_timeout=None)
         return [one for one in found if not (isinstance(one, sympy.Basic) and one.has(sympy.zoo, sympy.nan))]
 
     def apart(one: Any, other: Any) -> bool:
