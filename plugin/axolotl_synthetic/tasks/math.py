@@ -106,10 +106,11 @@ class Math:
         marked = self.final_answer(text, question)
         if marked is not None:
             return marked
-        numbers = _NUMBER.findall(
-            text[-LONGEST_READ:] if question.decimal is None else _in_convention(plain(text[-LONGEST_READ:], question.decimal))
-        )
-        return _value(numbers[-1], question.decimal) if numbers else None
+        tail, decimal = text[-LONGEST_READ:], question.decimal
+        numbers = _NUMBER.findall(plain(tail, decimal) if decimal == "comma" else tail)
+        if not numbers:
+            return None
+        return _value(_in_convention(numbers[-1]) if decimal == "comma" else numbers[-1], decimal)
 
     def gold_answer(self, seed: Seed) -> str | None:
         return None if seed.answer is None else _gold_answer(seed.answer, seed.question.decimal)
