@@ -78,6 +78,8 @@ class Seeds(Block):
     """The task's names and the file's columns; a dot reaches into a nested column. A name left out means its own column."""
     may_fail: float = Field(default=0.02, ge=0, le=1)
     """The share of seeds whose own answer may fail the run's checks; above it a run stops before its first call. 1: it never does."""
+    decimal: Literal["comma", "point"] | None = None
+    """Math: which of `,` and `.` begins the decimals of a number; with `comma`, 3.600 is 3600. Null: found from the seeds."""
     databases: str | None = None
     """Text to SQL: where a seed's database is, such as `dbs/{database}.sqlite`, or `.sql` with CREATE TABLE statements."""
     dialect: str = "sqlite"

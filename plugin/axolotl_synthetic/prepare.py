@@ -101,7 +101,14 @@ def prepare(settings: Settings, *, student: str | None = None) -> Prepared:
         )
     task = load_task(settings.task)
     inquiries = load_inquiries(settings.verify, task)
-    seeds = read_seeds(settings.seeds, required=task.required, optional=task.optional, problem=task.problem, seed=settings.seed)
+    seeds = read_seeds(
+        settings.seeds,
+        required=task.required,
+        optional=task.optional,
+        problem=task.problem,
+        seed=settings.seed,
+        reads_numbers=getattr(task, "reads_numbers", False),
+    )
     checks = checks_of(settings, task, seeds)
     answered = sum(seed.answer is not None for seed in seeds.seeds) / len(seeds.seeds)
     case = Case(

@@ -33,7 +33,7 @@ class Question:
 
     `choices` and `labels` (of equal length) are for multiple choice. `context` is any text that the question is about; for text to
     SQL it is the schema of `database`, whose rows are in `database_file` (None: there are only generated ones). Where that file lies
-    does not tell two questions apart.
+    does not tell two questions apart. `decimal` is `comma` where the seeds write 16,5 and group thousands by points.
     """
 
     text: str
@@ -42,6 +42,7 @@ class Question:
     context: str | None = None
     database: str | None = None
     database_file: str | None = field(default=None, compare=False)
+    decimal: Literal["comma", "point"] | None = field(default=None, compare=False)
 
 
 @dataclass(frozen=True, slots=True)

@@ -62,6 +62,8 @@ def test_digits_of_another_script_are_right_where_the_seed_uses_them():
         "\\boxed{59} or \\boxed{60}",
         "\\boxed{61}\n#### 60",
         "Answer: 61\n\n#### 60",
+        "#### 60 minutes\n#### 61 minutes",
+        "#### $60\n#### 60%",
     ],
 )
 def test_an_answer_that_says_two_things_at_its_end_is_rejected(answer):
@@ -77,6 +79,7 @@ def test_an_answer_that_says_two_things_at_its_end_is_rejected(answer):
         # Work speaks of answers that are not the final one; six of GSM8K's solutions do.
         "We want the answer in percent: 100% * 6 / 18 = 33.333%, so about 33%\n#### 33",
         "#### Step 1\nSix jars.\n#### 60",
+        "#### 60 minutes\nThe answer is 1 hour.",
     ],
 )
 def test_an_answer_that_leads_up_to_its_final_one_passes(answer):

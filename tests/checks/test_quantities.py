@@ -73,6 +73,11 @@ def test_two_spellings_of_a_quantity_are_the_same(one, other):
     assert missing(other, one, spelled=True) is None
 
 
+def test_a_reworded_number_is_read_by_the_seeds_convention():
+    assert missing("3.600 Schrauben zu 16,5 g", "3600 Schrauben, 16.5 g jede", spelled=False, decimal="comma") is None
+    assert missing("3.600 Schrauben", "3,6 Schrauben", spelled=False, decimal="comma") == "3600"
+
+
 @pytest.mark.parametrize(
     ("one", "other", "lost"),
     [

@@ -95,6 +95,22 @@ def test_math_is_graded_by_the_equivalence_that_verified_the_samples(tmp_path, g
     assert final_answer.make(math, {"answer_augmentation": True})(sample, seed).passed is right
 
 
+@pytest.mark.parametrize(
+    ("reply", "loose", "strict"),
+    [
+        ("#### 3600", 1.0, 1.0),
+        ("#### 3.600 Schrauben", 1.0, 1.0),
+        ("Das sind 3.600.", 1.0, 0.0),
+        ("Das sind 3,6.", 0.0, 0.0),
+        ("#### 3,6", 0.0, 0.0),
+    ],
+)
+def test_a_reply_is_graded_by_the_decimal_comma_of_the_seeds(tmp_path, reply, loose, strict):
+    seed = Seed("s", Question("Wie viele?", decimal="comma"), "12 * 300 = 3.600\n#### 3.600 Schrauben")
+    export_task(tmp_path, task=load_task("math"), held_out=[seed])
+    assert metrics(tmp_path).grade(rows(tmp_path)[0], [reply]) == {"exact_match": loose, "strict_match": strict}
+
+
 def test_a_multiple_choice_reply_may_name_the_text_of_the_right_choice(tmp_path):
     question = Question("Which is a fruit?", choices=("a stone", "an apple"), labels=("A", "B"))
     task = load_task("multiple_choice")

@@ -3,6 +3,7 @@
 import os
 import threading
 import time
+from dataclasses import replace
 
 import pytest
 from hypothesis import given, settings
@@ -33,7 +34,6 @@ def seed(answer: str | None) -> Seed:
     ("one", "other"),
     [
         ("72", "72.0"),
-        ("72", "$72"),
         ("72", "72."),
         ("1,000", "1000"),
         ("1234.5", "$1,234.50"),
@@ -58,6 +58,9 @@ def seed(answer: str | None) -> Seed:
         ("(1,2)", "(1, 2)"),
         ("2*30", "60"),
         ("Monday", "monday."),
+        ("72", "٧٢ apples"),
+        ("72", "seventy-two"),
+        ("72", "$72"),
     ],
 )
 def test_the_same_answer_written_in_two_ways(one, other):
@@ -80,8 +83,8 @@ def test_the_same_answer_written_in_two_ways(one, other):
         ("5", "5x"),
         ("7", "7²"),
         ("3", "3:30"),
-        ("72", "٧٢ apples"),
-        ("72", "seventy-two"),
+        ("72", "٧٣ apples"),
+        ("72", "seventy-three"),
         ("72", ""),
         ("no", "on"),
         ("Monday", "Tuesday"),
@@ -99,19 +102,22 @@ def test_answers_that_differ(one, other):
     [
         ("6*12 = 72\n#### 72", "72"),
         ("####\n72", "72"),
-        ("#### $1,000.00", "1000"),
+        ("#### $1,000.00", "$1000"),
+        ("#### 100 centimetres", "100 cm"),
+        ("#### 5 feet 6 inches", "5.5 ft"),
+        ("#### $7.50 an hour", "$7.5 per h"),
         ("#### 72 cards", "72"),
         ("#### The final answer is 72", "72"),
         ("#### 6 * 12 = 72", "72"),
         ("#### 70\nNo, wait.\n#### 72", "72"),
         ("#### Step 2: add\nThe answer is **72**.", "72"),
         (r"So \boxed{70}, or rather \boxed{72}.", "72"),
-        (r"So \boxed{\frac{1}{2}} of them.", r"\frac{1}{2}"),
+        (r"So \boxed{\frac{1}{2}} of them.", "0.5"),
         (r"So \boxed{1{,}000}.", "1000"),
         ("The answer is 72.", "72"),
         ("The answer is 3.5. It was hard.", "3.5"),
         ("The answer is 72 because 6 * 12 = 72.", "72"),
-        ("the final answer would be: $72", "72"),
+        ("the final answer would be: $72", "$72"),
         ("**Answer:** 72 cards", "72"),
         ("The answer to the question is:\n\n\\[ 72 \\]", "72"),
         ("#### 0.50", "0.5"),
@@ -136,14 +142,44 @@ def test_the_answer_of_a_worked_seed_stands_behind_the_hashes_without_the_calcul
     assert TASK.solution(seed(WORKED)) == "6 jars with 12 cards each is 6*12 = 72 cards.\n#### 72"
 
 
-@pytest.mark.parametrize("bare", ["72", "72.0", "$72", " 72 cards "])
-def test_a_bare_value_is_an_answer(bare):
-    assert TASK.gold_answer(seed(bare)) == "72"
-    assert TASK.solution(seed(bare)) == "#### 72"
+@pytest.mark.parametrize(
+    ("bare", "gold"), [("72", "72"), ("72.0", "72"), ("$72", "$72"), ("72 cards", "72"), ("x^2 + y^2 = 25", "x^2 + y^2 = 25")]
+)
+def test_a_bare_value_is_an_answer_and_keeps_its_spelling_behind_the_mark(bare, gold):
+    assert TASK.gold_answer(seed(bare)) == gold
+    assert TASK.solution(seed(bare)) == f"#### {bare}"
 
 
-def test_a_boxed_solution_is_kept_and_ends_as_all_do():
-    assert TASK.solution(seed(r"We get \boxed{72}.")) == "We get \\boxed{72}.\n#### 72"
+@pytest.mark.parametrize(
+    "answer",
+    [
+        "The line through both points.\n#### 3x-2y+13=0",
+        "The circle.\n\n#### x^2 + y^2 = 25",
+        "12 Kisten zu 300 Schrauben.\n#### 3.600 Schrauben",
+        "33 / 2 = 16,5\n#### 16,5",
+        "#### 072.50 \tcards",
+        "He has $1,000.00.\n#### $1,000.00\nThat is all.",
+        "We get \\boxed{72}.",
+        "So 6 * 12 = 72 cards. The answer is 72.",
+        "The inner product <<x, y>> vanishes.\n#### 0",
+    ],
+)
+@pytest.mark.parametrize("decimal", [None, "comma"])
+def test_what_a_seed_trains_is_its_own_text_byte_for_byte(answer, decimal):
+    question = replace(QUESTION, decimal=decimal)
+    assert TASK.solution(Seed("s", question, answer)) == answer
+    assert TASK.problem(Seed("s", question, answer)) is None
+
+
+@pytest.mark.parametrize("answer", ["inf", "Infinity", "-inf", "nan", "1e400", "1E+999", "#### inf", "Too large.\n#### 1e400"])
+def test_an_answer_that_is_no_finite_number_is_a_problem_of_the_seed(answer):
+    assert "is not a number that can be compared" in TASK.problem(seed(answer))
+
+
+def test_an_infinite_answer_in_latex_can_be_compared():
+    assert TASK.problem(seed(r"#### \infty")) is None
+    assert same(r"\infty", "∞")
+    assert not same(r"\infty", r"-\infty")
 
 
 def test_a_seed_without_an_answer_has_neither_gold_nor_solution_nor_problem():
@@ -220,7 +256,7 @@ def test_a_verifier_that_died_is_started_again():
 
 def test_plain_numbers_are_compared_without_the_slow_verifier(monkeypatch):
     # How fast that is, tests/benchmarks/verification_answers.py measures.
-    monkeypatch.setattr("axolotl_synthetic.tasks.math.same_expression", lambda *_: pytest.fail("asked math-verify"))
+    monkeypatch.setattr("axolotl_synthetic.tasks.values.same_expression", lambda *_: pytest.fail("asked math-verify"))
     assert not any(same(f"{n}", f"${n + 1}.00") for n in range(100_000, 104_000))
     assert all(same(f"{n}", f"${n:,}.00") for n in range(100_000, 104_000))
 

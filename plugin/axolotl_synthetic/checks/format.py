@@ -29,6 +29,8 @@ _MARK = re.compile(r"####|\\boxed\s*\{|^\W*(?:final )?answer\s*:", re.IGNORECASE
 _SPOKEN = re.compile(r"\banswer\b[^\n]{0,40}?(?:\bis\b|:)", re.IGNORECASE)
 _PIECES = re.compile(r"(?=####|\\boxed\s*\{)")
 _WORD = re.compile(r"[^\W\d_]{2,}")
+# A number with its unit, as the math task writes one: `100 cm`, `$7.5 per hour`.
+_AMOUNT = re.compile(r"-?[$€£¥₹]?\d[\d.,/]* ?\S{1,8}(?: per \S{1,8})?")
 LAST_LINES = 3
 LONGEST_LINE = 2_000
 # Control characters, and those that turn the order of writing round so that a text reads otherwise than it is.
@@ -95,7 +97,8 @@ def _marked_at_the_end(answer: str, question: Question, task: Task) -> Iterator[
         if _MARK.search(piece) or (marked and _SPOKEN.search(piece)):
             marked = True
             # `#### Step 1` is a heading.
-            if (found := task.final_answer(piece, question)) is not None and not _WORD.search(found):
+            found = task.final_answer(piece, question)
+            if found is not None and (_AMOUNT.fullmatch(found) or not _WORD.search(found)):
                 yield found
 
 

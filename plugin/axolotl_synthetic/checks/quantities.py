@@ -13,10 +13,8 @@ from dataclasses import dataclass
 from fractions import Fraction
 from functools import lru_cache
 
-_ONES = "zero one two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen sixteen seventeen eighteen nineteen"
-_TENS = "twenty thirty forty fifty sixty seventy eighty ninety"
-UNITS = {word: value for value, word in enumerate(_ONES.split())} | {word: 10 * n for n, word in enumerate(_TENS.split(), start=2)}
-SCALES = {"hundred": 100, "thousand": 1_000, "million": 1_000_000, "billion": 1_000_000_000, "dozen": 12}
+from axolotl_synthetic.numerals import SCALES, UNITS, Decimal, with_point
+
 # Words that may stand for a number and need not: they give a number in the other text its match, and ask for none.
 LOOSE: dict[str, tuple[Fraction, ...]] = {
     word: tuple(Fraction(reading) for reading in readings.split())
@@ -71,7 +69,7 @@ _SPELLED = "|".join(sorted([*UNITS, *SCALES, *(f"{scale}s" for scale in SCALES)]
 _QUANTITY = re.compile(
     r"(?<![A-Za-z0-9])(?:"
     rf"(?:(?:an?|one|1)[\s-]+(?P<part>{'|'.join(_PARTS)})"
-    rf"|(?P<several>{'|'.join(_ONES.split()[2:])}|[2-9])[\s-]+(?P<parts>{'|'.join(_PARTS)})s)\b"
+    rf"|(?P<several>{'|'.join([word for word, value in UNITS.items() if 2 <= value < 20])}|[2-9])[\s-]+(?P<parts>{'|'.join(_PARTS)})s)\b"
     # Another number in digits, `1.5` or `30 minutes`.
     r"|(?P<half>(?:and\s+(?:an?|one)[\s-]+half|half[\s-]+(?:of\s+)?(?:an?[\s-]+)?(?:minute|hour|day|week|month|year|century))\b)"
     r"|(?P<six>half[\s-]+(?:of\s+)?(?:a[\s-]+)?dozen\b)"
@@ -112,14 +110,15 @@ class Quantity:
         return self.factor or self.means
 
 
-def missing(one: str, other: str, *, spelled: bool) -> str | None:
+def missing(one: str, other: str, *, spelled: bool, decimal: Decimal | None = None) -> str | None:
     """The first quantity of a text that another text does not name, None when it names them all.
 
     Args:
         spelled: whether numbers in words are required as well; for English alone, since Polish `ten` is no number.
+        decimal: the seeds' convention for `,` and `.`.
     """
-    named = frozenset(reading for quantity in quantities(other) for reading in quantity.names)
-    for quantity in quantities(one):
+    named = frozenset(reading for quantity in quantities(other, decimal) for reading in quantity.names)
+    for quantity in quantities(one, decimal):
         if quantity.required and (spelled or not quantity.spelled) and not quantity.means & named:
             return quantity.text
     return None
@@ -149,9 +148,9 @@ def _naming(quantity: Quantity, some: Iterable[Quantity]) -> int:
 
 
 @lru_cache(maxsize=4_096)
-def quantities(text: str) -> tuple[Quantity, ...]:
+def quantities(text: str, decimal: Decimal | None = None) -> tuple[Quantity, ...]:
     """The quantities that a text names, in their order."""
-    return tuple(_quantities(_plain(text)))
+    return tuple(_quantities(_plain(with_point(text) if decimal == "comma" else text)))
 
 
 def _plain(text: str) -> str:

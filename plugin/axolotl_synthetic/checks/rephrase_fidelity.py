@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 from axolotl_synthetic.checks import Judge
 from axolotl_synthetic.checks.duplicate import normalised
 from axolotl_synthetic.checks.quantities import missing, replaced
+from axolotl_synthetic.numerals import Decimal
 from axolotl_synthetic.records import QUESTION_REPHRASE, Candidate, Seed, Verdict, failed, not_applicable, passed
 
 if TYPE_CHECKING:
@@ -58,15 +59,15 @@ def make(task: Task, keeps_answer: Mapping[str, bool]) -> Judge:
             return failed("a copy of the seed's question")
         if len(reworded) > MOST_TIMES_LONGER * len(asked) + MOST_LONGER:
             return failed(f"it has {len(reworded):,} characters, and the seed's question {len(asked):,}")
-        against = _quantity(asked, reworded) or _request(asked, reworded)
+        against = _quantity(asked, reworded, seed.question.decimal) or _request(asked, reworded)
         return passed() if against is None else failed(against)
 
     return judge
 
 
-def _quantity(asked: str, reworded: str) -> str | None:
+def _quantity(asked: str, reworded: str, decimal: Decimal | None) -> str | None:
     english = _is_english(asked)
-    lost, new = missing(asked, reworded, spelled=english), missing(reworded, asked, spelled=False)
+    lost, new = missing(asked, reworded, spelled=english, decimal=decimal), missing(reworded, asked, spelled=False, decimal=decimal)
     # In another language a number may have been spelled out, or written in digits; one that became another is both lost and new.
     if lost is not None and (english or new is not None):
         return f"the seed's {lost!r} is missing"

@@ -96,6 +96,7 @@ def _rows(task: Task, held_out: Sequence[Seed]) -> Iterator[Mapping[str, Any]]:
             "context": question.context,
             "database": question.database,
             "database_file": question.database_file,
+            "decimal": question.decimal,
         }
 
 

@@ -64,6 +64,7 @@ def question_of(row: Mapping[str, Any]) -> Question:
         context=row["context"],
         database=row["database"],
         database_file=_there(row.get("database_file")),
+        decimal=row.get("decimal"),
     )
 
 

@@ -39,7 +39,7 @@ class Origins:
         if made.question is None or made.prompt != row["question"]:
             seed = self.seed(row)
             same = self._work.task.prompt(seed.question) == row["question"]
-            made = replace(bare, question=seed.question if same else Question(row["question"]))
+            made = replace(bare, question=seed.question if same else Question(row["question"], decimal=seed.question.decimal))
         return replace(
             made, prompt=row["question"], answer=row["answer"], final_answer=row["final_answer"], requests=tuple(row["requests"])
         )

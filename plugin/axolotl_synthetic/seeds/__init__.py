@@ -12,10 +12,11 @@ import math
 import random
 import string
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from axolotl_synthetic.errors import SeedsError
+from axolotl_synthetic.numerals import find_convention
 from axolotl_synthetic.records import Question, Seed
 from axolotl_synthetic.seeds.databases import MissingDatabase, NoDatabase, with_database
 from axolotl_synthetic.seeds.rows import BadRow, Row, read_rows
@@ -56,6 +57,7 @@ def read_seeds(
     optional: tuple[str, ...],
     problem: Callable[[Seed], str | None],
     seed: int,
+    reads_numbers: bool = False,
 ) -> SeedSet:
     """Read, check and draw the seeds.
 
@@ -64,6 +66,7 @@ def read_seeds(
         required, optional: the task's names of `seeds.fields`.
         problem: why the task cannot use a seed, None when it can.
         seed: of the draw. Other rows apart, a larger `limit` contains the seeds of a smaller one.
+        reads_numbers: whether the task compares numbers, so that the seeds' convention for `,` and `.` matters.
 
     Raises:
         SeedsError: if there is no such file, it cannot be read, it lacks a column, or no row of it can be used; if a
@@ -84,6 +87,8 @@ def read_seeds(
     usable, problems, places = _usable_seeds(read_rows(settings.path, settings.name, settings.split), settings, required, optional, counted)
     if not usable:
         raise SeedsError(f"synthetic.seeds: no row of {settings.path} can be used{_first_of(problems)}")
+    if reads_numbers:
+        usable = _with_decimal(usable, settings, problems)
     held_out, seeds = _draw(usable, settings, seed)
     if settings.limit is not None and len(seeds) < settings.limit:
         problems.append(f"{settings.path}: {len(seeds)} seeds where seeds.limit asks for {settings.limit}; all of them are taken")
@@ -155,6 +160,19 @@ def _first_of(problems: list[str]) -> str:
         return ": it is empty; give a question each row"
     more = len(problems) - PROBLEMS_SHOWN
     return ":\n" + "\n".join(f"  - {one}" for one in problems[:PROBLEMS_SHOWN]) + (f"\n  - and {more} more rows" if more > 0 else "")
+
+
+def _with_decimal(usable: list[Seed], settings: config.Seeds, problems: list[str]) -> list[Seed]:
+    """Give every question the convention for `,` and `.`: the user's, else the one that the seeds' own texts follow."""
+    decimal = settings.decimal
+    if decimal is None:
+        found = find_convention(text for seed in usable for text in (seed.question.text, seed.answer or ""))
+        decimal = found.decimal
+        if found.note is not None:
+            problems.append(f"{settings.path}: {found.note}")
+    if decimal != "comma":
+        return usable
+    return [replace(seed, question=replace(seed.question, decimal=decimal)) for seed in usable]
 
 
 def _draw(usable: list[Seed], settings: config.Seeds, seed: int) -> tuple[list[Seed], list[Seed]]:

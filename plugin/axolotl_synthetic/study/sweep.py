@@ -314,7 +314,14 @@ def seeds_of(settings: Settings, task: Task, line: Line | None) -> SeedSet:
         SeedsError: if they cannot be read.
     """
     seeds = settings.seeds if line is not None else settings.seeds.model_copy(update={"limit": None})
-    return read_seeds(seeds, required=task.required, optional=task.optional, problem=task.problem, seed=settings.seed)
+    return read_seeds(
+        seeds,
+        required=task.required,
+        optional=task.optional,
+        problem=task.problem,
+        seed=settings.seed,
+        reads_numbers=getattr(task, "reads_numbers", False),
+    )
 
 
 @contextmanager

@@ -1,6 +1,7 @@
-"""Math word problems: a worked solution that ends in one value.
+"""Math word problems: a worked solution that ends in one final answer.
 
-How plain numbers are read stands in `numbers.py`; what else may be equal is math-verify's to say, through `verifier.py`.
+Which final answer a reply marks is found here. What an answer is, and when two are equal, is defined in `values.py`; that form is for
+comparison alone, and what is trained on is always the text as the seed or the teacher wrote it.
 """
 
 from __future__ import annotations
@@ -8,29 +9,35 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
-from fractions import Fraction
 from functools import lru_cache
 
+from axolotl_synthetic.numerals import Decimal, plain
 from axolotl_synthetic.records import Message, Question, Seed
-from axolotl_synthetic.tasks.numbers import read_number, written
+from axolotl_synthetic.tasks.numbers import written_amount
 from axolotl_synthetic.tasks.replies import read_question, read_yes_no
 from axolotl_synthetic.tasks.templates import chat, chat_by_pattern
-from axolotl_synthetic.tasks.verifier import same_expression
+from axolotl_synthetic.tasks.values import cleaned, is_prose, read_value, same_value
 
 # A final answer stands at a reply's end; a runaway reply is not read further back than this many characters.
 LONGEST_READ = 20_000
 LONGEST_ANSWER = 200
+LONGEST_NORMAL_FORM = 60  # 1e300 is not written out
 LONGEST_PROSE = 5  # words, for an answer that is no number: `Monday`, `the red car`
 # GSM8K notes its calculator's calls in double angle brackets (github.com/openai/grade-school-math).
-_CALCULATOR = re.compile(r"<<[^<>\n]*>>")
+_CALCULATOR = re.compile(r"<<[-+*/().,=%$\d\s]*=[-+*/().,=%$\d\s]*>>")
 _HASHES = re.compile(r"(?<!#)####(?!#)[ \t*]*(?:(?:the )?(?:final )?answer\b(?: is)?[ \t*:]*)?\s*([^\n]*)", re.IGNORECASE)
 _SPOKEN = re.compile(r"\banswer\b[^\n.:=]{0,60}?(?:\b(?:is|be)\b|:|=)[\s:*]*([^\n]*)", re.IGNORECASE)
 # `60, 61` are two values, and `60, as each …` is one.
-_SENTENCE_END = re.compile(r"[.!?](?=\s|$)|,\s(?!\s*[-$]?\d)|;(?!\s*[-$]?\d)|\s(?:because|since|as|so|which)\b", re.IGNORECASE)
-_WRAPPED = ((r"\(", r"\)"), (r"\[", r"\]"), ("$$", "$$"), ("$", "$"), ("`", "`"), ('"', '"'), ("“", "”"))
-_TEXT = re.compile(r"\\(?:text|textbf|mathrm|mbox|textit)\s*\{([^{}]*)\}")
+# `x = 1, y = 2` are two values as well; `5:30 p.m. because …` ends behind the second point.
+_SENTENCE_END = re.compile(
+    r"(?<!\b[ap])[.!?](?=\s|$)|(?<=[ap]\.m)\.\s(?=[A-Z])|,\s(?!\s*(?:and\s|or\s)?(?:[-$]?\d|[A-Za-z]\s*=))|;(?!\s*[-$]?\d)|\s(?:because|since|as|so|which)\b",
+    re.IGNORECASE,
+)
 _NUMBER = re.compile(r"(?<![\w.])-?\d[\d,]*(?:\.\d+)?(?:/\d+)?%?")
-_FUNCTIONS = frozenset(("sin", "cos", "tan", "log", "exp", "sqrt"))
+# What JSON's and tables' readers make of an infinite number, of one that is too large, and of none.
+_NO_NUMBER = re.compile(
+    r"[+-]?(?:inf|infinity|nan)|[+-]?\d+(?:\.\d+)?e[+-]?\d{4,}|[+-]?\d+(?:\.\d+)?e[+-]?(?:3[1-9]\d|[4-9]\d\d)", re.IGNORECASE
+)
 
 
 class Math:
@@ -38,10 +45,14 @@ class Math:
     required: tuple[str, ...] = ("question",)
     optional: tuple[str, ...] = ("answer",)
     has_final_answer = True
+    reads_numbers = True
+    """Whether the seeds' convention for `,` and `.` decides what an answer means."""
 
     def problem(self, seed: Seed) -> str | None:
         if seed.answer is None:
             return None
+        if _NO_NUMBER.fullmatch(seed.answer.rpartition("####")[2].strip()):
+            return f"answer {seed.answer[-40:]!r} is not a number that can be compared; correct it, or say what it is, such as \\infty"
         gold, solution = self.gold_answer(seed), self.solution(seed)
         if gold is None or solution is None:
             return "answer marks no final answer; put it behind #### on the last line or in \\boxed{}"
@@ -54,7 +65,7 @@ class Math:
         return question.text
 
     def solution(self, seed: Seed) -> str | None:
-        return _solution(seed)
+        return None if seed.answer is None else _solution(seed.answer, seed.question.decimal)
 
     def answer_messages(self, question: Question, examples: Sequence[Seed]) -> tuple[Message, ...]:
         turns: list[Message] = []
@@ -81,94 +92,70 @@ class Math:
 
     def read_new_question(self, reply: str, question: Question) -> Question | None:
         text = read_question(reply)
-        return None if text is None else Question(text)
+        return None if text is None else Question(text, decimal=question.decimal)
 
     def read_self_check(self, reply: str) -> bool | None:
         return read_yes_no(reply)
 
     def final_answer(self, text: str, question: Question) -> str | None:
-        """The last value behind `####`, else in `\\boxed{}`, else behind "answer is"; a plain number as digits alone."""
-        return _final_answer(text)
+        """Return the last value behind `####`, else in `\\boxed{}`, else behind "answer is"; a number as digits with its unit."""
+        return _final_answer(text, question.decimal)
 
     def loose_answer(self, text: str, question: Question) -> str | None:
         """The marked one, else the last number, as lm-eval's flexible reading of GSM8K does it."""
         marked = self.final_answer(text, question)
         if marked is not None:
             return marked
-        numbers = _NUMBER.findall(text[-LONGEST_READ:])
-        return _value(numbers[-1]) if numbers else None
+        tail, decimal = text[-LONGEST_READ:], question.decimal
+        numbers = _NUMBER.findall(plain(tail, decimal) if decimal == "comma" else tail)
+        if not numbers:
+            return None
+        return _value(_in_convention(numbers[-1]) if decimal == "comma" else numbers[-1], decimal)
 
     def gold_answer(self, seed: Seed) -> str | None:
-        return _gold_answer(seed)
+        return None if seed.answer is None else _gold_answer(seed.answer, seed.question.decimal)
 
     def equivalent(self, one: str, other: str, question: Question) -> bool:
-        """Equal in value: `1/2` is `0.5`, and `50%` is both 50 and 0.5, as in math-verify. `one` is the gold answer."""
-        return _equivalent(one, other)
+        """Compare two answers: `1/2` is `0.5`, and `50%` is both 50 and 0.5, as in math-verify. `one` is the gold answer."""
+        return _equivalent(one, other, question.decimal)
 
 
-def _final_answer(text: str) -> str | None:
+def _final_answer(text: str, decimal: Decimal | None) -> str | None:
     prose = None
     for raw in _marked(text[-LONGEST_READ:]):
-        value = _value(raw)
-        if value is not None and not _is_prose(value):
+        value = _value(raw, decimal)
+        if value is not None and not is_prose(value):
             return value
         prose = prose or value
     return prose
 
 
-# A seed is asked about for every one of its samples, and the worked examples for every call.
+# A seed is asked about for every one of its samples, and the worked examples for every call. Seeds are equal under any `decimal`, so
+# that they are no keys of a cache.
 @lru_cache(maxsize=16_384)
-def _gold_answer(seed: Seed) -> str | None:
-    if seed.answer is None:
-        return None
-    marked = _final_answer(seed.answer)
+def _gold_answer(answer: str, decimal: Decimal | None) -> str | None:
+    marked = _final_answer(answer, decimal)
     # Without a mark the whole answer is the value, if it can be one.
-    return marked if marked is not None else _value(seed.answer)
+    return marked if marked is not None else _value(answer, decimal)
 
 
 @lru_cache(maxsize=1_024)
-def _solution(seed: Seed) -> str | None:
-    gold = _gold_answer(seed)
-    if seed.answer is None or gold is None:
+def _solution(answer: str, decimal: Decimal | None) -> str | None:
+    """Return the seed's own text, byte for byte, but for the notes of GSM8K's calculator; a mark is put before what has none."""
+    if _gold_answer(answer, decimal) is None:
         return None
-    text = _CALCULATOR.sub("", seed.answer)
-    marks = list(_HASHES.finditer(text))
-    if marks:
-        work = text[: marks[-1].start()].strip()
-    elif next(_marked(text), None) is not None:
-        work = text.strip()
-    else:
-        work = ""
-    return f"{work}\n#### {gold}".lstrip()
+    text = _CALCULATOR.sub("", answer) if "<<" in answer else answer
+    return text if _final_answer(text, decimal) is not None else f"#### {text}"
 
 
 @lru_cache(maxsize=65_536)
-def _equivalent(one: str, other: str) -> bool:
+def _equivalent(one: str, other: str, decimal: Decimal | None) -> bool:
     if max(len(one), len(other)) > LONGEST_ANSWER:
         return one == other
-    one, other = _clean(one), _clean(other)
+    one, other = cleaned(one), cleaned(other)
     if one.casefold() == other.casefold():
         return one != ""
-    first, second = read_number(one), read_number(other)
-    if first is not None and second is not None:
-        gaps = [abs(x - y) for x in _readings(*first) for y in _readings(*second)]
-        # math-verify rounds to six decimals; what is that close is for it to decide.
-        return min(gaps) == 0 or (min(gaps) < 1e-5 and same_expression(_latex(one), _latex(other)))
-    if _is_prose(one) or _is_prose(other):
-        return False
-    # math-verify drops indices, and with them the base that a number is written in.
-    if ("_" in one) != ("_" in other):
-        return False
-    return same_expression(_latex(one), _latex(other))
-
-
-def _readings(value: Fraction, percent: bool) -> tuple[Fraction, ...]:
-    return (value, value / 100) if percent else (value,)
-
-
-def _latex(text: str) -> str:
-    number = read_number(text)
-    return (written(number[0]) + "%" * number[1] if number else text).replace("%", r"\%").replace("**", "^")
+    return same_value(read_value(one, decimal), read_value(other, decimal))
 
 
 def _marked(text: str) -> Iterator[str]:
@@ -195,45 +182,28 @@ def _boxed(text: str) -> Iterator[str]:
 
 
 @lru_cache(maxsize=4_096)
-def _value(raw: str) -> str | None:
-    """One value in its normal form, None where there is none to read."""
+def _value(raw: str, decimal: Decimal | None) -> str | None:
+    """Return one final answer, a number in its normal form; None where there is none to read."""
     if len(raw.strip()) > LONGEST_ANSWER:
         return None
-    text = _clean(raw)
-    if (number := read_number(text)) is None and "=" in text and not re.search(r"[,;<>≤≥≠!]|\b(?:and|or)\b", text):
-        text = _clean(text.rpartition("=")[2])
-        number = read_number(text)
-    if number is not None:
-        return written(number[0]) + "%" * number[1]
-    if not any(letter.isalnum() for letter in text) or "\n" in text:
+    text = cleaned(raw)
+    if not any(letter.isalnum() or letter in "∞∅" for letter in text) or "\n" in text:
         return None
-    return None if _is_prose(text) and len(text.split()) > LONGEST_PROSE else text
+    value = read_value(text, decimal)
+    # The digits of another script stay, so that the check `format` sees them.
+    if value.amount is not None and (text.isascii() or not any(letter.isdecimal() and not letter.isascii() for letter in text)):
+        normal = written_amount(value.amount)
+        if len(normal) <= LONGEST_NORMAL_FORM:
+            return _in_convention(normal) if decimal == "comma" else normal
+    if "=" in text and read_value(value_alone := text.rpartition("=")[2].strip(), decimal) == value:  # `Total = 12 boxes and 3 cards`
+        text = value_alone
+    one = value.kind in ("time", "date", "pair")
+    return None if not one and is_prose(text) and len(text.split()) > LONGEST_PROSE else text
 
 
-def _clean(raw: str) -> str:
-    """Without Markdown, LaTeX delimiters and a full stop; what is left is the value and its unit."""
-    text = _TEXT.sub(r" \1 ", raw).strip()
-    for mark, plain in (("{,}", ","), (r"\,", ""), (r"\!", ""), (r"\ ", " "), ("^{\\circ}", "°"), ("^\\circ", "°"), (r"\%", "%")):
-        text = text.replace(mark, plain)
-    for _ in range(4):
-        before = text
-        text = text.strip().rstrip(".,;:").strip(" *")
-        for opening, closing in _WRAPPED:
-            inner = text[len(opening) : -len(closing)]
-            if len(text) > len(opening) + len(closing) and text.startswith(opening) and text.endswith(closing) and opening not in inner:
-                text = inner
-                break
-        if text.startswith(r"\boxed{") and text.endswith("}"):
-            text = text[len(r"\boxed{") : -1]
-        if text == before:
-            break
-    return re.sub(r"\s+", " ", text.replace(r"\$", "$")) if "\n" not in text else text
-
-
-def _is_prose(text: str) -> bool:
-    """Whether words stand in it that are no part of a formula. math-verify would take `no` and `on` for equal products."""
-    words = re.findall(r"[^\W\d_]{2,}", re.sub(r"\\[A-Za-z]+", " ", text))
-    return (text.isalpha() and len(text) > 1) or any(len(word) > 2 and word not in _FUNCTIONS for word in words)
+def _in_convention(number: str) -> str:
+    """Write a normal form so that it reads as itself where `.` groups thousands."""
+    return number.replace(".", ",")
 
 
 TASK = Math()

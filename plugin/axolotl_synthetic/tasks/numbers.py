@@ -1,46 +1,106 @@
-"""Plain numbers as people write them: `1,000`, `$72`, `1/2`, `3.5 hours`. Whatever else mathematics is goes to math-verify.
+"""Numbers as people write them, with their units: `1,000`, `$72`, `1 1/2`, `2.5 million`, `twelve`, `5 feet 6 inches`, `12 支`.
 
-This is the fast path of `math.py`. It reads a whole text or nothing, where math-verify takes the first number that it finds in a
-plain text (`1 1/2` as 1, `- 5` as 5).
+This is the fast path of `values.py`. It reads a whole text or nothing, where math-verify takes the first number that it finds in a
+plain text (`1 1/2` as 1, `- 5` as 5). Texts come with ASCII digits and a decimal point, as `numerals.plain` writes them.
 """
 
 from __future__ import annotations
 
 import re
+import unicodedata
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from functools import lru_cache
 
-_NUMBER = r"(?:[0-9]{1,3}(?:,[0-9]{3})+|[0-9]+)(?:\.[0-9]*)?|\.[0-9]+"
+from axolotl_synthetic.numerals import SCALES, UNITS
+from axolotl_synthetic.tasks.units import MAGNITUDES, NONE, PERCENT, Unit, convertible, magnitude, unit_of
+
+_NUMBER = r"(?:[0-9]{1,3}(?:,[0-9]{3})+|[0-9]{1,2}(?:,[0-9]{2})+,[0-9]{3}|[0-9]+)(?:\.[0-9]*)?|\.[0-9]+"
 _CURRENCY = r"(?:US\$|USD|[$€£¥₹])"
+# What a unit cannot begin with: signs that continue a formula, a list or a sentence.
+_NO_UNIT = r"\s0-9=+*^<>\\{}|()\[\],.;:!?/_'\"~&@#±≈≤≥≠√∞∪∩×÷·…✗✘❌⁰¹²³⁴-⁹₀-₉-"
 _PLAIN = re.compile(
-    rf"(?:{_CURRENCY}\s*)?(?P<sign>[-+−–]?)\s*(?:{_CURRENCY}\s*)?"
+    rf"(?:(?P<money>{_CURRENCY})\s*)?(?P<sign>[-+]?)\s*(?:(?P<money2>{_CURRENCY})\s*)?"
     rf"(?:(?P<whole>[0-9]{{1,9}})\s+(?=[0-9]+\s*/))?(?P<number>{_NUMBER})(?:\s*/\s*(?P<over>{_NUMBER}))?"
-    r"(?P<gap>\s*)(?P<unit>(?:%|°|[$€£¥₹]|[A-Za-z])[^0-9=+*^<>\\{}|]*(?:\^?[23])?)?"
+    r"(?P<power>[eE][+-]?[0-9]+|\s*(?:[*×x]|\\times|\\cdot)\s*10\s*(?:\^|\*\*)\s*\{?\s*[+-]?[0-9]+\s*\}?)?"
+    rf"(?P<gap>\s*)(?P<unit>[^{_NO_UNIT}][^0-9=+*^<>\\{{}}|]*(?:\^?\{{?[23]\}}?)?)?"
 )
-# Words that make another number of the one before them, or join a second one to it.
+_UNIT_BEGINS = frozenset(("Lu", "Ll", "Lt", "Lm", "Lo", "So", "Sc"))
+_SIMPLE = re.compile(r"-?[0-9]{1,15}(?:\.[0-9]{1,15})?")
+_FRACTION = re.compile(
+    r"(?P<sign>-?)\s*(?P<whole>[0-9]{1,9})?\s*\\[dt]?frac\s*(?:\{\s*(-?[0-9]{1,30})\s*\}|([0-9]))\s*(?:\{\s*([0-9]{1,30})\s*\}|([0-9]))(?P<rest>.*)"
+)
+_REPEATING = re.compile(r"(-?)([0-9]{0,15})\.([0-9]{0,15})\\(?:overline|bar)\s*\{?([0-9]{1,15})\}?")
+_MAGNITUDES_OF_MONEY = {"k": 1_000, "K": 1_000, "M": 1_000_000, "B": 1_000_000_000}  # `$12.5M`
+_PART = re.compile(rf"({_NUMBER})\s*([^\W\d_]+\.?|['’′\"”″$€£¢])[\s,]*(?:and\s+)?")
+# `$` stands before its number, alone among the names of units.
+_BEFORE = re.compile(_CURRENCY)
+# Words that make another thing of the number before them, or join a second one to it. Magnitudes are in `units.py`.
 _NOT_UNITS = re.compile(
-    r"hundreds?|thousands?|[mb]illions?|trillions?|quadrillions?|lakhs?|crores?|[bmt]n|mio|grand|gross|tens|dozens?|hal(f|ves)|thirds?|and|or|to|by|of|times|over|plus|minus|point|remainder"
-    r"|squared|cubed|divided|multiplied|pi|sin|cos|tan|log|ln|sqrt|factorial|choose|wrong|incorrect",
+    r"[bmt]n|grand|gross|tens|hal(?:f|ves)|thirds?|quarters|and|or|to|by|of|times|over|plus|minus|point|remainder|am|pm|bc|bce|ad|ce"
+    r"|squared|cubed|divided|multiplied|pi|sin|cos|tan|log|ln|sqrt|factorial|choose|wrong|incorrect|not"
+    r"|oder|und|oder|ou|et|y|o|или|и|або|або|lub|i|ve|veya|または|或|或者|和",
     re.IGNORECASE,
 )
 # `5x` is a product and `5 m` a length. Without a space only these are units; with one, a single letter must be one of the second.
-_UNITS_WITHOUT_SPACE = re.compile(r"[ckm]m|kg|m[gl]|lbs?|oz|ft|in|hrs?|mins?|secs?|mph|percent|degrees|USD|cents")
+_UNITS_WITHOUT_SPACE = re.compile(
+    r"[ckmd]m|kg|m[gl]|mL|lbs?|oz|ft|in|yds?|hrs?|mins?|secs?|mph|kph|km/h|m/s|ms|[KMGT]B|k?Hz|kWh?|percent|pct|degrees|USD|EUR|cents"
+)
 _UNITS_OF_ONE_LETTER = frozenset("mglLsh")
 LONGEST_UNIT = 5  # words
+LONGEST_NUMBER = 100  # characters: a sum of money with its unit. int() of thousands of digits takes its time
+LARGEST_POWER = 300
+_WORD = re.compile(r"[a-z]+", re.IGNORECASE)
+_SPELLED_FRACTIONS = {
+    "half": 2,
+    "halves": 2,
+    "third": 3,
+    "thirds": 3,
+    "quarter": 4,
+    "quarters": 4,
+    "fourth": 4,
+    "fourths": 4,
+    "fifth": 5,
+    "fifths": 5,
+}
+_AND_A_HALF = re.compile(r"(?<=[0-9])\s+and\s+(?:(?:an?|one)[\s-]+(?P<word>half|third|quarter|fourth|fifth)\b|(?P<fraction>[0-9]+/[0-9]+))")
+
+
+@dataclass(frozen=True, slots=True)
+class Amount:
+    """A number with its unit.
+
+    Attributes:
+        value: in its unit: `50%` is 50.
+        places: the decimals that it is written with, None for a fraction.
+        unit: of the table in `units.py`; `NONE` where it has none.
+        counted: the words behind it that name no unit of the table.
+    """
+
+    value: Fraction
+    places: int | None = 0
+    unit: Unit = NONE
+    counted: str = ""
 
 
 @lru_cache(maxsize=65_536)
-def read_number(text: str) -> tuple[Fraction, bool] | None:
-    """The value of a plain number with the unit dropped, and whether it is a percentage (`50%` gives 50); None for anything else."""
-    if len(text) > 100:  # a sum of money with its unit; int() of thousands of digits takes its time
+def read_number(text: str) -> Amount | None:
+    """Read a text that is one number with a unit or without; None for anything else."""
+    text = text.strip()
+    if _SIMPLE.fullmatch(text):
+        return Amount(Fraction(text), len(text.partition(".")[2]))
+    if len(text) > LONGEST_NUMBER:
         return None
-    match = _PLAIN.fullmatch(text.strip())
-    if match is None:
+    text = _AND_A_HALF.sub(lambda match: f" {match['fraction'] or '1/' + str(_SPELLED_FRACTIONS[match['word']])}", text)
+    return _in_digits(text) or _in_latex(text) or _in_parts(text) or _in_words(text)
+
+
+def _in_digits(text: str) -> Amount | None:
+    match = _PLAIN.fullmatch(text)
+    if match is None or (match["money"] and match["money2"]):
         return None
-    unit = match["unit"] or ""
-    if not _is_unit(unit, spaced=bool(match["gap"])):
-        return None
-    value = Fraction(_digits(match["number"]))
+    value, places = Fraction(_digits(match["number"])), len(match["number"].partition(".")[2])
+    fraction = match["over"] is not None
     if match["over"]:
         over = Fraction(_digits(match["over"]))
         if over == 0 or (match["whole"] and value >= over):
@@ -48,34 +108,235 @@ def read_number(text: str) -> tuple[Fraction, bool] | None:
         value /= over
     elif match["whole"]:
         return None
+    if match["power"]:
+        power = int(re.findall(r"[+-]?[0-9]+", match["power"])[-1])
+        if fraction or abs(power) > LARGEST_POWER:
+            return None
+        value, places = value * Fraction(10) ** power, max(0, places - power)
     value += int(match["whole"] or 0)
-    return -value if match["sign"] and match["sign"] in "-−–" else value, unit.startswith(("%", "percent"))
+    money = match["money"] or match["money2"]
+    if money and not match["gap"] and match["unit"] in _MAGNITUDES_OF_MONEY:
+        factor, unit, counted = _MAGNITUDES_OF_MONEY[match["unit"]], NONE, ""
+    elif (read := _unit(match["unit"] or "", spaced=bool(match["gap"]))) is not None:
+        factor, unit, counted = read
+    else:
+        return None
+    if money:
+        currency = unit_of(money)
+        # `$5 USD`, `$5 per hour`; not `$5 km`.
+        if currency is None or (unit.of and not convertible(unit, currency)):
+            return None
+        rate = unit_of(f"{currency.name} {counted}") if counted else None
+        unit = rate if rate is not None and rate.per else currency
+    return Amount(value * factor * (-1 if match["sign"] == "-" else 1), None if fraction else places if factor == 1 else 0, unit, counted)
+
+
+def _unit(text: str, *, spaced: bool) -> tuple[int, Unit, str] | None:
+    """Return the factor, the unit and the words that stand behind a number; None where they make another thing of it."""
+    if not text:
+        return 1, NONE, ""
+    factor, rest = magnitude(text)
+    if factor == 1 and not _is_unit(text, spaced=spaced):
+        return None
+    if factor != 1 and rest and not _is_unit(rest, spaced=True):
+        return None
+    unit = unit_of(rest) or NONE if rest else NONE
+    return factor, unit, rest.strip(" .").casefold()
 
 
 def _is_unit(unit: str, *, spaced: bool) -> bool:
+    if not unit[0].isascii() and unicodedata.category(unit[0]) not in _UNIT_BEGINS:
+        return False
+    # Joiners of no width belong to Persian, Hindi and emoji; nothing else that does not show belongs to a unit.
+    if any(unicodedata.category(letter) == "Cf" and letter not in "\u200c\u200d" for letter in unit):
+        return False
     words = re.findall(r"[A-Za-z]+", unit)
-    if not words:
+    first = unit.split()[0]
+    if unit[0].isalpha() and not spaced and not _UNITS_WITHOUT_SPACE.fullmatch(first.rstrip(".")) and not _is_unspaced(first):
+        return False
+    if unit[0].isalpha() and unit[0].isascii() and spaced and len(words[0]) == 1 and words[0] not in _UNITS_OF_ONE_LETTER:
+        return False
+    # A single Greek letter is a variable or π.
+    if "\u0370" <= unit[0] <= "\u03ff" and len(first) == 1:
+        return False
+    everything = re.split(r"[^\w]+", unit)
+    if any(_NOT_UNITS.fullmatch(word) or word.casefold() in MAGNITUDES for word in everything if word and word not in ("m", "s")):
+        # `miles per hour`, `dollars to spare`: what joins no second number says nothing against the first.
+        return unit_of(unit) is not None and not any(word.casefold() in MAGNITUDES for word in everything)
+    return len(unit.split()) <= LONGEST_UNIT
+
+
+def _is_unspaced(word: str) -> bool:
+    """Say whether a word may follow a number without a space: in other scripts than Latin and Greek, whose letters are variables."""
+    letter = word[0]
+    if letter < "\u0400":
+        return False
+    return len(word) > 1 or not "\u0400" <= letter <= "\u052f"
+
+
+def _in_latex(text: str) -> Amount | None:
+    r"""Read `\frac{1}{2}`, `1\frac{1}{2}`, `0.\overline{3}`; a unit behind it is read."""
+    if "\\" not in text:
+        return None
+    if (match := _REPEATING.fullmatch(text)) is not None:
+        sign, whole, fixed, repeated = match.groups()
+        value = Fraction(int(f"{whole}{fixed}" or 0)) + Fraction(int(repeated), 10 ** len(repeated) - 1)
+        return Amount(value / 10 ** len(fixed) * (-1 if sign else 1), None)
+    match = _FRACTION.fullmatch(text)
+    if match is None:
+        return None
+    above, below = int(match[3] or match[4]), int(match[5] or match[6])
+    whole = match["whole"]
+    rest = match["rest"].strip()
+    if below == 0 or (whole is not None and not 0 < above < below) or rest.startswith("'"):
+        return None
+    read = _unit(rest, spaced=match["rest"] != rest or not rest[:1].isalpha()) if not re.match(rf"[{_NO_UNIT}]", rest) else None
+    if rest and (read is None or re.search(r"[0-9=+*^<>\\{}|]", rest)):
+        return None
+    factor, unit, counted = read if rest and read is not None else (1, NONE, "")
+    value = (int(whole or 0) + Fraction(above, below)) * factor
+    return Amount(-value if match["sign"] else value, None, unit, counted)
+
+
+def _in_parts(text: str) -> Amount | None:
+    """Read `2 hours 30 minutes`, `5 ft 6 in`: the parts of one measure, the larger first."""
+    at, total, last, first = 0, Fraction(0), None, None
+    while at < len(text):
+        match = _PART.match(text, at)
+        if match is None:
+            return None
+        unit = unit_of({"'": "ft", "’": "ft", "′": "ft", '"': "in", "”": "in", "″": "in"}.get(match[2], match[2]))
+        if unit is None or (last is not None and (unit.of != last.of or unit.size >= last.size)):
+            return None
+        first, last, at = first or unit, unit, match.end()
+        total += Fraction(_digits(match[1])) * unit.size
+    if first is None or last is None or (first is last and not re.search(r"['’′\"”″]", text)):
+        return None
+    return Amount(total / first.size, None, first)
+
+
+def _in_words(text: str) -> Amount | None:
+    """Read `twelve`, `one hundred and five apples`, `minus two`, `two thirds`, `half`."""
+    words = [(match[0].lower(), match.end()) for match in _WORD.finditer(text)]
+    if not words or not text[0].isalpha() or not text[0].isascii():
+        return None
+    negative = words[0][0] in ("minus", "negative")
+    at = int(negative)
+    if (
+        at < len(words)
+        and words[at][0] in ("a", "an")
+        and at + 1 < len(words)
+        and (words[at + 1][0] in SCALES or words[at + 1][0] in _SPELLED_FRACTIONS)
+    ):
+        words[at] = ("one", words[at][1])
+    elif at < len(words) and words[at][0] == "half":
+        counted = re.sub(r"^\s+(?:of\s+)?an?\b", "", text[words[at][1] :])
+        whole = read_number(f"1 {counted.strip()}") if counted.strip() else Amount(Fraction(1))
+        return None if whole is None else replace(whole, value=whole.value * Fraction(-1 if negative else 1, 2), places=None)
+    total = current = 0
+    last, start = "", at
+    while at < len(words):
+        word = words[at][0]
+        if word == "and" and last in ("hundred", "thousand", "million", "billion") and at + 1 < len(words) and words[at + 1][0] in UNITS:
+            at += 1
+            continue
+        if word in UNITS:
+            if last in UNITS and not (UNITS[last] >= 20 and 0 < UNITS[word] < 10):
+                return None
+            current += UNITS[word]
+        elif word in SCALES and last:
+            current *= SCALES[word]
+            if SCALES[word] >= 1_000:
+                total, current = total + current, 0
+        else:
+            break
+        last, at = word, at + 1
+    if at == start:
+        return None
+    part = Fraction(0)
+    if (
+        [word for word, _ in words[at : at + 2]] in (["and", "a"], ["and", "one"])
+        and at + 2 < len(words)
+        and words[at + 2][0] in _SPELLED_FRACTIONS
+    ):
+        part, at = Fraction(1, _SPELLED_FRACTIONS[words[at + 2][0]]), at + 3
+    value, end = total + current + part, words[at - 1][1]
+    if not part and at < len(words) and words[at][0] in _SPELLED_FRACTIONS:
+        value, end, at = value / _SPELLED_FRACTIONS[words[at][0]], words[at][1], at + 1
+    if re.search(r"[^A-Za-z\s-]", text[:end]):
+        return None
+    rest = text[end:].strip()
+    if rest and (not text[end].isspace() or re.search(r"[0-9=+*^<>\\{}|]", rest)):
+        return None
+    read = _unit(rest, spaced=True) if rest else (1, NONE, "")
+    if read is None or read[0] != 1:
+        return None
+    return Amount(-value if negative else value, 0 if value.denominator == 1 else None, read[1], read[2])
+
+
+def same_amount(one: Amount, other: Amount, *, counted: bool = False) -> bool:
+    """Compare two amounts in value and unit. `50%` is both 50 and 0.5, but never 50% of another percentage.
+
+    Args:
+        counted: whether what is counted must be the same, too: `12 boys` in `12 boys and 3 girls`.
+    """
+    if counted and one.counted and other.counted and one.counted != other.counted and not (one.unit.of or other.unit.of):
+        return False
+    if not convertible(one.unit, other.unit):
+        return False
+    if PERCENT in (one.unit, other.unit) and one.unit != other.unit:
+        percentage, number = (one, other) if one.unit == PERCENT else (other, one)
+        share = replace(percentage, value=percentage.value / 100, places=None if percentage.places is None else percentage.places + 2)
+        return _close(percentage, number) or _close(share, number)
+    if (
+        one.unit.of
+        and other.unit.of
+        and one.unit.name != other.unit.name
+        and one.unit.of == other.unit.of
+        and one.unit.per == other.unit.per
+    ):
+        return one.value * one.unit.size == other.value * other.unit.size
+    return _close(one, other)
+
+
+def _close(one: Amount, other: Amount) -> bool:
+    """Say whether values are equal, or one the other's expansion to six decimals and more: 1/3 and 0.333333."""
+    if one.value == other.value:
         return True
-    if unit[0].isalpha() and not spaced and not _UNITS_WITHOUT_SPACE.fullmatch(words[0]):
+    fraction, decimal = (one, other) if one.places is None else (other, one)
+    if fraction.places is not None or decimal.places is None or decimal.places < 6 or abs(decimal.value) * 10**decimal.places < 1_000:
         return False
-    if unit[0].isalpha() and spaced and len(words[0]) == 1 and words[0] not in _UNITS_OF_ONE_LETTER:
-        return False
-    return len(words) <= LONGEST_UNIT and not any(_NOT_UNITS.fullmatch(word) for word in words)
+    exactly = fraction.value * 10**decimal.places
+    return not _ends(fraction.value) and decimal.value * 10**decimal.places in (int(exactly), round(exactly))
 
 
-def written(value: Fraction) -> str:
-    """A value in its one normal form: `72`, `0.5` where decimals end, else `1/3`."""
-    if value.denominator == 1:
-        return str(value.numerator)
+def _ends(value: Fraction) -> bool:
+    """Say whether the decimals of a value end."""
     rest = value.denominator
     for prime in (2, 5):
         while rest % prime == 0:
             rest //= prime
-    if rest != 1:
+    return rest == 1
+
+
+def written(value: Fraction) -> str:
+    """Write a value in its one normal form: `72`, `0.5` where decimals end, else `1/3`."""
+    if value.denominator == 1:
+        return str(value.numerator)
+    if not _ends(value):
         return f"{value.numerator}/{value.denominator}"
     places = next(places for places in range(1, 500) if (value * 10**places).denominator == 1)
     digits = f"{abs(int(value * 10**places)):0{places + 1}d}"
     return f"{'-' if value < 0 else ''}{digits[:-places]}.{digits[-places:]}"
+
+
+def written_amount(amount: Amount) -> str:
+    """Write an amount in its one normal form: `$5`, `100 cm`, `50%`; what is counted is left out."""
+    number, name = written(amount.value), amount.unit.name
+    if _BEFORE.match(name):
+        sign, rate = "-" * number.startswith("-"), name[1:].replace("/", " per ")
+        return f"{sign}{name[0]}{number.removeprefix('-')}{rate}"
+    return number + ("" if not name or name[0] in "%°¢" else " ") + name
 
 
 def _digits(number: str) -> str:

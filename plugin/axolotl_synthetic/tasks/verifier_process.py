@@ -10,6 +10,7 @@ import os
 import resource
 import signal
 import sys
+from typing import Any
 
 # CPU time, not the clock's: a busy machine must not change a verdict. Ordinary comparisons take a few milliseconds.
 SECONDS = 3
@@ -20,12 +21,37 @@ def main() -> None:
     replies = os.fdopen(os.dup(1), "w", encoding="utf-8")
     os.dup2(2, 1)  # what a library prints is no reply
     import sympy  # type: ignore[import-untyped]
-    from math_verify import LatexExtractionConfig, parse, verify
+    from math_verify import LatexExtractionConfig, LatexNormalizationConfig, parse, verify
+
+    # Without `units`, which cuts a last factor such as c, h, m or t off: `a + 3c` would be `a + 3`. Units are read in `units.py`.
+    normal = LatexNormalizationConfig(basic_latex=True, units=False, malformed_operators=True, nits=True, boxed="none")
+    latex = [LatexExtractionConfig(normalization_config=normal)]
 
     def read(text: str) -> list[object]:
         # As LaTeX and whole: in plain text math-verify would take the first number that it finds.
-        found = parse(f"${text}$", [LatexExtractionConfig()], fallback_mode="no_fallback", parsing_timeout=None)
+        found = parse(f"${text}$", latex, fallback_mode="no_fallback", parsing_timeout=None)
         return [one for one in found if not (isinstance(one, sympy.Basic) and one.has(sympy.zoo, sympy.nan))]
+
+    def apart(one: Any, other: Any) -> bool:
+        """Tell numbers apart that math-verify takes for equal: it rounds to six places, where 2^-99 and 2^-98 are both 0."""
+        if not (isinstance(one, sympy.Expr) and isinstance(other, sympy.Expr) and one.is_number and other.is_number):
+            return False
+        if one == other:
+            return False
+        exact = not (one.has(sympy.Float) or other.has(sympy.Float))
+        if exact:
+            one, other = one.doit(), other.doit()
+            if one.is_Rational and other.is_Rational:
+                return bool(one != other)
+        largest = max(abs(sympy.N(one, 30)), abs(sympy.N(other, 30)))
+        return bool(abs(sympy.N(one - other, 30)) > largest * sympy.Float("1e-12" if exact else "1e-6", 30))
+
+    def same(one: Any, other: Any) -> bool:
+        if isinstance(one, sympy.Eq) and isinstance(other, sympy.Eq):
+            # The same line or circle: the differences of the sides are multiples of each other.
+            ratio = sympy.simplify((one.lhs - one.rhs) / (other.lhs - other.rhs))
+            return bool(ratio.is_number and ratio.is_finite and ratio != 0)
+        return bool(verify(one, other, timeout_seconds=None)) and not apart(one, other)
 
     resource.setrlimit(resource.RLIMIT_AS, (MEMORY_BYTES, MEMORY_BYTES))
     print("ready", file=replies, flush=True)
@@ -34,11 +60,11 @@ def main() -> None:
         signal.setitimer(signal.ITIMER_PROF, SECONDS)
         try:
             gold, other = json.loads(line)
-            same = bool(verify(read(gold), read(other), timeout_seconds=None))
+            found = any(same(one, another) for one in read(gold) for another in read(other))
         except Exception:
-            same = False
+            found = False
         signal.setitimer(signal.ITIMER_PROF, 0)
-        print(int(same), file=replies, flush=True)
+        print(int(found), file=replies, flush=True)
 
 
 if __name__ == "__main__":
