@@ -65,7 +65,7 @@ class Seeds(Block):
     """The user's own questions."""
 
     path: str = "seeds.jsonl"
-    """A file (jsonl, json, csv or parquet), a folder that `datasets.load_dataset` reads, or a Hub dataset."""
+    """A file (jsonl, json, csv, tsv or parquet), a folder of files or of `save_to_disk`, or a Hub dataset."""
     name: str | None = None
     """The Hub dataset's configuration."""
     split: str = "train"
@@ -77,7 +77,8 @@ class Seeds(Block):
     fields: dict[str, str] = {"question": "question", "answer": "answer"}
     """The task's names and the file's columns; a dot reaches into a nested column. A name left out means its own column."""
     may_fail: float = Field(default=0.02, ge=0, le=1)
-    """The share of seeds whose own answer may fail the run's checks; above it a run stops before its first call. 1: it never does."""
+    """The share of rows that may be unusable, and of seeds whose own answer may fail the run's checks; above it a run stops before its
+    first call. 1: it never does."""
     databases: str | None = None
     """Text to SQL: where a seed's database is, such as `dbs/{database}.sqlite`, or `.sql` with CREATE TABLE statements."""
     dialect: str = "sqlite"

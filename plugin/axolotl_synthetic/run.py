@@ -21,7 +21,17 @@ from axolotl_synthetic.lock import held, is_held
 from axolotl_synthetic.pipelines.caller_process import CallerProcess, waiting
 from axolotl_synthetic.plan import Forecast, Plan, costs, decide, estimates
 from axolotl_synthetic.plan.measured import Measured
-from axolotl_synthetic.prepare import LEDGER, Prepared, checks_of, claim, finished, prepare, tell_problems, verify_seeds
+from axolotl_synthetic.prepare import (
+    LEDGER,
+    Prepared,
+    checks_of,
+    claim,
+    finished,
+    prepare,
+    refuse_unusable_rows,
+    tell_problems,
+    verify_seeds,
+)
 from axolotl_synthetic.records import STRATEGIES, Role, Seed
 from axolotl_synthetic.teachers import ModelSettings, model_name, serve
 
@@ -77,6 +87,9 @@ def plan(settings: Settings, *, student: str | None = None, pilot: int | None = 
         The same as `generate`, with a pilot.
     """
     prepared = prepare(settings, student=student)
+    if pilot is None:  # else it is the pilot's run that says so
+        tell_problems(prepared)
+        refuse_unusable_rows(prepared)
     rates, by_pilot = prepared.rates, None
     if pilot is not None:
         # Calls are counted and no guess, so this much is certain before anything is spent.
