@@ -210,11 +210,13 @@ def study(study: Path, only_plan: bool) -> None:
     from axolotl_synthetic import study as studies
 
     asked = studies.load_study(study)
-    settings, training = _read(Path(asked.config))
+    settings, training = _read(Path(asked.config).expanduser())
+    # It asks for a plan of each number of seeds, and one time is enough to hear of the rows that are skipped: when they are generated from.
+    plan_only = functools.partial(run.plan, tell=False)
     if only_plan:
-        studies.look_ahead(asked, settings, training, plan=run.plan)
+        studies.look_ahead(asked, settings, training, plan=plan_only)
     else:
-        studies.conduct(asked, settings, training, plan=run.plan, generate=run.generate, draw=_study_figures)
+        studies.conduct(asked, settings, training, plan=plan_only, generate=run.generate, draw=_study_figures)
 
 
 def _study_figures(measured: Measured) -> Mapping[str, bytes]:
@@ -336,20 +338,9 @@ def pull(config: Path) -> None:
 
 def _read(config: Path) -> tuple[Settings, Mapping[str, Any]]:
     """The `synthetic:` block and the rest of a config."""
-    import yaml
+    from axolotl_synthetic.config import load_settings, read_yaml
 
-    from axolotl_synthetic.config import load_settings
-
-    try:
-        text = config.read_text(encoding="utf-8")
-    except OSError as error:
-        raise ConfigError(f"{config}: cannot be read: {error.strerror}; give the path of your Axolotl YAML") from error
-    except UnicodeDecodeError as error:
-        raise ConfigError(f"{config}: is not UTF-8 ({error.reason} at byte {error.start}); save it as UTF-8") from error
-    try:
-        document = yaml.safe_load(text)
-    except yaml.YAMLError as error:
-        raise ConfigError(f"{config}: is no YAML: {' '.join(str(error).split())}") from error
+    document = read_yaml(config, "the path of your Axolotl YAML")
     if not isinstance(document, dict) or "synthetic" not in document:
         raise ConfigError(f"{config}: has no `synthetic:` block; add one (the README shows it)")
     try:

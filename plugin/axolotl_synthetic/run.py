@@ -73,7 +73,7 @@ def training_file(settings: Settings) -> Path | None:
     return settings.folder / str(manifest["files"]["train"]["path"])
 
 
-def plan(settings: Settings, *, student: str | None = None, pilot: int | None = None) -> Forecast:
+def plan(settings: Settings, *, student: str | None = None, pilot: int | None = None, tell: bool = True) -> Forecast:
     """The decision and what it will cost; asks nobody, unless for a pilot.
 
     Args:
@@ -81,14 +81,16 @@ def plan(settings: Settings, *, student: str | None = None, pilot: int | None = 
         student: Axolotl's `base_model`.
         pilot: measure the costs on so many candidates of each strategy. They are those that a run makes first, and their calls
             are kept, so that it does not pay for them again.
+        tell: print a notice for each row that is skipped.
 
     Raises:
         ConfigError: if the config or the seeds are wrong, or no strategy can meet the budget.
         The same as `generate`, with a pilot.
     """
     prepared = prepare(settings, student=student)
-    if pilot is None:  # else it is the pilot's run that says so
-        tell_problems(prepared)
+    if pilot is None:  # else the pilot's run does both
+        if tell:
+            tell_problems(prepared)
         refuse_unusable_rows(prepared)
     rates, by_pilot = prepared.rates, None
     if pilot is not None:
