@@ -178,7 +178,7 @@ def status(config: Path, as_json: bool) -> None:
     if (graded := run.read_grade(stand.folder)) is not None:
         from axolotl_synthetic import grading
 
-        terminal.out().print(grading.table(graded.rows))
+        terminal.out().print(grading.table(graded.rows), markup=False)
 
 
 @synthetic.command()
@@ -193,7 +193,7 @@ def grade(config: Path) -> None:
     from axolotl_synthetic import grading
 
     console = terminal.out()
-    console.print(grading.table(made.rows))
+    console.print(grading.table(made.rows), markup=False)
     console.print(f"written to {settings.folder / run.GRADE}", markup=False, highlight=False)
 
 
@@ -233,11 +233,11 @@ def report(config: Path) -> None:
     """One HTML page about the run in `output_dir`, finished or not, with figures that the dataset card shows too. Asks no teacher."""
     extras.require("report", "axolotl synthetic report")
     from axolotl_synthetic import report as reporting
-    from axolotl_synthetic import run
+    from axolotl_synthetic import run, terminal
 
     settings, training = _read(config)
     found = run.find(settings, student=_student(training))
-    click.echo(f"written to {reporting.write(found)}")
+    click.echo(terminal.shown(f"written to {reporting.write(found)}"))
 
 
 @synthetic.group()
@@ -356,7 +356,9 @@ def _student(training: Mapping[str, Any]) -> str | None:
 
 
 def _complain(text: str) -> None:
-    click.echo(f"axolotl-synthetic: {text}", err=True)
+    from axolotl_synthetic import terminal
+
+    click.echo(terminal.shown(f"axolotl-synthetic: {text}"), err=True)
 
 
 def _print_summary(folder: Path, manifest: Mapping[str, Any], counts: Counts) -> None:
