@@ -103,7 +103,7 @@ class Project:
 
     @property
     def samples(self) -> list[dict[str, Any]]:
-        return [json.loads(line) for line in (self.out / "samples.jsonl").read_text(encoding="utf-8").splitlines()]
+        return [json.loads(line) for line in (self.out / "samples.jsonl").read_bytes().split(b"\n")[:-1]]
 
     @property
     def training_bytes(self) -> bytes:

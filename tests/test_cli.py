@@ -123,6 +123,53 @@ def test_seeds_without_answers_work_and_the_check_that_needs_them_says_that_it_w
     assert sample["status"] == "accepted"
 
 
+@pytest.mark.parametrize("options", [["plan"], ["plan", "--json"], ["plan", "--quiet"], ["generate"]])
+def test_rows_that_cannot_be_read_are_told_and_refused_and_may_be_gone_on_without(tmp_path, options, monkeypatch):
+    monkeypatch.setenv("AXOLOTL_SYNTHETIC_QUIET", "0")  # `--quiet` sets it for this whole process
+    made = config(tmp_path, teacher={"base_url": "http://127.0.0.1:9/v1"})
+    path = tmp_path / "seeds.jsonl"
+    first, *others = path.read_text().splitlines(keepends=True)
+    path.write_text(first + "".join(line.replace("}", ",}") for line in others))
+    result = call(options[0], made, *options[1:])
+    assert (result.exit_code, result.stdout) == (2, "")
+    assert "synthetic.seeds: 5 of 6 rows cannot be used (83.3%, and seeds.may_fail is 0.02); correct them, or raise seeds.may_fail" in (
+        result.stderr
+    )
+    if "--quiet" not in options:
+        for line in range(2, 7):
+            assert f"seeds: {path}:{line}: invalid JSON" in result.stderr
+    # The message's two remedies, followed.
+    raised = call("plan", config_of(made, may_fail=0.84), *options[1:])
+    assert raised.exit_code == 0
+    path.write_text(first + "".join(others))
+    assert call("plan", made, *options[1:]).exit_code == 0
+
+
+def config_of(made, **seeds):
+    block = yaml.safe_load(made.read_text())
+    block["synthetic"]["seeds"] |= seeds
+    other = made.with_name("other.yml")
+    other.write_text(yaml.safe_dump(block))
+    return other
+
+
+def test_a_csv_with_semicolons_is_trained_on_as_one_with_commas(tmp_path):
+    path = tmp_path / "seeds.csv"
+    rows = [f"There are {n} jars, with 3 cards each. How many cards are there?;#### {3 * n}\n" for n in range(2, 8)]
+    path.write_text("question;answer\n" + "".join(rows))
+    with FakeServer() as server:
+        made = config(tmp_path, seeds={"path": str(path)}, budget={"samples": 6}, teacher={"base_url": server.base_url})
+        planned = call("plan", made)
+        done = subprocess.run([sys.executable, "-m", "axolotl_synthetic", "generate", str(made)], capture_output=True, text=True)
+    assert done.returncode == planned.exit_code == 0, done.stderr
+    assert f"seeds: {path}: read with the semicolon as its delimiter" in planned.stderr
+    (training,) = (tmp_path / "out").glob("train-*.jsonl")
+    chats = [json.loads(line)["messages"] for line in training.read_bytes().split(b"\n")[:6]]
+    assert [(chat[0]["content"], chat[1]["content"]) for chat in chats if "2 jars" in chat[0]["content"]] == [
+        ("There are 2 jars, with 3 cards each. How many cards are there?", "#### 6")
+    ]
+
+
 def test_help_names_every_command():
     text = call("--help").stdout
     for command in ("plan", "preview", "generate", "status", "grade", "report"):

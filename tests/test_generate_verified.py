@@ -254,7 +254,7 @@ REFUSED = {"question": "Ada has 3 jars with 5 cards each. How many are blue?", "
 UNREADABLE = {"question": "Ada has 4 jars with 5 cards each. How many cards are there?", "answer": "It depends on how they were counted."}
 
 
-@pytest.mark.parametrize(("bad", "said"), [(REFUSED, "seeds fail the checks"), (UNREADABLE, "rows have an answer that cannot be read")])
+@pytest.mark.parametrize(("bad", "said"), [(REFUSED, "seeds fail the checks"), (UNREADABLE, "rows cannot be used")])
 def test_a_run_stops_before_its_first_call_when_too_many_seeds_fail_their_own_checks(folder, bad, said):
     project = Project(folder, seeds=0)
     rows = [bad | {"question": f"{bad['question']} ({number})"} for number in range(12)]
@@ -272,7 +272,8 @@ def test_a_run_stops_before_its_first_call_when_too_many_seeds_fail_their_own_ch
         assert lines <= set(range(1, 13))
         assert "… and 2 more" in done.err
         assert server.count == 0
-        assert project.run("plan").code == 0
+        # A plan runs no checks, and so knows of rows alone.
+        assert project.run("plan").code == (2 if bad is UNREADABLE else 0)
         assert project.run("status").code == 2  # nothing was begun
 
 

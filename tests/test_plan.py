@@ -305,6 +305,8 @@ def test_a_number_of_seeds_outside_the_measured_ones_is_said(seeds, said):
 @pytest.mark.parametrize(("seeds", "said"), [(100, False), (105, False), (300, True), (950, False), (3_000, True), (7_000, False)])
 def test_a_number_of_seeds_between_the_measured_ones_is_said(seeds, said):
     assert (f"not measured: {seeds:,} seeds;" in reasons(seeds)) is said
+    assert ("; 100 and 1,000 were\n" in reasons(seeds)) is (said and seeds < 1_000)
+    assert "were were" not in reasons(seeds)
 
 
 @pytest.mark.parametrize(

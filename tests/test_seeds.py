@@ -1,5 +1,6 @@
 """Reading, checking and drawing seeds: every row that cannot be used is named with its place, and the rest is used."""
 
+import csv
 import json
 from pathlib import Path
 
@@ -66,6 +67,7 @@ def test_every_bad_line_is_named_and_the_good_ones_are_used(tmp_path):
         11: "answer is list, not text",
     }
     assert all(";" in text for text in said.values()), "each names a remedy"
+    assert found.unusable == 8, "a question that is there twice is read, and spoils nothing"
 
 
 def test_csv_lines_are_counted_over_cells_of_several_lines(tmp_path):
@@ -80,6 +82,65 @@ def test_a_csv_row_that_is_not_utf8_spoils_itself_only(tmp_path):
     found = read(path)
     assert [seed.answer for seed in found.seeds] == ["6"]
     assert found.problems == (f"{path}:2: not UTF-8; save the file as UTF-8",)
+
+
+ROWS = [("Ada has 3 jars, each with 4; how many?", "12"), ('He said "no", twice', "1"), ("Two\nlines; or | three,\tthen?", "2")]
+
+
+@pytest.mark.parametrize(
+    ("delimiter", "name", "word"),
+    [(",", "a.csv", None), (";", "a.csv", "semicolon"), ("\t", "a.csv", "tab"), ("\t", "a.tsv", "tab"), ("|", "a.csv", "vertical bar")],
+)
+@pytest.mark.parametrize("quoting", [csv.QUOTE_MINIMAL, csv.QUOTE_ALL])
+@pytest.mark.parametrize("above", ["", "sep={}\r\n"])
+def test_a_csv_is_read_by_the_delimiter_that_it_has_and_this_is_said(tmp_path, delimiter, name, word, quoting, above):
+    path = tmp_path / name
+    with path.open("w", newline="") as file:
+        file.write(above.format(delimiter))
+        csv.writer(file, delimiter=delimiter, quoting=quoting).writerows([("question", "answer"), *ROWS])
+    found = read(path)
+    assert {(seed.question.text, seed.answer) for seed in found.seeds} == set(ROWS)
+    assert found.problems == (() if word is None else (f"{path}: read with the {word} as its delimiter",))
+    assert found.unusable == 0
+
+
+def test_a_delimiter_within_the_questions_is_none(tmp_path):
+    # `csv.Sniffer` takes the semicolon for the first file's delimiter and the comma for the second one's.
+    one = written(tmp_path, "one.csv", 'question,answer\n"Is it ""3;4"";or 5?",1\n')
+    assert [(seed.question.text, seed.answer) for seed in read(one).seeds] == [('Is it "3;4";or 5?', "1")]
+    two = written(tmp_path, "two.csv", 'question\tanswer\n"He said ""no"", twice"\t1\nWhat, then?\t2\n')
+    assert {seed.answer for seed in read(two).seeds} == {"1", "2"}
+    three = written(tmp_path, "three.csv", "question\nHow many; or none?\nWhich\tone?\n")
+    assert {seed.question.text for seed in read(three).seeds} == {"How many; or none?", "Which\tone?"}
+    assert read(three).problems == ()
+
+
+def test_a_space_behind_the_delimiter_is_no_part_of_a_quoted_cell(tmp_path):
+    path = written(tmp_path, "seeds.csv", 'question, answer\n"Two, or three?", "5"\n')
+    assert [(seed.question.text, seed.answer) for seed in read(path).seeds] == [("Two, or three?", "5")]
+
+
+def test_lines_below_a_named_delimiter_keep_their_numbers(tmp_path):
+    path = written(tmp_path, "seeds.csv", "sep=;\nquestion;answer\nOne?;1\n;2\nThree?;3;4\n")
+    assert [problem.split(";")[0] for problem in read(path).problems[1:]] == [
+        f"{path}:4: question is empty",
+        f"{path}:5: 3 cells under 2 columns",
+    ]
+    assert read(path).problems[-1].endswith("put a cell that holds a semicolon in quotes")
+
+
+def test_all_lines_that_a_quote_swallows_count_as_unusable(tmp_path):
+    # The quote in line 3 is never closed: the five lines from there on are one cell.
+    path = written(tmp_path, "seeds.csv", 'question,answer\nOne?,1\n"Two?,2\nThree?,3\nFour?,4\nFive?,5\nSix?,6\n')
+    found = read(path)
+    assert [seed.answer for seed in found.seeds] == ["1"]
+    assert found.unusable == 5
+    assert found.problems[0].startswith(f"{path}:3: no valid csv (unexpected end of data in lines 3 to 7); close each quoted cell")
+
+
+def test_a_header_that_is_not_utf8_is_refused(tmp_path):
+    with pytest.raises(SeedsError, match=r"seeds\.csv:1: the header is not UTF-8; save the file as UTF-8"):
+        read(written(tmp_path, "seeds.csv", "question\tanswer\nOne?\t1\n".encode("utf-16")))
 
 
 def test_a_csv_cell_may_hold_choices_as_json(tmp_path):
@@ -127,6 +188,26 @@ def test_a_folder_goes_through_load_dataset(tmp_path, monkeypatch):
     assert {seed.answer for seed in read(folder).seeds} == {"1", "2", "3"}
     with pytest.raises(SeedsError, match="split nowhere"):
         read(folder, split="nowhere")
+
+
+def test_a_dataset_that_was_saved_to_disk_is_read_split_by_split(tmp_path):
+    datasets = pytest.importorskip("datasets")
+    rows = {name: [{"question": f"{name} {n}?", "answer": str(n)} for n in range(3)] for name in ("train", "test")}
+    datasets.DatasetDict({name: datasets.Dataset.from_list(of) for name, of in rows.items()}).save_to_disk(str(tmp_path / "saved"))
+    for path, split, name in (("saved", "train", "train"), ("saved", "test", "test"), ("saved/test", "train", "test")):
+        found = read(tmp_path / path, split=split)
+        assert {(seed.question.text, seed.answer) for seed in found.seeds} == {(f"{name} {n}?", str(n)) for n in range(3)}
+    with pytest.raises(SeedsError, match=r"has no split nowhere; it has train, test: write one of them as seeds\.split"):
+        read(tmp_path / "saved", split="nowhere")
+
+
+def test_a_saved_dataset_that_is_damaged_is_refused(tmp_path):
+    datasets = pytest.importorskip("datasets")
+    datasets.Dataset.from_list([{"question": "One?"}]).save_to_disk(str(tmp_path / "saved"))
+    for file in (tmp_path / "saved").glob("*.arrow"):
+        file.write_bytes(b"no arrow")
+    with pytest.raises(SeedsError, match="cannot be loaded as a dataset"):
+        read(tmp_path / "saved")
 
 
 def test_a_missing_file_is_refused_with_its_path(tmp_path):
@@ -240,6 +321,71 @@ def test_another_seed_draws_others_and_the_same_draws_the_same(tmp_path):
     path = numbered(tmp_path, 50)
     assert read(path, limit=10) == read(path, limit=10)
     assert read(path, limit=10).seeds != read(path, limit=10, seed=43).seeds
+
+
+# What a message advises, followed to its end: the same file or block, changed as it says, gives the seed.
+
+
+@pytest.mark.parametrize(
+    ("name", "before", "advice", "after", "fields"),
+    [
+        ("a.jsonl", '{"prompt": "Which?"}', 'such as `fields: {question: "prompt"}`', None, {"question": "prompt"}),
+        ("a.jsonl", '{"id": "7", "a b": "Which?"}', 'such as `fields: {question: "a b"}`', None, {"question": "a b"}),
+        ("a.jsonl", '{"id": 7, "x": {"y": "Which?"}}', "none of them holds text; write a row for each", '{"question": "Which?"}', {}),
+        (
+            "a.jsonl",
+            '{"messages": [{"role": "user", "content": "Which?"}]}',
+            'none of them holds text; write a row for each question, such as {"question": "…", "answer": "…"}',
+            '{"question": "Which?", "answer": "A"}',
+            {},
+        ),
+        ("a.jsonl", '{"question": null}', "no question; fill it in", '{"question": "Which?"}', {}),
+        ("a.jsonl", '{"question": 9}', "question is int, not text; write it as text", '{"question": "9"}', {}),
+        ("a.jsonl", '{"question": "Which?",}', "write one object on the line", '{"question": "Which?"}', {}),
+        ("a.jsonl", '["Which?"]', 'not an object; write {"question": …}', '{"question": "Which?"}', {}),
+        ("a.jsonl", b'{"question": "F\xfcnf?"}', "save the file as UTF-8", '{"question": "Fünf?"}', {}),
+        ("a.json", '"Which?"', 'write [{…}, …] or {"data": [{…}, …]}', '{"data": [{"question": "Which?"}]}', {}),
+        ("a.json", '["Which?"', "write a list of objects", '[{"question": "Which?"}]', {}),
+        (
+            "a.csv",
+            "question,answer\nOne, or two?,2\n",
+            "put a cell that holds a comma in quotes",
+            'question,answer\n"One, or two?",2\n',
+            {},
+        ),
+        ("a.csv", 'question\n"One\n', "close each quoted cell", 'question\n"One"\n', {}),
+        ("a.csv", 'question\n"One "or" two?"\n', "double the quotes within it", 'question\n"One ""or"" two?"\n', {}),
+        ("a.csv", "question,question\nOne?,Two?\n", "two columns have the same name; rename one", "question,other\nOne?,Two?\n", {}),
+    ],
+)
+def test_what_a_message_advises_works(tmp_path, name, before, advice, after, fields):
+    with pytest.raises(SeedsError) as caught:
+        read(written(tmp_path, name, before))
+    assert advice in str(caught.value)
+    found = read(written(tmp_path, name, before if after is None else after), fields=fields)
+    assert (len(found.seeds), found.unusable) == (1, 0)
+
+
+@pytest.mark.parametrize(
+    ("before", "advice", "after"),
+    [
+        ('"choices": "dry or wet"', 'choices is str, not a list of texts; write it as ["one", "two"]', '"choices": ["dry", "wet"]'),
+        ('"choices": "[dry, wet]"', 'choices is no list in JSON; write it as ["one", "two"]', r'"choices": "[\"dry\", \"wet\"]"'),
+        ('"choices": ["dry", ""]', "choices holds an empty text; fill it in", '"choices": ["dry", "wet"]'),
+        ('"choices": ["dry", "wet"], "labels": ["A"]', "give a label each", '"choices": ["dry", "wet"], "labels": ["A", "B"]'),
+        (
+            f'"choices": {json.dumps([str(n) for n in range(27)])}',
+            "27 choices, more than there are letters; give labels",
+            f'"choices": {json.dumps([str(n) for n in range(27)])}, "labels": {json.dumps(list(range(27)))}',
+        ),
+    ],
+)
+def test_what_a_message_on_choices_advises_works(tmp_path, before, advice, after):
+    with pytest.raises(SeedsError) as caught:
+        read_choices(written(tmp_path, "a.jsonl", f'{{"question": "Which?", {before}}}'))
+    assert advice in str(caught.value)
+    found = read_choices(written(tmp_path, "a.jsonl", f'{{"question": "Which?", {after}}}'))
+    assert (len(found.seeds), found.unusable) == (1, 0)
 
 
 @settings(max_examples=100)

@@ -178,7 +178,7 @@ def status(config: Path, as_json: bool) -> None:
     if (graded := run.read_grade(stand.folder)) is not None:
         from axolotl_synthetic import grading
 
-        terminal.out().print(grading.table(graded.rows))
+        terminal.out().print(grading.table(graded.rows), markup=False)
 
 
 @synthetic.command()
@@ -193,7 +193,7 @@ def grade(config: Path) -> None:
     from axolotl_synthetic import grading
 
     console = terminal.out()
-    console.print(grading.table(made.rows))
+    console.print(grading.table(made.rows), markup=False)
     console.print(f"written to {settings.folder / run.GRADE}", markup=False, highlight=False)
 
 
@@ -210,11 +210,13 @@ def study(study: Path, only_plan: bool) -> None:
     from axolotl_synthetic import study as studies
 
     asked = studies.load_study(study)
-    settings, training = _read(Path(asked.config))
+    settings, training = _read(Path(asked.config).expanduser())
+    # It asks for a plan of each number of seeds, and one time is enough to hear of the rows that are skipped: when they are generated from.
+    plan_only = functools.partial(run.plan, tell=False)
     if only_plan:
-        studies.look_ahead(asked, settings, training, plan=run.plan)
+        studies.look_ahead(asked, settings, training, plan=plan_only)
     else:
-        studies.conduct(asked, settings, training, plan=run.plan, generate=run.generate, draw=_study_figures)
+        studies.conduct(asked, settings, training, plan=plan_only, generate=run.generate, draw=_study_figures)
 
 
 def _study_figures(measured: Measured) -> Mapping[str, bytes]:
@@ -231,11 +233,11 @@ def report(config: Path) -> None:
     """One HTML page about the run in `output_dir`, finished or not, with figures that the dataset card shows too. Asks no teacher."""
     extras.require("report", "axolotl synthetic report")
     from axolotl_synthetic import report as reporting
-    from axolotl_synthetic import run
+    from axolotl_synthetic import run, terminal
 
     settings, training = _read(config)
     found = run.find(settings, student=_student(training))
-    click.echo(f"written to {reporting.write(found)}")
+    click.echo(terminal.shown(f"written to {reporting.write(found)}"))
 
 
 @synthetic.group()
@@ -336,20 +338,9 @@ def pull(config: Path) -> None:
 
 def _read(config: Path) -> tuple[Settings, Mapping[str, Any]]:
     """The `synthetic:` block and the rest of a config."""
-    import yaml
+    from axolotl_synthetic.config import load_settings, read_yaml
 
-    from axolotl_synthetic.config import load_settings
-
-    try:
-        text = config.read_text(encoding="utf-8")
-    except OSError as error:
-        raise ConfigError(f"{config}: cannot be read: {error.strerror}; give the path of your Axolotl YAML") from error
-    except UnicodeDecodeError as error:
-        raise ConfigError(f"{config}: is not UTF-8 ({error.reason} at byte {error.start}); save it as UTF-8") from error
-    try:
-        document = yaml.safe_load(text)
-    except yaml.YAMLError as error:
-        raise ConfigError(f"{config}: is no YAML: {' '.join(str(error).split())}") from error
+    document = read_yaml(config, "the path of your Axolotl YAML")
     if not isinstance(document, dict) or "synthetic" not in document:
         raise ConfigError(f"{config}: has no `synthetic:` block; add one (the README shows it)")
     try:
@@ -365,7 +356,9 @@ def _student(training: Mapping[str, Any]) -> str | None:
 
 
 def _complain(text: str) -> None:
-    click.echo(f"axolotl-synthetic: {text}", err=True)
+    from axolotl_synthetic import terminal
+
+    click.echo(terminal.shown(f"axolotl-synthetic: {text}"), err=True)
 
 
 def _print_summary(folder: Path, manifest: Mapping[str, Any], counts: Counts) -> None:

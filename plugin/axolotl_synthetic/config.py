@@ -7,13 +7,16 @@ What a name stands for (a task, a check, a distilabel class) is looked up by the
 from __future__ import annotations
 
 import difflib
+import math
+import os
 import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal
 from urllib.parse import urlsplit
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Discriminator, Field, Tag, ValidationError, field_validator
+import yaml
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Discriminator, Field, Tag, ValidationError, field_validator
 from pydantic_core import ErrorDetails
 
 from axolotl_synthetic.errors import ConfigError
@@ -23,9 +26,20 @@ from axolotl_synthetic.records import STRATEGIES
 NOT_YET: Mapping[str, str] = {
     "engine": "`engine: ray` does not work in this version; leave `engine` out or write `engine: local`",
 }
-SECRET_KEYS = re.compile(r"(api_?key|token|secret|password|authorization)$", re.IGNORECASE)
+# Names of what must not be written down: `openai_key`, `aws_secret_access_key`, `hf_token`, `X-Api-Key`; not `max_tokens`, nor
+# `api_key_env`, which holds a name.
+SECRET_KEYS = re.compile(r"(key|token|passwd|pwd|auth|authorization|bearer|cookie)$|secret|password|credential|private_?key", re.IGNORECASE)
+# A text that brings a key along, in an address or a header.
+SECRET_TEXTS = re.compile(r"[?&;][\w-]*(key|token|secret|password|sig|signature)=|\bbearer\s+\S|://[^/\s]*@", re.IGNORECASE)
 DATABASE_SUFFIXES = (".sqlite", ".sqlite3", ".db", ".sql")
 ENVIRONMENT_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+# A config has some hundred values. A few lines of anchors that name one another make a hundred million.
+MOST_VALUES = 100_000
+DEEPEST = 50
+# What a file system and the kernel take of a name and of a path, the latter with room for our files' names.
+LONGEST_NAME, LONGEST_PATH = 255, 4_000
+# No number of calls, tokens or seconds is larger; what is, is a mistake that would break a sum further on.
+MOST, LONGEST_WAIT, DEAREST = 1_000_000_000, 604_800, 1_000_000
 # After 20 candidates for each sample asked for, what is being rejected will go on being rejected: a run ends there.
 CANDIDATES_PER_SAMPLE = 20
 
@@ -33,7 +47,25 @@ CANDIDATES_PER_SAMPLE = 20
 class Block(BaseModel):
     """Any part of the `synthetic:` block: unknown keys are refused, and what was read does not change."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True, allow_inf_nan=False)
+
+
+def _path(value: str) -> str:
+    try:
+        path = Path(value).expanduser()
+        whole = os.path.abspath(path)
+    except RuntimeError:
+        raise ValueError("begins with the home folder of a user that there is not; write the folder out") from None
+    except OSError as error:
+        raise ValueError(f"cannot be found from the working directory: {error.strerror}; change into a folder that there is") from None
+    longest = max((len(os.fsencode(part)) for part in path.parts), default=0)
+    if longest > LONGEST_NAME or len(os.fsencode(whole)) > LONGEST_PATH:
+        raise ValueError(f"is longer than the {LONGEST_NAME:,} bytes of a name and {LONGEST_PATH:,} of a path that can be; shorten it")
+    return value
+
+
+PathText = Annotated[str, AfterValidator(_path)]
+"""A path, whose `~` is expanded where it is used. Whether there is something is for whoever uses it."""
 
 
 def _environment_name(value: object) -> object:
@@ -58,29 +90,32 @@ def _url(value: str, example: str) -> str:
         fits = False
     if not fits or " " in value:
         raise ValueError(f"must be an address alone, with a port from 1 to 65535 if any, such as {example}")
+    if "?" in value or "#" in value:
+        raise ValueError(f"must be an address without `?…` and `#…`, such as {example}; put a key into the variable named by `api_key_env`")
     return value.rstrip("/")
 
 
 class Seeds(Block):
     """The user's own questions."""
 
-    path: str = "seeds.jsonl"
-    """A file (jsonl, json, csv or parquet), a folder that `datasets.load_dataset` reads, or a Hub dataset."""
+    path: PathText = "seeds.jsonl"
+    """A file (jsonl, json, csv, tsv or parquet), a folder of files or of `save_to_disk`, or a Hub dataset."""
     name: str | None = None
     """The Hub dataset's configuration."""
     split: str = "train"
     """The Hub dataset's split."""
-    limit: int | None = Field(default=None, ge=1)
+    limit: int | None = Field(default=None, ge=1, le=MOST)
     """|S|: take this many seeds, drawn with `seed`; null takes all."""
-    holdout: float = Field(default=0, ge=0)
+    holdout: float = Field(default=0, ge=0, le=MOST)
     """Seeds kept out of generation, for grading: a share (below 1) of the file's rows or a count (1 and more)."""
     fields: dict[str, str] = {"question": "question", "answer": "answer"}
     """The task's names and the file's columns; a dot reaches into a nested column. A name left out means its own column."""
     may_fail: float = Field(default=0.02, ge=0, le=1)
-    """The share of seeds whose own answer may fail the run's checks; above it a run stops before its first call. 1: it never does."""
+    """The share of rows that may be unusable, and of seeds whose own answer may fail the run's checks; above it a run stops before its
+    first call. 1: it never does."""
     decimal: Literal["comma", "point"] | None = None
     """Math: which of `,` and `.` begins the decimals of a number; with `comma`, 3.600 is 3600. Null: found from the seeds."""
-    databases: str | None = None
+    databases: PathText | None = None
     """Text to SQL: where a seed's database is, such as `dbs/{database}.sqlite`, or `.sql` with CREATE TABLE statements."""
     dialect: str = "sqlite"
     """Text to SQL: whose SQL the queries are. SQLite's is the only one that can be run."""
@@ -112,13 +147,13 @@ class Seeds(Block):
 class Budget(Block):
     """What a run may use. The first limit that is reached ends it."""
 
-    samples: int | None = Field(default=None, ge=1)
+    samples: int | None = Field(default=None, ge=1, le=MOST)
     """Accepted samples: the paper's Q."""
-    queries: int | None = Field(default=None, ge=1)
+    queries: int | None = Field(default=None, ge=1, le=MOST)
     """Calls of every kind, to teacher and augmenter, retries included."""
-    tokens: int | None = Field(default=None, ge=1)
+    tokens: int | None = Field(default=None, ge=1, le=MOST * MOST)
     """Prompt and completion tokens together."""
-    usd: float | None = Field(default=None, gt=0)
+    usd: float | None = Field(default=None, gt=0, le=MOST)
     """US dollars; needs the models' `price`."""
 
 
@@ -127,7 +162,7 @@ class Generation(Block):
 
     temperature: float = Field(default=0.7, ge=0, le=2)
     """Sampling temperature; the paper's is 0.7."""
-    max_new_tokens: int = Field(default=512, ge=1)
+    max_new_tokens: int = Field(default=512, ge=1, le=10_000_000)
     """The longest reply, in tokens."""
     top_p: float | None = Field(default=None, gt=0, le=1)
     """Nucleus sampling; null leaves it to the server."""
@@ -136,9 +171,9 @@ class Generation(Block):
 class Price(Block):
     """US dollars per million tokens."""
 
-    input: float = Field(ge=0)
+    input: float = Field(ge=0, le=DEAREST)
     """Per million prompt tokens."""
-    output: float = Field(ge=0)
+    output: float = Field(ge=0, le=DEAREST)
     """Per million completion tokens."""
 
 
@@ -147,9 +182,9 @@ class Model(Block):
 
     concurrency: int = Field(default=64, ge=1, le=4096)
     """Calls open at once."""
-    timeout: float = Field(default=600, gt=0)
+    timeout: float = Field(default=600, gt=0, le=LONGEST_WAIT)
     """Seconds for one call."""
-    retries: int = Field(default=6, ge=0)
+    retries: int = Field(default=6, ge=0, le=1_000)
     """How often a failed call is asked again where that can help."""
     generation: Generation = Generation()
     """How the model samples."""
@@ -203,9 +238,8 @@ class DistilabelModel(Model):
     @field_validator("kwargs")
     @classmethod
     def validate_no_secret(cls, value: dict[str, Any]) -> dict[str, Any]:
-        for key in value:
-            if SECRET_KEYS.search(key):
-                raise ValueError(f"must not hold `{key}`: keys are never written down; export the variable that the class reads")
+        if (key := secret_in(value)) is not None:
+            raise ValueError(f"must not hold `{key}`: keys are never written down; export the variable that the class reads")
         return value
 
 
@@ -235,7 +269,7 @@ def _strategy(value: object) -> object:
         if name not in STRATEGIES:
             raise ValueError(f"`{name}` is no strategy; the strategies are {names}")
         if isinstance(share, bool) or not isinstance(share, int | float) or not 0 <= share <= 1:
-            raise ValueError(f"the share of {name} must be a number from 0 to 1, not {share!r}")
+            raise ValueError(f"the share of {name} must be a number from 0 to 1, not {_shown(share)}")
     if abs(sum(value.values()) - 1) > 1e-6:
         raise ValueError(f"the shares add up to {sum(value.values()):g}, not to 1")
     return value
@@ -245,7 +279,7 @@ def _checks(value: object) -> object:
     for entry in value if isinstance(value, list) else [value]:
         options = list(entry.values()) if isinstance(entry, Mapping) and len(entry) == 1 else None
         if not isinstance(entry, str) and not (options and (options[0] is None or isinstance(options[0], Mapping))):
-            raise ValueError(f"must be a list of check names or {{name: {{option: value}}}}, not {entry!r}")
+            raise ValueError(f"must be a list of check names or {{name: {{option: value}}}}, not {_shown(entry)}")
     return [entry if isinstance(entry, str) else {k: v or {} for k, v in entry.items()} for entry in value]  # type: ignore[attr-defined]
 
 
@@ -254,7 +288,7 @@ class Grade(Block):
 
     tasks: list[str] = []
     """lm-eval tasks besides the held-out seeds' own."""
-    limit: int | None = Field(default=None, ge=1)
+    limit: int | None = Field(default=None, ge=1, le=MOST)
     """At most this many questions a task."""
     after_train: bool = True
     """Grade when `axolotl train` is done, if there is a task or a held-out seed."""
@@ -265,7 +299,7 @@ class Select(Block):
 
     policy: Literal["uncertain", "random", "stratified", "all"] = "uncertain"
     """The most doubtful first, any, the same number of each kind, or all."""
-    count: int = Field(default=200, ge=1)
+    count: int = Field(default=200, ge=1, le=MOST)
     """How many, accepted and rejected together; `all` takes all."""
 
 
@@ -286,7 +320,7 @@ class Review(Block):
     """Submitted responses that a record needs."""
     unreviewed: Literal["keep", "drop", "wait"] = "keep"
     """What becomes of samples that were pushed and not decided: they train, they do not, or training waits for them."""
-    guidelines: str | None = None
+    guidelines: PathText | None = None
     """A Markdown file that the page shows to whoever reviews; null: an explanation of the task."""
 
     @field_validator("api_url")
@@ -314,7 +348,7 @@ class Settings(Block):
     """Checks by name, or {name: options}; null: the task's own."""
     review: Review | None = None
     """Human review in Argilla."""
-    study: str | None = None
+    study: PathText | None = None
     """A finished study's folder: `auto` then decides by its curves."""
     reuse_seed_answers: bool = False
     """Question Rephrase takes the seed's own answer, where there is one, instead of asking the teacher again."""
@@ -325,16 +359,26 @@ class Settings(Block):
     Needs Axolotl 0.20."""
     grade: Grade = Grade()
     """What is graded, and when."""
-    output_dir: str = "./synthetic"
+    output_dir: PathText = Field(default="./synthetic", validate_default=True)
     """Where the run's files go."""
-    seed: int = 42
+    seed: int = Field(default=42, ge=-(2**63), lt=2**63)
     """Of every random draw."""
     engine: Literal["local"] = "local"
     """Where the pipeline runs."""
 
+    @field_validator("output_dir")
+    @classmethod
+    def validate_output_dir(cls, value: str) -> str:
+        # Axolotl hands the training file's path to a loader that takes it for a pattern, or for several addresses in one.
+        whole = os.path.abspath(Path(value).expanduser())
+        if (found := re.search(r"[*?\[]|::|://", value) or re.search(r"[*?\[]|::", whole)) is not None:
+            where = "" if found[0] in value else f" ({whole})"
+            raise ValueError(f"must not hold `{found[0]}`{where}: Axolotl would look for the training file by a pattern; rename the folder")
+        return value
+
     @property
     def folder(self) -> Path:
-        return Path(self.output_dir)
+        return Path(self.output_dir).expanduser()
 
     def model_for(self, role: Literal["teacher", "augmenter"]) -> OpenAIModel | EmbeddedModel | DistilabelModel:
         return self.augmenter if role == "augmenter" and self.augmenter is not None else self.teacher
@@ -351,13 +395,17 @@ def load_settings(block: object) -> Settings:
     """
     if not isinstance(block, Mapping):
         raise ConfigError("synthetic: must be a block of settings such as `seeds:`, `budget:` and `teacher:`; see the README")
-    raw = _plain(block)
+    unfit: list[str] = []
+    raw = plain(block, "synthetic", unfit)
     problems = list(_combinations(raw))
     settings = None
     try:
         settings = Settings.model_validate(raw)
     except ValidationError as error:
-        problems = [_describe(detail, raw) for detail in error.errors(include_url=False)] + problems
+        said = {problem.partition(": ")[0] for problem in unfit}
+        found = [_describe(detail, raw) for detail in error.errors(include_url=False)]
+        problems = [problem for problem in found if problem.partition(": ")[0] not in said] + problems
+    problems = unfit + problems
     if settings is None or problems:
         unique = list(dict.fromkeys(problem for problem in problems if problem))
         count = "a problem" if len(unique) == 1 else f"{len(unique)} problems"
@@ -365,13 +413,99 @@ def load_settings(block: object) -> Settings:
     return settings
 
 
-def _plain(value: Any) -> Any:
-    """Plain dicts and lists of what Axolotl's DictDefault or a YAML reader hand over."""
-    if isinstance(value, Mapping):
-        return {key: _plain(item) for key, item in value.items()}
+class _Loader(yaml.SafeLoader):
+    """PyYAML's, which joins mappings (`<<`) into one for as long as it takes: a few lines can ask for a hundred million keys."""
+
+    def flatten_mapping(self, node: yaml.MappingNode) -> None:
+        super().flatten_mapping(node)
+        if len(node.value) > MOST_VALUES:
+            raise yaml.constructor.ConstructorError(None, None, f"more than {MOST_VALUES:,} keys", node.start_mark)
+
+
+def read_yaml(path: Path, give: str) -> Any:
+    """Return what a YAML file holds, as plain dicts and lists.
+
+    Args:
+        path: the file.
+        give: what to give instead where it cannot be read.
+
+    Raises:
+        ConfigError: if it cannot be read, or holds what no config holds.
+    """
+    try:
+        text = path.read_text(encoding="utf-8")
+    except OSError as error:
+        raise ConfigError(f"{path}: cannot be read: {error.strerror}; give {give}") from error
+    except UnicodeDecodeError as error:
+        raise ConfigError(f"{path}: is not UTF-8 ({error.reason} at byte {error.start}); save it as UTF-8") from error
+    except ValueError as error:  # a NUL
+        raise ConfigError(f"{path}: is no path: {error}; give {give}") from error
+    try:
+        return plain(yaml.load(text, Loader=_Loader), str(path), [])
+    except yaml.YAMLError as error:
+        raise ConfigError(f"{path}: is no YAML: {' '.join(str(error).split())}; correct that place") from error
+    except RecursionError as error:
+        raise ConfigError(f"{path}: is nested too deeply; write it with fewer brackets") from error
+    # Its constructors raise what they come across, over a number of 10,000 digits or the 32nd of a month.
+    except (ValueError, TypeError, KeyError, IndexError, AttributeError, OverflowError) as error:
+        raise ConfigError(f"{path}: holds a value that cannot be read ({error}); put it in quotes, or correct it") from error
+
+
+def plain(value: Any, path: str, problems: list[str]) -> Any:
+    """Return plain dicts and lists of what Axolotl's DictDefault or a YAML reader hand over.
+
+    Args:
+        value: what was read.
+        path: of it, for messages.
+        problems: is added to, for each value that no setting takes.
+
+    Raises:
+        ConfigError: if it is too large or too deep to be a config, as where anchors name one another.
+    """
+    left = MOST_VALUES
+
+    def copied(value: Any, at: str, depth: int) -> Any:
+        nonlocal left
+        left -= 1
+        if left < 0 or depth > DEEPEST:
+            what = f"more than {MOST_VALUES:,} values" if left < 0 else f"a value {DEEPEST} levels deep"
+            raise ConfigError(f"{path}: holds {what}, its anchors (`&…`, `*…`) written out; drop those that name one another")
+        if isinstance(value, Mapping):
+            return {key: copied(item, f"{at}.{key if isinstance(key, str) else _short(key)}", depth + 1) for key, item in value.items()}
+        if isinstance(value, list | tuple):
+            return [copied(item, f"{at}.{number}", depth + 1) for number, item in enumerate(value)]
+        if problem := _unfit(value):
+            problems.append(f"{at}: {problem}")
+        return value
+
+    return copied(value, path, 0)
+
+
+def _unfit(value: object) -> str | None:
+    """Return why no setting can be this number or text, None where one can."""
+    if isinstance(value, float) and not math.isfinite(value):
+        return f"{value}: must be a finite number; write one"
+    if isinstance(value, int) and not -(2**63) <= value < 2**63:
+        return f"{_short(value)}: is a larger number than any setting takes; write a smaller one"
+    if isinstance(value, str) and ("\0" in value or any("\ud800" <= letter <= "\udfff" for letter in value)):
+        return "holds U+0000 or half a character (a lone surrogate), which no text may hold; remove it"
+    return None
+
+
+def secret_in(value: object) -> str | None:
+    """Return the name under which a value holds a key or a password, at whatever depth; None where it seems to hold none."""
     if isinstance(value, list | tuple):
-        return [_plain(item) for item in value]
-    return value
+        value = dict(enumerate(value))
+    if not isinstance(value, Mapping):
+        return None
+    for key, item in value.items():
+        name = str(key)
+        named = bool(SECRET_KEYS.search(name)) and not name.endswith("_env") and not isinstance(item, bool)
+        if isinstance(item, str | bytes | int | float) and (named or (isinstance(item, str) and SECRET_TEXTS.search(item))):
+            return name
+        if (found := secret_in(item)) is not None:
+            return found
+    return None
 
 
 def _combinations(raw: Mapping[str, Any]) -> Iterator[str]:
@@ -420,11 +554,11 @@ def _describe(detail: ErrorDetails, raw: Mapping[str, Any]) -> str:
     name = str(location[-1]) if location else ""
     if detail["type"] == "value_error" and name in ("strategy", "verify"):
         return f"{path}: {message}"
-    if name == "api_key_env" or SECRET_KEYS.search(name) or name in ("kwargs", "base_url", "api_url", "databases"):
-        return f"{path}: {message}"
     if detail["type"] == "missing":
         return f"{path}: is required"
-    return f"{path}: {_short(detail['input'])}: {message}"
+    if name == "api_key_env" or SECRET_KEYS.search(name) or name in ("kwargs", "base_url", "api_url", "databases"):
+        return f"{path}: {message}"
+    return f"{path}: {_shown(detail['input'])}: {message}"
 
 
 # pydantic puts the chosen branch of a union into a location; a user's YAML has no such key.
@@ -436,7 +570,8 @@ def _remedy(location: list[Any], raw: Mapping[str, Any]) -> str:
     if SECRET_KEYS.search(key):
         return "; keys are never written into a config: export it and name the variable in `api_key_env`"
     known = _known_keys(location[:-1], raw)
-    close = difflib.get_close_matches(key, known, n=1)
+    # At 0.6, the library's own limit, `stop` would be `top_p`.
+    close = difflib.get_close_matches(key, known, n=1, cutoff=0.7)
     return f"; did you mean `{close[0]}`?" if close else f"; known here: {', '.join(known)}"
 
 
@@ -460,6 +595,14 @@ def _known_keys(location: list[Any], raw: Mapping[str, Any]) -> list[str]:
     return list(blocks[name].model_fields) if name in blocks else []
 
 
+def _shown(value: object) -> str:
+    """Return a value for a message, unless it seems to hold a key."""
+    return "(not shown, for it seems to hold a key)" if secret_in([value]) is not None else _short(value)
+
+
 def _short(value: object, limit: int = 80) -> str:
-    text = repr(value)
+    try:
+        text = repr(value)
+    except ValueError:  # Python writes no integer of more than 4,300 digits
+        return "a number of thousands of digits"
     return text if len(text) <= limit else text[: limit - 1] + "…"

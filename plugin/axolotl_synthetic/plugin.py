@@ -295,4 +295,4 @@ def _one_message() -> Iterator[None]:
 
 def _say(text: str, *, every_rank: bool = False) -> None:
     if every_rank or os.environ.get("LOCAL_RANK", "0") == "0":
-        print(f"axolotl-synthetic: {text}", file=sys.stderr, flush=True)
+        print(terminal.shown(f"axolotl-synthetic: {text}"), file=sys.stderr, flush=True)

@@ -185,28 +185,41 @@ def _tell_first(problems: Sequence[str]) -> None:
         terminal.notice(f"seeds: … and {len(problems) - PROBLEMS_SHOWN} more")
 
 
+def refuse_unusable_rows(prepared: Prepared) -> None:
+    """Hold the seeds' file to `seeds.may_fail`.
+
+    Raises:
+        ConfigError: if too many of its rows cannot be read or used: what is left may be no fair part of it.
+    """
+    unusable = prepared.seeds.unusable
+    rows = len(prepared.seeds.places) + unusable
+    _refuse_above(prepared, unusable, rows, "rows cannot be used", "correct them")
+
+
 def verify_seeds(prepared: Prepared) -> None:
-    """Hold the seeds' own answers to the checks of the run, before anything is paid for.
+    """Hold the seeds' rows, and their own answers, to the checks of the run, before anything is paid for.
 
     Raises:
         ConfigError: if more of them fail than `seeds.may_fail` allows.
     """
-    seeds, may_fail = prepared.seeds, prepared.settings.seeds.may_fail
+    refuse_unusable_rows(prepared)
+    seeds = prepared.seeds
     failing = [
         f"{seeds.places[seed.id]} ({seed.id}): its own answer fails {verdict.name}: {verdict.detail}"
         for seed, verdict in failing_seeds(seeds.seeds, prepared.task, prepared.checks)
     ]
     _tell_first(failing)
-    rows = len(seeds.places) + seeds.bad_answers
-    for count, of, what in (
-        (len(failing), len(seeds.seeds), "seeds fail the checks of this run with their own answers"),
-        (seeds.bad_answers, rows, "rows have an answer that cannot be read"),
-    ):
-        if count > may_fail * of:
-            raise ConfigError(
-                f"synthetic.seeds: {count} of {of} {what} ({count / of:.1%}, and seeds.may_fail is {may_fail:g}); correct them, change the"
-                " checks in `verify:`, or raise seeds.may_fail to go on without"
-            )
+    what = "seeds fail the checks of this run with their own answers"
+    _refuse_above(prepared, len(failing), len(seeds.seeds), what, "correct them, change the checks in `verify:`")
+
+
+def _refuse_above(prepared: Prepared, count: int, of: int, what: str, remedy: str) -> None:
+    may_fail = prepared.settings.seeds.may_fail
+    if count > may_fail * of:
+        raise ConfigError(
+            f"synthetic.seeds: {count} of {of} {what} ({count / of:.1%}, and seeds.may_fail is {may_fail:g}); {remedy}, or raise"
+            " seeds.may_fail to go on without"
+        )
 
 
 def checks_of(settings: Settings, task: Task, seeds: SeedSet) -> tuple[Check, ...]:

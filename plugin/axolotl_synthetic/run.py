@@ -21,7 +21,17 @@ from axolotl_synthetic.lock import held, is_held
 from axolotl_synthetic.pipelines.caller_process import CallerProcess, waiting
 from axolotl_synthetic.plan import Forecast, Plan, costs, decide, estimates
 from axolotl_synthetic.plan.measured import Measured
-from axolotl_synthetic.prepare import LEDGER, Prepared, checks_of, claim, finished, prepare, tell_problems, verify_seeds
+from axolotl_synthetic.prepare import (
+    LEDGER,
+    Prepared,
+    checks_of,
+    claim,
+    finished,
+    prepare,
+    refuse_unusable_rows,
+    tell_problems,
+    verify_seeds,
+)
 from axolotl_synthetic.records import STRATEGIES, Role, Seed
 from axolotl_synthetic.teachers import ModelSettings, model_name, serve
 
@@ -63,7 +73,7 @@ def training_file(settings: Settings) -> Path | None:
     return settings.folder / str(manifest["files"]["train"]["path"])
 
 
-def plan(settings: Settings, *, student: str | None = None, pilot: int | None = None) -> Forecast:
+def plan(settings: Settings, *, student: str | None = None, pilot: int | None = None, tell: bool = True) -> Forecast:
     """The decision and what it will cost; asks nobody, unless for a pilot.
 
     Args:
@@ -71,12 +81,17 @@ def plan(settings: Settings, *, student: str | None = None, pilot: int | None = 
         student: Axolotl's `base_model`.
         pilot: measure the costs on so many candidates of each strategy. They are those that a run makes first, and their calls
             are kept, so that it does not pay for them again.
+        tell: print a notice for each row that is skipped.
 
     Raises:
         ConfigError: if the config or the seeds are wrong, or no strategy can meet the budget.
         The same as `generate`, with a pilot.
     """
     prepared = prepare(settings, student=student)
+    if pilot is None:  # else the pilot's run does both
+        if tell:
+            tell_problems(prepared)
+        refuse_unusable_rows(prepared)
     rates, by_pilot = prepared.rates, None
     if pilot is not None:
         # Calls are counted and no guess, so this much is certain before anything is spent.

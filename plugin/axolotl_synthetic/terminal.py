@@ -1,20 +1,26 @@
 """What a user sees while something takes long: one line with rate and time left. Results go to stdout, progress to stderr.
 
 On a terminal it is a bar; elsewhere (a log file, CI) a line now and then. `NO_COLOR` is respected by rich.
+
+Replies, questions, what servers say and names of columns and files are other people's texts: each goes through `shown`, by way of the
+consoles here where rich prints it.
 """
 
 from __future__ import annotations
 
 import os
+import re
 import sys
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from typing import Any
 
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
+from rich.text import Text
 
 # `--quiet` and `--verbose` set these, for this process and for those that it starts; users of `axolotl train` set them themselves.
 QUIET = "AXOLOTL_SYNTHETIC_QUIET"
@@ -22,6 +28,12 @@ VERBOSE = "AXOLOTL_SYNTHETIC_VERBOSE"
 POLL_SECONDS = 0.25
 # In a log, where every report stays: often enough to see that it goes on.
 LINE_SECONDS = 15.0
+# What a terminal obeys instead of showing it: escape sequences and other control characters (C0 but newline and tab, DEL, C1), what turns
+# the direction of writing round, the characters that no font has, and halves of characters, which cannot be written at all.
+_OBEYED = re.compile(
+    "[\0-\x08\x0b-\x1f\x7f-\x9f\u061c\u202a-\u202e\u2066-\u2069\u2028\u2029\ufff9-\ufffb\ud800-\udfff\U000e0000-\U000e007f]"
+)
+_COLOUR = re.compile(r"(\x1b\[[0-9;]*m)")
 
 
 @dataclass(frozen=True)
@@ -40,6 +52,18 @@ class Stand:
     detail: str = ""
 
 
+def shown(text: str) -> str:
+    """Return a text as it may be printed: what a terminal would obey stands there as its code, such as `\\x1b`."""
+    return _OBEYED.sub(lambda found: ascii(found[0])[1:-1], text.replace("\r\n", "\n"))
+
+
+class _Console(Console):
+    """Rich's, which prints no text of others unseen."""
+
+    def render_str(self, text: str, *arguments: Any, **options: Any) -> Text:
+        return super().render_str(shown(text), *arguments, **options)
+
+
 def out() -> Console:
     """For results."""
     return _console(stderr=False)
@@ -52,8 +76,9 @@ def err() -> Console:
 
 def _console(*, stderr: bool) -> Console:
     """Where nobody looks, no line is broken and no table squeezed to the 80 columns that rich takes for granted."""
-    console = Console(stderr=stderr)
-    return console if console.is_terminal else Console(stderr=stderr, soft_wrap=True, width=200)
+    # `:key:` in a reply is no picture.
+    console = _Console(stderr=stderr, emoji=False)
+    return console if console.is_terminal else _Console(stderr=stderr, emoji=False, soft_wrap=True, width=200)
 
 
 def is_quiet() -> bool:
@@ -73,8 +98,9 @@ def notice(text: str) -> None:
 
 
 def echo(text: str) -> None:
-    """Pass on what a library wrote to its log."""
-    print(text, end="", file=sys.stderr, flush=True)
+    """Pass on what a library wrote to its log, with its colours."""
+    parts = _COLOUR.split(text.replace("\r\n", "\n").replace("\r", "\n"))
+    print("".join(part if at % 2 else shown(part) for at, part in enumerate(parts)), end="", file=sys.stderr, flush=True)
 
 
 def print_lines(lines: Mapping[str, Sequence[str]]) -> None:
@@ -127,12 +153,14 @@ def _show(title: str, look: Callable[[], Stand], over: threading.Event) -> None:
         while not over.wait(LINE_SECONDS):
             console.print(f"{title}: {_line(look(), first, began)}", markup=False, highlight=False)
         return
-    columns = (TextColumn("{task.description}"), BarColumn(bar_width=24), TextColumn("{task.fields[line]}"), TimeElapsedColumn())
+    title = shown(title)
+    texts = (TextColumn("{task.description}", markup=False), TextColumn("{task.fields[line]}", markup=False))
+    columns = (texts[0], BarColumn(bar_width=24), texts[1], TimeElapsedColumn())
     with Progress(*columns, console=console, transient=True) as progress:
         task: TaskID = progress.add_task(title, total=None, line="")
         while not over.wait(POLL_SECONDS):
             stand = look()
-            progress.update(task, completed=stand.done, total=stand.total or None, line=_line(stand, first, began))
+            progress.update(task, completed=stand.done, total=stand.total or None, line=shown(_line(stand, first, began)))
 
 
 def _line(stand: Stand, first: Stand, began: float) -> str:

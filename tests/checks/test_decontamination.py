@@ -144,7 +144,7 @@ def test_only_the_columns_that_are_named_count(tmp_path):
         ("test.jsonl", b'{"question": "Is it?"}\n{"question": ', "test.jsonl:2: invalid JSON"),
         ("test.jsonl", b'{"id": 1}\n', "test.jsonl holds no text"),
         ("test.txt", b"\xff\xfe", "test.txt cannot be read: "),
-        ("test.xls", b"x", "test.xls ends in .xls; save it as one of .jsonl, .ndjson, .json, .csv, .parquet, .txt, .md"),
+        ("test.xls", b"x", "test.xls ends in .xls; save it as one of .jsonl, .ndjson, .json, .csv, .tsv, .parquet, .txt, .md"),
     ],
 )
 def test_a_file_that_cannot_be_read_whole_is_refused_with_its_place(tmp_path, name, content, said):

@@ -24,7 +24,7 @@ from stub_task import Always42
 
 
 def rows(folder: Path) -> list[dict]:
-    return [json.loads(line) for line in (folder / "heldout.jsonl").read_text().splitlines()]
+    return [json.loads(line) for line in (folder / "heldout.jsonl").read_text().split("\n")[:-1]]
 
 
 def metrics(folder: Path):
@@ -141,8 +141,42 @@ def test_a_database_that_is_gone_is_no_wrong_answer(tmp_path):
     seed = Seed("q", asked("How many singers are there?", file), "SELECT count(*) FROM singer")
     export_task(tmp_path, task=load_task("text_to_sql"), held_out=[seed])
     Path(file).unlink()
-    with pytest.raises(ConfigError, match=r"shop\.sqlite: the database that a held-out question is about is not there any more"):
-        metrics(tmp_path).grade(rows(tmp_path)[0], ["```sql\nSELECT 1\n```"])
+    (row,) = metrics(tmp_path).dataset()["test"]
+    with pytest.raises(ConfigError, match=r"shop\.sqlite: the database that a held-out question is about is not there; put it back"):
+        metrics(tmp_path).grade(row, ["```sql\nSELECT 1\n```"])
+
+
+def test_the_rows_name_no_folder_of_this_machine_and_the_database_is_found_all_the_same(tmp_path, monkeypatch):
+    run = tmp_path / "run"
+    run.mkdir()
+    (tmp_path / "dbs").mkdir()
+    file = make_shop(tmp_path / "dbs" / "shop.sqlite").file
+    seed = Seed("q", asked("How many singers are there?", file), "SELECT count(*) FROM singer")
+    monkeypatch.chdir(run)
+    export_task(Path("lm_eval"), task=load_task("text_to_sql"), held_out=[seed])
+    assert str(tmp_path) not in (run / "lm_eval" / "heldout.jsonl").read_text()
+    reply = "```sql\nSELECT count(*) FROM singer WHERE 1\n```"
+    monkeypatch.chdir("/")
+    (row,) = metrics(run / "lm_eval").dataset()["test"]
+    assert row["database_file"] == file
+    assert metrics(run / "lm_eval").grade(row, [reply])["strict_match"] == 1.0
+    # Moved elsewhere: the message's own advice, which lm-eval hands over from `--metadata`.
+    shutil.move(run / "lm_eval", tmp_path / "a" / "b" / "moved")
+    (row,) = metrics(tmp_path / "a" / "b" / "moved").dataset()["test"]
+    with pytest.raises(ConfigError, match=r"""--metadata '{"databases": "dbs/{database}\.sqlite"}'"""):
+        metrics(tmp_path / "a" / "b" / "moved").grade(row, [reply])
+    monkeypatch.chdir(tmp_path)
+    (row,) = metrics(tmp_path / "a" / "b" / "moved").dataset(databases="dbs/{database}.sqlite")["test"]
+    assert metrics(tmp_path / "a" / "b" / "moved").grade(row, [reply])["strict_match"] == 1.0
+
+
+@pytest.mark.parametrize("separator", ["\u2028", "\u2029", "\x85", "\x0b", "\x0c", "\x1c", "\x1e", "\r"])
+def test_a_question_that_holds_a_line_separator_is_one_row(tmp_path, separator):
+    text = f"2 jars hold{separator}3 cards each. How many cards?"
+    export_task(tmp_path, task=load_task("math"), held_out=[Seed("s", Question(text), "6")])
+    (row,) = metrics(tmp_path).dataset()["test"]
+    assert row["question"] == text
+    assert metrics(tmp_path).grade(row, ["#### 6"])["strict_match"] == 1.0
 
 
 def test_a_class_of_the_user_is_named_by_its_path(tmp_path, jars):

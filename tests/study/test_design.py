@@ -153,7 +153,7 @@ def test_a_cell_is_trained_with_the_users_config_on_its_own_file_with_its_own_se
     ("training", "said"),
     [
         ({"num_epochs": 3}, "for 3 epochs, as in the paper"),
-        ({}, "for 1 epochs, where the paper trains for 3"),
+        ({}, "for 1 epoch, where the paper trains for 3"),
         ({"num_epochs": 3, "max_steps": 100}, "the same 100 steps"),
     ],
 )

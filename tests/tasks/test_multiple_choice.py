@@ -114,6 +114,70 @@ def test_problems_of_seeds(question, answer, words):
     assert found is None if words is None else words in found
 
 
+@pytest.mark.parametrize(
+    ("labels", "asked", "form"),
+    [
+        ("ABCD", "Then write its letter alone on the last line, in the form:", "Answer: <letter>"),
+        ("1234", "Then write the number in front of it alone on the last line, in the form:", "Answer: <number>"),
+        ("0123", "Then write the number in front of it alone on the last line, in the form:", "Answer: <number>"),
+        (("I", "II", "III", "IV"), "Then write the label in front of it alone on the last line, in the form:", "Answer: <label>"),
+        (("i)", "ii)", "iii)", "iv)"), "Then write the label in front of it alone on the last line, in the form:", "Answer: <label>"),
+    ],
+)
+def test_the_teacher_is_asked_for_the_label_that_is_accepted(labels, asked, form):
+    question = Question(BOARDS.text, BOARDS.choices, tuple(labels))
+    system, user = TASK.answer_messages(question, [])
+    assert asked in system["content"] and system["content"].endswith(form)
+    for label, choice in zip(labels, BOARDS.choices, strict=True):
+        assert f"\n{label}. {choice}" in user["content"]
+        reply = "It slides.\n" + form.replace("<letter>", label).replace("<number>", label).replace("<label>", label)
+        assert TASK.equivalent(label, TASK.final_answer(reply, question), question)
+
+
+NUMBERS = ("2", "3", "4", "1")
+
+
+@pytest.mark.parametrize("answer", ["1", "2", "3", "4"])
+def test_a_number_that_may_be_a_choice_or_its_place_is_refused_until_labels_say_which(answer):
+    words = (
+        f"answer: {answer!r} is a choice's text and may be another one's place; write one of A, B, C, D, or add a column of places, such"
+        ' as ["0", "1", "2", "3"], and name it in seeds.fields.labels'
+    )
+    assert TASK.problem(Seed("s", Question("How many?", NUMBERS, ("A", "B", "C", "D")), answer)) == words
+    # The message's two remedies.
+    for letter in "ABCD":
+        seed = Seed("s", Question("How many?", NUMBERS, ("A", "B", "C", "D")), letter)
+        assert (TASK.problem(seed), TASK.gold_answer(seed)) == (None, letter)
+    for labels in ("0123", "1234"):
+        seed = Seed("s", Question("How many?", NUMBERS, tuple(labels)), answer)
+        if answer in labels:
+            assert (TASK.problem(seed), TASK.gold_answer(seed)) == (None, answer)
+
+
+@pytest.mark.parametrize(
+    ("choices", "answer", "label"),
+    [
+        (("12", "15", "18", "20"), "15", "B"),  # there is no sixteenth choice
+        (("0", "5", "9", "7"), "9", "C"),
+        (("12", "15", "18", "20"), "The sum is 15.\nAnswer: 15", "B"),
+        (("2", "3", "4", "1"), "It has 3.\nAnswer: 3", "B"),  # a worked answer ends in what it found
+    ],
+)
+def test_a_number_that_can_be_no_place_is_the_choice_of_that_text(choices, answer, label):
+    seed = Seed("s", Question("How many?", choices, ("A", "B", "C", "D")), answer)
+    assert (TASK.problem(seed), TASK.gold_answer(seed)) == (None, label)
+
+
+def test_a_place_among_texts_is_refused_with_what_to_do():
+    found = TASK.problem(Seed("s", BOARDS, "1"))
+    assert found == (
+        "answer: '1' is neither one of the labels A, B, C, D nor a choice's text; correct it, or if it is a choice's place add a column of"
+        ' places, such as ["0", "1", "2", "3"], and name it in seeds.fields.labels'
+    )
+    seed = Seed("s", Question(BOARDS.text, BOARDS.choices, ("0", "1", "2", "3")), "1")
+    assert (TASK.problem(seed), TASK.gold_answer(seed), TASK.solution(seed)) == (None, "1", "Answer: 1")
+
+
 def test_equivalence_takes_a_label_or_the_choices_text():
     assert TASK.equivalent("B", "wet boards", BOARDS)
     assert not TASK.equivalent("B", "A", BOARDS)

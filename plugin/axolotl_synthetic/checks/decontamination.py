@@ -14,7 +14,7 @@ from pydantic import Field
 
 from axolotl_synthetic.checks import Judge
 from axolotl_synthetic.checks.words import Alike, SharedRuns, asked
-from axolotl_synthetic.config import Block
+from axolotl_synthetic.config import Block, PathText
 from axolotl_synthetic.errors import ConfigError, SeedsError
 from axolotl_synthetic.records import Candidate, Question, Seed, Verdict, failed, not_applicable, passed
 from axolotl_synthetic.seeds.rows import FORMATS, BadRow, read_rows
@@ -28,12 +28,13 @@ TEXT_FORMATS = (".txt", ".md")
 class Options(Block):
     """What a sample must not share, and with what besides the held-out seeds."""
 
-    files: list[str] = Field(default=[])
+    files: list[PathText] = Field(default=[])
     """Further questions that the student will be graded on: jsonl, json, csv or parquet; txt and md, a text a line."""
     columns: list[str] | None = None
     """The files' columns to compare with; null: all that hold text."""
     words: int = Field(default=13, ge=5, le=100)
-    """The shortest run of words that gives a text away."""
+    """The shortest run of words that gives a text away. In scripts without spaces two Chinese characters, three kana, or four letters
+    of Thai, Lao, Burmese or Khmer count as a word."""
     threshold: float = Field(default=0.8, ge=0.5, le=1)
     """How alike two questions may not be (Jaccard similarity of the runs of three words)."""
 

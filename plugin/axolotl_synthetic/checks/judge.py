@@ -19,7 +19,7 @@ from jinja2 import Environment, StrictUndefined, Template
 from pydantic import Field, model_validator
 
 from axolotl_synthetic.checks import Ask, Judge
-from axolotl_synthetic.config import Block
+from axolotl_synthetic.config import Block, PathText
 from axolotl_synthetic.errors import ConfigError
 from axolotl_synthetic.records import Candidate, Message, Request, Seed, Verdict, failed, passed
 
@@ -35,7 +35,7 @@ SHOWN = 120
 class Options(Block):
     """Who judges, by what, and what is good enough."""
 
-    rubric: str | None = None
+    rubric: PathText | None = None
     """A text file that says what a good answer is; null: the package's own, for open instructions."""
     scale: list[int] = Field(default=[1, 5], min_length=2, max_length=2)
     """The worst and the best score."""

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from pydantic import Field, model_validator
 
 from axolotl_synthetic.checks import Judge
-from axolotl_synthetic.config import Block
+from axolotl_synthetic.config import Block, PathText
 from axolotl_synthetic.errors import ConfigError
 from axolotl_synthetic.records import Candidate, Seed, Verdict, failed, not_applicable, passed
 
@@ -25,7 +25,7 @@ class Options(Block):
     # The paper trains with sequences of 1,536 tokens (arXiv 2409.19759, settings).
     at_most: int = Field(default=1536, ge=1)
     """The longest answer."""
-    tokenizer: str | None = None
+    tokenizer: PathText | None = None
     """Whose tokens: a folder with a `tokenizer.json`, such a file, or a model's name on the Hub; null: the teacher's own count."""
 
     @model_validator(mode="after")

@@ -13,14 +13,20 @@ from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import lru_cache
-from itertools import chain
+from itertools import chain, pairwise
 
 from rensa import RMinHash
 
 from axolotl_synthetic.records import Question
 
-# Chinese, Japanese, Thai, Lao, Burmese and Khmer put no space between words: there each character stands for one.
-_UNSPACED = "\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3040-\u30ff\u3400-\u9fff\uf900-\ufaff\U00020000-\U0002fa1f"
+# Thai, Lao, Burmese and Khmer, Japanese kana, and Chinese characters have no space between words: each character is taken for itself.
+_LETTERS, _KANA, _HAN = "\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff", "\u3040-\u30ff", "\u3400-\u9fff\uf900-\ufaff\U00020000-\U0002fa1f"
+_UNSPACED = _LETTERS + _KANA + _HAN
+# So many of them say what one English word says, and count as one (30 problems written in each language have 1.7 characters of Chinese,
+# 2.3 of Japanese and 3.5 letters of Thai for an English word); in twelfths of a word, so that all sums are exact.
+WORD = 12
+_PER_WORD = {_HAN: 2, _KANA: 3, _LETTERS: 4}
+_PARTS = tuple((re.compile(f"[{script}]"), WORD // number) for script, number in _PER_WORD.items())
 # `5 - 3` and `5 + 3` are two problems, and so are 25 and 2.5.
 SIGNS = frozenset("+-*/=<>%^≤≥≠√")
 _SPELLINGS = str.maketrans("−×÷", "-*/")
@@ -63,11 +69,40 @@ def asked(question: Question) -> str:
 
 
 def shingles(text: str) -> list[str]:
-    """Every run of three words; a shorter text is one run."""
+    """Return every run of three words; a shorter text is one run."""
     found = words(text)
+    if not text.isascii() and _has_parts(found):
+        return [" ".join(found[start:end]) for start, end in _windows(found, SHINGLE)] or [" ".join(found)]
     if len(found) <= SHINGLE:
         return [" ".join(found)]
     return list(map(" ".join, zip(found, found[1:], found[2:], strict=False)))
+
+
+@lru_cache(maxsize=65_536)
+def _weight(word: str) -> int:
+    """Return how much of a word this is, in parts of `WORD`."""
+    return WORD if len(word) > 1 else next((part for script, part in _PARTS if script.match(word)), WORD)
+
+
+def _has_parts(found: tuple[str, ...]) -> bool:
+    return any(_weight(word) < WORD for word in found)
+
+
+def _windows(found: tuple[str, ...], length: int) -> Iterator[tuple[int, int]]:
+    """Yield the shortest run that is worth `length` words from each place on, as its start and end.
+
+    Where two texts share a run that is worth as much, they share such a window: the one from the run's start on.
+    """
+    weights = list(map(_weight, found))
+    end = worth = 0
+    for start, weight in enumerate(weights):
+        while worth < length * WORD:
+            if end == len(found):
+                return
+            worth += weights[end]
+            end += 1
+        yield start, end
+        worth -= weight
 
 
 @dataclass(frozen=True, slots=True)
@@ -178,7 +213,7 @@ class SharedRuns:
     """Finds a run of words that a text shares with any of those added before.
 
     A run of n words, wherever it begins, holds a whole block of (n + 1) / 2 of those into which its text is cut. So only the blocks of
-    a text are looked up, and the runs around one that is known.
+    a text are looked up, and the runs around one that is known. Of a text in a script without spaces every run is looked up.
 
     Args:
         length: in words.
@@ -198,14 +233,19 @@ class SharedRuns:
             found = _spoken(text)
             if len(found) >= self.length:
                 self._blocks.update(_keys(found, self._block))
-                for key in _keys(found, self.length):
-                    self._runs.setdefault(key, len(self._names) - 1)
+                for start, end in _windows(found, self.length):
+                    self._runs.setdefault(hash(found[start:end]), len(self._names) - 1)
 
     def find(self, text: str) -> tuple[str, str] | None:
         """The first shared run and the name of where it was, None when there is none."""
         if not self._runs:
             return None
         found = _spoken(text)
+        if not text.isascii() and _has_parts(found):
+            for start, end in _windows(found, self.length):
+                if (source := self._runs.get(hash(found[start:end]))) is not None:
+                    return _written(found[start:end]), self._names[source]
+            return None
         for at in range(0, len(found) - self._block + 1, self._block):
             if hash(found[at : at + self._block]) not in self._blocks:
                 continue
@@ -220,6 +260,12 @@ def _spoken(text: str) -> tuple[str, ...]:
     """The words without the signs, of which a line of arithmetic has too many to be worth thirteen words."""
     found = words(text)
     return found if SIGNS.isdisjoint(found) else tuple(word for word in found if word not in SIGNS)
+
+
+def _written(run: tuple[str, ...]) -> str:
+    """Return a run as a text has it: with spaces between words, and none between characters that are parts of words."""
+    spaces = (" " if WORD in (_weight(one), _weight(other)) else "" for one, other in pairwise(run))
+    return "".join(chain.from_iterable(zip(run, chain(spaces, ("",)), strict=True)))
 
 
 def _keys(found: tuple[str, ...], length: int) -> Iterator[int]:

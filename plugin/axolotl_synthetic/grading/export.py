@@ -30,8 +30,8 @@ from axolotl_synthetic.grading.heldout import answer, grade, prompt, read_rows
 __all__ = ["answer", "dataset", "grade", "prompt"]
 
 
-def dataset(**_):
-    return read_rows(Path(__file__).parent)
+def dataset(databases=None, **_):
+    return read_rows(Path(__file__).parent, databases)
 '''
 
 
@@ -54,7 +54,7 @@ def export_task(
     Raises:
         StorageError: if the folder cannot be written.
     """
-    rows = list(_rows(task, held_out)) if task.has_final_answer else []
+    rows = list(_rows(task, held_out, folder)) if task.has_final_answer else []
     template = Template(resources.files(__package__).joinpath("heldout.yaml").read_text(encoding="utf-8"))
     files = {
         FILE: "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows),
@@ -77,7 +77,7 @@ def export_task(
     return task_name
 
 
-def _rows(task: Task, held_out: Sequence[Seed]) -> Iterator[Mapping[str, Any]]:
+def _rows(task: Task, held_out: Sequence[Seed], folder: Path) -> Iterator[Mapping[str, Any]]:
     reference = _reference(task)
     for seed in held_out:
         gold = task.gold_answer(seed)
@@ -95,7 +95,8 @@ def _rows(task: Task, held_out: Sequence[Seed]) -> Iterator[Mapping[str, Any]]:
             "labels": list(question.labels),
             "context": question.context,
             "database": question.database,
-            "database_file": question.database_file,
+            # Seen from the folder: it may be published, and an absolute path names this machine's folders and its user.
+            "database_file": None if question.database_file is None else os.path.relpath(question.database_file, folder.resolve()),
             "decimal": question.decimal,
         }
 

@@ -18,11 +18,22 @@ from axolotl_synthetic.tasks import Task, load_task
 FILE = "heldout.jsonl"
 
 
-def read_rows(folder: Path) -> Mapping[str, Any]:
-    """The rows beside a task, as lm-eval wants them: a dataset for each split."""
+def read_rows(folder: Path, databases: str | None = None) -> Mapping[str, Any]:
+    """Return the rows beside a task, as lm-eval wants them: a dataset for each split.
+
+    Args:
+        folder: the task's.
+        databases: where a row's database is, as in `seeds.databases`; None: where the row says, seen from the folder.
+    """
     from datasets import Dataset
 
-    rows = [json.loads(line) for line in (folder / FILE).read_text(encoding="utf-8").splitlines()]
+    # Only `\n` ends a line of JSON: `splitlines` would also divide at a U+2028 or U+0085 within a question.
+    with open(folder / FILE, "rb") as lines:
+        rows = [json.loads(line) for line in lines]
+    for row in rows:
+        if (file := row.get("database_file")) is not None:
+            file = databases.replace("{database}", row["database"]) if databases else str(folder / file)
+            row["database_file"] = str(Path(file).expanduser().resolve())
     # Made in memory: a dataset loaded by path would come from the cache after the file has changed.
     return {"test": Dataset.from_list(rows)}
 
@@ -69,13 +80,16 @@ def question_of(row: Mapping[str, Any]) -> Question:
 
 
 def _there(file: str | None) -> str | None:
-    """The path of a database, which the rows name as the run found it.
+    """Return the path of a database.
 
     Raises:
-        ConfigError: if it is there no longer: every query would be marked as wrong.
+        ConfigError: if it is not there: every query would be marked as wrong.
     """
     if file is not None and not Path(file).is_file():
-        raise ConfigError(f"{file}: the database that a held-out question is about is not there any more; put it back, or generate again")
+        raise ConfigError(
+            f"{file}: the database that a held-out question is about is not there; put it back, or where this folder was moved say where"
+            """ it is: --metadata '{"databases": "dbs/{database}.sqlite"}'"""
+        )
     return file
 
 

@@ -209,7 +209,7 @@ def _task(task: str) -> str:
 def _between(seeds: int) -> str:
     below = max(size for size, _ in CROSSOVERS if size <= seeds)
     above = min(size for size, _ in CROSSOVERS if size >= seeds)
-    return f"{below:,} and {above:,} were"
+    return f"{below:,} and {above:,}"
 
 
 def _student(student: str | None) -> str:

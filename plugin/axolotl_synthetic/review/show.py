@@ -6,7 +6,6 @@ from collections import Counter
 from typing import TYPE_CHECKING
 
 from rich.table import Table
-from rich.text import Text
 
 from axolotl_synthetic import terminal
 
@@ -43,10 +42,9 @@ def show(stand: Stand) -> None:
         for status in RESPONSES:
             table.add_column(status, justify="right")
         for name, counts in sorted(found.by_person.items()):
-            # A name is a text: brackets in it are no markup, and nothing in it moves the cursor.
-            shown = Text("".join(letter if letter.isprintable() else "?" for letter in name))
-            table.add_row(shown, *(f"{counts[status]:,}" for status in RESPONSES))
-        console.print(table)
+            table.add_row(name, *(f"{counts[status]:,}" for status in RESPONSES))
+        # A name is a text: brackets in it are no markup.
+        console.print(table, markup=False)
     if stand.overruled:
         table = Table(title="how often people overruled a check", title_justify="left")
         table.add_column("check", no_wrap=True)

@@ -11,7 +11,7 @@ import json
 import math
 import random
 import string
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
@@ -39,7 +39,8 @@ class SeedSet:
         sha256: of both, in order; the same content drawn the same way has the same.
         problems: a row that was skipped each, as `path:line: what; remedy`, and notes about the draw.
         places: where each seed stands, by its id.
-        bad_answers: how many rows were skipped because the task cannot read their answer.
+        unusable: how many rows were skipped because they cannot be read, or the task cannot use them. Of questions that are there
+            twice the second is skipped and not counted.
     """
 
     seeds: tuple[Seed, ...]
@@ -47,7 +48,7 @@ class SeedSet:
     sha256: str
     problems: tuple[str, ...]
     places: Mapping[str, str]
-    bad_answers: int
+    unusable: int
 
 
 def read_seeds(
@@ -75,16 +76,10 @@ def read_seeds(
     _refuse_unknown_names(settings.fields, required, optional)
     if settings.databases is not None and "database" not in (*required, *optional):
         raise SeedsError("synthetic.seeds.databases: this task asks no databases; leave it out")
-    bad_answers = 0
-
-    def counted(seed: Seed) -> str | None:
-        nonlocal bad_answers
-        against = problem(seed)
-        # The task's text names the field that is wrong.
-        bad_answers += against is not None and against.startswith("answer")
-        return against
-
-    usable, problems, places = _usable_seeds(read_rows(settings.path, settings.name, settings.split), settings, required, optional, counted)
+    notes: list[str] = []
+    rows = read_rows(settings.path, settings.name, settings.split, note=notes.append)
+    usable, problems, places, unusable = _usable_seeds(rows, settings, required, optional, problem)
+    problems = notes + problems
     if not usable:
         raise SeedsError(f"synthetic.seeds: no row of {settings.path} can be used{_first_of(problems)}")
     if reads_numbers:
@@ -94,7 +89,7 @@ def read_seeds(
         problems.append(f"{settings.path}: {len(seeds)} seeds where seeds.limit asks for {settings.limit}; all of them are taken")
     ids = json.dumps([[one.id for one in seeds], [one.id for one in held_out]])
     sha256 = hashlib.sha256(ids.encode()).hexdigest()
-    return SeedSet(tuple(seeds), tuple(held_out), sha256, tuple(problems), places, bad_answers)
+    return SeedSet(tuple(seeds), tuple(held_out), sha256, tuple(problems), places, unusable)
 
 
 def seed_id(question: Question, answer: str | None) -> str:
@@ -116,30 +111,36 @@ def _usable_seeds(
     required: tuple[str, ...],
     optional: tuple[str, ...],
     problem: Callable[[Seed], str | None],
-) -> tuple[list[Seed], list[str], dict[str, str]]:
+) -> tuple[list[Seed], list[str], dict[str, str], int]:
+    """Return the seeds, what is said of rows that were skipped, where each seed stands, and how many rows are unusable."""
     usable: list[Seed] = []
+    unusable = 0
     problems: list[str] = []
     places: dict[str, str] = {}
     first_place: dict[Question, str] = {}
-    columns: dict[str, None] = {}  # an ordered set
+    columns: dict[str, bool] = {}  # in order, with whether any row holds text there
     # `answer: answer` is the schema's default and says nothing about the file, so only other mappings are held to it.
     unseen = {name for name in (*required, *optional) if name in required or settings.fields.get(name, name) != name}
     for row in rows:
         if isinstance(row, BadRow):
             problems.append(f"{row.place}: {row.what}")
+            unusable += row.lines
             continue
-        columns.update(dict.fromkeys(str(column) for column in row.values))
+        for column, cell in row.values.items():
+            columns[str(column)] = columns.get(str(column), False) or (isinstance(cell, str) and any(map(str.isalpha, cell)))
         values = {name: _reach(row.values, settings.fields.get(name, name)) for name in (*required, *optional)}
         unseen -= {name for name, value in values.items() if value is not _MISSING}
         try:
             made = _seed_of(values, required, settings.databases)
         except (_Unusable, NoDatabase) as error:
             problems.append(f"{row.place}: {error}")
+            unusable += 1
             continue
         except MissingDatabase as error:
             raise SeedsError(f"synthetic.seeds.databases: {row.place}: {error}") from error
         if (against := problem(made)) is not None:
             problems.append(f"{row.place}: {against}")
+            unusable += 1
         elif made.question in first_place:
             problems.append(f"{row.place}: the same question as {first_place[made.question]}; keep one of them")
         else:
@@ -150,9 +151,19 @@ def _usable_seeds(
         missing = ", ".join(f"{settings.fields.get(name, name)!r} (for `{name}`)" for name in sorted(unseen))
         raise SeedsError(
             f"synthetic.seeds.fields: no row of {settings.path} has a column {missing}; its columns are "
-            f"{', '.join(columns)}; map the task's names to them, such as `fields: {{question: {next(iter(columns))}}}`"
+            f"{', '.join(columns)}; {_mapping(sorted(unseen), settings.fields, columns)}"
         )
-    return usable, problems, places
+    return usable, problems, places, unusable
+
+
+def _mapping(unseen: Sequence[str], fields: Mapping[str, str], columns: Mapping[str, bool]) -> str:
+    """Return the remedy for names without a column: columns that would do, where any may."""
+    free = [column for column, holds_text in columns.items() if holds_text and column not in fields.values()]
+    if "question" not in unseen:
+        return "map the task's names to them in seeds.fields, or leave a name out that the file does not have"
+    if not free:
+        return 'none of them holds text; write a row for each question, such as {"question": "…", "answer": "…"}'
+    return f"map the task's names to the right ones, such as `fields: {{question: {json.dumps(free[0], ensure_ascii=False)}}}`"
 
 
 def _first_of(problems: list[str]) -> str:

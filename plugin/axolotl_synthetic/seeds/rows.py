@@ -7,17 +7,25 @@ libraries are imported where they are needed, so that a jsonl file is read at on
 from __future__ import annotations
 
 import csv
+import io
 import json
 import os
-from collections.abc import Iterator, Mapping
+import re
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
 from axolotl_synthetic.errors import SeedsError
 
-FORMATS = (".jsonl", ".ndjson", ".json", ".csv", ".parquet")
+FORMATS = (".jsonl", ".ndjson", ".json", ".csv", ".tsv", ".parquet")
 BATCH_ROWS = 1024
+DELIMITERS = {",": "comma", ";": "semicolon", "\t": "tab", "|": "vertical bar"}
+# As much of a csv file as shows its delimiter.
+SAMPLED_CHARACTERS, SAMPLED_ROWS = 65_536, 100
+# How Excel names the delimiter in a line above the header.
+_SEP = re.compile(r"sep=(.)\r?\n", re.IGNORECASE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,14 +38,24 @@ class Row:
 
 @dataclass(frozen=True, slots=True)
 class BadRow:
-    """A row that could not be read: what is wrong with it, and the remedy."""
+    """A row that could not be read: what is wrong with it, and the remedy. `lines` are those that were skipped with it."""
 
     place: str
     what: str
+    lines: int = 1
 
 
-def read_rows(path: str, name: str | None = None, split: str = "train") -> Iterator[Row | BadRow]:
-    """All rows of a file, a folder or a Hub dataset, one at a time.
+def _ignore(_: str) -> None:
+    pass
+
+
+def read_rows(path: str, name: str | None = None, split: str = "train", *, note: Callable[[str], None] = _ignore) -> Iterator[Row | BadRow]:
+    """Yield all rows of a file, a folder or a Hub dataset, one at a time.
+
+    Args:
+        path: of a file, of a folder, or a Hub dataset's name.
+        name, split: of a dataset; a file has neither.
+        note: is called with what the user should know of how a file was read.
 
     Raises:
         SeedsError: if there is nothing at `path` that can be read.
@@ -48,7 +66,10 @@ def read_rows(path: str, name: str | None = None, split: str = "train") -> Itera
         if file.is_file():
             if suffix not in FORMATS:
                 raise SeedsError(f"synthetic.seeds.path: {path} ends in {suffix or 'no suffix'}; save it as one of {', '.join(FORMATS)}")
-            readers = {".json": _json_rows, ".csv": _csv_rows, ".parquet": _parquet_rows}
+            if suffix in (".csv", ".tsv"):
+                yield from _csv_rows(file, path, note)
+                return
+            readers = {".json": _json_rows, ".parquet": _parquet_rows}
             yield from readers.get(suffix, _jsonl_rows)(file, path)
         elif not file.is_dir() and (suffix in FORMATS or path.startswith((".", "/", "~"))):
             raise SeedsError(f"synthetic.seeds.path: there is no file {path} in {Path.cwd()}; paths are relative to the working directory")
@@ -111,32 +132,72 @@ def _json_rows(file: Path, path: str) -> Iterator[Row | BadRow]:
         yield _object_row(value, f"{path}:row {number}")
 
 
-def _csv_rows(file: Path, path: str) -> Iterator[Row | BadRow]:
+def _csv_rows(file: Path, path: str, note: Callable[[str], None]) -> Iterator[Row | BadRow]:
     # A byte that is not UTF-8 is carried along as a surrogate, so that it spoils its own row only.
     with file.open(encoding="utf-8-sig", errors="surrogateescape", newline="") as lines:
-        reader = csv.reader(lines, strict=True)
+        sample = lines.read(SAMPLED_CHARACTERS)
+        lines.seek(0)
+        above = 0
+        if named := _SEP.match(sample):
+            lines.readline()
+            above = 1
+        delimiter = named[1] if named else _delimiter(sample)
+        if delimiter != ",":
+            note(f"{path}: read with the {DELIMITERS.get(delimiter, repr(delimiter))} as its delimiter")
+        # A space behind the delimiter would make quotes a part of the cell.
+        reader = csv.reader(lines, strict=True, delimiter=delimiter, skipinitialspace=True)
         header: list[str] | None = None
         while True:
-            place = f"{path}:{reader.line_num + 1}"
+            first = reader.line_num + above + 1
+            place = f"{path}:{first}"
             try:
                 cells = next(reader)
             except StopIteration:
                 return
             except csv.Error as error:
-                yield BadRow(place, f"no valid csv ({error}); double the quotes within a quoted cell")
+                # A quote that is not closed takes all lines up to the next one with it.
+                skipped = max(1, reader.line_num + above + 1 - first)
+                through = f" in lines {first} to {first + skipped - 1}" if skipped > 1 else ""
+                yield BadRow(place, f"no valid csv ({error}{through}); close each quoted cell, and double the quotes within it", skipped)
                 continue
             if not any(cells):
                 continue
+            spoilt = any("\udc80" <= letter <= "\udcff" for cell in cells for letter in cell)
             if header is None:
                 header = [cell.strip() for cell in cells]
+                if spoilt or "\0" in "".join(header):
+                    raise SeedsError(f"synthetic.seeds.path: {place}: the header is not UTF-8; save the file as UTF-8")
                 if len(set(header)) < len(header):
                     raise SeedsError(f"synthetic.seeds.path: {place}: two columns have the same name; rename one")
-            elif any("\udc80" <= letter <= "\udcff" for cell in cells for letter in cell):
+            elif spoilt:
                 yield BadRow(place, "not UTF-8; save the file as UTF-8")
             elif len(cells) > len(header):
-                yield BadRow(place, f"{len(cells)} cells under {len(header)} columns; put a cell that holds a comma in quotes")
+                what = DELIMITERS.get(delimiter, repr(delimiter))
+                yield BadRow(place, f"{len(cells)} cells under {len(header)} columns; put a cell that holds a {what} in quotes")
             else:
                 yield Row(place, dict(zip(header, cells, strict=False)))
+
+
+def _delimiter(sample: str) -> str:
+    """Return the delimiter under which the most of the first rows have as many cells as the header, a comma where none has two.
+
+    `csv.Sniffer` counts characters instead: it takes `"Is it ""3;4"";or 5?",1` for two cells divided by a semicolon.
+    """
+    found, most = ",", 0.0
+    for delimiter in DELIMITERS:
+        reader = csv.reader(io.StringIO(sample, newline=""), delimiter=delimiter, skipinitialspace=True)
+        try:
+            rows = [row for row in islice(reader, SAMPLED_ROWS) if any(row)]
+        except csv.Error:  # a cell longer than the csv module takes
+            continue
+        if not rows or len(rows[0]) < 2:
+            continue
+        # The sample may end within its last row.
+        others = [len(row) for row in rows[1:-1] or rows[1:]]
+        share = others.count(len(rows[0])) / len(others) if others else 1.0
+        if share > most:
+            found, most = delimiter, share
+    return found
 
 
 def _parquet_rows(file: Path, path: str) -> Iterator[Row | BadRow]:
@@ -157,9 +218,19 @@ def _dataset_rows(path: str, name: str | None, split: str) -> Iterator[Row | Bad
     try:
         import datasets
 
-        rows = datasets.load_dataset(path, name, split=split)
+        folder = Path(path).expanduser()
+        saved = any((folder / file).is_file() for file in ("dataset_dict.json", "state.json"))
+        rows = datasets.load_from_disk(str(folder)) if saved else datasets.load_dataset(path, name, split=split)
+        if isinstance(rows, datasets.DatasetDict):
+            if split not in rows:
+                raise SeedsError(
+                    f"synthetic.seeds.split: {path} has no split {split}; it has {', '.join(rows)}: write one of them as seeds.split"
+                )
+            rows = rows[split]
         for number in range(len(rows)):
             yield Row(f"{path}:row {number + 1}", rows[number])
+    except SeedsError:
+        raise
     # It raises what its readers, the Hub's client and the network raise; each of them means the same to the user.
     except Exception as error:
         offline = " (HF_HUB_OFFLINE is set: only what is in the cache can be read)" if os.environ.get("HF_HUB_OFFLINE") == "1" else ""

@@ -112,4 +112,4 @@ def epochs(training: Mapping[str, Any]) -> str:
         return f"every student for the same {steps:,} steps (`max_steps`), where the paper's train longer on more samples (3 epochs)"
     number = training.get("num_epochs") or 1
     same = "as in the paper" if number == 3 else "where the paper trains for 3"
-    return f"every student for {number:g} epochs, {same}, so one with more samples for more steps"
+    return f"every student for {number:g} epoch{'' if number == 1 else 's'}, {same}, so one with more samples for more steps"

@@ -7,15 +7,14 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-import yaml
 from pydantic import Field, ValidationError, field_validator
 from pydantic_core import ErrorDetails
 
-from axolotl_synthetic.config import Block, Settings
+from axolotl_synthetic.config import MOST, Block, PathText, Settings, read_yaml
 from axolotl_synthetic.errors import ConfigError
 from axolotl_synthetic.records import STRATEGIES, Role
 
-Count = Annotated[int, Field(ge=1, strict=True)]
+Count = Annotated[int, Field(ge=1, le=MOST, strict=True)]
 Strategy = Literal["answer_augmentation", "question_rephrase", "new_question"]
 
 
@@ -24,16 +23,16 @@ class Limits(Block):
 
     queries: Count | None = None
     """Calls of every kind, retries included."""
-    tokens: Count | None = None
+    tokens: int | None = Field(default=None, ge=1, le=MOST * MOST, strict=True)
     """Prompt and completion tokens together."""
-    usd: float | None = Field(default=None, gt=0)
+    usd: float | None = Field(default=None, gt=0, le=MOST)
     """US dollars; needs the models' `price`."""
 
 
 class Study(Block):
     """What stands under `study:`."""
 
-    config: str
+    config: PathText
     """The Axolotl YAML with the `synthetic:` block."""
     seed_sizes: list[Count] = Field(min_length=1)
     """Numbers of seeds: |S|."""
@@ -41,9 +40,9 @@ class Study(Block):
     """Numbers of accepted samples: Q."""
     strategies: list[Strategy] = Field(default=list(STRATEGIES), min_length=1)  # type: ignore[arg-type]
     """Which strategies are compared."""
-    repeats: int = Field(default=3, ge=1)
+    repeats: int = Field(default=3, ge=1, le=1_000)
     """So often is each cell made, with another draw of seeds and another training seed."""
-    output_dir: str = "./study"
+    output_dir: PathText = "./study"
     """Where the study's files go."""
     target_accuracy: float | None = Field(default=None, gt=0, lt=1)
     """A share of right answers, of which the cheapest way is asked for; null: steps of ten percent."""
@@ -64,7 +63,7 @@ class Study(Block):
 
     @property
     def folder(self) -> Path:
-        return Path(self.output_dir)
+        return Path(self.output_dir).expanduser()
 
 
 def load_study(path: Path) -> Study:
@@ -73,12 +72,7 @@ def load_study(path: Path) -> Study:
     Raises:
         ConfigError: with every problem of the file, one a line.
     """
-    try:
-        document = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise ConfigError(f"{path}: cannot be read: {error.strerror}; give the path of your STUDY.yml") from error
-    except (UnicodeDecodeError, yaml.YAMLError) as error:
-        raise ConfigError(f"{path}: is no YAML in UTF-8: {' '.join(str(error).split())}") from error
+    document = read_yaml(path, "the path of your STUDY.yml")
     if not isinstance(document, dict) or not isinstance(document.get("study"), dict):
         raise ConfigError(f"{path}: has no `study:` block; add one with `config:`, `seed_sizes:` and `samples:`")
     raw = document["study"]

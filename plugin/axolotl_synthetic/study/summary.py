@@ -136,7 +136,7 @@ def show(console: Console, findings: Findings, recommendation: Sequence[str], fo
             ("the cheapest way to an accuracy", _targets(findings)),
         ):
             if table[1]:
-                console.print(_table(title, table))
+                console.print(_table(title, table), markup=False)
     for text in recommendation:
         console.print(f"  - {text}", markup=False, highlight=False)
     failed = sum(one.status == "failed" for one in findings.results)

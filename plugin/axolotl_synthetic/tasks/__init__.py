@@ -8,6 +8,8 @@ comes with the question, and queries are run by `sql/`.
 from __future__ import annotations
 
 import importlib
+import os
+import sys
 from collections.abc import Sequence
 from typing import Protocol
 
@@ -90,11 +92,16 @@ def load_task(name: str) -> Task:
     package, _, attribute = name.rpartition(".")
     if not package:
         raise ConfigError(f"synthetic.task: {name!r} is no task; use {', '.join(BUILT_IN)} or the dotted path of a class of yours")
+    # As `python -m` does it, which our own script and Axolotl's do not. Behind everything else, so that no file there hides a library.
+    if (here := os.getcwd()) not in sys.path:
+        sys.path.append(here)
     try:
         made: Task = getattr(importlib.import_module(package), attribute)()
-    except (ImportError, AttributeError, TypeError) as error:
+    # Whatever the user's own module raises, over a word that is misspelt or a file that it does not find.
+    except Exception as error:
+        said = f"{type(error).__name__}: {error}" if not isinstance(error, ImportError) else str(error)
         raise ConfigError(
-            f"synthetic.task: {name!r} cannot be used: {error}; it must be an importable class made without arguments"
+            f"synthetic.task: {name!r} cannot be used: {said}; it must be an importable class made without arguments"
         ) from error
     wanted = {*Task.__annotations__, *(name for name in vars(Task) if not name.startswith("_"))}
     missing = sorted(name for name in wanted if not hasattr(made, name))

@@ -99,7 +99,7 @@ def _says(text: str, at: int, question: Question) -> bool:
 
 def _as_label(text: str, question: Question) -> str | None:
     bare = re.sub(r"\A(?:option|choice)\s+", "", text.strip(_WRAPPING), flags=re.IGNORECASE).strip(_WRAPPING).casefold()
-    return next((label for label in question.labels if label.casefold() == bare), None)
+    return next((label for label in question.labels if bare and bare in (label.casefold(), label.strip(_WRAPPING).casefold())), None)
 
 
 def _as_choice(text: str, question: Question) -> str | None:

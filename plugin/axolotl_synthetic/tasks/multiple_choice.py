@@ -1,10 +1,11 @@
-"""Multiple choice: a stem, lettered choices, and a final answer that is a choice's label.
+"""Multiple choice: a stem, labelled choices, and a final answer that is a choice's label.
 
 How a choice is found in a reply stands in `choices.py`.
 """
 
 from __future__ import annotations
 
+import json
 import string
 from collections.abc import Sequence
 from dataclasses import replace
@@ -29,8 +30,16 @@ class MultipleChoice:
             return f"labels: {', '.join(question.labels)} has one twice; give each choice its own"
         if repeated := same_text(question.choices):
             return f"choices: {repeated!r} stands there twice; drop or change one"
-        if seed.answer is not None and self.gold_answer(seed) is None:
-            return f"answer: {_short(seed.answer)!r} is neither one of the labels {', '.join(question.labels)} nor a choice's text"
+        if seed.answer is None:
+            return None
+        labels = ", ".join(question.labels)
+        places = json.dumps([str(place) for place in range(len(question.choices))])
+        remedy = f"add a column of places, such as {places}, and name it in seeds.fields.labels"
+        if self.gold_answer(seed) is None:
+            what = f"answer: {_short(seed.answer)!r} is neither one of the labels {labels} nor a choice's text"
+            return f"{what}; correct it" + (f", or if it is a choice's place {remedy}" if seed.answer.isdecimal() else "")
+        if _may_be_a_place(seed.answer, question):
+            return f"answer: {seed.answer!r} is a choice's text and may be another one's place; write one of {labels}, or {remedy}"
         return None
 
     def prompt(self, question: Question) -> str:
@@ -53,7 +62,11 @@ class MultipleChoice:
             # A bare label would teach the teacher to skip the reasoning.
             if solution is not None and not solution.startswith("Answer:"):
                 turns += [{"role": "user", "content": self.prompt(example.question)}, {"role": "assistant", "content": solution}]
-        return chat(self.name, "answer", turns, prompt=self.prompt(question))
+        # What is asked for must be what `final_answer` takes: a letter under choices 1. to 4. is none of them.
+        letters = all(len(label) == 1 and label.isalpha() for label in question.labels)
+        kind = "letter" if letters else "number" if all(map(str.isdecimal, question.labels)) else "label"
+        label = "its letter" if kind == "letter" else f"the {kind} in front of it"
+        return chat(self.name, "answer", turns, prompt=self.prompt(question), kind=kind, label=label)
 
     def rephrase_messages(self, question: Question, examples: Sequence[Seed]) -> tuple[Message, ...]:
         return chat(self.name, "rephrase", question=question.text)
@@ -103,6 +116,15 @@ def _stem_and_choices(reply: str) -> tuple[str | None, tuple[str, ...]]:
     stem, choices = listed_choices(text)
     # Quotes around the stem alone show only now.
     return read_question(stem), choices
+
+
+def _may_be_a_place(answer: str, question: Question) -> bool:
+    """Return whether an answer that is the text of one choice may be meant as the place of another, counted from 0 or from 1."""
+    text = answer.strip()
+    if not text.isdecimal() or len(text) > 3 or text in question.labels:
+        return False
+    labels = {question.labels[place] for place in (int(text), int(text) - 1) if 0 <= place < len(question.labels)}
+    return not labels <= {label_of(text, question)}
 
 
 def _short(text: str) -> str:

@@ -10,6 +10,7 @@ import asyncio
 import email.utils
 import json
 import os
+import re
 import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
@@ -116,9 +117,14 @@ def api_key(settings: OpenAIModel) -> str | None:
     """The key in the environment, None for a server on this machine that goes without.
 
     Raises:
-        ConfigError: if the server is elsewhere and the variable is not set.
+        ConfigError: if the server is elsewhere and the variable is not set, or what it holds is no key.
     """
     key = os.environ.get(settings.api_key_env, "").strip()
+    if not re.fullmatch(r"[!-~]*", key):
+        # The HTTP client would say so, and show the key.
+        raise ConfigError(
+            f"synthetic.teacher.api_key_env: what {settings.api_key_env} holds is no key: it has spaces or other signs in it; export it"
+        )
     if key:
         return key
     if urlsplit(settings.base_url).hostname in LOCAL_HOSTS:
