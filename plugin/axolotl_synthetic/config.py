@@ -23,7 +23,7 @@ from axolotl_synthetic.records import STRATEGIES
 NOT_YET: Mapping[str, str] = {
     "engine": "`engine: ray` does not work in this version; leave `engine` out or write `engine: local`",
 }
-SECRET_KEYS = re.compile(r"(api_?key|token|secret|password|authorization)$", re.IGNORECASE)
+SECRET_KEYS = re.compile(r"((^|[_-]|api|access|secret)key|token|secret|password|passwd|authorization|credentials?)$", re.IGNORECASE)
 DATABASE_SUFFIXES = (".sqlite", ".sqlite3", ".db", ".sql")
 ENVIRONMENT_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 # After 20 candidates for each sample asked for, what is being rejected will go on being rejected: a run ends there.
@@ -56,6 +56,8 @@ def _url(value: str, example: str) -> str:
         fits = bool(parts.hostname) and parts.port != 0 and value.isprintable()
     except ValueError:  # a port that is none, brackets that do not close
         fits = False
+    if "?" in value or "#" in value:
+        raise ValueError("must end before the `?`, for paths are added to it; a key goes into the variable named by `api_key_env`")
     if not fits or " " in value:
         raise ValueError(f"must be an address alone, with a port from 1 to 65535 if any, such as {example}")
     return value.rstrip("/")

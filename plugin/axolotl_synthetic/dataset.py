@@ -18,6 +18,7 @@ from typing import Any
 
 import orjson
 
+from axolotl_synthetic import terminal
 from axolotl_synthetic.errors import StorageError
 from axolotl_synthetic.ledger import Totals
 from axolotl_synthetic.records import Seed, to_json
@@ -236,7 +237,7 @@ def write_card(folder: Path, manifest: Mapping[str, Any], *, task: str, teacher:
     )
     reasons = "\n".join(f"- `{name}`: {number}" for name, number in counts.rejections.items()) or "- none"
     train = manifest["files"]["train"]
-    usd = "unknown" if manifest["usd"] is None else f"{manifest['usd']:.2f}"
+    cost = terminal.dollars(manifest["usd"])
     write_text(
         folder / CARD,
         f"""---
@@ -256,7 +257,7 @@ tags:
 | --- | --- |
 | answers by | {teacher} |
 | questions by | {augmenter} |
-| calls | {manifest["queries"]["total"]}, USD {usd} |
+| calls | {manifest["queries"]["total"]}, {cost} |
 | tokens | {manifest["tokens"]["prompt"]} in prompts, {manifest["tokens"]["completion"]} in replies |
 | status | {manifest["status"]} |
 
