@@ -13,6 +13,7 @@ from typing import Any
 
 from axolotl_synthetic.errors import RefusedCall, RetryableCall
 from axolotl_synthetic.records import Reply
+from axolotl_synthetic.teachers.redaction import Redactor
 
 # No model reads or writes so many tokens at once; a server that says so does not count.
 MOST_TOKENS = 100_000_000
@@ -43,7 +44,7 @@ _ABOUT_THE_KEY = ("api key not valid", "incorrect api key", "invalid api key", "
 Redacted = Callable[[object], str]
 
 
-def read_reply(content: bytes, seconds: float, redacted: Redacted = str) -> Reply:
+def read_reply(content: bytes, seconds: float, redacted: Redacted = Redactor(())) -> Reply:
     """The reply in a response of status 200.
 
     Args:
