@@ -16,12 +16,12 @@ _NAMES = "think|thinking|thought|reasoning|antthinking|seed:think"
 # Words of ordinary XML as well: they mark thoughts only where they open the reply.
 _AT_THE_START = "thoughts|analysis|reflection|scratchpad|cot|chain_of_thought|inner_monologue"
 _OPENING = (
-    rf"<\s?(?:{_NAMES})\s?>|◁think▷|(?-i:\[THINK\])"  # Kimi, Magistral
+    rf"<\s?(?i:{_NAMES})\s?>|◁think▷|\[THINK\]"  # Kimi, Magistral
     r"|<\|(?:begin_of_thought|START_THINKING|inner_prefix)\|>"  # OpenThinker, Cohere, Apertus
     r"|<\|channel>(?:thought|analysis)|<unused94>thought"  # Gemma 4, MedGemma
 )
-_CLOSING = rf"<\s?/\s?(?:{_NAMES})\s?>|◁/think▷|(?-i:\[/THINK\])|<\|(?:end_of_thought|END_THINKING|inner_suffix)\|>|<channel\|>|<unused95>"
-_TAG = re.compile(rf"(?P<opening>{_OPENING})|(?P<closing>{_CLOSING})", re.IGNORECASE)
+_CLOSING = rf"<\s?/\s?(?i:{_NAMES})\s?>|◁/think▷|\[/THINK\]|<\|(?:end_of_thought|END_THINKING|inner_suffix)\|>|<channel\|>|<unused95>"
+_TAG = re.compile(rf"(?P<opening>{_OPENING})|(?P<closing>{_CLOSING})")
 _OPENS_THE_REPLY = re.compile(rf"\s*<({_AT_THE_START})>", re.IGNORECASE)
 # Granite 3's own words around its thoughts.
 _GRANITE = re.compile(r"\A\s*Here is my thought process:.*?Here is my response:", re.DOTALL)
@@ -57,12 +57,10 @@ _NEXT_TURN = re.compile(
     r"|(?:Human|User|Question|Problem|Instruction|user|human)\s*:).*\Z",
     re.DOTALL,
 )
-# A reply without any of these is its own answer, and most are.
-_SUSPECT = re.compile(
-    r"<\s?/?\s?[a-z]+(?:[:_][a-z]+)*\s?>|<[|｜]|[|｜]>|◁|\[/?(?:THINK|INST)\]|\[EO[STM]\]|<unused9|assistantfinal"
-    r"|\A\s*(?:analysis[A-Z]|Here is my thought)",
-    re.IGNORECASE,
-)
+# A reply without any of these is its own answer, and most are: they are looked for before any pattern is.
+_SIGNS = ("◁", "[THINK]", "[/THINK]", "[/INST]", "[EO", "assistantfinal")
+_SUSPECT = re.compile(r"<(?:\s?/?\s?[A-Za-z]+(?:[:_][A-Za-z]+)*\s?>|[|｜]|channel\||unused9)")
+_FIRST_WORDS = re.compile(r"\s*(?:analysis[A-Z]|Here is my thought process:)")
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,7 +78,7 @@ class Divided:
 
 def divide(raw: str) -> Divided:
     """Divide a reply as it was received. A text without markers comes back byte for byte."""
-    if not _SUSPECT.search(raw):
+    if not (("<" in raw and _SUSPECT.search(raw)) or any(sign in raw for sign in _SIGNS) or _FIRST_WORDS.match(raw)):
         return Divided(raw)
     answer, thoughts = _final_channel(raw)
     answer, more = _outside_of_blocks(answer)

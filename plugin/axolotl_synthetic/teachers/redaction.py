@@ -39,12 +39,14 @@ class Redactor:
 
 
 def secrets_in(values: Mapping[str, Any]) -> Iterator[str]:
-    """Every text under a name that says that it is a secret, however deep."""
+    """Every text under a name that says that it is a secret, however deep; of `Bearer sk-…` the key as well."""
     for name, value in values.items():
         if isinstance(value, Mapping):
             yield from secrets_in(value)
-        elif isinstance(value, str) and SECRET_KEYS.search(str(name)) and len(value) >= SHORTEST_ANYWHERE:
-            yield value
+        elif SECRET_KEYS.search(str(name)):
+            for text in value if isinstance(value, list) else [value]:
+                if isinstance(text, str) and len(text) >= SHORTEST_ANYWHERE:
+                    yield from {text, text.split()[-1] if text.split() else text}
 
 
 def secrets_of_the_environment() -> Iterator[str]:

@@ -42,9 +42,11 @@ STATUSES = {
 _ABOUT_THE_KEY = ("api key not valid", "incorrect api key", "invalid api key", "api key is invalid", "api key expired", "missing api key")
 
 Redacted = Callable[[object], str]
+# Where there is no key to cut out.
+PLAIN = Redactor(())
 
 
-def read_reply(content: bytes, seconds: float, redacted: Redacted = Redactor(())) -> Reply:
+def read_reply(content: bytes, seconds: float, redacted: Redacted = PLAIN) -> Reply:
     """The reply in a response of status 200.
 
     Args:
