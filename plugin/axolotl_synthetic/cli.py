@@ -413,7 +413,9 @@ def _calls(queries: Mapping[str, int], reused: int, tokens: int, usd: float | No
 
     parts = [f"{queries['total']:,} to the models"]
     if queries["total"]:
-        parts += [f"{tokens:,} tokens" if tokens else "no tokens counted by the server", terminal.dollars(usd)]
+        # Where the server counts no tokens the ledger has what they can have cost at most.
+        counted, most = (f"{tokens:,} tokens", "") if tokens else ("no tokens counted by the server", "at most " if usd else "")
+        parts += [counted, most + terminal.dollars(usd)]
     if queries["retried"]:
         parts.insert(1, f"{queries['retried']:,} of them retries")
     if reused:

@@ -237,7 +237,10 @@ def write_card(folder: Path, manifest: Mapping[str, Any], *, task: str, teacher:
     )
     reasons = "\n".join(f"- `{name}`: {number}" for name, number in counts.rejections.items()) or "- none"
     train = manifest["files"]["train"]
-    cost = terminal.dollars(manifest["usd"])
+    cost, tokens = terminal.dollars(manifest["usd"]), manifest["tokens"]
+    counted = f"{tokens['prompt']} in prompts, {tokens['completion']} in replies" if any(tokens.values()) else "not counted by the server"
+    if manifest["usd"] and not any(tokens.values()):
+        cost = f"at most {cost}"
     write_text(
         folder / CARD,
         f"""---
@@ -258,7 +261,7 @@ tags:
 | answers by | {teacher} |
 | questions by | {augmenter} |
 | calls | {manifest["queries"]["total"]}, {cost} |
-| tokens | {manifest["tokens"]["prompt"]} in prompts, {manifest["tokens"]["completion"]} in replies |
+| tokens | {counted} |
 | status | {manifest["status"]} |
 
 | strategy | planned | accepted | rejected | failed |

@@ -515,10 +515,10 @@ class Ledger:
         return {number: (role, prompt, completion, seconds) for number, role, prompt, completion, seconds in rows}
 
     def failures(self) -> dict[str, int]:
-        """Failed calls by the first word of their error."""
+        """Failed calls by the name of their error, which ends at its first colon (not at that of an address)."""
         with _told(self.path):
             rows = self._db.execute(
-                "SELECT substr(error, 1, instr(error || ':', ':') - 1) AS reason, count(*) FROM calls"
+                "SELECT substr(error, 1, instr(error || ': ', ': ') - 1) AS reason, count(*) FROM calls"
                 " WHERE outcome IN ('failed', 'unsent') GROUP BY reason ORDER BY count(*) DESC"
             ).fetchall()
         return dict(rows)
