@@ -38,7 +38,7 @@ from fake_faults import KINDS, Fault, choose, parse
 from fake_replies import MathReplies, request_key
 from fake_wire import Connection, misbehave, refusal, success
 
-Reply = Callable[[dict[str, Any]], str]
+Reply = Callable[[dict[str, Any]], str | tuple[Any, ...]]
 # Long-tailed, as hosted models are: median 0.4 s, sigma 0.8, capped at 8 s.
 MEDIAN, SIGMA, LONGEST = 0.4, 0.8, 8.0
 
@@ -62,7 +62,8 @@ class FakeServer:
     """The server, and what it saw.
 
     Args:
-        reply: what the model says to a request's body; by default `MathReplies()`.
+        reply: what the model says to a request's body, by default `MathReplies()`; or a response as `Connection.send` takes it (status,
+            body, headers), such as `fake_wire.message` makes it.
         faults: see `Fault`; the first that strikes a call decides.
         latency: `instant`, `lognormal`, or seconds. Drawn from `seed` by the call's number: every client waits the same in all.
         slots: so many calls are served at once, the others wait; None is no limit.
@@ -189,7 +190,7 @@ class FakeServer:
             text = self.reply(body | {"seed": call.attempt} if vary else body)
         if fault is not None:
             return misbehave(self, connection, call, fault, text)
-        if not connection.send(*success(call, text)):
+        if not connection.send(*(text if isinstance(text, tuple) else success(call, text))):
             return
         call.answered = True
         self.answered += 1

@@ -134,6 +134,17 @@ def success(call: Call, text: str | None, finish_reason: str = "stop") -> tuple[
     }
 
 
+def message(content: Any = None, finish_reason: Any = "stop", usage: Any = None, **fields: Any) -> tuple[int, dict[str, Any]]:
+    """A response whose message has this content and these fields, for a `FakeServer`'s `reply`."""
+    said = {"role": "assistant", "content": content, **fields}
+    return 200, {"choices": [{"index": 0, "message": said, "finish_reason": finish_reason}], "usage": usage}
+
+
+def counted(prompt: int, completion: int, **more: Any) -> dict[str, Any]:
+    """A `usage`; `total_tokens` is their sum unless it is given."""
+    return {"prompt_tokens": prompt, "completion_tokens": completion, "total_tokens": prompt + completion, **more}
+
+
 def misbehave(server: FakeServer, connection: Connection, call: Call, fault: Fault, text: str) -> None:
     """Let `fault` strike the call that would have been answered with `text`."""
     kind = fault.kind

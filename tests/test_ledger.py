@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 
 from axolotl_synthetic.config import Budget, Generation, Price
 from axolotl_synthetic.errors import StorageError
-from axolotl_synthetic.ledger import Call, Ledger, Settled
+from axolotl_synthetic.ledger import Call, Ledger, Settled, Waiting
 from axolotl_synthetic.records import Reply, Request
 
 PRICE = Price(input=1.0, output=2.0)
@@ -141,7 +141,8 @@ def test_half_a_surrogate_pair_in_what_a_server_says_voids_no_reply_of_its_group
         ledger.commit([odd, failed, sound], [])
         broken = Settled(2, failed, error="http_500: \ud800")
         ledger.commit([], [Settled(1, odd, reply=reply("1", finish="\ud800")), broken, Settled(3, sound, reply=reply("3"))])
-        assert [found(ledger, one) for one in (odd, failed, sound)] == ["1", None, "3"]
+        assert [found(ledger, one) for one in (failed, sound)] == [None, "3"]
+        assert ledger.replies([1, 2, 3])[0][1] == reply("1", finish="?")
 
 
 def test_an_sqlite_that_is_too_old_is_refused_before_anything_is_paid_for(path, monkeypatch):
@@ -335,6 +336,104 @@ def test_the_cost_is_unknown_as_soon_as_one_price_is(path):
         paid(ledger, call(price=PRICE), reply())
         paid(ledger, call("3 + 3?"), reply())
         assert ledger.totals().usd is None
+
+
+def test_a_failed_call_that_was_billed_counts_its_tokens_and_gives_the_rest_back(path):
+    one = call(price=PRICE)
+    with Ledger(path, Budget(tokens=one.worst_tokens + 40)) as ledger:
+        [call_id] = ledger.commit([one], [])
+        assert call_id is not None
+        useless = Reply("<think>2 + 2", "length", 10, 20, 0.5)
+        ledger.commit([], [Settled(call_id, one, reply=useless, error="empty_reply: cut off")])
+        assert ledger.spent() == (1, 30, pytest.approx((10 * 1.0 + 20 * 2.0) / 1e6))
+        totals = ledger.totals()
+        assert (totals.prompt_tokens, totals.completion_tokens, totals.usd) == (10, 20, pytest.approx(ledger.spent()[2]))
+        assert ledger.failures() == {"empty_reply": 1}
+        # What was received is kept; it is no reply that could serve, and no part of a sample.
+        assert ledger._db.execute("SELECT reply, finish_reason FROM calls").fetchall() == [("<think>2 + 2", "length")]
+        assert found(ledger, one) is None
+        assert ledger.replies([call_id]) == []
+        assert ledger.commit([one], []) != [None]
+
+
+def test_a_reply_that_nobody_counted_costs_what_was_reserved_for_it(path):
+    with Ledger(path, Budget()) as ledger:
+        paid(ledger, call(price=PRICE), reply(prompt=None, completion=None))
+        assert ledger.totals().usd == ledger.spent()[2] == call(price=PRICE).worst_usd > 0
+
+
+def test_with_a_price_the_cost_is_known_before_any_reply_and_after_failures_alone(path):
+    one = call(price=PRICE)
+    with Ledger(path, Budget()) as ledger:
+        assert ledger.totals().usd == 0.0
+        ledger.commit([one, one], [])
+        assert ledger.totals().usd == 0.0
+        ledger.commit([], [Settled(1, one, error="http_429", cost="query"), Settled(2, one, error="timeout")])
+        assert ledger.totals().usd == 0.0
+
+
+def test_without_a_price_the_cost_is_unknown_although_no_call_brought_a_reply(path):
+    with Ledger(path, Budget()) as ledger:
+        ledger.commit([call()], [])
+        ledger.commit([], [Settled(1, call(), error="http_429", cost="query")])
+        assert ledger.totals().usd is None
+
+
+def test_a_surplus_that_a_server_has_billed_is_reserved_from_then_on(path):
+    honest = call(price=PRICE)
+    greedy = replace(honest, surplus=(5, 900))
+    assert greedy.worst_tokens - honest.worst_tokens == 905
+    assert greedy.worst_usd - honest.worst_usd == pytest.approx((5 * 1.0 + 900 * 2.0) / 1e6) == greedy.surplus_usd
+    assert greedy.key == honest.key
+
+
+def test_the_name_of_an_error_does_not_end_within_an_address(path):
+    with Ledger(path, Budget()) as ledger:
+        ledger.commit([call()], [])
+        ledger.commit([], [Settled(1, call(), error="http://localhost:8000/v1 refuses the key", cost="query")])
+        assert ledger.failures() == {"http://localhost:8000/v1 refuses the key": 1}
+
+
+@pytest.mark.parametrize("finish", ["abort", "error", "something_new"])
+def test_a_broken_off_reply_of_an_older_version_does_not_serve(path, finish):
+    with Ledger(path, Budget()) as ledger:
+        paid(ledger, call(), reply("half of", finish=finish))
+        assert found(ledger, call()) is None
+
+
+def test_reasoning_and_its_tokens_come_back_as_they_were(path):
+    told = Reply("<think>a</think>4", "stop", 10, 50, 0.5, thinking="2 + 2 \ud83d", reasoning_tokens=40)
+    with Ledger(path, Budget()) as ledger:
+        number = paid(ledger, call(), told)
+        [(_, again)] = ledger.replies([number])
+    assert again == replace(told, thinking="2 + 2 ?")  # half of a surrogate pair fits into no file
+
+
+def test_a_ledger_of_version_1_0_is_read_and_gets_the_new_columns_when_it_is_written(path):
+    with Ledger(path, Budget()) as ledger:
+        paid(ledger, call(price=PRICE), reply())
+        for name in ("thinking", "reasoning_tokens"):
+            ledger._db.execute(f"ALTER TABLE calls DROP COLUMN {name}")
+    with Ledger(path, read_only=True) as looking:
+        assert looking.totals().prompt_tokens == 10
+        assert len(list(looking.history())) == 1
+        assert looking.paid([1]) == {1: ("teacher", 10, 5, 0.5)}
+        assert looking.waiting() is None
+    with Ledger(path, Budget()) as ledger:
+        assert found(ledger, call()) == "4"
+        paid(ledger, call("3 + 3?"), Reply("6", "stop", 10, 5, 0.5, "thought", 3))
+
+
+def test_what_waits_is_told_until_it_is_over(path, monkeypatch):
+    with Ledger(path) as ledger:
+        ledger.set_waiting(Waiting(3, 2_000_000_000.0, "http_429"))
+        monkeypatch.setattr("time.time", lambda: 1_999_999_999.0)
+        assert ledger.waiting() == Waiting(3, 2_000_000_000.0, "http_429")
+        monkeypatch.setattr("time.time", lambda: 2_000_000_001.0)
+        assert ledger.waiting() is None
+        monkeypatch.undo()
+        ledger.begin_run()
+        assert ledger.waiting() is None
 
 
 # Disks and files.

@@ -172,6 +172,7 @@ def status(config: Path, as_json: bool) -> None:
                 "state": [state],
                 "calls": [_calls(stand.queries, progress.reused, stand.tokens, stand.usd)],
                 "failed": [f"{number:,} calls: {reason}" for reason, number in stand.failures.items()],
+                "waiting": [stand.waiting] if stand.running and stand.waiting else [],
                 "samples": [verdicts],
             }
         )
@@ -401,7 +402,13 @@ REJECTED = {
 
 
 def _calls(queries: Mapping[str, int], reused: int, tokens: int, usd: float | None) -> str:
-    parts = [f"{queries['total']:,} to the models", f"{tokens:,} tokens", "cost unknown (no price)" if usd is None else f"USD {usd:.4f}"]
+    from axolotl_synthetic import terminal
+
+    parts = [f"{queries['total']:,} to the models"]
+    if queries["total"]:
+        # Where the server counts no tokens the ledger has what they can have cost at most.
+        counted, most = (f"{tokens:,} tokens", "") if tokens else ("no tokens counted by the server", "at most " if usd else "")
+        parts += [counted, most + terminal.dollars(usd)]
     if queries["retried"]:
         parts.insert(1, f"{queries['retried']:,} of them retries")
     if reused:

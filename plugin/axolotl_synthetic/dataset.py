@@ -18,6 +18,7 @@ from typing import Any
 
 import orjson
 
+from axolotl_synthetic import terminal
 from axolotl_synthetic.errors import StorageError
 from axolotl_synthetic.ledger import Totals
 from axolotl_synthetic.records import Seed, to_json
@@ -236,7 +237,10 @@ def write_card(folder: Path, manifest: Mapping[str, Any], *, task: str, teacher:
     )
     reasons = "\n".join(f"- `{name}`: {number}" for name, number in counts.rejections.items()) or "- none"
     train = manifest["files"]["train"]
-    usd = "unknown" if manifest["usd"] is None else f"{manifest['usd']:.2f}"
+    cost, tokens = terminal.dollars(manifest["usd"]), manifest["tokens"]
+    counted = f"{tokens['prompt']} in prompts, {tokens['completion']} in replies" if any(tokens.values()) else "not counted by the server"
+    if manifest["usd"] and not any(tokens.values()):
+        cost = f"at most {cost}"
     write_text(
         folder / CARD,
         f"""---
@@ -256,8 +260,8 @@ tags:
 | --- | --- |
 | answers by | {teacher} |
 | questions by | {augmenter} |
-| calls | {manifest["queries"]["total"]}, USD {usd} |
-| tokens | {manifest["tokens"]["prompt"]} in prompts, {manifest["tokens"]["completion"]} in replies |
+| calls | {manifest["queries"]["total"]}, {cost} |
+| tokens | {counted} |
 | status | {manifest["status"]} |
 
 | strategy | planned | accepted | rejected | failed |

@@ -21,7 +21,10 @@ A `SyntheticError`'s text is all that a user sees: it names what was wrong, wher
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
+
+if TYPE_CHECKING:
+    from axolotl_synthetic.records import Reply
 
 
 class SyntheticError(Exception):
@@ -81,13 +84,15 @@ class CallFailed(Exception):
     Args:
         reason: a short name for the ledger and the samples, such as `timeout` or `http_500`.
         detail: what the server said, cut short; never a header.
-        cost: what it has cost.
+        cost: what it has cost, unless `reply` tells.
+        reply: what came and is of no use; it was billed.
     """
 
-    def __init__(self, reason: str, detail: str = "", *, cost: Cost = "unknown") -> None:
+    def __init__(self, reason: str, detail: str = "", *, cost: Cost = "unknown", reply: Reply | None = None) -> None:
         super().__init__(f"{reason}: {detail}" if detail else reason)
         self.reason = reason
         self.cost = cost
+        self.reply = reply
 
 
 class RetryableCall(CallFailed):
@@ -106,8 +111,9 @@ class RetryableCall(CallFailed):
         cost: Cost = "unknown",
         retry_after: float | None = None,
         slow_down: bool = False,
+        reply: Reply | None = None,
     ) -> None:
-        super().__init__(reason, detail, cost=cost)
+        super().__init__(reason, detail, cost=cost, reply=reply)
         self.retry_after = retry_after
         self.slow_down = slow_down
 

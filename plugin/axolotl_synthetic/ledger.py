@@ -19,7 +19,7 @@ import time
 from collections import OrderedDict
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, fields
+from dataclasses import astuple, dataclass, fields
 from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import Any
@@ -34,7 +34,7 @@ FORMAT = 1
 MILLION = 1_000_000
 # Prompts kept in memory by their hash, so that the thousandth answer to a seed does not look its prompt up again.
 REMEMBERED_PROMPTS = 20_000
-# Rows in one statement: with the 12 values that a row has at most, far from the 32,766 that SQLite takes.
+# Rows in one statement: with the 13 values that a row has at most, far from the 32,766 that SQLite takes.
 ROWS_AT_ONCE = 500
 # Each keeps the values that it was run with last, and for each number of rows there is another.
 STATEMENTS_KEPT = 16
@@ -58,12 +58,14 @@ CREATE TABLE IF NOT EXISTS calls (
     started REAL NOT NULL,          -- Unix time
     outcome TEXT NOT NULL,          -- sent, ok, failed; unsent when it provably never left
     error TEXT,
-    reply TEXT,
+    reply TEXT,                     -- as it was received, also of a failed call that was billed
     finish_reason TEXT,
     prompt_tokens INTEGER,
-    completion_tokens INTEGER,
+    completion_tokens INTEGER,      -- as billed, reasoning included
     seconds REAL,
-    usd REAL                        -- NULL when the price is unknown
+    usd REAL,                       -- NULL when the price is unknown; its upper bound where the server counts no tokens
+    thinking TEXT,                  -- reasoning that came apart from the reply
+    reasoning_tokens INTEGER        -- of completion_tokens
 );
 CREATE INDEX IF NOT EXISTS calls_by_key ON calls (key) WHERE outcome = 'ok';
 CREATE TABLE IF NOT EXISTS spent (
@@ -85,6 +87,11 @@ CREATE TABLE IF NOT EXISTS progress (
 INSERT OR IGNORE INTO spent (one) VALUES (1);
 INSERT OR IGNORE INTO progress (one) VALUES (1);
 """
+# What a run tells the terminal, beside `Progress`: which calls wait, and what is wrong and no reason to end.
+WAITING, NOTICE = "waiting", "notice"
+# Columns of `calls` that ledgers of version 1.0 have not.
+ADDED = {"thinking": "TEXT", "reasoning_tokens": "INTEGER"}
+REPLY = "reply, finish_reason, prompt_tokens, completion_tokens, seconds, coalesce(thinking, ''), reasoning_tokens"
 
 
 @dataclass(frozen=True)
@@ -93,6 +100,7 @@ class Call:
 
     Attributes:
         price: of the model, None when it is unknown.
+        surplus: prompt and completion tokens that the model's server has billed beyond what can be asked for; they may come again.
     """
 
     request: Request
@@ -100,6 +108,7 @@ class Call:
     generation: Generation
     price: Price | None
     attempt: int = 0
+    surplus: tuple[int, int] = (0, 0)
 
     @cached_property
     def prompt(self) -> bytes:
@@ -113,22 +122,34 @@ class Call:
         return hashlib.blake2b(orjson.dumps(sampling) + self.prompt, digest_size=16).digest()
 
     @cached_property
+    def most_tokens(self) -> tuple[int, int]:
+        """Upper bounds of the prompt's and the completion's tokens, for a server that keeps to what it is asked for."""
+        return worst_prompt_tokens(self.request.messages), self.generation.max_new_tokens
+
+    @cached_property
     def worst_tokens(self) -> int:
         """An upper bound of prompt and completion tokens together."""
-        return worst_prompt_tokens(self.request.messages) + self.generation.max_new_tokens
+        return sum(self.most_tokens) + sum(self.surplus)
 
     @cached_property
     def worst_usd(self) -> float:
         """An upper bound of its cost in US dollars, 0 when the price is unknown."""
-        if self.price is None:
-            return 0.0
-        prompt = (self.worst_tokens - self.generation.max_new_tokens) * self.price.input
-        return (prompt + self.generation.max_new_tokens * self.price.output) / MILLION
+        (prompt, completion), (more, longer) = self.most_tokens, self.surplus
+        return _usd(self.price, prompt + more, completion + longer)
+
+    @cached_property
+    def surplus_usd(self) -> float:
+        """The part of `worst_usd` that is for the surplus."""
+        return _usd(self.price, *self.surplus)
+
+
+def _usd(price: Price | None, prompt: int, completion: int) -> float:
+    return 0.0 if price is None else (prompt * price.input + completion * price.output) / MILLION
 
 
 @dataclass(frozen=True, slots=True)
 class Settled:
-    """How a call ended: a reply, or an error's text and what it has cost."""
+    """How a call ended: with a reply; with an error's text and what that has cost; or with both, for a reply that is of no use."""
 
     call_id: int
     call: Call
@@ -167,6 +188,15 @@ class Progress:
 
 
 @dataclass(frozen=True, slots=True)
+class Waiting:
+    """Calls that wait for their next attempt: how many, until when the first does (Unix time), and what went wrong, in a word."""
+
+    calls: int
+    until: float
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
 class Past:
     """One call that was made, without its texts. `started` is Unix time; `seconds`, the tokens and `usd` are None where unknown."""
 
@@ -186,7 +216,8 @@ class Past:
 class Totals:
     """What was sent to models, ever, for this folder.
 
-    `queries` has a count for each purpose, `total` and `retried`; `usd` is None when the price of any call is unknown.
+    `queries` has a count for each purpose, `total` and `retried`. Tokens and `usd` are what was billed, replies of no use included;
+    `usd` is None when the price of any call is unknown.
     """
 
     queries: Mapping[str, int]
@@ -274,6 +305,10 @@ class Ledger:
                 # A committed call survives a power failure, not only the end of the process; a counter need not.
                 self._db.execute(f"PRAGMA synchronous = {'NORMAL' if limits is None else 'FULL'}")
                 self._db.executescript(SCHEMA)
+                had = {column[1] for column in self._db.execute("PRAGMA table_info(calls)")}
+                for name, kind in ADDED.items():
+                    if name not in had:
+                        self._db.execute(f"ALTER TABLE calls ADD COLUMN {name} {kind}")
             found = self.meta("format")
         if found is None and not read_only:
             self.set_meta(format=str(FORMAT))
@@ -307,14 +342,14 @@ class Ledger:
         that was cut off at no less than it."""
         with _told(self.path):
             rows = self._db.execute(
-                "SELECT id, reply, finish_reason, prompt_tokens, completion_tokens, seconds, max_new_tokens"
-                " FROM calls WHERE key = ? AND outcome = 'ok' ORDER BY id DESC",
-                (call.key,),
+                f"SELECT id, max_new_tokens, {REPLY} FROM calls WHERE key = ? AND outcome = 'ok' ORDER BY id DESC", (call.key,)
             ).fetchall()
         limit = call.generation.max_new_tokens
-        for call_id, text, finish_reason, prompt_tokens, completion_tokens, seconds, had in rows:
-            reply = Reply(text, finish_reason, prompt_tokens, completion_tokens, seconds)
-            serves = had >= limit if reply.cut_off else had == limit or (completion_tokens or 0) <= limit
+        for call_id, had, *values in rows:
+            reply = Reply(*values)
+            if not reply.text.strip() or not (reply.whole or reply.cut_off):
+                continue  # of a version that took it for an answer
+            serves = had >= limit if reply.cut_off else had == limit or (reply.completion_tokens or 0) <= limit
             if serves:
                 return Stored(call_id, reply)
         return None
@@ -323,8 +358,7 @@ class Ledger:
         """What some calls brought, each with its purpose, in the order of `ids`; those that brought nothing are left out."""
         with _told(self.path):
             rows = self._db.execute(
-                "SELECT id, purpose, reply, finish_reason, prompt_tokens, completion_tokens, seconds FROM calls"
-                " WHERE outcome = 'ok' AND id IN (SELECT value FROM json_each(?))",
+                f"SELECT id, purpose, {REPLY} FROM calls WHERE outcome = 'ok' AND id IN (SELECT value FROM json_each(?))",
                 (json.dumps(list(ids)),),
             ).fetchall()
         found = {call_id: (purpose, Reply(*reply)) for call_id, purpose, *reply in rows}
@@ -354,12 +388,12 @@ class Ledger:
         ids, now = range(last + 1, last + 1 + len(calls)), time.time()
         prompts = self._prompt_ids(calls)
         self._on_rows(
-            "INSERT INTO calls (id, key, purpose, role, model, prompt, parameters, max_new_tokens, sample, attempt, started, outcome)"
-            " VALUES {rows}",
+            "INSERT INTO calls (id, key, purpose, role, model, prompt, parameters, max_new_tokens, sample, attempt, started, outcome,"
+            " usd) VALUES {rows}",
             [
                 (
                     *(number, call.key, call.request.purpose, call.request.role, call.model, prompt, _parameters(call.generation)),
-                    *(call.generation.max_new_tokens, call.request.sample, call.attempt, now, "sent"),
+                    *(call.generation.max_new_tokens, call.request.sample, call.attempt, now, "sent", None if call.price is None else 0.0),
                 )
                 for number, call, prompt in zip(ids, calls, prompts, strict=True)
             ],
@@ -380,27 +414,31 @@ class Ledger:
         return [known[digest] for digest in digests]
 
     def _settle(self, settled: Sequence[Settled], spent: _Spent) -> None:
-        replied, failed = [], []
+        ended: list[tuple[Any, ...]] = []
         for one in settled:
-            call, reply = one.call, one.reply
-            if reply is None:
-                outcome = "unsent" if one.cost == "none" else "failed"
-                failed.append((one.call_id, outcome, _storable(one.error or "")))
-                if one.cost != "unknown":
-                    spent.add(-1 if one.cost == "none" else 0, -call.worst_tokens, -call.worst_usd)
-                continue
-            cost, counted = usd_of(call, reply), (reply.prompt_tokens, reply.completion_tokens)
-            replied.append((one.call_id, reply.text, _storable(reply.finish_reason), *counted, reply.seconds, cost))
-            if reply.prompt_tokens is not None and reply.completion_tokens is not None:
-                used = reply.prompt_tokens + reply.completion_tokens
-                spent.add(0, used - call.worst_tokens, (cost or 0.0) - call.worst_usd)
-            # For a server that counts nothing the worst case stays reserved.
+            call, reply, outcome = one.call, one.reply, "ok"
+            if one.error is not None:
+                outcome = "unsent" if one.cost == "none" and reply is None else "failed"
+            said: tuple[Any, ...] = (None,) * 7
+            cost = None if call.price is None else 0.0
+            if reply is not None:
+                raw = reply.raw if one.error is None else _storable(reply.raw)
+                said = (raw, _storable(reply.finish_reason), reply.prompt_tokens, reply.completion_tokens, reply.seconds)
+                said += (_storable(reply.thinking) or None, reply.reasoning_tokens)
+                cost = usd_of(call, reply)
+            ended.append((one.call_id, outcome, None if one.error is None else _storable(one.error), cost, *said))
+            if reply is not None:
+                if (used := _used(reply)) is not None:
+                    spent.add(0, used - call.worst_tokens, (cost or 0.0) - call.worst_usd)
+                # For a server that counts nothing the worst case stays reserved.
+            elif one.cost != "unknown":
+                spent.add(-1 if one.cost == "none" else 0, -call.worst_tokens, -call.worst_usd)
         self._on_rows(
-            "UPDATE calls SET outcome = 'ok', reply = column2, finish_reason = column3, prompt_tokens = column4,"
-            " completion_tokens = column5, seconds = column6, usd = column7 FROM (VALUES {rows}) WHERE id = column1",
-            replied,
+            "UPDATE calls SET outcome = column2, error = column3, usd = column4, reply = column5, finish_reason = column6,"
+            " prompt_tokens = column7, completion_tokens = column8, seconds = column9, thinking = column10, reasoning_tokens = column11"
+            " FROM (VALUES {rows}) WHERE id = column1",
+            ended,
         )
-        self._on_rows("UPDATE calls SET outcome = column2, error = column3 FROM (VALUES {rows}) WHERE id = column1", failed)
 
     def _on_rows(self, statement: str, rows: Sequence[tuple[Any, ...]]) -> list[Any]:
         """Run a statement on many rows, whose values take the place of its `{rows}`; what it gives.
@@ -427,10 +465,21 @@ class Ledger:
         with _told(self.path):
             self._db.execute(f"UPDATE progress SET {columns}", tuple(values.values()))
 
+    def set_waiting(self, waiting: Waiting | None) -> None:
+        """Tell whoever looks that calls wait, or that none does any more."""
+        self.set_meta(**{WAITING: "" if waiting is None else json.dumps(astuple(waiting))})
+
+    def waiting(self) -> Waiting | None:
+        """What was told last, None once it is over."""
+        told = self.meta(WAITING)
+        waiting = Waiting(*json.loads(told)) if told else None
+        return None if waiting is None or waiting.until < time.time() else waiting
+
     def begin_run(self) -> None:
         """Forget the counters of the run before."""
         with _told(self.path), self._transaction():
             self._db.execute("DELETE FROM progress")
+            self._db.executemany("DELETE FROM meta WHERE key = ?", [(WAITING,), (NOTICE,)])
             self._db.execute("INSERT INTO progress (one) VALUES (1)")
 
     def spent(self) -> tuple[int, int, float]:
@@ -447,14 +496,14 @@ class Ledger:
                 "SELECT purpose, count(*), sum(attempt > 0) FROM calls WHERE outcome != 'unsent' GROUP BY purpose"
             ).fetchall()
             prompt, completion, usd, unpriced, seconds = self._db.execute(
-                "SELECT coalesce(sum(prompt_tokens), 0), coalesce(sum(completion_tokens), 0), coalesce(sum(usd), 0),"
-                " coalesce(sum(usd IS NULL), 0), coalesce(sum(seconds), 0) FROM calls WHERE outcome = 'ok'"
+                "SELECT coalesce(sum(prompt_tokens), 0), coalesce(sum(completion_tokens), 0), sum(usd),"
+                " coalesce(sum(usd IS NULL AND reply IS NOT NULL), 0), coalesce(sum(seconds) FILTER (WHERE outcome = 'ok'), 0) FROM calls"
             ).fetchone()
         for purpose, count, retried in rows:
             counts[purpose] += count
             counts["total"] += count
             counts["retried"] += retried
-        return Totals(counts, prompt, completion, None if unpriced else usd, seconds)
+        return Totals(counts, prompt, completion, None if unpriced else 0.0 if not rows else usd, seconds)
 
     def paid(self, ids: Sequence[int]) -> dict[int, tuple[Role, int | None, int | None, float]]:
         """Role, prompt and completion tokens, and seconds of calls that brought a reply, by id."""
@@ -466,10 +515,10 @@ class Ledger:
         return {number: (role, prompt, completion, seconds) for number, role, prompt, completion, seconds in rows}
 
     def failures(self) -> dict[str, int]:
-        """Failed calls by the first word of their error."""
+        """Failed calls by the name of their error, which ends at its first colon (not at that of an address)."""
         with _told(self.path):
             rows = self._db.execute(
-                "SELECT substr(error, 1, instr(error || ':', ':') - 1) AS reason, count(*) FROM calls"
+                "SELECT substr(error, 1, instr(error || ': ', ': ') - 1) AS reason, count(*) FROM calls"
                 " WHERE outcome IN ('failed', 'unsent') GROUP BY reason ORDER BY count(*) DESC"
             ).fetchall()
         return dict(rows)
@@ -495,10 +544,18 @@ class Ledger:
 
 
 def usd_of(call: Call, reply: Reply) -> float | None:
-    """US dollars for a reply, None when the price or the tokens are unknown."""
-    if call.price is None or reply.prompt_tokens is None or reply.completion_tokens is None:
+    """US dollars for a reply: at most so many where the server counts no tokens, None when the price is unknown."""
+    if call.price is None:
         return None
-    return (reply.prompt_tokens * call.price.input + reply.completion_tokens * call.price.output) / MILLION
+    if reply.prompt_tokens is None or reply.completion_tokens is None:
+        return call.worst_usd
+    return _usd(call.price, reply.prompt_tokens, reply.completion_tokens)
+
+
+def _used(reply: Reply) -> int | None:
+    if reply.prompt_tokens is None or reply.completion_tokens is None:
+        return None
+    return reply.prompt_tokens + reply.completion_tokens
 
 
 @contextmanager

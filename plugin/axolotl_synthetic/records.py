@@ -13,6 +13,8 @@ from typing import Any, Literal
 
 import orjson
 
+from axolotl_synthetic.thoughts import divide
+
 ANSWER_AUGMENTATION = "answer_augmentation"
 QUESTION_REPHRASE = "question_rephrase"
 NEW_QUESTION = "new_question"
@@ -72,26 +74,73 @@ class Request:
     sample: int = 0
 
 
+# How servers say that a model ended by itself: OpenAI, Mistral and vLLM (stop), Anthropic (end_turn, stop_sequence), Hugging Face's TGI
+# (eos_token, stop_sequence), Together (eos), Cohere (complete), Gemini (STOP). A server that says nothing means the same.
+WHOLE = {"", "none", "null", "stop", "end_turn", "eos", "eos_token", "stop_sequence", "stop_token", "stop_word", "stop_str"} | {
+    *("endoftext", "end_of_text", "end_of_sequence", "complete", "completed", "finish", "finished", "normal", "done")
+}
+# … and that it came to a limit: OpenAI (length), Anthropic and Cohere (max_tokens), Gemini (MAX_TOKENS), Mistral (model_length).
+CUT_OFF = {"length", "max_tokens", "max_length", "max_new_tokens", "max_output_tokens", "max_completion_tokens", "model_length"} | {
+    *("token_limit", "length_limit", "context_length", "model_context_window_exceeded", "incomplete")
+}
+
+
 @dataclass(frozen=True, slots=True)
 class Reply:
     """What a model answered.
 
     Attributes:
-        text: the content of the reply's message.
-        finish_reason: `stop` when the model ended by itself, `length` when it was cut off, or what else the server said.
-        prompt_tokens, completion_tokens: as the server counted them, None when it did not say.
+        raw: the content of the reply's message as it was received. Only the ledger reads it: `text` is what is said in it.
+        finish_reason: why the model ended, in the server's words.
+        prompt_tokens, completion_tokens: as they are billed, reasoning included; None when the server did not say.
         seconds: from sending the request to the reply's last byte.
+        thinking: what the server gave apart from the content as the model's reasoning.
+        reasoning_tokens: those of `completion_tokens` that are reasoning, None when the server did not say.
     """
 
-    text: str
+    raw: str
     finish_reason: str = "stop"
     prompt_tokens: int | None = None
     completion_tokens: int | None = None
     seconds: float = 0.0
+    thinking: str = ""
+    reasoning_tokens: int | None = None
+
+    @property
+    def text(self) -> str:
+        """The answer alone: without thoughts, channels and special tokens; empty where there is none."""
+        return divide(self.raw).answer
+
+    @property
+    def reasoned(self) -> bool:
+        """Whether the model thought before it answered, as far as one can see."""
+        return bool(self.thinking or self.reasoning_tokens or divide(self.raw).thoughts)
+
+    @property
+    def answer_tokens(self) -> int | None:
+        """The tokens of `text`: by the server's count without its reasoning, or by their share of the characters where it gives the
+        reasoning and does not count it."""
+        if self.completion_tokens is None:
+            return None
+        if self.reasoning_tokens:
+            return max(1, self.completion_tokens - self.reasoning_tokens)
+        answer, thoughts = len(self.text), len(self.thinking) + len(divide(self.raw).thoughts)
+        return max(1, round(self.completion_tokens * answer / (answer + thoughts))) if thoughts else self.completion_tokens
+
+    @property
+    def whole(self) -> bool:
+        """Whether the model ended by itself."""
+        return self.ended in WHOLE
 
     @property
     def cut_off(self) -> bool:
-        return self.finish_reason == "length"
+        """Whether the model was stopped by a limit of tokens. A reply that is neither whole nor cut off was broken off."""
+        return self.ended in CUT_OFF
+
+    @property
+    def ended(self) -> str:
+        """The reason in one spelling: `FinishReason.MAX_TOKENS` and `FINISH_REASON_MAX_TOKENS` are Gemini's, by way of others."""
+        return self.finish_reason.strip().lower().rpartition(".")[2].removeprefix("finish_reason_")
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,7 +194,7 @@ class Candidate:
         prompt: `question` as the student reads it, choices and context included.
         answer: the teacher's reply, None while (or when) there is none.
         answer_cut_off: the teacher stopped at its token limit, not by itself.
-        answer_tokens: the teacher's own count of the answer's tokens, None when it did not say.
+        answer_tokens: the teacher's own count of the answer's tokens, its reasoning left out; None when it did not say.
         final_answer: what the task read out of `answer`, None when there was none to read.
         self_check: the augmenter's reply about its own question, None when it was not asked.
         votes: what several answers to the question end in, None for each that marks no final answer; empty when none were asked for.

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 from axolotl_synthetic import dataset, terminal
 from axolotl_synthetic.config import Budget, Settings
 from axolotl_synthetic.errors import ConfigError, ServiceError, StorageError, SyntheticError
-from axolotl_synthetic.ledger import Ledger, Progress
+from axolotl_synthetic.ledger import NOTICE, Ledger, Progress
 from axolotl_synthetic.lock import held, is_held
 from axolotl_synthetic.pipelines.caller_process import CallerProcess, waiting
 from axolotl_synthetic.plan import Forecast, Plan, costs, decide, estimates
@@ -188,7 +188,7 @@ def _short_run(prepared: Prepared, number: int) -> list[dict[str, Any]]:
 @dataclass(frozen=True)
 class Status:
     """Where a run stands. `progress` is of the run under way or, where there is none, of the last; `failures` are calls that
-    failed, by reason."""
+    failed, by reason. `waiting` says for what calls wait that a server sent away, empty when none does."""
 
     folder: Path
     running: bool
@@ -198,6 +198,7 @@ class Status:
     tokens: int
     usd: float | None
     failures: Mapping[str, int]
+    waiting: str = ""
 
     def to_dict(self) -> dict[str, Any]:
         """Return what `status --json` prints. `state` is running, stopped, complete or budget_exhausted."""
@@ -238,7 +239,16 @@ def status(settings: Settings) -> Status:
             tokens=tokens,
             usd=totals.usd,
             failures=ledger.failures(),
+            waiting=_waiting(ledger),
         )
+
+
+def _waiting(ledger: Ledger) -> str:
+    """For what calls wait that a server sent away, empty when none does."""
+    if (waiting := ledger.waiting()) is None:
+        return ""
+    calls = "a call waits" if waiting.calls == 1 else f"{waiting.calls:,} calls wait"
+    return f"{calls} {terminal.duration(waiting.until - time.time())} more before asking again ({waiting.reason})"
 
 
 @dataclass(frozen=True)
@@ -486,7 +496,11 @@ def _run_pipeline(
         ledger = stack.enter_context(Ledger(prepared.ledger))
         ledger.begin_run()
         stack.enter_context(terminal.watched("generating", lambda: _stand(prepared.ledger, settings.budget, most_candidates)))
-        run_pipeline(job, folder / LOG, caller)
+        try:
+            run_pipeline(job, folder / LOG, caller)
+        finally:
+            if said := ledger.meta(NOTICE):
+                terminal.notice(said)
 
 
 def _within(settings: Settings, most: int | None) -> Settings:
@@ -500,9 +514,12 @@ def _stand(path: Path, budget: Budget, most_candidates: int | None) -> terminal.
     with Ledger(path, read_only=True) as ledger:
         progress = ledger.progress()
         queries, _, _ = ledger.spent()
+        waiting = _waiting(ledger)
     # What waits for an earlier candidate is as good as accepted, and the bar shall not stand still for it.
     accepted = progress.accepted + progress.waiting
     verdicts = f"{progress.rejected:,} rejected · {progress.failed:,} failed"
+    if waiting:
+        verdicts = f"{verdicts} · {waiting}"
     if most_candidates is not None:
         return terminal.Stand(progress.seen, most_candidates, "candidates", f"{verdicts} · {queries:,} calls")
     if budget.samples is not None and (budget.queries is None or queries < budget.queries / 2):

@@ -8,6 +8,7 @@ consoles here where rich prints it.
 
 from __future__ import annotations
 
+import math
 import os
 import re
 import sys
@@ -180,3 +181,12 @@ def duration(seconds: float) -> str:
     if whole >= 3600:
         return f"{whole // 3600} h {whole % 3600 // 60:02d} min"
     return f"{whole // 60} min {whole % 60:02d} s" if whole >= 60 else f"{whole} s"
+
+
+def dollars(usd: float | None) -> str:
+    """`USD 1,234.5000`, `USD 0.000032`; never so short that a cost reads as none."""
+    if usd is None:
+        return "cost unknown (no price)"
+    if usd == 0:
+        return "nothing billed"
+    return f"USD {usd:,.4f}" if usd >= 0.01 else f"USD {usd:.{2 - math.floor(math.log10(usd))}f}".rstrip("0")

@@ -182,6 +182,54 @@ def test_the_backoff_of_six_retries_outlasts_a_minute(monkeypatch):
     assert 48 <= calls_module.BACKOFF(state) <= 50
 
 
+def test_a_reply_of_no_use_is_settled_with_what_was_billed_for_it(path):
+    useless = Reply("<think>2 + 2", "length", 20, 50, 0.01)
+    teacher = Teacher(fails(100, RefusedCall("empty_reply", "cut off", reply=useless)))
+
+    async def scene(calls: Calls) -> list[str]:
+        return await asyncio.gather(*(chained(calls, [number]) for number in range(3)))
+
+    # 70 tokens each: the third is let in when the other two have given back the 20 that they did not use.
+    assert play(path, teacher, scene, budget=Budget(tokens=2 * 70 + WORST)) == ["empty_reply"] * 3
+    with Ledger(path) as ledger:
+        assert ledger.spent()[:2] == (3, 210)
+
+
+def test_a_broken_off_reply_is_asked_for_again_and_both_are_paid(path):
+    broken = RetryableCall("broken_off", "abort", reply=Reply("half", "abort", 20, 5, 0.01))
+
+    async def scene(calls: Calls) -> str:
+        return await chained(calls, [1])
+
+    assert play(path, Teacher(fails(1, broken)), scene) == "whole"
+    with Ledger(path) as ledger:
+        assert ledger.spent()[:2] == (2, 25 + 30)
+
+
+def test_who_waits_for_minutes_is_known_until_the_wait_is_over(path, monkeypatch):
+    told: list[Any] = []
+    looked_at: list[Calls] = []
+
+    async def sleep(self: Calls, seconds: float) -> None:
+        told.append(self.waiting())
+
+    monkeypatch.setattr(Calls, "_sleep", sleep)
+    monkeypatch.setattr("time.time", lambda: 1_000.0)
+    asked_for = [578.0, 2.0]
+    teacher = Teacher(lambda number, _: _raise(RetryableCall("http_429", retry_after=asked_for[number])) if number < 2 else 0)
+
+    async def scene(calls: Calls) -> None:
+        looked_at.append(calls)
+        await calls.chain(1).ask(request(1))
+        assert calls.waiting() is None
+
+    play(path, teacher, scene)
+    [(number, pause), short] = told
+    assert (number, pause.reason) == (1, "http_429")
+    assert 1_300 <= pause.until <= 1_301  # at most five minutes
+    assert short is None  # two seconds are not worth a word
+
+
 def test_a_complaint_of_the_server_narrows_its_window(path):
     teacher = Teacher(fails(1, RetryableCall("http_429", cost="query", slow_down=True)))
 
@@ -350,6 +398,30 @@ def test_budgets_are_hard_under_concurrency_and_failures(path, budget, draw):
         queries, tokens, _ = ledger.spent()
     assert queries == used["queries"]
     assert budget.tokens is None or tokens <= budget.tokens
+
+
+@pytest.mark.parametrize("draw", range(3))
+def test_a_server_that_bills_more_than_it_was_asked_for_passes_a_limit_by_the_calls_under_way_alone(path, draw):
+    chance = random.Random(draw)
+    # 20 + 400 tokens, where 90 were reserved.
+    teacher = Teacher(lambda *_: Reply("4", "stop", 20, 400, 0.01))
+    complete = teacher.complete
+
+    async def slowly(*arguments: Any) -> Reply:
+        await asyncio.sleep(chance.random() / 100)
+        return await complete(*arguments)
+
+    teacher.complete = slowly  # type: ignore[method-assign]
+
+    async def scene(calls: Calls) -> list[str]:
+        return await asyncio.gather(*(chained(calls, [number]) for number in range(100)))
+
+    ended = play(path, teacher, scene, budget=Budget(tokens=20_000), concurrency=8)
+    # The eight that left before the first reply told are far from the limit: none after them passes it. 47 * 420 = 19,740, and a call
+    # more can be 90 + 350 tokens.
+    assert ended.count("whole") in (46, 47)
+    with Ledger(path) as ledger:
+        assert ledger.spent()[1] <= 20_000
 
 
 def test_a_retry_counts_and_is_not_made_without_a_query_for_it(path):

@@ -5,11 +5,12 @@ import asyncio
 import pytest
 
 from axolotl_synthetic.config import DistilabelModel, Generation
-from axolotl_synthetic.errors import ConfigError, RetryableCall, ServiceError
+from axolotl_synthetic.errors import ConfigError, RefusedCall, RetryableCall, ServiceError
 from axolotl_synthetic.records import Reply
 from axolotl_synthetic.teachers import model_name, open_teacher
 
 from fake_server import FakeServer, Fault
+from fake_wire import counted, message
 from tiny_model import save_tiny_model
 
 QUESTION = [{"role": "user", "content": "There are 6 jars with 10 cards each. How many cards are there?"}]
@@ -46,6 +47,45 @@ def test_distilabels_own_retries_are_off_because_no_budget_sees_them(monkeypatch
         assert server.count == 1
     assert isinstance(error, RetryableCall)
     assert error.reason == "http_500"
+
+
+def test_thoughts_are_no_part_of_its_answer(monkeypatch):
+    with FakeServer(reply=lambda body: message("<think>6 * 10</think>60</s>", usage=counted(20, 40))) as server:
+        (reply,) = ask(openai_llm(server, monkeypatch))
+    assert (reply.text, reply.raw) == ("60", "<think>6 * 10</think>60</s>")
+
+
+@pytest.mark.parametrize("content", ["<think>6 * 10", None, ""])
+def test_a_reply_without_an_answer_fails_with_what_was_billed_for_it(monkeypatch, content):
+    with FakeServer(reply=lambda body: message(content, usage=counted(20, 32))) as server:
+        (error,) = ask(openai_llm(server, monkeypatch))
+    assert isinstance(error, RefusedCall)  # it came to the limit of 32 tokens
+    assert "raise `generation.max_new_tokens`" in str(error)
+    assert (error.reply.prompt_tokens, error.reply.completion_tokens) == (20, 32)
+
+
+def test_tokens_that_the_server_does_not_count_are_unknown_and_not_none(monkeypatch):
+    with FakeServer(reply=lambda body: message("60")) as server:
+        (reply,) = ask(openai_llm(server, monkeypatch))
+    assert (reply.prompt_tokens, reply.completion_tokens) == (None, None)
+
+
+def test_the_environments_keys_are_cut_out_of_what_its_server_says(monkeypatch):
+    with FakeServer(reply=lambda body: (400, {"error": {"message": "x" * 270 + " bad key sk-recognisable-0123456789abcdef"}})) as server:
+        settings = openai_llm(server, monkeypatch)
+        monkeypatch.setenv("OPENAI_API_KEY", "sk-recognisable-0123456789abcdef")
+        (error,) = ask(settings)
+    assert isinstance(error, RefusedCall)
+    assert "sk-rec" not in str(error)
+
+
+def test_secrets_of_its_arguments_are_not_echoed(monkeypatch):
+    monkeypatch.setenv("OPENAI_API_KEY", "sk-test")
+    headers = {"Authorization": ["Bearer recognisable-0123456789"]}  # a list is no header
+    settings = DistilabelModel(provider="distilabel", llm="OpenAILLM", kwargs={"model": "m", "default_headers": headers})
+    with pytest.raises(ConfigError, match=r"cannot be made with them.*\*\*\*") as caught:
+        open_teacher(settings)
+    assert "recognisable" not in str(caught.value)
 
 
 def test_a_key_that_is_refused_ends_the_run(monkeypatch):

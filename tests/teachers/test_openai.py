@@ -18,6 +18,7 @@ from axolotl_synthetic.teachers.openai import OpenAITeacher, api_key, check, rea
 
 from fake_faults import KINDS, Fault
 from fake_server import FakeServer
+from fake_wire import message
 
 KEY = "sk-recognisable-0123456789abcdef"
 MESSAGES = ({"role": "user", "content": "Ada has 6 jars with 10 cards each. How many cards are there?"},)
@@ -178,6 +179,8 @@ def test_the_wait_is_unknown_without_the_header():
         ("Thu, 01 Jan 1970 00:01:40 GMT", 60.0),
         ("Thu, 01 Jan 1970 00:00:10 GMT", 0.0),
         ("Thu, 01 Jan 99999 00:00:10 GMT", None),
+        ("Thu, 01 Jan 1970 00:01:40 +99999999999", None),
+        ("Fri, 31 Dec 9999 23:59:59 -2359", 253402387099.0),
     ],
 )
 def test_a_retry_after_header(value, seconds):
@@ -205,6 +208,165 @@ def test_a_key_is_cut_out_of_an_error_with_status_200():
         server.faults = (Fault("no_choices"),)
         with pytest.raises(RetryableCall, match=r"no_choices: Incorrect API key provided: \*\*\*"):
             ask(server.base_url)
+
+
+@pytest.mark.parametrize("padding", [0, 270, 290, 299, 5000])
+@pytest.mark.parametrize("status", [200, 400, 401, 402, 403, 404, 429, 500])
+def test_a_key_is_cut_out_of_a_body_that_is_no_json_before_that_is_cut_short(status, padding):
+    page = b"<html>" + b"x" * padding + f" Authorization: Bearer {KEY} is wrong</html>".encode()
+    with FakeServer(reply=lambda body: (status, page, {"Content-Type": "text/html"})) as server:
+        with pytest.raises((CallFailed, ServiceError)) as caught:
+            ask(server.base_url)
+    assert KEY[:5] not in str(caught.value)
+
+
+@pytest.mark.parametrize("said", [KEY[:-3], f'\\"{KEY}\\"', KEY[:14] + "*****"])
+def test_the_beginning_of_a_key_is_cut_out_as_well(said):
+    with FakeServer(reply=lambda body: (400, {"error": {"message": f"bad key {said}"}})) as server:
+        with pytest.raises(RefusedCall) as caught:
+            ask(server.base_url)
+    assert KEY[:12] not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("key", "said", "shown"),
+    [
+        ("k", "max_tokens: the key k is known", "max_tokens: the key *** is known"),
+        ("x", "maximum context exceeded, x=1", "maximum context exceeded, ***=1"),
+        ("EMPTY", "EMPTY is not EMPTY_KEY", "*** is not EMPTY_KEY"),
+        ("hunter2", "hunter2: wrong", "***: wrong"),
+    ],
+)
+def test_a_short_key_is_cut_out_as_a_word_and_out_of_no_other(monkeypatch, key, said, shown):
+    monkeypatch.setenv("OPENAI_API_KEY", key)
+    with FakeServer(reply=lambda body: (400, {"error": {"message": said}})) as server:
+        with pytest.raises(RefusedCall) as caught:
+            ask(server.base_url)
+    assert str(caught.value) == f"http_400: {shown}"
+
+
+def test_a_key_is_cut_out_of_the_reason_that_a_reply_ended_for():
+    with FakeServer(reply=lambda body: message("60", f"error: {KEY}")) as server:
+        with pytest.raises(CallFailed) as caught:
+            ask(server.base_url)
+    assert KEY[:5] not in str(caught.value)
+    assert caught.value.reply is not None
+    assert KEY[:5] not in caught.value.reply.finish_reason
+
+
+@pytest.mark.parametrize("key", ["sk-one\nsk-two-0123456789", "sk-\x00-0123456789", "sk-\x1b[0m0123456789"])
+def test_a_key_with_a_control_character_in_it_is_refused_before_the_run(monkeypatch, key):
+    monkeypatch.setattr("os.environ", {"OPENAI_API_KEY": key})
+    with pytest.raises(ConfigError, match=r"OPENAI_API_KEY holds a line break or another control character") as caught:
+        api_key(OpenAIModel())
+    assert "0123456789" not in str(caught.value)
+
+
+# Errors within a 200.
+
+
+@pytest.mark.parametrize(
+    ("code", "kind", "said"),
+    [
+        (401, ServiceError, "refuses the key"),
+        (403, ServiceError, "refuses the key"),
+        (402, ServiceError, "out of credit"),
+        (429, RetryableCall, "http_429"),
+        (503, RetryableCall, "http_503"),
+        (400, RefusedCall, "http_400"),
+    ],
+)
+def test_an_error_within_a_200_means_what_its_status_means(code, kind, said):
+    body = {"error": {"code": code, "message": "no"}, "user_id": "u"}
+    with FakeServer(reply=lambda _: (200, body, {"Content-Type": "application/json", "Retry-After": "30"})) as server:
+        with pytest.raises((CallFailed, ServiceError), match=said) as caught:
+            ask(server.base_url)
+    assert type(caught.value) is kind
+    if isinstance(caught.value, RetryableCall):
+        assert (caught.value.slow_down, caught.value.retry_after, caught.value.cost) == (True, 30.0, "query")
+
+
+def test_geminis_refusal_of_a_key_ends_the_run_although_it_is_a_400():
+    body = [{"error": {"code": 400, "message": "API key not valid. Please pass a valid API key.", "status": "INVALID_ARGUMENT"}}]
+    with FakeServer(reply=lambda _: (400, body)) as server:
+        with pytest.raises(ServiceError, match=r"refuses the key \(HTTP 400: API key not valid\. Please pass a valid API key\.\)"):
+            ask(server.base_url)
+
+
+def test_geminis_quota_of_a_day_ends_the_run_and_that_of_a_minute_is_waited_for():
+    def quota(name: str) -> Any:
+        violation = {"@type": "type.googleapis.com/google.rpc.QuotaFailure", "violations": [{"quotaId": name}]}
+        delay = {"@type": "type.googleapis.com/google.rpc.RetryInfo", "retryDelay": "34s"}
+        body = [{"error": {"code": 429, "message": "You exceeded your current quota", "details": [violation, delay]}}]
+        with FakeServer(reply=lambda _: (429, body)) as server:
+            with pytest.raises((CallFailed, ServiceError)) as caught:
+                ask(server.base_url)
+        return caught.value
+
+    minute = quota("GenerateRequestsPerMinutePerProjectPerModel-FreeTier")
+    assert isinstance(minute, RetryableCall)
+    assert minute.retry_after == 34
+    assert isinstance(quota("GenerateRequestsPerDayPerProjectPerModel-FreeTier"), ServiceError)
+
+
+# Redirects.
+
+
+@pytest.mark.parametrize("status", [301, 302, 303])
+def test_a_redirect_that_loses_the_question_is_refused_with_the_address_to_write(status):
+    there = {"Location": "https://api.example.com/v1/chat/completions?key=" + KEY}
+    with FakeServer(reply=lambda body: (status, b"", there)) as server:
+        with pytest.raises(ServiceError, match=rf"another address \(HTTP {status}\); write `base_url: https://api\.example\.com/v1`"):
+            ask(server.base_url)
+        assert server.count == 1
+
+
+@pytest.mark.parametrize(
+    ("location", "said"),
+    [
+        ({}, "correct `base_url`$"),
+        ({"Location": "/login"}, "correct `base_url`: it leads to http://127.*/login"),
+        ({"Location": "ftp://x"}, "correct"),
+    ],
+)
+def test_a_redirect_that_leads_nowhere_is_refused_too(location, said):
+    with FakeServer(reply=lambda body: (302, b"", location)) as server:
+        with pytest.raises(ServiceError, match=said):
+            ask(server.base_url)
+
+
+@pytest.mark.parametrize("status", [307, 308])
+def test_a_redirect_that_keeps_the_question_is_followed_and_the_key_goes_to_no_other_server(status):
+    with FakeServer(reply=lambda body: "60") as other:
+        there = {"Location": f"{other.base_url}/chat/completions"}
+        with FakeServer(reply=lambda body: (status, b"", there), api_key=KEY) as server:
+            assert ask(server.base_url).text == "60"
+            assert server.calls[0].authorized
+    [call] = other.calls
+    assert call.body["messages"] == list(MESSAGES)
+    assert not call.authorized
+
+
+def test_a_redirect_within_the_server_keeps_the_key_and_one_in_a_circle_ends():
+    with FakeServer(reply=lambda body: "60", api_key=KEY) as server:
+        ways = iter([(307, b"", {"Location": "/v2/chat/completions"})])
+        server.reply = lambda body: next(ways, "60")
+        assert ask(server.base_url).text == "60"
+        assert [call.authorized for call in server.calls] == [True, True]
+        server.reply = lambda body: (308, b"", {"Location": "/v1/chat/completions"})
+        with pytest.raises(ServiceError, match=r"another address \(HTTP 308\)"):
+            ask(server.base_url)
+
+
+def test_a_redirect_of_the_first_look_is_refused_before_the_run(monkeypatch):
+    from fake_wire import Connection
+
+    send = Connection.send
+    there = (301, b"", {"Location": "https://api.example.com/v1/models"})
+    with FakeServer() as server:
+        monkeypatch.setattr(Connection, "send", lambda self, *_, **__: send(self, *there))
+        with pytest.raises(ServiceError, match=r"write `base_url: https://api\.example\.com/v1`"):
+            check(OpenAIModel(base_url=server.base_url))
 
 
 # Replies that are odd in themselves.

@@ -58,6 +58,9 @@ class Admission:
         self._tokens = 0
         self._usd = 0.0
         self._open = 0
+        # What the reservations of the calls under way hold for a server that bills more than it is asked for.
+        self._surplus_tokens = 0
+        self._surplus_usd = 0.0
         self._begun: deque[tuple[Wanted, asyncio.Future[None]]] = deque()
         self._new: deque[tuple[Wanted, asyncio.Future[None]]] = deque()
         self._stopped = False
@@ -95,15 +98,15 @@ class Admission:
             self._add(promised, -1)
             self._serve()
 
-    def sent(self, promised: Wanted) -> None:
+    def sent(self, promised: Wanted, call: Call) -> None:
         """A call's reservation in the ledger has taken the place of its promise."""
-        self._open += 1
+        self._count_open(call, 1)
         if self._limited:
             self._add(promised, -1)
 
-    def settled(self) -> None:
+    def settled(self, call: Call) -> None:
         """A call's reservation was settled."""
-        self._open -= 1
+        self._count_open(call, -1)
         if self._limited:
             self._serve()
 
@@ -111,11 +114,21 @@ class Admission:
         self._stopped = True
         self._serve()
 
+    def spent(self) -> list[tuple[str, float, float | None]]:
+        """Each limit's name, what is spent and reserved of it, and the limit."""
+        budget = self._budget
+        return list(zip(("queries", "tokens", "usd"), self._ledger.spent(), (budget.queries, budget.tokens, budget.usd), strict=True))
+
     def _add(self, wanted: Wanted, sign: int) -> None:
         self._queries += sign * wanted.calls
         self._tokens += sign * wanted.tokens
         # Without promises it is exactly 0, or rounding could let in for ever what the ledger refuses.
         self._usd = self._usd + sign * wanted.usd if self._queries else 0.0
+
+    def _count_open(self, call: Call, sign: int) -> None:
+        self._open += sign
+        self._surplus_tokens += sign * sum(call.surplus)
+        self._surplus_usd = self._surplus_usd + sign * call.surplus_usd if self._open else 0.0
 
     def _serve(self) -> None:
         while waiting := self._begun or self._new:
@@ -140,6 +153,9 @@ class Admission:
         """The limit that these calls would break, None when they fit."""
         budget = self._budget
         queries, tokens, usd = self._ledger.spent()
+        # What left before it was known that the server bills more will be billed more as well.
+        tokens += max(0, self._open * sum(wanted.like.surplus) - self._surplus_tokens)
+        usd += max(0.0, self._open * wanted.like.surplus_usd - self._surplus_usd)
         if budget.queries is not None and queries + self._queries + wanted.calls > budget.queries:
             return "queries"
         if budget.tokens is not None and tokens + self._tokens + wanted.tokens > budget.tokens:

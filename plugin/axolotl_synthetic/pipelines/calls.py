@@ -8,10 +8,12 @@ from __future__ import annotations
 
 import asyncio
 import random
+import time
 from collections import deque
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import Any
 
 from tenacity import AsyncRetrying, RetryCallState, retry_if_exception_type, stop_after_attempt, wait_exponential_jitter
@@ -28,6 +30,8 @@ from axolotl_synthetic.teachers import ModelSettings, Teacher, model_name
 BACKOFF = wait_exponential_jitter(multiplier=1.5, max=60, jitter=2)
 # A server may ask for any wait; an hour's is its way of saying that it will not serve.
 LONGEST_RETRY_AFTER = 300.0
+# A wait is worth a word from so many seconds on.
+SHOWN_WAIT = 10.0
 
 
 @dataclass
@@ -38,10 +42,26 @@ class Asked:
     teacher: Teacher
     window: Window = field(init=False)
     name: str = field(init=False)
+    surplus: tuple[int, int] = (0, 0)
+    """Prompt and completion tokens that the server has billed beyond what can be asked for, at most."""
 
     def __post_init__(self) -> None:
         self.window = Window(self.settings.concurrency)
         self.name = model_name(self.settings)
+
+    def learn(self, call: Call, reply: Reply) -> None:
+        """Reserve more for the calls to come, where the server billed more for this one than can be asked for."""
+        billed = (reply.prompt_tokens or 0, reply.completion_tokens or 0)
+        more = [max(0, one - most) for one, most in zip(billed, call.most_tokens, strict=True)]
+        self.surplus = max(self.surplus[0], more[0]), max(self.surplus[1], more[1])
+
+
+@dataclass(frozen=True, slots=True)
+class Pause:
+    """A call that waits for its next attempt: until when (Unix time), and the name of what went wrong."""
+
+    until: float
+    reason: str
 
 
 class Calls:
@@ -61,6 +81,7 @@ class Calls:
         self.admission = Admission(reader, budget)
         self.stopping = asyncio.Event()
         self.reused = 0
+        self._pauses: dict[int, Pause] = {}
 
     @property
     def denied_by(self) -> str | None:
@@ -74,6 +95,11 @@ class Calls:
             calls: how many it makes when all goes well; what admission asks room for.
         """
         return Chain(self, calls)
+
+    def waiting(self) -> tuple[int, Pause] | None:
+        """How many calls wait long for their next attempt, and the one that is next; None when there are none."""
+        pauses = sorted(self._pauses.values(), key=lambda pause: pause.until)
+        return (len(pauses), pauses[0]) if pauses else None
 
     def stop(self) -> None:
         """No new call leaves from now on; those under way end by themselves."""
@@ -93,7 +119,7 @@ class Calls:
             SyntheticError: if nothing can be asked any more.
         """
         asked = self.models[request.role]
-        call = Call(request, asked.name, asked.settings.generation, asked.settings.price)
+        call = Call(request, asked.name, asked.settings.generation, asked.settings.price, surplus=asked.surplus)
         key = call.key
         while True:
             if (under_way := self._in_flight.get(key)) is not None:
@@ -131,20 +157,28 @@ class Calls:
             return await self._once(call, asked, chain)
         except RetryableCall as error:
             first = error
+        pause = partial(self._pause, id(first))
         async for attempt in AsyncRetrying(
             stop=stop_after_attempt(asked.settings.retries + 1),
             retry=retry_if_exception_type(RetryableCall),
             wait=_wait,
+            before_sleep=pause,
             sleep=self._sleep,
             reraise=True,
         ):
             number = attempt.retry_state.attempt_number - 1
+            self._pauses.pop(id(first), None)
             with attempt:
                 if number == 0:
                     raise first
                 await chain.admit(call, again=True)
                 return await self._once(replace(call, attempt=number), asked, chain)
         raise AssertionError("tenacity ends by returning or raising")
+
+    def _pause(self, call: int, state: RetryCallState) -> None:
+        error = state.outcome.exception() if state.outcome else None
+        if state.upcoming_sleep >= SHOWN_WAIT and isinstance(error, RetryableCall):
+            self._pauses[call] = Pause(time.time() + state.upcoming_sleep, error.reason)
 
     async def _sleep(self, seconds: float) -> None:
         """Wait, but not into the end of a run."""
@@ -159,13 +193,15 @@ class Calls:
             async with asked.window:
                 if self.stopping.is_set():
                     raise Stopped
+                if call.surplus != asked.surplus:
+                    call = replace(call, surplus=asked.surplus)
                 call_id = await self._writer.send(call)
                 if call_id is not None:
-                    chain.sent()
+                    chain.sent(call)
                     try:
                         return await self._reply(call_id, call, asked)
                     finally:
-                        self.admission.settled()
+                        self.admission.settled(call)
             # Longer than the chain's first call, by which it was let in.
             await chain.admit(call, again=True)
 
@@ -173,11 +209,13 @@ class Calls:
         try:
             reply = await asked.teacher.complete(call.request.messages, call.generation, call.request.sample)
             if not _is_text(reply.text):
-                raise RetryableCall("no_text", "the reply holds half of a surrogate pair, which no file can hold")
+                raise RetryableCall("no_text", "the reply holds half of a surrogate pair, which no file can hold", reply=reply)
         except CallFailed as error:
             if isinstance(error, RetryableCall) and error.slow_down:
                 asked.window.complained()
-            await self._writer.settle(Settled(call_id, call, error=str(error), cost=error.cost))
+            if error.reply is not None:
+                asked.learn(call, error.reply)
+            await self._writer.settle(Settled(call_id, call, reply=error.reply, error=str(error), cost=error.cost))
             raise
         except SyntheticError as error:
             await self._writer.settle(Settled(call_id, call, error=str(error), cost="query"))
@@ -186,6 +224,7 @@ class Calls:
             await self._writer.settle(Settled(call_id, call, error=f"{type(error).__name__}: {error}"))
             raise
         asked.window.succeeded()
+        asked.learn(call, reply)
         await self._writer.settle(Settled(call_id, call, reply=reply))
         return Stored(call_id, reply)
 
@@ -224,11 +263,11 @@ class Chain:
         self._promised = wanted
         return waited
 
-    def sent(self) -> None:
+    def sent(self, call: Call) -> None:
         """The ledger's reservation has taken a promise's place."""
         self.began = True
         assert self._promised is not None
-        self._calls.admission.sent(replace(self._promised, calls=1))
+        self._calls.admission.sent(replace(self._promised, calls=1), call)
         left = self._promised.calls - 1
         self._promised = replace(self._promised, calls=left) if left else None
 

@@ -10,14 +10,14 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import AsyncExitStack
 from dataclasses import replace
 
 from axolotl_synthetic.checks import load_inquiries
 from axolotl_synthetic.config import CANDIDATES_PER_SAMPLE
 from axolotl_synthetic.errors import CallFailed, ServiceError, SyntheticError
-from axolotl_synthetic.ledger import Ledger, Progress
+from axolotl_synthetic.ledger import NOTICE, Ledger, Progress, Waiting
 from axolotl_synthetic.pipelines.admission import BudgetReached, Stopped
 from axolotl_synthetic.pipelines.calls import Asked, Calls
 from axolotl_synthetic.pipelines.job import Job, Workplace
@@ -81,6 +81,7 @@ class Engine:
             if self._under_way:
                 await asyncio.wait(self._under_way)
             watcher.cancel()
+            self._tell_surplus(models)
             reader.report(ended_by=ended_by, reused=self._calls.reused)
 
     def _open_models(self, stack: AsyncExitStack) -> dict[Role, Asked]:
@@ -191,16 +192,36 @@ class Engine:
 
     async def _watch(self) -> None:
         """Look for the user's wish to stop, and tell the terminal how much was reused."""
-        told = time.monotonic()
+        told, waiting = time.monotonic(), None
         while not self._work.stopped():
             await asyncio.sleep(STOP_POLL_SECONDS)
-            if self._calls.reused and time.monotonic() - told > 1:
-                told = time.monotonic()
-                try:
+            if time.monotonic() - told < 1:
+                continue
+            told = time.monotonic()
+            try:
+                if self._calls.reused:
                     self._ledger.report(reused=self._calls.reused)
-                except SyntheticError as error:
-                    self._end(error)
+                if (now := self._calls.waiting()) != waiting:
+                    waiting = now
+                    self._ledger.set_waiting(None if now is None else Waiting(now[0], now[1].until, now[1].reason))
+            except SyntheticError as error:
+                self._end(error)
         self._calls.stop()
+
+    def _tell_surplus(self, models: Mapping[Role, Asked]) -> None:
+        """Leave a word where a server billed more than it was asked for; with it a budget may be passed by the calls under way."""
+        said = []
+        for asked in {id(one): one for one in models.values()}.values():
+            longest, (prompt, completion) = asked.settings.generation.max_new_tokens, asked.surplus
+            if completion:
+                said.append(f"{longest + completion:,} tokens for a reply of at most {longest:,} (generation.max_new_tokens)")
+            if prompt:
+                said.append(f"{prompt:,} tokens more for a prompt than it can have")
+        if not said:
+            return
+        passed = [f"{name} {used:,.7g} of {limit:,.7g}" for name, used, limit in self._calls.admission.spent() if limit and used > limit]
+        over = f"; the budget was passed by the calls under way: {', '.join(passed)}" if passed else ""
+        self._ledger.set_meta(**{NOTICE: f"the server of the model billed more than it was asked for, up to {' and '.join(said)}{over}"})
 
 
 def _skipped(candidate: Candidate) -> Candidate:

@@ -50,6 +50,7 @@ class History:
     Attributes:
         by_purpose: in the order in which each was first asked for.
         models: calls by role and model.
+        unpriced: calls of any end whose price is unknown.
         pauses: working seconds at which a run went on, and how long it had been stopped, in seconds.
         working: seconds from the first call to the end of the last, without the pauses.
         began, ended: Unix time of the same, None without a call.
@@ -57,6 +58,7 @@ class History:
 
     by_purpose: dict[str, Calls] = field(default_factory=dict)
     models: Counter[tuple[str, str]] = field(default_factory=Counter)
+    unpriced: int = 0
     pauses: list[tuple[float, float]] = field(default_factory=list)
     working: float = 0.0
     began: float | None = None
@@ -73,7 +75,7 @@ class History:
     @property
     def usd(self) -> float | None:
         """US dollars, None when the price of any reply is unknown."""
-        if any(calls.unpriced for calls in self.by_purpose.values()):
+        if self.total and (self.unpriced == self.total or any(calls.unpriced for calls in self.by_purpose.values())):
             return None
         return float(sum(sum(calls.usd) for calls in self.by_purpose.values()))
 
@@ -97,9 +99,11 @@ def gather(calls: Iterable[Past]) -> History:
         of.failed += call.outcome == "failed"
         of.open += call.outcome == "sent"
         found.models[call.role, call.model] += 1
+        found.unpriced += call.usd is None
+        # Those of failed calls, too, whose reply was billed and of no use.
+        of.prompt_tokens += call.prompt_tokens or 0
+        of.completion_tokens += call.completion_tokens or 0
         if call.outcome == "ok":
-            of.prompt_tokens += call.prompt_tokens or 0
-            of.completion_tokens += call.completion_tokens or 0
             of.unpriced += call.usd is None
             of.uncounted += call.prompt_tokens is None or call.completion_tokens is None
             of.seconds.append(call.seconds or 0.0)

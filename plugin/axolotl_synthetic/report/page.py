@@ -28,7 +28,7 @@ from axolotl_synthetic.plan.measured import Measured, Point
 from axolotl_synthetic.report import calls, charts, curves, diversity, flow, samples
 from axolotl_synthetic.report.style import Picture, pictured
 from axolotl_synthetic.teachers import model_name
-from axolotl_synthetic.terminal import duration
+from axolotl_synthetic.terminal import dollars, duration
 
 if TYPE_CHECKING:
     from axolotl_synthetic.run import Found
@@ -117,7 +117,7 @@ def _pictures(found: Found, gathered: Gathered) -> Iterator[Picture]:
         flows = flow.flow_of(counted.ends, strategies=counted.strategies, rows=_trained_rows(found))
         yield pictured("flow", _flow_in_words(flows), lambda width: flow.draw(flows, width))
     if history.total:
-        spent = f"{history.tokens:,} tokens" if history.usd is None else f"USD {history.usd:,.4f}"
+        spent = f"{history.tokens:,} tokens" if history.usd is None else dollars(history.usd)
         each = ", ".join(f"{purpose} {of.number:,}" for purpose, of in history.by_purpose.items())
         text = f"{history.total:,} calls ({each}) and {spent}, mounting up over {duration(history.working)} of working time"
         yield pictured("calls", text, lambda width: charts.calls_over_time(history, width))
@@ -226,7 +226,7 @@ def _tiles(found: Found, gathered: Gathered) -> list[tuple[str, str]]:
     if history.total:
         tiles.append((f"{history.total:,}", "calls to the models"))
         tiles.append((_short(history.tokens), "tokens"))
-        tiles.append(("unknown", "cost (no price)") if history.usd is None else (f"USD {history.usd:,.2f}", "cost"))
+        tiles.append(("unknown", "cost (no price)") if history.usd is None else (_cost(history.usd), "cost"))
         tiles.append((duration(history.working), "of calls"))
     if found.grade is not None and found.grade.rows:
         row = found.grade.rows[0]
@@ -321,11 +321,16 @@ def _checks_table(counted: samples.Samples) -> Table:
     return Table(["check", "passed", "failed", "did not apply", "rejected by it"], rows)
 
 
+def _cost(usd: float) -> str:
+    """In cents, where that says something."""
+    return f"USD {usd:,.2f}" if usd >= 1 else dollars(usd)
+
+
 def _calls_table(history: calls.History) -> Table:
     rows = []
     for purpose, of in history.by_purpose.items():
         half, most = np.percentile(of.seconds, (50, 95)) if of.seconds else (None, None)
-        usd = "unknown" if of.unpriced else f"{sum(of.usd):,.4f}"
+        usd = "unknown" if of.unpriced or history.usd is None else f"{sum(of.usd):,.4f}"
         rows.append(
             [
                 purpose,

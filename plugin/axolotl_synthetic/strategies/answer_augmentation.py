@@ -33,7 +33,7 @@ async def answered(candidate: Candidate, question: Question, source: Source, tas
         prompt=task.prompt(question),
         answer=reply.text.strip(),
         answer_cut_off=reply.cut_off,
-        answer_tokens=reply.completion_tokens,
+        answer_tokens=reply.answer_tokens,
     )
 
 

@@ -18,10 +18,10 @@ from typing import Any
 from distilabel.models.llms.base import LLM, AsyncLLM
 
 from axolotl_synthetic.config import DistilabelModel, Generation
-from axolotl_synthetic.errors import ConfigError, RefusedCall, RetryableCall, ServiceError
+from axolotl_synthetic.errors import CallFailed, ConfigError, RefusedCall, RetryableCall, ServiceError
 from axolotl_synthetic.records import Message, Reply
-
-DETAIL_LENGTH = 300
+from axolotl_synthetic.teachers.redaction import Redactor, secrets_in, secrets_of_the_environment
+from axolotl_synthetic.teachers.replies import read_usage, usable
 
 
 def open_teacher(settings: DistilabelModel) -> DistilabelTeacher:
@@ -31,6 +31,7 @@ def open_teacher(settings: DistilabelModel) -> DistilabelTeacher:
         ConfigError: if there is no such class, or it does not take these arguments.
         ServiceError: if it cannot load: a missing package, a missing key, a model that is not there.
     """
+    redacted = Redactor([*secrets_in(settings.kwargs), *secrets_of_the_environment()])
     llm_class = _class(settings.llm)
     arguments = dict(settings.kwargs)
     if settings.model is not None and "model" in llm_class.model_fields:
@@ -42,14 +43,14 @@ def open_teacher(settings: DistilabelModel) -> DistilabelTeacher:
     try:
         llm = llm_class(**arguments)
     except (ValueError, TypeError) as error:  # pydantic's ValidationError is a ValueError
-        raise ConfigError(f"synthetic.teacher.kwargs: {settings.llm} cannot be made with them: {_short(error)}") from error
+        raise ConfigError(f"synthetic.teacher.kwargs: {settings.llm} cannot be made with them: {redacted(error)}") from error
     try:
         llm.load()
     except ImportError as error:
-        raise ServiceError(f"{settings.llm} needs a package that is not installed: {_short(error)}; install it") from error
+        raise ServiceError(f"{settings.llm} needs a package that is not installed: {redacted(error)}; install it") from error
     except Exception as error:
-        raise ServiceError(f"{settings.llm} cannot be loaded: {_short(error)}; correct `kwargs`, or the key's variable") from error
-    return DistilabelTeacher(settings, llm)
+        raise ServiceError(f"{settings.llm} cannot be loaded: {redacted(error)}; correct `kwargs`, or the key's variable") from error
+    return DistilabelTeacher(settings, llm, redacted)
 
 
 def _class(name: str) -> type[LLM]:
@@ -58,7 +59,7 @@ def _class(name: str) -> type[LLM]:
         found = getattr(importlib.import_module(module or "distilabel.models"), attribute)
     except (ImportError, AttributeError) as error:
         raise ConfigError(
-            f"synthetic.teacher.llm: {name!r} is neither a class of distilabel.models nor an importable dotted path ({_short(error)})"
+            f"synthetic.teacher.llm: {name!r} is neither a class of distilabel.models nor an importable dotted path ({error})"
         ) from error
     if not (inspect.isclass(found) and issubclass(found, LLM)):
         raise ConfigError(f"synthetic.teacher.llm: {name!r} is no subclass of distilabel's LLM")
@@ -68,8 +69,9 @@ def _class(name: str) -> type[LLM]:
 class DistilabelTeacher:
     """See `teachers.Teacher`."""
 
-    def __init__(self, settings: DistilabelModel, llm: LLM) -> None:
+    def __init__(self, settings: DistilabelModel, llm: LLM, redacted: Redactor) -> None:
         self._settings = settings
+        self._redacted = redacted
         self._llm = llm
         call = llm.agenerate if isinstance(llm, AsyncLLM) else llm.generate
         self._accepts = set(inspect.signature(call).parameters)
@@ -86,7 +88,7 @@ class DistilabelTeacher:
             call = self._llm.agenerate(input=chat, num_generations=1, **self._arguments(generation))
             output = await asyncio.wait_for(call, self._settings.timeout)
         except Exception as error:
-            raise _failure(error, self._settings) from error
+            raise _failure(error, self._settings, self._redacted) from error
         return _reply(output, generation, time.monotonic() - began)
 
     async def close(self) -> None:
@@ -123,7 +125,7 @@ class DistilabelTeacher:
             except Exception as error:
                 for _, _, future in batch:
                     if not future.done():
-                        future.set_exception(_failure(error, self._settings))
+                        future.set_exception(_failure(error, self._settings, self._redacted))
                 continue
             seconds = time.monotonic() - began
             for (_, _, future), output in zip(batch, outputs, strict=True):
@@ -131,7 +133,7 @@ class DistilabelTeacher:
                     continue
                 try:
                     future.set_result(_reply(output, generation, seconds))
-                except RetryableCall as error:
+                except CallFailed as error:
                     future.set_exception(error)
 
     def _generate(self, chats: list[list[Message]], generation: Generation) -> list[dict[str, Any]]:
@@ -141,30 +143,25 @@ class DistilabelTeacher:
 
 def _reply(output: Any, generation: Generation, seconds: float) -> Reply:
     """A reply of distilabel's output; that it was cut off can only be told by its length."""
-    generations = (output or {}).get("generations") or [None]
-    text = generations[0]
-    if not isinstance(text, str) or not text.strip():
-        raise RetryableCall("empty_reply", "distilabel gave no generation")
-    statistics = output.get("statistics") or {}
-    prompt, completion = (next(iter(statistics.get(name) or [None]), None) for name in ("input_tokens", "output_tokens"))
+    given = output or {}
+    text = next(iter(given.get("generations") or []), None)
+    statistics = given.get("statistics") or {}
+    counts = {name: next(iter(statistics.get(name) or []), None) for name in ("input_tokens", "output_tokens")}
+    prompt, completion, _ = read_usage(counts)
     cut_off = completion is not None and completion >= generation.max_new_tokens
-    return Reply(text, "length" if cut_off else "stop", prompt, completion, seconds)
+    return usable(Reply(text if isinstance(text, str) else "", "length" if cut_off else "stop", prompt, completion, seconds))
 
 
-def _failure(error: Exception, settings: DistilabelModel) -> Exception:
+def _failure(error: Exception, settings: DistilabelModel, redacted: Redactor) -> Exception:
     status = getattr(error, "status_code", None)
     if status in (401, 403):
         return ServiceError(f"{settings.llm}: the server refuses the key (HTTP {status}); set the variable that the class reads")
     if status == 404:
         return ServiceError(f"{settings.llm}: the server does not know the model or the address (HTTP 404); correct `kwargs`")
     if isinstance(status, int) and 400 <= status < 500 and status not in (408, 409, 425, 429):
-        return RefusedCall(f"http_{status}", _short(error), cost="query")
+        return RefusedCall(f"http_{status}", redacted(error), cost="query")
     if isinstance(status, int):
-        return RetryableCall(f"http_{status}", _short(error), slow_down=status in (429, 503))
+        return RetryableCall(f"http_{status}", redacted(error), slow_down=status in (429, 503))
     if isinstance(error, TimeoutError):
         return RetryableCall("timeout", f"no reply within {settings.timeout:g} s")
-    return RetryableCall(type(error).__name__, _short(error))
-
-
-def _short(error: object) -> str:
-    return " ".join(str(error).split())[:DETAIL_LENGTH]
+    return RetryableCall(type(error).__name__, redacted(error))

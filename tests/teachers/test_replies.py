@@ -1,0 +1,223 @@
+"""What bodies of many servers say, and which replies are of use. Shapes as the named servers send them."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+
+from axolotl_synthetic.errors import CallFailed, RefusedCall, RetryableCall
+from axolotl_synthetic.records import Reply
+from axolotl_synthetic.teachers.replies import ServersError, read_reply, read_usage, status_inside
+
+from fake_wire import counted, message
+
+
+def read(*content: Any, **fields: Any) -> Reply:
+    return read_reply(json.dumps(message(*content, **fields)[1]).encode(), 0.1)
+
+
+def refused(*content: Any, **fields: Any) -> CallFailed:
+    with pytest.raises(CallFailed) as caught:
+        read(*content, **fields)
+    return caught.value
+
+
+# Content and thoughts.
+
+
+@pytest.mark.parametrize("name", ["reasoning_content", "reasoning", "thinking"])
+def test_reasoning_in_a_field_of_its_own_is_kept_apart(name):
+    reply = read("60", **{name: "6 * 10"})
+    assert (reply.text, reply.thinking, reply.raw) == ("60", "6 * 10", "60")
+
+
+def test_reasoning_under_two_names_is_taken_once():
+    reply = read("60", reasoning="6 * 10", reasoning_details=[{"type": "reasoning.text", "text": "6 * 10"}])
+    assert reply.thinking == "6 * 10"
+
+
+@pytest.mark.parametrize(
+    "parts",
+    [
+        [{"type": "thinking", "thinking": [{"type": "text", "text": "6 * 10"}]}, {"type": "text", "text": "60"}],
+        [{"type": "thinking", "thinking": "6 * 10", "signature": "x"}, {"type": "text", "text": "6"}, {"type": "text", "text": "0"}],
+        [{"type": "reasoning", "summary": [{"text": "6 * 10"}]}, {"type": "output_text", "text": "60"}],
+    ],
+    ids=["Magistral", "Anthropic", "OpenAI's parts"],
+)
+def test_a_content_of_parts_is_its_texts_without_its_thoughts(parts):
+    reply = read(parts)
+    assert (reply.text, reply.thinking) == ("60", "6 * 10")
+
+
+def test_the_raw_reply_is_kept_as_it_was_received():
+    reply = read("<think>6 * 10</think>60<|im_end|>")
+    assert (reply.raw, reply.text) == ("<think>6 * 10</think>60<|im_end|>", "60")
+
+
+# Replies of no use.
+
+
+@pytest.mark.parametrize(
+    ("content", "fields"),
+    [
+        ("<think>6 * 10", {}),
+        ("<think>#### 60</think>", {}),
+        (None, {"reasoning_content": "6 * 10"}),
+        ("", {"reasoning": "6 * 10"}),
+        ([{"type": "thinking", "thinking": "6 * 10"}], {}),
+        ("<|channel|>analysis<|message|>6 * 10", {}),
+    ],
+)
+@pytest.mark.parametrize(
+    ("finish", "said"), [("length", r"cut off while .* thinking; raise `generation\.max_new_tokens`"), ("stop", "reasoning and no answer")]
+)
+def test_thoughts_without_an_answer_are_paid_for_once_and_say_what_to_do(content, fields, finish, said):
+    error = refused(content, finish, counted(120, 512), **fields)
+    assert isinstance(error, RefusedCall)  # what was thought away once would be again, at the same price
+    assert error.reason == "empty_reply"
+    with pytest.raises(RefusedCall, match=said):
+        raise error
+    assert error.reply is not None
+    assert (error.reply.prompt_tokens, error.reply.completion_tokens) == (120, 512)
+
+
+def test_hidden_reasoning_that_ate_the_limit_is_seen_by_its_tokens():
+    error = refused(None, "length", counted(120, 512, completion_tokens_details={"reasoning_tokens": 512}))
+    assert "while the model was thinking" in str(error)
+
+
+def test_a_refusal_in_its_own_field_is_one_and_not_asked_for_again():
+    error = refused(None, "stop", counted(20, 8), refusal="I'm sorry, I can't help with that.")
+    assert isinstance(error, RefusedCall)
+    assert str(error) == "refusal: I'm sorry, I can't help with that."
+
+
+@pytest.mark.parametrize("finish", ["tool_calls", "stop", "function_call"])
+def test_a_tool_call_without_words_is_no_answer(finish):
+    calls = [{"id": "1", "type": "function", "function": {"name": "calculate", "arguments": "{}"}}]
+    error = refused(None, finish, counted(20, 8), tool_calls=calls)
+    assert isinstance(error, RefusedCall)
+    assert error.reason == "tool_call"
+
+
+@pytest.mark.parametrize(
+    "finish", ["stop", "STOP", "end_turn", "eos", "eos_token", "stop_sequence", "complete", None, "", "FINISH_REASON_STOP"]
+)
+def test_a_reply_that_ended_by_itself_is_taken(finish):
+    assert read("60", finish).whole
+
+
+@pytest.mark.parametrize("finish", ["length", "max_tokens", "MAX_TOKENS", "model_length"])
+def test_a_reply_at_a_limit_is_taken_as_cut_off(finish):
+    assert read("There are six", finish).cut_off
+
+
+@pytest.mark.parametrize("finish", ["error", "abort", "network_error", "insufficient_system_resource", "ABORT"])
+def test_a_reply_that_the_server_broke_off_may_come_whole_the_next_time(finish):
+    error = refused("There are six", finish, counted(20, 8))
+    assert isinstance(error, RetryableCall)
+    assert str(error) == f"broken_off: the server broke the reply off (finish_reason {finish})"
+    assert error.slow_down == (finish == "insufficient_system_resource")
+    assert error.reply is not None
+    assert error.reply.completion_tokens == 8
+
+
+@pytest.mark.parametrize("finish", ["sensitive", "content_filter", "SAFETY", "refusal"])
+def test_a_reply_that_a_filter_took_away_is_not_asked_for_again(finish):
+    error = refused("There are six", finish)
+    assert isinstance(error, RefusedCall)
+    assert error.reason == "content_filter"
+
+
+@pytest.mark.parametrize("finish", ["something_new", 7, {"reason": "odd"}])
+def test_a_reply_that_ended_for_an_unknown_reason_is_not_taken(finish):
+    error = refused("There are six", finish)
+    assert isinstance(error, RefusedCall)
+    assert "is not known to end a whole reply" in str(error)
+
+
+def test_a_reason_of_megabytes_is_cut_short():
+    error = refused("There are six", "x" * 4_000_000)
+    assert len(str(error)) < 200
+    assert error.reply is not None
+    assert len(error.reply.finish_reason) == 60
+
+
+def test_a_body_that_is_no_json_shows_its_beginning():
+    with pytest.raises(RetryableCall, match=r"55 bytes that are not JSON in UTF-8: '<html><body> Sign in to the guest"):
+        read_reply(b"<html><body>\nSign in to the guest network</body></html>", 0.1)
+
+
+# Tokens, as each provider means them.
+
+
+@pytest.mark.parametrize(
+    ("usage", "expected"),
+    [
+        (counted(100, 50), (100, 50, None)),
+        # Gemini: 1,150 in all are 100 + 50 + 1,000 of hidden reasoning, billed as completion.
+        ({"prompt_tokens": 100, "completion_tokens": 50, "total_tokens": 1150}, (100, 1050, 1000)),
+        # OpenAI: the 40 are part of the 50.
+        (counted(100, 50, completion_tokens_details={"reasoning_tokens": 40}), (100, 50, 40)),
+        # xAI: the 300 are beside the 50, by the total.
+        (
+            {"prompt_tokens": 100, "completion_tokens": 50, "total_tokens": 450, "completion_tokens_details": {"reasoning_tokens": 300}},
+            (100, 350, 300),
+        ),
+        # 300 are no part of 50, whatever the total leaves out.
+        ({"prompt_tokens": 100, "completion_tokens": 50, "completion_tokens_details": {"reasoning_tokens": 300}}, (100, 350, 300)),
+        (counted(100, 50, reasoning_tokens=40), (100, 50, 40)),
+        ({"input_tokens": 100, "output_tokens": 50}, (100, 50, None)),
+        # OpenAI and DeepSeek: cached tokens are part of the prompt's.
+        (counted(100, 50, prompt_tokens_details={"cached_tokens": 90}), (100, 50, None)),
+        (counted(100, 50, prompt_cache_hit_tokens=90, prompt_cache_miss_tokens=10), (100, 50, None)),
+        # Anthropic: they are beside them.
+        ({"input_tokens": 10, "output_tokens": 50, "cache_read_input_tokens": 90}, (100, 50, None)),
+        (
+            {"prompt_tokens": 10, "completion_tokens": 50, "total_tokens": 150, "prompt_tokens_details": {"cached_tokens": 90}},
+            (100, 50, None),
+        ),
+        # A total that is too small says nothing.
+        ({"prompt_tokens": 100, "completion_tokens": 50, "total_tokens": 50}, (100, 50, None)),
+        ({"prompt_tokens": True, "completion_tokens": 50.0, "total_tokens": "150"}, (None, None, None)),
+        ({"total_tokens": 150}, (None, None, None)),
+    ],
+)
+def test_usage_is_read_as_its_provider_means_it(usage, expected):
+    assert read_usage(usage) == expected
+
+
+# Errors in bodies.
+
+
+@pytest.mark.parametrize(
+    ("body", "status"),
+    [
+        ({"error": {"code": 401, "message": "No auth credentials found"}}, 401),
+        ({"error": {"code": "402", "message": "Insufficient credits"}}, 402),
+        ({"error": {"code": "insufficient_quota", "message": "You exceeded your quota"}}, 402),
+        ({"error": {"type": "authentication_error", "message": "x"}}, 401),
+        ([{"error": {"code": 429, "message": "x", "status": "RESOURCE_EXHAUSTED"}}], 429),
+        ({"choices": [{"error": {"code": 502, "message": "x"}, "message": {"content": "half"}, "finish_reason": "error"}]}, 502),
+        ({"error": {"message": "x"}}, None),
+        ({"error": None, "choices": [{"message": {"content": 'It says {"error": {"code": 401}}.'}}]}, None),
+        ({"choices": [{"message": {"content": "x"}}], "error": {"code": 401}}, None),
+    ],
+)
+def test_an_error_within_a_200_stands_for_its_status(body, status):
+    assert status_inside(json.dumps(body).encode()) == status
+
+
+def test_geminis_list_of_one_error_is_read_as_one():
+    quota = {"@type": "type.googleapis.com/google.rpc.RetryInfo", "retryDelay": "34.5s"}
+    key = {"@type": "type.googleapis.com/google.rpc.ErrorInfo", "reason": "API_KEY_INVALID"}
+    error = ServersError(json.dumps([{"error": {"code": 400, "message": "API key not valid.", "details": [quota, key]}}]).encode())
+    assert (error.message, error.status, error.wait, error.is_about_the_key) == ("API key not valid.", 400, 34.5, True)
+
+
+@pytest.mark.parametrize("body", [b"", b"[]", b"null", b"[[]]", b'{"error": []}', b'{"error": {"details": 5, "code": []}}', b"\xff" * 900])
+def test_an_odd_error_is_read_without_an_error(body):
+    assert isinstance(ServersError(body).message, str)

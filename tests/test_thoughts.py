@@ -1,0 +1,191 @@
+"""A raw reply in its parts: what may be trained on, and what never. Shapes as the named models and servers write them."""
+
+from __future__ import annotations
+
+import time
+
+import pytest
+
+from axolotl_synthetic.records import Reply
+from axolotl_synthetic.thoughts import divide
+
+BLOCKS = {
+    "DeepSeek-R1": "<think>\n6 * 10 = 60\n</think>\n\nThere are 60.\n#### 60",
+    "R1, opening tag in the prompt": "6 * 10 = 60\n</think>\n\nThere are 60.\n#### 60",
+    "thinking": "<thinking>6 * 10</thinking>There are 60.\n#### 60",
+    "reasoning": "<reasoning>6 * 10</reasoning>\nThere are 60.\n#### 60",
+    "in capitals": "<THINK>6 * 10</THINK>There are 60.\n#### 60",
+    "with an answer's wrapper": "<reasoning>6 * 10</reasoning>\n<answer>There are 60.\n#### 60</answer>",
+    "nested": "<think>6 <think>* 10</think> = 60</think>There are 60.\n#### 60",
+    "nested, of two kinds": "<thinking>6 <thought>* 10</thought> = 60</thinking>There are 60.\n#### 60",
+    "several": "<think>6</think><think>10</think>There are 60.\n#### 60",
+    "between the answer's lines": "There are 60.\n<think>6 * 10</think>\n#### 60",
+    "empty": "<think>\n\n</think>\n\nThere are 60.\n#### 60",
+    "closed twice": "<think>I must not write </think> yet.\n</think>There are 60.\n#### 60",
+    "the end is spoken of": "<think>I close with `</think>` when I am done.</think>There are 60.\n#### 60",
+    "an open fence in the thoughts": "<think>```python\n6 * 10\n</think>There are 60.\n#### 60",
+    "an open fence, no opening tag": "```python\n6 * 10\n</think>There are 60.\n#### 60",
+    "at the start alone": "<scratchpad>6 * 10</scratchpad>There are 60.\n#### 60",
+    "Kimi": "◁think▷6 * 10◁/think▷There are 60.\n#### 60",
+    "Kimi, opening tag in the prompt": "6 * 10◁/think▷There are 60.\n#### 60",
+    "Magistral": "[THINK]6 * 10[/THINK]There are 60.\n#### 60",
+    "OpenThinker": "<|begin_of_thought|>6<|end_of_thought|>\n\n<|begin_of_solution|>There are 60.\n#### 60<|end_of_solution|>",
+    "Cohere": "<|START_THINKING|>6 * 10<|END_THINKING|><|START_RESPONSE|>There are 60.\n#### 60<|END_RESPONSE|>",
+    "Seed-OSS": "<seed:think>6 * 10</seed:think>There are 60.\n#### 60",
+    "Gemma 4": "<|channel>thought\n6 * 10<channel|>There are 60.\n#### 60",
+    "Granite": "Here is my thought process:\n6 * 10\nHere is my response:\nThere are 60.\n#### 60",
+    "harmony": "<|channel|>analysis<|message|>6 * 10<|end|><|start|>assistant<|channel|>final<|message|>There are 60.\n#### 60<|return|>",
+    "harmony, its start in the prompt": "6 * 10<|end|><|start|>assistant<|channel|>final<|message|>There are 60.\n#### 60",
+    "harmony, without messages": "<|channel|>analysis 6 * 10<|channel|>final There are 60.\n#### 60",
+    "harmony, a commentary between": "<|channel|>analysis<|message|>6<|end|><|start|>assistant<|channel|>commentary<|message|>Now:<|end|>"
+    "<|start|>assistant<|channel|>final<|message|>There are 60.\n#### 60<|end|>",
+    "harmony, tokens skipped": "analysis6 * 10 = 60.assistantfinalThere are 60.\n#### 60",
+}
+TOKENS = {
+    "ChatML": "There are 60.\n#### 60<|im_end|>",
+    "Llama 2": "There are 60.\n#### 60</s>",
+    "Llama 3": "<|start_header_id|>assistant<|end_header_id|>\n\nThere are 60.\n#### 60<|eot_id|>\n",
+    "Phi": "There are 60.\n#### 60<|end|>",
+    "DeepSeek": "There are 60.\n#### 60<｜end▁of▁sentence｜>",
+    "Gemma": "There are 60.\n#### 60<end_of_turn>\n",
+    "Mistral, both ends": "<s>There are 60.\n#### 60</s>",
+    "GPT-2, many": "There are 60.\n#### 60<|endoftext|><|endoftext|>\n<|endoftext|>" + " " * 100,
+    "Kimi": "There are 60.\n#### 60[EOS]",
+    "a turn of the user's behind it": "There are 60.\n#### 60<|im_end|>\n<|im_start|>user\nAnd with 7 jars?<|im_end|>",
+    "another question behind it": "There are 60.\n#### 60<|endoftext|>Question: And with 7 jars?\n#### 70",
+}
+
+
+@pytest.mark.parametrize("raw", [*BLOCKS.values(), *TOKENS.values()], ids=[*BLOCKS, *(f"token of {name}" for name in TOKENS)])
+def test_nothing_is_left_but_the_answer(raw):
+    assert Reply(raw).text.strip() == "There are 60.\n#### 60"
+
+
+@pytest.mark.parametrize("raw", BLOCKS.values(), ids=BLOCKS)
+def test_a_reply_with_thoughts_shows_that_it_has_some(raw):
+    assert Reply(raw).reasoned is (raw != BLOCKS["empty"])
+
+
+@pytest.mark.parametrize(
+    "raw",
+    [
+        "<think>6 * 10 = 60\n#### 60",
+        "There are 60.\n#### 60\n<think>Is it so?",
+        "<think>6 <think>* 10</think> = 60\n#### 60",
+        "<think>6 * 10</think>There are <think>60.\n#### 60",
+        "<scratchpad>6 * 10 = 60\n#### 60",
+        "◁think▷6 * 10 = 60\n#### 60",
+        "[THINK]6 * 10 = 60\n#### 60",
+        "<|channel|>analysis<|message|>6 * 10 = 60\n#### 60",
+        "<|channel|>analysis<|message|>6<|end|><|start|>assistant<|channel|>commentary<|message|>#### 60",
+        "analysisWe need 6 * 10 = 60\n#### 60",
+        "<think>#### 60</think>",
+        "<think>#### 60</think><|im_end|>\n",
+        "```\n<think>6 * 10 = 60\n#### 60\n```",
+        "<|im_end|>",
+    ],
+)
+def test_a_block_that_is_not_closed_or_has_nothing_behind_it_leaves_no_answer(raw):
+    assert Reply(raw).text.strip() == ""
+
+
+def test_a_final_answer_in_the_thoughts_alone_is_not_read():
+    assert Reply("<think>#### 60</think>Done.").text == "Done."
+
+
+def test_a_fence_around_thoughts_and_answer_hides_nothing():
+    assert "6 * 10" not in Reply("```\n<think>6 * 10</think>\nHow many cards are there?\n```").text
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "If a<b and b<c then a < c.\n#### 3",
+        "The norm <|v|> is 3, and <p|q> is 0.",
+        "x <think of a number",
+        "Strike it out with <s>old</s> new, or at the end: <s>old</s>",
+        "In HTML you close it by </s> and go on.",
+        "```html\n<p><s>old</s></p>\n</s>\n```\nThat is invalid.",
+        "Use the tag `<think>` before and `</think>` after it.",
+        'Split it: text.split("</think>")[-1]',
+        "```python\nre.sub(r'<think>.*?</think>', '', text)\n```\nThis cuts the block out.",
+        "```python\nend = r'.*</think>\\s*'\n```\nThis finds its end.",
+        "Run `re.sub(r'.*</think>', '', x)` and print it.",
+        "The format is:\n```xml\n<note>\n<think>one</think>\n</note>\n```",
+        "<article>\n<analysis>Sound.</analysis>\n</article>",
+        "The marker `<|channel|>` opens a channel, `<|im_end|>` ends a turn.",
+        "  An analysis of the final assistant.  \n",
+        "Let A[THINKING] be 3 and [think] again.",
+        "<html><body>x</body></html>",
+        "",
+        " \n",
+    ],
+)
+def test_a_text_that_only_speaks_of_markers_is_left_byte_for_byte(text):
+    assert divide(text).answer == text
+    assert divide(text).thoughts == ""
+
+
+@pytest.mark.parametrize(
+    "piece",
+    [
+        "<think>",
+        "</think>",
+        "<think>a</think>b",
+        "<s>",
+        "</s>",
+        "<|im_end|>\n",
+        "<|channel|>",
+        "<|channel|>final",
+        "```\n<think>",
+        "`</think>",
+        " ",
+        "<|x",
+    ],
+)
+def test_a_hostile_reply_of_megabytes_takes_no_time(piece):
+    began = time.monotonic()
+    Reply(piece * (2_000_000 // len(piece)) + "x").text  # noqa: B018
+    # A tenth of it at most on a quiet machine; what grows with the square of its length takes hours.
+    assert time.monotonic() - began < 20
+
+
+# The tokens of the answer alone.
+
+
+@pytest.mark.parametrize(
+    ("reply", "tokens"),
+    [
+        (Reply("60", completion_tokens=10), 10),
+        (Reply("60"), None),
+        (Reply("60", completion_tokens=810, reasoning_tokens=800), 10),
+        (Reply("60", completion_tokens=800, reasoning_tokens=800), 1),
+        # Of 100 characters of thoughts and answer the answer has 20, and so it has 100 of 500 tokens.
+        (Reply("<think>" + "t" * 80 + "</think>" + "a" * 20, completion_tokens=500), 100),
+        (Reply("a" * 20, completion_tokens=500, thinking="t" * 80), 100),
+        (Reply("a" * 20, completion_tokens=500, thinking="t" * 80, reasoning_tokens=480), 20),
+    ],
+)
+def test_an_answers_tokens_are_counted_without_its_reasoning(reply, tokens):
+    assert reply.answer_tokens == tokens
+
+
+# Why a reply ended.
+
+
+@pytest.mark.parametrize("reason", ["stop", "STOP", "end_turn", "eos", "eos_token", "stop_sequence", "", "FinishReason.STOP", "COMPLETE"])
+def test_a_reply_that_ended_by_itself_is_whole(reason):
+    assert Reply("60", reason).whole
+    assert not Reply("60", reason).cut_off
+
+
+@pytest.mark.parametrize("reason", ["length", "max_tokens", "MAX_TOKENS", "model_length", "FINISH_REASON_MAX_TOKENS"])
+def test_a_reply_that_came_to_a_limit_was_cut_off(reason):
+    assert Reply("60", reason).cut_off
+    assert not Reply("60", reason).whole
+
+
+@pytest.mark.parametrize("reason", ["error", "abort", "network_error", "sensitive", "content_filter", "something_new", "1"])
+def test_a_reply_that_ended_otherwise_is_neither(reason):
+    assert not Reply("60", reason).whole
+    assert not Reply("60", reason).cut_off
