@@ -22,8 +22,8 @@ from axolotl_synthetic.pipelines.caller_process import CallerProcess, waiting
 from axolotl_synthetic.plan import Forecast, Plan, costs, decide, estimates
 from axolotl_synthetic.plan.measured import Measured
 from axolotl_synthetic.prepare import LEDGER, Prepared, checks_of, claim, finished, prepare, tell_problems, verify_seeds
-from axolotl_synthetic.records import STRATEGIES, Role, Seed
-from axolotl_synthetic.teachers import ModelSettings, model_name, serve
+from axolotl_synthetic.records import STRATEGIES, Seed
+from axolotl_synthetic.teachers import model_name, serve
 
 if TYPE_CHECKING:
     from axolotl_synthetic.grading import Grade
@@ -447,6 +447,7 @@ def _run_pipeline(
     prepared: Prepared, *, spool: Path | None = None, most_candidates: int | None = None, caller: CallerProcess | None = None
 ) -> None:
     # distilabel is slow to import and takes over logging: only when it is needed.
+    from axolotl_synthetic.pipelines import open_files
     from axolotl_synthetic.pipelines.job import Job
     from axolotl_synthetic.pipelines.pipeline import run_pipeline
 
@@ -457,7 +458,9 @@ def _run_pipeline(
         augmenter = teacher
         if settings.augmenter is not None:
             augmenter = stack.enter_context(serve(settings.augmenter))
-        models: dict[Role, ModelSettings] = {"teacher": teacher, "augmenter": augmenter}
+        models, fewer = open_files.fitted({"teacher": teacher, "augmenter": augmenter})
+        for text in fewer:
+            terminal.notice(text)
         job = Job(
             settings=_within(settings, prepared.most_samples),
             models=models,

@@ -71,6 +71,7 @@ class Engine:
             stack.push_async_callback(self._calls.close)
             self._ledger = reader
             watcher = asyncio.create_task(self._watch())
+            watcher.add_done_callback(lambda task: self._end_if_broken(task, "the look for a wish to stop"))
             # At most one call of a candidate is open at a time, so this many candidates keep every model busy.
             places = sum({id(asked): asked.settings.concurrency for asked in models.values()}.values())
             try:
@@ -141,6 +142,14 @@ class Engine:
     def _leave(self, task: asyncio.Task[None]) -> None:
         self._under_way.discard(task)
         self._ended.set()
+        self._end_if_broken(task, "a candidate")
+
+    def _end_if_broken(self, task: asyncio.Task[None], what: str) -> None:
+        """End the run if a task broke in a way that nothing foresaw: others would wait for what it was to do."""
+        if (error := None if task.cancelled() else task.exception()) is not None:
+            if not isinstance(error, SyntheticError):
+                error = SyntheticError(f"{what} broke the run: {type(error).__name__}: {error}; please report this")
+            self._end(error)
 
     async def _candidate(self, planned: Planned) -> None:
         strategy = self._strategies[planned.candidate.strategy]
@@ -196,10 +205,7 @@ class Engine:
             await asyncio.sleep(STOP_POLL_SECONDS)
             if self._calls.reused and time.monotonic() - told > 1:
                 told = time.monotonic()
-                try:
-                    self._ledger.report(reused=self._calls.reused)
-                except SyntheticError as error:
-                    self._end(error)
+                self._ledger.report(reused=self._calls.reused)
         self._calls.stop()
 
 
