@@ -28,6 +28,14 @@ DATABASE_SUFFIXES = (".sqlite", ".sqlite3", ".db", ".sql")
 ENVIRONMENT_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 # After 20 candidates for each sample asked for, what is being rejected will go on being rejected: a run ends there.
 CANDIDATES_PER_SAMPLE = 20
+# A run ends where none of the last so many candidates (of as many as there are seeds, if these are more) was accepted. At the
+# one in `CANDIDATES_PER_SAMPLE` that is the least a run goes on for, chance makes that happen once in 28,000 times: 0.95 ** 200.
+FRUITLESS_CANDIDATES = 200
+
+
+def fruitless_after(seeds: int) -> int:
+    """Return how many candidates in a row that were not accepted end a run of so many seeds."""
+    return max(FRUITLESS_CANDIDATES, seeds)
 
 
 class Block(BaseModel):

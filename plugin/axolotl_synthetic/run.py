@@ -8,13 +8,13 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from axolotl_synthetic import dataset, terminal
-from axolotl_synthetic.config import Budget, Settings
+from axolotl_synthetic.config import Budget, Settings, fruitless_after
 from axolotl_synthetic.errors import ConfigError, ServiceError, StorageError, SyntheticError
 from axolotl_synthetic.ledger import Ledger, Progress
 from axolotl_synthetic.lock import held, is_held
@@ -473,7 +473,8 @@ def _run_pipeline(
         )
         ledger = stack.enter_context(Ledger(prepared.ledger))
         ledger.begin_run()
-        stack.enter_context(terminal.watched("generating", lambda: _stand(prepared.ledger, settings.budget, most_candidates)))
+        seeds = len(prepared.seeds.seeds)
+        stack.enter_context(terminal.watched("generating", _Look(prepared.ledger, settings.budget, seeds, most_candidates)))
         run_pipeline(job, folder / LOG, caller)
 
 
@@ -484,18 +485,41 @@ def _within(settings: Settings, most: int | None) -> Settings:
     return settings.model_copy(update={"budget": settings.budget.model_copy(update={"samples": most})})
 
 
-def _stand(path: Path, budget: Budget, most_candidates: int | None) -> terminal.Stand:
-    with Ledger(path, read_only=True) as ledger:
-        progress = ledger.progress()
-        queries, _, _ = ledger.spent()
-    # What waits for an earlier candidate is as good as accepted, and the bar shall not stand still for it.
-    accepted = progress.accepted + progress.waiting
-    verdicts = f"{progress.rejected:,} rejected · {progress.failed:,} failed"
-    if most_candidates is not None:
-        return terminal.Stand(progress.seen, most_candidates, "candidates", f"{verdicts} · {queries:,} calls")
-    if budget.samples is not None and (budget.queries is None or queries < budget.queries / 2):
-        return terminal.Stand(accepted, budget.samples, "samples", f"{verdicts} · {queries:,} calls")
-    return terminal.Stand(queries, budget.queries or 0, "calls", f"{accepted:,} accepted · {verdicts}")
+class _Look:
+    """How far a run is, for the terminal."""
+
+    def __init__(self, path: Path, budget: Budget, seeds: int, most_candidates: int | None) -> None:
+        self._path = path
+        self._budget = budget
+        self._most = most_candidates
+        # A quarter of the stretch that would end the run is reason enough to promise no end.
+        self._doubtful = fruitless_after(seeds) // 4
+        self._last = terminal.Stand(0, 0, "calls")
+        self._accepted = self._decided = 0
+
+    def __call__(self) -> terminal.Stand:
+        # The run itself tells of a ledger that cannot be read; a look at its progress is no reason to end it.
+        with suppress(StorageError):
+            self._last = self._stand()
+        return self._last
+
+    def _stand(self) -> terminal.Stand:
+        budget = self._budget
+        with Ledger(self._path, read_only=True) as ledger:
+            progress = ledger.progress()
+            queries, _, _ = ledger.spent()
+        # What waits for an earlier candidate is as good as accepted, and the bar shall not stand still for it.
+        accepted = progress.accepted + progress.waiting
+        verdicts = f"{progress.rejected:,} rejected · {progress.failed:,} failed"
+        if self._most is not None:
+            return terminal.Stand(progress.seen, self._most, "candidates", f"{verdicts} · {queries:,} calls")
+        decided = progress.rejected + progress.failed
+        if accepted != self._accepted:
+            self._accepted, self._decided = accepted, decided
+        timed = decided - self._decided < self._doubtful
+        if budget.samples is not None and (budget.queries is None or queries < budget.queries / 2):
+            return terminal.Stand(accepted, budget.samples, "samples", f"{verdicts} · {queries:,} calls", timed)
+        return terminal.Stand(queries, budget.queries or 0, "calls", f"{accepted:,} accepted · {verdicts}", timed)
 
 
 def _write(prepared: Prepared, ledger: Ledger, samples: Path, seconds: float) -> Outcome:
@@ -512,7 +536,7 @@ def _write(prepared: Prepared, ledger: Ledger, samples: Path, seconds: float) ->
     )
     progress = ledger.progress()
     manifest = dataset.manifest(
-        status="complete" if progress.ended_by == "samples" else "budget_exhausted",
+        ended_by=progress.ended_by,
         strategy=prepared.plan.strategy,
         budget_ratio=prepared.plan.budget_ratio,
         seeds={"count": len(prepared.seeds.seeds), "held_out": len(prepared.seeds.held_out), "sha256": prepared.seeds.sha256},
