@@ -183,13 +183,16 @@ def status(config: Path, as_json: bool) -> None:
 
 @synthetic.command()
 @CONFIG
+@click.option("--output-dir", metavar="FOLDER", help="Where the student is, if `axolotl train` was told so by this option.")
+@click.option("--base-model", metavar="MODEL", help="What it was trained from, if `axolotl train` was told so by this option.")
 @_one_message
-def grade(config: Path) -> None:
+def grade(config: Path, output_dir: str | None, base_model: str | None) -> None:
     """lm-eval on the base model and on the trained student: held-out seeds, and the tasks named in `grade.tasks`."""
     from axolotl_synthetic import run, terminal
 
     settings, training = _read(config)
-    made = run.grade(settings, training)
+    told = {"output_dir": output_dir, "base_model": base_model}
+    made = run.grade(settings, {**training, **{key: value for key, value in told.items() if value is not None}})
     from axolotl_synthetic import grading
 
     console = terminal.out()

@@ -38,6 +38,10 @@ def fruitless_after(seeds: int) -> int:
     return max(FRUITLESS_CANDIDATES, seeds)
 
 
+# The longest reply in grading, where the config names none and no held-out answer needs more.
+GRADED_TOKENS = 512
+
+
 class Block(BaseModel):
     """Any part of the `synthetic:` block: unknown keys are refused, and what was read does not change."""
 
@@ -262,6 +266,9 @@ class Grade(Block):
     """lm-eval tasks besides the held-out seeds' own."""
     limit: int | None = Field(default=None, ge=1)
     """At most this many questions a task."""
+    max_new_tokens: int | None = Field(default=None, ge=1)
+    """The student's longest reply to a held-out question, in tokens; null: 512, more where a held-out answer is long. Lowered to half of
+    the student's context where that is less."""
     after_train: bool = True
     """Grade when `axolotl train` is done, if there is a task or a held-out seed."""
 

@@ -175,6 +175,12 @@ def _refuse_another(ledger: Ledger, prepared: Prepared) -> None:
 
 def tell_problems(prepared: Prepared) -> None:
     _tell_first(prepared.seeds.problems)
+    held_out = prepared.seeds.held_out
+    if held_out and not any(prepared.task.gold_answer(seed) is not None for seed in held_out):
+        terminal.notice(
+            f"seeds: {len(held_out)} held-out seeds are kept for nothing: none has a final answer to grade a student by (the task"
+            f" {prepared.settings.task}); set `seeds.holdout: 0` to generate from them, and grade by lm-eval tasks in `grade.tasks`"
+        )
     without = sum(seed.answer is None for seed in prepared.seeds.seeds)
     if without and prepared.task.has_final_answer:
         terminal.notice(f"seeds: {without} of {len(prepared.seeds.seeds)} have no answer: the check final_answer is off for them")

@@ -341,13 +341,15 @@ def grade(settings: Settings, training: Mapping[str, Any]) -> Grade:
     base = grading.ModelArgs(str(training["base_model"]))
     student = grading.student_in(Path(str(training["output_dir"])), base=base.base)
     held_out = folder / LM_EVAL
-    has_held_out = (held_out / f"{grading.HELD_OUT_TASK}.yaml").exists()
+    has_held_out = _has_held_out(settings)
     tasks = [*([grading.HELD_OUT_TASK] if has_held_out else []), *settings.grade.tasks]
     if not tasks:
-        raise ConfigError(
-            "synthetic.grade: there is nothing to grade: set `seeds.holdout` (to keep some seeds for it) before generating, or name"
-            " lm-eval tasks in `grade.tasks`"
+        kept = (
+            f"no held-out seed has a final answer to grade by (the task {settings.task}); name lm-eval tasks in `grade.tasks`"
+            if settings.seeds.holdout
+            else "set `seeds.holdout` (to keep some seeds for it) before generating, or name lm-eval tasks in `grade.tasks`"
         )
+        raise ConfigError(f"synthetic.grade: there is nothing to grade: {kept}")
     include = held_out if has_held_out else None
     if settings.grade.tasks:
         terminal.notice("looking up the tasks in lm-eval's index (some 15 s)")
@@ -365,11 +367,23 @@ def grade(settings: Settings, training: Mapping[str, Any]) -> Grade:
                     batch_size=GRADED_AT_ONCE,
                     on_progress=on_progress,
                     databases=settings.seeds.databases,
+                    max_gen_toks=settings.grade.max_new_tokens,
                 )
             )
     made = grading.compare(base=base.name, student=student.name, base_scores=scores[0], student_scores=scores[1])
     dataset.write_text(folder / GRADE, json.dumps(made.to_dict(), indent=2) + "\n")
     return made
+
+
+def can_grade(settings: Settings) -> bool:
+    """Return whether there is anything to grade by: lm-eval's tasks, or held-out seeds with final answers."""
+    return bool(settings.grade.tasks) or _has_held_out(settings)
+
+
+def _has_held_out(settings: Settings) -> bool:
+    from axolotl_synthetic import grading
+
+    return (settings.folder / LM_EVAL / f"{grading.HELD_OUT_TASK}.yaml").exists()
 
 
 def refuse_open_review(settings: Settings) -> None:
@@ -532,7 +546,7 @@ def _write(prepared: Prepared, ledger: Ledger, samples: Path, seconds: float) ->
         folder / LM_EVAL,
         task=prepared.task,
         held_out=prepared.seeds.held_out,
-        max_gen_toks=settings.teacher.generation.max_new_tokens,
+        max_gen_toks=settings.grade.max_new_tokens,
     )
     progress = ledger.progress()
     manifest = dataset.manifest(
