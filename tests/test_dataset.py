@@ -73,7 +73,7 @@ def test_the_manifest_has_the_contracts_keys(tmp_path):
     samples = spool(tmp_path, sample(0))
     totals = Totals(dict.fromkeys(("total", *PURPOSES, "retried"), 0), 10, 5, None, 1.0)
     manifest = dataset.manifest(
-        status="complete",
+        ended_by="samples",
         strategy={"answer_augmentation": 1.0},
         budget_ratio=1.0,
         seeds={"count": 1, "held_out": 0, "sha256": "x"},
@@ -85,8 +85,8 @@ def test_the_manifest_has_the_contracts_keys(tmp_path):
         training=training(tmp_path, samples),
     )
     assert set(manifest) == {
-        *("format", "status", "strategy", "budget_ratio", "seeds", "counts", "rejections", "queries", "tokens", "usd", "seconds"),
-        "files",
+        *("format", "status", "ended_by", "strategy", "budget_ratio", "seeds", "counts", "rejections", "queries", "tokens", "usd"),
+        *("seconds", "files"),
     }
     assert set(manifest["queries"]) == {"total", "answer", "rephrase", "new_question", "self_check", "judge", "retried", "reused"}
     assert set(manifest["counts"]) == {"planned", "accepted", "rejected", "failed"}

@@ -133,13 +133,13 @@ def test_shares_are_kept(made):
         assert abs(planned[name] - share * planned.total()) <= 1
 
 
-def test_duplicates_are_rejected_in_order_and_do_not_end_the_run(made):
+def test_duplicates_are_rejected_in_order_until_200_candidates_brought_nothing(made):
     # Ten questions and a server that gives equal replies: the second round and all that follow bring nothing new.
     one = made("duplicates")
     manifest = adds_up(one)
     assert manifest["status"] == "budget_exhausted"
-    assert manifest["counts"] == {"planned": 300, "accepted": 10, "rejected": 290, "failed": 0}
-    assert manifest["rejections"] == {"duplicate": 290}
+    assert manifest["counts"] == {"planned": 210, "accepted": 10, "rejected": 200, "failed": 0}
+    assert manifest["rejections"] == {"duplicate": 200}
     assert [row["status"] for row in one.project.samples[:10]] == ["accepted"] * 10
 
 

@@ -143,6 +143,15 @@ def interrupted(project: Project, server: FakeServer, samples: int) -> None:
     assert running.wait().code == 130
     assert project.outcomes == {"ok": server.count}
 
+    # A terminal that is closed: the kernel says so, and the shell once more.
+    running = begun(project, server, 8)
+    running.signal(signal.SIGHUP)
+    time.sleep(0.3)
+    running.signal(signal.SIGHUP)
+    done = running.wait()
+    assert (done.code, "stopped; every reply" in done.err) == (130, True)
+    assert project.outcomes == {"ok": server.count}
+
     now_takes(server, 20.0)
     count = server.count
     running = project.start()
@@ -304,7 +313,7 @@ def test_a_run_all_of_whose_processes_are_asked_to_end_at_once_ends_as_an_interr
     # As a service manager or a batch system asks them, and Ctrl-C of a program that made the run's session its own.
     with slow(1.0) as server:
         project.configure(server, budget={"samples": 10_000}, teacher={"concurrency": 8})
-        for number in (signal.SIGTERM, signal.SIGINT):
+        for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
             running = begun(project, server, 8)
             assert until(lambda: len(project.processes()) >= 5)
             for process, _ in sorted(project.processes(), reverse=True):

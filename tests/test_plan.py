@@ -32,10 +32,10 @@ LENGTHS = {
 PRICE = {"input": 1.0, "output": 2.0}
 
 
-def plan(seeds: int, calls=None, student=None, checkable=True, answered=1.0, **block) -> Plan:
+def plan(seeds: int, calls=None, student=None, checkable=True, answered=1.0, solutions=None, **block) -> Plan:
     settings = load_settings({"teacher": {"model": "Big-70B", "price": PRICE}, **block})
     augmenter = settings.model_for("augmenter").model
-    case = Case(seeds, "Big-70B", augmenter, student=student, checkable=checkable, answered=answered)
+    case = Case(seeds, "Big-70B", augmenter, student=student, checkable=checkable, answered=answered, solutions=solutions)
     return decide(settings, case, assume(settings, LENGTHS, calls))
 
 
@@ -365,6 +365,25 @@ def test_what_verification_changes_is_said(case, said):
     (text,) = [reason for reason in plan(100, **case).reasons if reason.startswith("verification")]
     assert said in text
     assert "about 10 %" in text
+
+
+@pytest.mark.parametrize(
+    ("case", "is_said"),
+    [
+        ({"solutions": 4}, True),
+        ({"solutions": 40}, True),  # 200 / 40: five seeds to an answer
+        ({"solutions": 41}, False),
+        ({"solutions": 4, "answered": 0.09}, False),  # 18 seeds have one
+        ({"solutions": None}, False),
+        ({"solutions": 4, "strategy": "question_rephrase"}, False),
+        ({"solutions": 4, "strategy": {"answer_augmentation": 0.5, "new_question": 0.5}}, True),
+        ({"solutions": 4, "budget": {"samples": 200 * 60}}, False),  # all new questions
+    ],
+)
+def test_answers_out_of_a_small_set_are_warned_of_where_more_of_them_are_asked_for(case, is_said):
+    said = " ".join(plan(200, **{"budget": {"samples": 300}, **case}).reasons)
+    assert ("different ones among" in said) is is_said
+    assert ("only 4 different ones among 200 seeds" in said) is (is_said and case["solutions"] == 4)
 
 
 def test_a_limit_on_calls_shows_what_it_buys_of_either():

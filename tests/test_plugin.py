@@ -18,8 +18,9 @@ from typing import Any
 import pytest
 import yaml
 
-from axolotl_synthetic import versions
+from axolotl_synthetic import student, versions
 from axolotl_synthetic.config import load_settings
+from axolotl_synthetic.errors import ConfigError
 
 from fake_server import FakeServer
 from tiny_model import axolotl_config, save_tiny_model
@@ -483,6 +484,122 @@ def test_a_failing_grade_is_told_and_does_not_fail_the_training(plugin, monkeypa
     assert asked == ["grade"]
     message = capsys.readouterr().err
     assert "exit code 3" in message and "saved in student" in message and "axolotl synthetic grade my.yml" in message
+
+
+def test_what_the_command_line_set_is_in_the_advice(plugin, monkeypatch, capsys, tmp_path):
+    from axolotl_synthetic import plugin as hooks
+
+    monkeypatch.setattr(hooks, "_command", lambda *_: 3)
+    (tmp_path / "my.yml").write_text("output_dir: student\nbase_model: model\n")
+    cfg = {"synthetic": block(grade={"tasks": ["arc_easy"]}), "axolotl_config_path": "my.yml"}
+    for told, advice in (
+        ({"output_dir": "student", "base_model": "model"}, "my.yml`"),
+        ({"output_dir": "other place", "base_model": "model"}, "my.yml --output-dir 'other place'`"),
+        ({"output_dir": "X", "base_model": "Y"}, "my.yml --output-dir X --base-model Y`"),
+    ):
+        plugin.post_train_unload({**cfg, **told})
+        assert f"grade it with `axolotl synthetic grade {advice}" in capsys.readouterr().err
+
+
+def test_held_out_seeds_without_final_answers_are_not_graded_and_that_is_said_before_the_run(plugin, monkeypatch, capsys, tmp_path, server):
+    from axolotl_synthetic import plugin as hooks
+
+    write_seeds(tmp_path, [{"question": f"Name {number} red fruits.", "answer": f"Here are {number}."} for number in range(2, 12)])
+    synthetic = block(server, task="instruction", seeds={"path": "seeds.jsonl", "holdout": 3})
+    from axolotl_synthetic import prepare, run
+
+    prepare.tell_problems(prepare.prepare(load_settings(synthetic)))
+    assert "3 held-out seeds are kept for nothing" in capsys.readouterr().err
+    monkeypatch.setattr(hooks, "_command", lambda *_: pytest.fail("graded"))
+    plugin.post_train_unload({"synthetic": synthetic, "output_dir": "student"})
+    assert "no held-out seed has a final answer" in capsys.readouterr().err
+    with pytest.raises(ConfigError, match=r"no held-out seed has a final answer to grade by \(the task instruction\)"):
+        (tmp_path / "student").mkdir()
+        (tmp_path / "student" / "config.json").write_text("{}")
+        run.grade(load_settings(synthetic), {"base_model": "model", "output_dir": "student"})
+
+
+# What can be known of the student before the first call.
+
+
+@pytest.fixture(scope="module")
+def without_template(model: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A base model: the same without a chat template."""
+    folder = tmp_path_factory.mktemp("base") / "model"
+    shutil.copytree(model, folder)
+    for name in ("chat_template.jinja", "tokenizer_config.json"):
+        path = folder / name
+        if path.suffix == ".jinja":
+            path.unlink(missing_ok=True)
+        else:
+            known = json.loads(path.read_text())
+            known.pop("chat_template", None)
+            path.write_text(json.dumps(known))
+    return folder
+
+
+def test_a_base_model_without_a_chat_template_ends_axolotl_before_the_first_call(without_template, server, tmp_path):
+    count = server.count
+    folder = project(tmp_path, without_template, block(server))
+    done = axolotl(folder, "preprocess", "config.yml")
+    assert done.returncode == 2, done.stderr
+    assert "base_model: model: has no chat template to train on chats with" in done.stderr
+    assert "add `chat_template: chatml`" in done.stderr
+    assert "Traceback" not in done.stderr
+    assert server.count == count
+
+
+def unfit(model: Path, folder: Path, synthetic: dict[str, Any], **more: Any) -> None:
+    """What is looked at before a run is started; ends with 2 and a message, or returns."""
+    from axolotl_synthetic import plugin as hooks
+
+    config = axolotl_config(model, folder, **more)
+    settings = load_settings(synthetic)
+    write_seeds(folder, [seed(jars, 10) for jars in range(2, 8)])
+    hooks._refuse_unfit({**config, "datasets": [hooks._entry(settings)]}, settings)
+
+
+def test_a_template_that_the_yaml_names_stands_in_for_the_models(plugin, without_template, tmp_path):
+    unfit(without_template, tmp_path, block(), chat_template="chatml")
+    unfit(without_template, tmp_path, block(), chat_template="tokenizer_default_fallback_chatml")
+    with pytest.raises(ConfigError, match="has no chat template"):
+        unfit(without_template, tmp_path, block(), chat_template="tokenizer_default")
+
+
+def test_a_sequence_len_that_the_seeds_do_not_fit_into_is_refused(plugin, model, tmp_path, capsys):
+    # A token is a byte. The question has 61 (`Ada has 2 jars …`, 58 of letters and 3 of numbers), its answer 49, and the turns 47 more.
+    with pytest.raises(ConfigError, match=r"sequence_len: 64: 6 of 6 seeds' pairs are longer .* drops such samples; raise sequence_len"):
+        unfit(model, tmp_path, block(), sequence_len=64)
+    with pytest.raises(ConfigError, match="cuts such samples off"):
+        unfit(model, tmp_path, block(), sequence_len=64, excess_length_strategy="truncate")
+    unfit(model, tmp_path, block(), sequence_len=512)
+    assert capsys.readouterr().err == ""
+
+
+def test_a_few_pairs_that_are_too_long_are_told_and_the_run_goes_on(capsys):
+    student.refuse_too_long([10, 20, 30], 25, "drop")
+    assert "1 of 3 seeds' pairs are longer as the student reads them (the longest has 30 tokens)" in " ".join(
+        capsys.readouterr().err.split()
+    )
+    with pytest.raises(ConfigError, match="ends at such a sample"):
+        student.refuse_too_long([10, 20, 30], 25, "raise")
+    with pytest.raises(ConfigError, match="2 of 3"):
+        student.refuse_too_long([10, 30, 30], 25, "drop")
+
+
+def test_a_longest_reply_in_grading_that_fills_the_students_context_is_refused(plugin, model, tmp_path):
+    with pytest.raises(ConfigError, match=r"synthetic.grade.max_new_tokens: 512: the student's context is 512 tokens.* at most 256"):
+        unfit(model, tmp_path, block(grade={"max_new_tokens": 512}))
+    unfit(model, tmp_path, block(grade={"max_new_tokens": 200}))
+    # The teacher's own is another matter.
+    thinking = block()
+    thinking["teacher"]["generation"] = {"max_new_tokens": 8192}
+    unfit(model, tmp_path, thinking)
+
+
+def test_a_student_that_cannot_be_loaded_is_told_before_the_first_call(plugin, tmp_path):
+    with pytest.raises(ConfigError, match=r"base_model: .*nowhere: it cannot be loaded, and no teacher was asked yet"):
+        unfit(tmp_path / "nowhere", tmp_path, block())
 
 
 @pytest.mark.parametrize(

@@ -184,13 +184,16 @@ def status(config: Path, as_json: bool) -> None:
 
 @synthetic.command()
 @CONFIG
+@click.option("--output-dir", metavar="FOLDER", help="Where the student is, if `axolotl train` was told so by this option.")
+@click.option("--base-model", metavar="MODEL", help="What it was trained from, if `axolotl train` was told so by this option.")
 @_one_message
-def grade(config: Path) -> None:
+def grade(config: Path, output_dir: str | None, base_model: str | None) -> None:
     """lm-eval on the base model and on the trained student: held-out seeds, and the tasks named in `grade.tasks`."""
     from axolotl_synthetic import run, terminal
 
     settings, training = _read(config)
-    made = run.grade(settings, training)
+    told = {"output_dir": output_dir, "base_model": base_model}
+    made = run.grade(settings, {**training, **{key: value for key, value in told.items() if value is not None}})
     from axolotl_synthetic import grading
 
     console = terminal.out()
@@ -364,7 +367,7 @@ def _complain(text: str) -> None:
 
 def _print_summary(folder: Path, manifest: Mapping[str, Any], counts: Counts) -> None:
     """What a newcomer wants to know of a run: calls, what was accepted, what was rejected and why, where the files are."""
-    from axolotl_synthetic import terminal
+    from axolotl_synthetic import dataset, terminal
 
     queries, train = manifest["queries"], manifest["files"]["train"]
     shares = ", ".join(f"{name} {share:.0%}" for name, share in manifest["strategy"].items())
@@ -376,7 +379,7 @@ def _print_summary(folder: Path, manifest: Mapping[str, Any], counts: Counts) ->
             "samples": [f"{counts.accepted:,} of {counts.planned:,} accepted{share}"],
             "rejected": [f"{number:,} by {name}: {REJECTED.get(name, '')}".rstrip(": ") for name, number in counts.rejections.items()],
             "failed": [f"{number:,}: {reason}" for reason, number in counts.failures.items()],
-            "ended": [] if manifest["status"] == "complete" else ["by a limit of the budget, which may be what you wanted"],
+            "ended": [ended] if (ended := dataset.ending(manifest, counts)) else [],
             "training": [f"{train['rows']:,} chats in {folder / train['path']}"],
             "details": [f"{folder / 'samples.jsonl'}: every candidate with its verdicts; README.md there is a dataset card"],
         }
@@ -393,7 +396,7 @@ REJECTED = {
     "self_consistency": "most answers to the question end elsewhere",
     "judge": "the judge's score is too low",
     "decontamination": "gives away a held-out seed, or what stands in verify.decontamination.files",
-    "duplicate": "says what an earlier sample says",
+    "duplicate": "says what an earlier sample or a seed's pair says",
     "near_duplicate": "says almost what an earlier sample or a seed says",
     "diversity": "the seed has as many samples as verify.diversity allows",
     "review": "people rejected it",

@@ -42,6 +42,18 @@ LONGEST_NAME, LONGEST_PATH = 255, 4_000
 MOST, LONGEST_WAIT, DEAREST = 1_000_000_000, 604_800, 1_000_000
 # After 20 candidates for each sample asked for, what is being rejected will go on being rejected: a run ends there.
 CANDIDATES_PER_SAMPLE = 20
+# A run ends where none of the last so many candidates (of as many as there are seeds, if these are more) was accepted. At the
+# one in `CANDIDATES_PER_SAMPLE` that is the least a run goes on for, chance makes that happen once in 28,000 times: 0.95 ** 200.
+FRUITLESS_CANDIDATES = 200
+
+
+def fruitless_after(seeds: int) -> int:
+    """Return how many candidates in a row that were not accepted end a run of so many seeds."""
+    return max(FRUITLESS_CANDIDATES, seeds)
+
+
+# The longest reply in grading, where the config names none and no held-out answer needs more.
+GRADED_TOKENS = 512
 
 
 class Block(BaseModel):
@@ -290,6 +302,9 @@ class Grade(Block):
     """lm-eval tasks besides the held-out seeds' own."""
     limit: int | None = Field(default=None, ge=1, le=MOST)
     """At most this many questions a task."""
+    max_new_tokens: int | None = Field(default=None, ge=1)
+    """The student's longest reply to a held-out question, in tokens; null: 512, more where a held-out answer is long. Lowered to half of
+    the student's context where that is less."""
     after_train: bool = True
     """Grade when `axolotl train` is done, if there is a task or a held-out seed."""
 

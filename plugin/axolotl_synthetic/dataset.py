@@ -19,8 +19,9 @@ from typing import Any
 import orjson
 
 from axolotl_synthetic import terminal
+from axolotl_synthetic.config import CANDIDATES_PER_SAMPLE, fruitless_after
 from axolotl_synthetic.errors import StorageError
-from axolotl_synthetic.ledger import Totals
+from axolotl_synthetic.ledger import CANDIDATES, EXHAUSTED, FRUITLESS, Totals
 from axolotl_synthetic.records import Seed, to_json
 
 FORMAT = 1
@@ -178,7 +179,7 @@ def is_axolotl_entry(entry: Any, folder: Path) -> bool:
 
 def manifest(
     *,
-    status: str,
+    ended_by: str,
     strategy: Mapping[str, float],
     budget_ratio: float | None,
     seeds: Mapping[str, Any],
@@ -192,7 +193,8 @@ def manifest(
     """The manifest, in the contract's words. Whoever writes it writes it last."""
     return {
         "format": FORMAT,
-        "status": status,
+        "status": "complete" if ended_by == "samples" else "budget_exhausted",
+        "ended_by": ended_by,
         "strategy": dict(strategy),
         "budget_ratio": budget_ratio,
         "seeds": dict(seeds),
@@ -202,6 +204,23 @@ def manifest(
         "seconds": round(seconds, 3),
         **outcome(counts, samples, training),
     }
+
+
+def ending(manifest: Mapping[str, Any], counts: Counts) -> str:
+    """Return what ended a run before it had the samples asked for, in words; empty where it has them."""
+    if manifest["status"] == "complete":
+        return ""
+    ended_by = manifest.get("ended_by", "")
+    check, number = next(iter(counts.rejections.items()), ("", 0))
+    most = f"; most were rejected by {check} ({number:,} of {counts.planned:,})" if number else ""
+    if ended_by == CANDIDATES:
+        return f"after {CANDIDATES_PER_SAMPLE} candidates for each sample of budget.samples, of which too few were accepted{most}"
+    if ended_by == FRUITLESS:
+        return f"early: none of the last {fruitless_after(manifest['seeds']['count']):,} candidates was accepted{most}"
+    if ended_by == EXHAUSTED:
+        return f"early: no seed is left whose answers say anything new{most}"
+    named = f"budget.{ended_by}" if ended_by else "a limit of the budget"
+    return f"by {named}, which may be what you wanted"
 
 
 def outcome(counts: Counts, samples: Path, training: TrainingFile) -> dict[str, Any]:
@@ -235,6 +254,7 @@ def write_card(folder: Path, manifest: Mapping[str, Any], *, task: str, teacher:
         f"| {name} | {sum(by.values())} | {by.get('accepted', 0)} | {by.get('rejected', 0)} | {by.get('failed', 0)} |"
         for name, by in counts.by_strategy.items()
     )
+    ended = ending(manifest, counts)
     reasons = "\n".join(f"- `{name}`: {number}" for name, number in counts.rejections.items()) or "- none"
     train = manifest["files"]["train"]
     cost, tokens = terminal.dollars(manifest["usd"]), manifest["tokens"]
@@ -262,7 +282,7 @@ tags:
 | questions by | {augmenter} |
 | calls | {manifest["queries"]["total"]}, {cost} |
 | tokens | {counted} |
-| status | {manifest["status"]} |
+| status | {manifest["status"]}{ended and f" ({ended})"} |
 
 | strategy | planned | accepted | rejected | failed |
 | --- | --- | --- | --- | --- |

@@ -31,6 +31,9 @@ from axolotl_synthetic.errors import Cost, StorageError
 from axolotl_synthetic.records import PURPOSES, Message, Purpose, Reply, Request, Role
 
 FORMAT = 1
+# What `Progress.ended_by` says beside the budget's limits: the cap of candidates a sample; a long stretch in which none was accepted;
+# and no seed is left of which an answer would say something new.
+CANDIDATES, FRUITLESS, EXHAUSTED = "candidates", "fruitless", "exhausted"
 MILLION = 1_000_000
 # Prompts kept in memory by their hash, so that the thousandth answer to a seed does not look its prompt up again.
 REMEMBERED_PROMPTS = 20_000
@@ -175,7 +178,7 @@ class Progress:
         accepted, rejected, failed: candidates with a final verdict.
         waiting: candidates that passed every check of their own and wait for an earlier one to be compared with.
         reused: replies taken from the ledger in this run.
-        ended_by: the limit that ended the run: samples, queries, tokens, usd, candidates; empty while it runs.
+        ended_by: the limit that ended the run: samples, queries, tokens, usd, candidates, fruitless, exhausted; empty while it runs.
     """
 
     seen: int = 0

@@ -6,6 +6,7 @@ from __future__ import annotations
 import importlib.util
 import logging
 import os
+import shlex
 import signal
 import subprocess
 import sys
@@ -23,7 +24,7 @@ from axolotl.integrations.base import BasePlugin
 from filelock import FileLock, Timeout
 from pydantic import BaseModel
 
-from axolotl_synthetic import terminal, versions
+from axolotl_synthetic import student, terminal, versions
 from axolotl_synthetic.config import Settings, load_settings
 from axolotl_synthetic.dataset import axolotl_entry, is_axolotl_entry
 from axolotl_synthetic.errors import ConfigError, StorageError, SyntheticError
@@ -90,6 +91,11 @@ class SyntheticPlugin(BasePlugin):  # type: ignore[misc]  # Axolotl has no type 
         settings = load_settings(cfg["synthetic"])
         if not settings.grade.after_train or not (settings.grade.tasks or settings.seeds.holdout):
             return
+        from axolotl_synthetic import run
+
+        if not run.can_grade(settings):
+            _say("the student is not graded: no held-out seed has a final answer to grade by")
+            return
         versions.release_trained_model()
         try:
             code = _command("grade", cfg, settings)
@@ -98,11 +104,24 @@ class SyntheticPlugin(BasePlugin):  # type: ignore[misc]  # Axolotl has no type 
         else:
             reason = f"exit code {code}"
         if code != 0:
-            config = cfg.get("axolotl_config_path") or "CONFIG"
             _say(
                 f"the student was not graded ({reason}). The training itself succeeded and is saved in {cfg['output_dir']}; "
-                f"grade it with `axolotl synthetic grade {config}`"
+                f"grade it with `axolotl synthetic grade {_grade_arguments(cfg)}`"
             )
+
+
+def _grade_arguments(cfg: Mapping[str, Any]) -> str:
+    """Return the config's path, and with it what the command line of this training set otherwise."""
+    path = cfg.get("axolotl_config_path")
+    if not path:
+        return "CONFIG"
+    try:
+        written = yaml.safe_load(Path(path).read_text(encoding="utf-8"))
+    except (OSError, ValueError, yaml.YAMLError):
+        written = {}
+    known = written if isinstance(written, Mapping) else {}
+    changed = [key for key in ("output_dir", "base_model") if cfg.get(key) is not None and str(cfg[key]) != str(known.get(key))]
+    return " ".join([shlex.quote(str(path)), *(f"--{key.replace('_', '-')} {shlex.quote(str(cfg[key]))}" for key in changed)])
 
 
 def _refuse_other_training(cfg: Mapping[str, Any]) -> None:
@@ -149,6 +168,7 @@ def _training_file(cfg: Mapping[str, Any], settings: Settings) -> Path:
             _say(f"generating failed in the process that this one waited for, with exit code {code}")
             raise SystemExit(code)
         failures.clear()
+        _refuse_unfit(cfg, settings)
         if code := _command("generate", cfg, settings):
             failures.record(code)
             raise SystemExit(code)
@@ -158,6 +178,38 @@ def _training_file(cfg: Mapping[str, Any], settings: Settings) -> Path:
         f"generating ended well, but {settings.folder} holds no training file for these settings: did the seeds or the config "
         "change meanwhile? Start again"
     )
+
+
+def _refuse_unfit(cfg: Mapping[str, Any], settings: Settings) -> None:
+    """Look, before a teacher is paid, whether this student can be trained on samples like the seeds, and graded."""
+    if not cfg.get("base_model") or cfg.get("tokenizer_use_mistral_common") or cfg.get("added_tokens_overrides"):
+        return  # a tokenizer that Axolotl makes in a way of its own, and may write into its output folder
+    from axolotl.loaders import load_tokenizer
+    from axolotl.loaders.utils import load_model_config
+    from axolotl.utils.chat_templates import get_chat_template_from_config
+    from axolotl.utils.dict import DictDefault
+
+    from axolotl_synthetic.prepare import prepare
+
+    base = str(cfg["base_model"])
+    theirs = DictDefault({"tokenizer_config": base, "base_model_config": base, **{key: cfg[key] for key in cfg if cfg[key] is not None}})
+    try:
+        # Without the template that the YAML names: one that cannot be found has a message of its own.
+        config, tokenizer = load_model_config(theirs), load_tokenizer(DictDefault({**theirs, "chat_template": None}))
+    except Exception as error:  # whatever Axolotl, transformers or the network raise: training could not begin
+        raise ConfigError(
+            f"base_model: {base}: it cannot be loaded, and no teacher was asked yet: {error}; correct `base_model` or `tokenizer_config`"
+        ) from error
+    student.refuse_no_room(settings, getattr(config, "max_position_embeddings", None))
+    entry = next((entry for entry in cfg["datasets"] if is_axolotl_entry(entry, settings.folder)), None)
+    if entry is None or entry.get("type") != "chat_template":
+        return
+    template = student.chat_template(base, lambda: get_chat_template_from_config(cfg=theirs, ds_cfg=entry, tokenizer=tokenizer))
+    prepared = prepare(settings)
+    pairs = [(prepared.task.prompt(seed.question), prepared.task.solution(seed)) for seed in prepared.seeds.seeds[: student.PAIRS_READ]]
+    if cfg.get("sequence_len"):
+        strategy = str(cfg.get("excess_length_strategy") or "drop").lower()
+        student.refuse_too_long(student.lengths(pairs, tokenizer, template), int(cfg["sequence_len"]), strategy)
 
 
 def _refuse_open_review(settings: Settings) -> None:

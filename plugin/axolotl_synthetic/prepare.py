@@ -19,7 +19,7 @@ from axolotl_synthetic.errors import ConfigError
 from axolotl_synthetic.ledger import Ledger, worst_prompt_tokens
 from axolotl_synthetic.plan import Case, Plan, costs, decide
 from axolotl_synthetic.plan.measured import Measured, read_measured
-from axolotl_synthetic.records import STRATEGIES, Purpose
+from axolotl_synthetic.records import STRATEGIES, Purpose, Seed
 from axolotl_synthetic.seeds import SeedSet, read_seeds
 from axolotl_synthetic.strategies import load_strategies
 from axolotl_synthetic.strategies.lengths import lengths
@@ -118,6 +118,7 @@ def prepare(settings: Settings, *, student: str | None = None) -> Prepared:
         student=student,
         checkable=task.has_final_answer,
         answered=answered,
+        solutions=_solutions(task, seeds.seeds),
     )
     # How often each seed will be used is not known before the strategy is decided; this many times if nothing is rejected.
     rounds = max(1, round((settings.budget.samples or settings.budget.queries or 0) / len(seeds.seeds)))
@@ -133,6 +134,14 @@ def prepare(settings: Settings, *, student: str | None = None) -> Prepared:
             f" {most} together; lower budget.samples, raise per_seed, or give more seeds"
         )
     return prepared
+
+
+def _solutions(task: Task, seeds: Sequence[Seed]) -> int | None:
+    """Return how many different texts the seeds' answers are, None where the task's class breaks on one."""
+    try:
+        return len({solution for seed in seeds if (solution := task.solution(seed)) is not None})
+    except Exception:  # the boundary: `verify_seeds` tells of a seed that a user's class breaks on
+        return None
 
 
 def finished(prepared: Prepared) -> Mapping[str, Any] | None:
@@ -173,6 +182,12 @@ def _refuse_another(ledger: Ledger, prepared: Prepared) -> None:
 
 def tell_problems(prepared: Prepared) -> None:
     _tell_first(prepared.seeds.problems)
+    held_out = prepared.seeds.held_out
+    if held_out and not any(prepared.task.gold_answer(seed) is not None for seed in held_out):
+        terminal.notice(
+            f"seeds: {len(held_out)} held-out seeds are kept for nothing: none has a final answer to grade a student by (the task"
+            f" {prepared.settings.task}); set `seeds.holdout: 0` to generate from them, and grade by lm-eval tasks in `grade.tasks`"
+        )
     without = sum(seed.answer is None for seed in prepared.seeds.seeds)
     if without and prepared.task.has_final_answer:
         terminal.notice(f"seeds: {without} of {len(prepared.seeds.seeds)} have no answer: the check final_answer is off for them")
@@ -225,4 +240,9 @@ def _refuse_above(prepared: Prepared, count: int, of: int, what: str, remedy: st
 def checks_of(settings: Settings, task: Task, seeds: SeedSet) -> tuple[Check, ...]:
     """The checks of a run, which have seen no sample yet."""
     keeps_answer = {name: strategy.keeps_answer for name, strategy in load_strategies().items()}
-    return load_checks(settings.verify, task, keeps_answer, seeds=seeds.seeds, held_out=seeds.held_out)
+    return load_checks(
+        *(settings.verify, task, keeps_answer),
+        seeds=seeds.seeds,
+        held_out=seeds.held_out,
+        include_seeds=settings.include_seeds,
+    )

@@ -8,13 +8,13 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from axolotl_synthetic import dataset, terminal
-from axolotl_synthetic.config import Budget, Settings
+from axolotl_synthetic.config import Budget, Settings, fruitless_after
 from axolotl_synthetic.errors import ConfigError, ServiceError, StorageError, SyntheticError
 from axolotl_synthetic.ledger import NOTICE, Ledger, Progress
 from axolotl_synthetic.lock import held, is_held
@@ -32,8 +32,8 @@ from axolotl_synthetic.prepare import (
     tell_problems,
     verify_seeds,
 )
-from axolotl_synthetic.records import STRATEGIES, Role, Seed
-from axolotl_synthetic.teachers import ModelSettings, model_name, serve
+from axolotl_synthetic.records import STRATEGIES, Seed
+from axolotl_synthetic.teachers import model_name, serve
 
 if TYPE_CHECKING:
     from axolotl_synthetic.grading import Grade
@@ -366,13 +366,15 @@ def grade(settings: Settings, training: Mapping[str, Any]) -> Grade:
     base = grading.ModelArgs(str(training["base_model"]))
     student = grading.student_in(Path(str(training["output_dir"])), base=base.base)
     held_out = folder / LM_EVAL
-    has_held_out = (held_out / f"{grading.HELD_OUT_TASK}.yaml").exists()
+    has_held_out = _has_held_out(settings)
     tasks = [*([grading.HELD_OUT_TASK] if has_held_out else []), *settings.grade.tasks]
     if not tasks:
-        raise ConfigError(
-            "synthetic.grade: there is nothing to grade: set `seeds.holdout` (to keep some seeds for it) before generating, or name"
-            " lm-eval tasks in `grade.tasks`"
+        kept = (
+            f"no held-out seed has a final answer to grade by (the task {settings.task}); name lm-eval tasks in `grade.tasks`"
+            if settings.seeds.holdout
+            else "set `seeds.holdout` (to keep some seeds for it) before generating, or name lm-eval tasks in `grade.tasks`"
         )
+        raise ConfigError(f"synthetic.grade: there is nothing to grade: {kept}")
     include = held_out if has_held_out else None
     if settings.grade.tasks:
         terminal.notice("looking up the tasks in lm-eval's index (some 15 s)")
@@ -390,11 +392,23 @@ def grade(settings: Settings, training: Mapping[str, Any]) -> Grade:
                     batch_size=GRADED_AT_ONCE,
                     on_progress=on_progress,
                     databases=settings.seeds.databases,
+                    max_gen_toks=settings.grade.max_new_tokens,
                 )
             )
     made = grading.compare(base=base.name, student=student.name, base_scores=scores[0], student_scores=scores[1])
     dataset.write_text(folder / GRADE, json.dumps(made.to_dict(), indent=2) + "\n")
     return made
+
+
+def can_grade(settings: Settings) -> bool:
+    """Return whether there is anything to grade by: lm-eval's tasks, or held-out seeds with final answers."""
+    return bool(settings.grade.tasks) or _has_held_out(settings)
+
+
+def _has_held_out(settings: Settings) -> bool:
+    from axolotl_synthetic import grading
+
+    return (settings.folder / LM_EVAL / f"{grading.HELD_OUT_TASK}.yaml").exists()
 
 
 def refuse_open_review(settings: Settings) -> None:
@@ -472,6 +486,7 @@ def _run_pipeline(
     prepared: Prepared, *, spool: Path | None = None, most_candidates: int | None = None, caller: CallerProcess | None = None
 ) -> None:
     # distilabel is slow to import and takes over logging: only when it is needed.
+    from axolotl_synthetic.pipelines import open_files
     from axolotl_synthetic.pipelines.job import Job
     from axolotl_synthetic.pipelines.pipeline import run_pipeline
 
@@ -482,7 +497,9 @@ def _run_pipeline(
         augmenter = teacher
         if settings.augmenter is not None:
             augmenter = stack.enter_context(serve(settings.augmenter))
-        models: dict[Role, ModelSettings] = {"teacher": teacher, "augmenter": augmenter}
+        models, fewer = open_files.fitted({"teacher": teacher, "augmenter": augmenter})
+        for text in fewer:
+            terminal.notice(text)
         job = Job(
             settings=_within(settings, prepared.most_samples),
             models=models,
@@ -495,7 +512,8 @@ def _run_pipeline(
         )
         ledger = stack.enter_context(Ledger(prepared.ledger))
         ledger.begin_run()
-        stack.enter_context(terminal.watched("generating", lambda: _stand(prepared.ledger, settings.budget, most_candidates)))
+        seeds = len(prepared.seeds.seeds)
+        stack.enter_context(terminal.watched("generating", _Look(prepared.ledger, settings.budget, seeds, most_candidates)))
         try:
             run_pipeline(job, folder / LOG, caller)
         finally:
@@ -510,21 +528,42 @@ def _within(settings: Settings, most: int | None) -> Settings:
     return settings.model_copy(update={"budget": settings.budget.model_copy(update={"samples": most})})
 
 
-def _stand(path: Path, budget: Budget, most_candidates: int | None) -> terminal.Stand:
-    with Ledger(path, read_only=True) as ledger:
-        progress = ledger.progress()
-        queries, _, _ = ledger.spent()
-        waiting = _waiting(ledger)
-    # What waits for an earlier candidate is as good as accepted, and the bar shall not stand still for it.
-    accepted = progress.accepted + progress.waiting
-    verdicts = f"{progress.rejected:,} rejected · {progress.failed:,} failed"
-    if waiting:
-        verdicts = f"{verdicts} · {waiting}"
-    if most_candidates is not None:
-        return terminal.Stand(progress.seen, most_candidates, "candidates", f"{verdicts} · {queries:,} calls")
-    if budget.samples is not None and (budget.queries is None or queries < budget.queries / 2):
-        return terminal.Stand(accepted, budget.samples, "samples", f"{verdicts} · {queries:,} calls")
-    return terminal.Stand(queries, budget.queries or 0, "calls", f"{accepted:,} accepted · {verdicts}")
+class _Look:
+    """How far a run is, for the terminal."""
+
+    def __init__(self, path: Path, budget: Budget, seeds: int, most_candidates: int | None) -> None:
+        self._path = path
+        self._budget = budget
+        self._most = most_candidates
+        # A quarter of the stretch that would end the run is reason enough to promise no end.
+        self._doubtful = fruitless_after(seeds) // 4
+        self._last = terminal.Stand(0, 0, "calls")
+        self._accepted = self._decided = 0
+
+    def __call__(self) -> terminal.Stand:
+        # The run itself tells of a ledger that cannot be read; a look at its progress is no reason to end it.
+        with suppress(StorageError):
+            self._last = self._stand()
+        return self._last
+
+    def _stand(self) -> terminal.Stand:
+        budget = self._budget
+        with Ledger(self._path, read_only=True) as ledger:
+            progress = ledger.progress()
+            queries, _, _ = ledger.spent()
+            waiting = _waiting(ledger)
+        # What waits for an earlier candidate is as good as accepted, and the bar shall not stand still for it.
+        accepted = progress.accepted + progress.waiting
+        verdicts = f"{progress.rejected:,} rejected · {progress.failed:,} failed" + (f" · {waiting}" if waiting else "")
+        if self._most is not None:
+            return terminal.Stand(progress.seen, self._most, "candidates", f"{verdicts} · {queries:,} calls")
+        decided = progress.rejected + progress.failed
+        if accepted != self._accepted:
+            self._accepted, self._decided = accepted, decided
+        timed = decided - self._decided < self._doubtful
+        if budget.samples is not None and (budget.queries is None or queries < budget.queries / 2):
+            return terminal.Stand(accepted, budget.samples, "samples", f"{verdicts} · {queries:,} calls", timed)
+        return terminal.Stand(queries, budget.queries or 0, "calls", f"{accepted:,} accepted · {verdicts}", timed)
 
 
 def _write(prepared: Prepared, ledger: Ledger, samples: Path, seconds: float) -> Outcome:
@@ -537,11 +576,11 @@ def _write(prepared: Prepared, ledger: Ledger, samples: Path, seconds: float) ->
         folder / LM_EVAL,
         task=prepared.task,
         held_out=prepared.seeds.held_out,
-        max_gen_toks=settings.teacher.generation.max_new_tokens,
+        max_gen_toks=settings.grade.max_new_tokens,
     )
     progress = ledger.progress()
     manifest = dataset.manifest(
-        status="complete" if progress.ended_by == "samples" else "budget_exhausted",
+        ended_by=progress.ended_by,
         strategy=prepared.plan.strategy,
         budget_ratio=prepared.plan.budget_ratio,
         seeds={"count": len(prepared.seeds.seeds), "held_out": len(prepared.seeds.held_out), "sha256": prepared.seeds.sha256},

@@ -45,12 +45,14 @@ class Stand:
         done, total: in any one unit; `total` 0 when the end is not known.
         unit: of the rate, in the plural.
         detail: what else there is to say.
+        timed: whether the rate so far says when it will be done.
     """
 
     done: float
     total: float
     unit: str
     detail: str = ""
+    timed: bool = True
 
 
 def shown(text: str) -> str:
@@ -170,7 +172,7 @@ def _line(stand: Stand, first: Stand, began: float) -> str:
     parts = [f"{stand.done:,.0f}/{stand.total:,.0f} {stand.unit}" if stand.total else f"{stand.done:,.0f} {stand.unit}"]
     if rate > 0:
         parts.append(f"{rate:,.1f} {stand.unit}/s")
-        if stand.total > stand.done:
+        if stand.timed and stand.total > stand.done:
             parts.append(f"{duration((stand.total - stand.done) / rate)} left")
     return " · ".join([*parts, stand.detail] if stand.detail else parts)
 

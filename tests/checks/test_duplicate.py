@@ -1,11 +1,13 @@
 """Equal but for spelling: the second of two samples goes, and so does a question that was handed back."""
 
+from dataclasses import replace
+
 import pytest
 
-from axolotl_synthetic.checks import duplicate
+from axolotl_synthetic.checks import duplicate, load_checks
 from axolotl_synthetic.checks.duplicate import normalised
 
-from candidates import KEEPS, MATH, SEED, candidate
+from candidates import CHOICES, INSTRUCTION, KEEPS, MATH, SEED, STEM, TALK, candidate
 
 
 def test_the_second_of_two_equal_samples_is_rejected():
@@ -43,3 +45,44 @@ def test_a_question_handed_back_as_it_was_is_rejected(strategy):
 )
 def test_only_what_carries_no_meaning_is_dropped(one, other, same):
     assert (normalised(one) == normalised(other)) is same
+
+
+BARE = replace(SEED, answer="60")
+
+
+@pytest.mark.parametrize(
+    ("task", "seed", "answer", "same"),
+    [
+        (MATH, SEED, "6 * 10 = 60.\n\n#### 60", True),
+        (MATH, SEED, "Six jars of ten.\n#### 60", False),
+        # A gold answer that is a bare value is trained on as `#### 60`.
+        (MATH, BARE, "#### 60", True),
+        (MATH, BARE, "6 * 10 = 60\n#### 60", False),
+        # One that is a bare letter as `Answer: A`.
+        (CHOICES, STEM, "A", True),
+        (CHOICES, STEM, "Answer: A", True),
+        (CHOICES, STEM, "**Answer: A**", True),
+        (CHOICES, STEM, "Steel keeps heat in.\nAnswer: A", False),
+        (INSTRUCTION, TALK, str(TALK.answer).upper(), True),
+        (INSTRUCTION, TALK, "Apples.", False),
+    ],
+)
+def test_an_answer_that_the_seeds_own_pair_gives_is_a_duplicate_where_that_pair_is_trained_on(task, seed, answer, same):
+    sample = candidate(answer, seed=seed, task=task)
+    [with_seeds] = load_checks(["duplicate"], task, KEEPS, seeds=[seed], include_seeds=True)
+    assert with_seeds(sample, seed).passed is not same
+    [without] = load_checks(["duplicate"], task, KEEPS, seeds=[seed], include_seeds=False)
+    assert without(sample, seed).passed is True
+
+
+def test_the_verdict_names_the_seed_whose_pair_it_is():
+    other = replace(SEED, id="t", question=replace(SEED.question, text="How many cards are in 6 jars of 10?"))
+    judge = duplicate.make(MATH, KEEPS, [SEED, other], include_seeds=True)
+    verdict = judge(candidate(question=other.question.text, strategy="new_question"), SEED)
+    assert (verdict.passed, verdict.detail) == (False, "the pair of the seed t, which is trained on, has the same question and answer")
+
+
+def test_a_seed_without_an_answer_has_no_pair():
+    bare = replace(SEED, answer=None)
+    judge = duplicate.make(MATH, KEEPS, [bare], include_seeds=True)
+    assert judge(candidate("#### 60", seed=bare), bare).passed is True

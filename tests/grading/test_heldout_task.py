@@ -5,9 +5,11 @@ from __future__ import annotations
 import importlib.util
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -246,3 +248,15 @@ def test_plain_lm_eval_runs_the_folder_after_it_was_moved_and_from_elsewhere(tmp
     (written,) = (tmp_path / "scores").rglob("results_*.json")
     # One of the three answers (6, 20, 42) is 42.
     assert json.loads(written.read_text())["results"]["synthetic_heldout"]["exact_match,none"] == pytest.approx(1 / 3)
+
+
+def test_the_longest_reply_is_512_tokens_and_more_where_a_held_out_answer_needs_it(tmp_path, jars):
+    def longest(held_out, **more) -> int:
+        export_task(tmp_path, task=load_task("math"), held_out=held_out, **more)
+        return int(re.search(r"max_gen_toks: (\d+)", (tmp_path / "synthetic_heldout.yaml").read_text())[1])
+
+    assert longest(jars) == 512
+    # 4,000 bytes are some 1,000 tokens, and a reply may be twice as long.
+    long = replace(jars[0], answer="x" * 3_993 + "\n#### 6")
+    assert longest([*jars, long]) == 2_000
+    assert longest([*jars, long], max_gen_toks=64) == 64

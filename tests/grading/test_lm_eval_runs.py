@@ -46,6 +46,14 @@ def test_a_base_model_is_scored_with_its_standard_error_and_progress(heldout, ti
     assert "Running generate_until requests" in (heldout.parent / "lm_eval.log").read_text()
 
 
+def test_replies_as_long_as_a_thinking_teachers_do_not_end_the_grading_of_a_small_student(tmp_path, jars, tiny_model, capsys):
+    export_task(tmp_path / "lm_eval", task=Always42(), held_out=jars[:1], max_gen_toks=8192)
+    score = grade(ModelArgs(str(tiny_model)), tmp_path / "lm_eval", limit=1)
+    assert score.questions == 1
+    # The tiny model's context is 512.
+    assert "end after 256 tokens, half of its context" in " ".join(capsys.readouterr().err.split())
+
+
 def test_a_lora_adapter_is_graded_on_top_of_its_base(heldout, tiny_model, tiny_adapter):
     student = student_in(tiny_adapter, base=str(tiny_model))
     assert student == ModelArgs(base=str(tiny_model), adapter=str(tiny_adapter), tokenizer=str(tiny_adapter))

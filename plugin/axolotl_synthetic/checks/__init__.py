@@ -6,7 +6,7 @@ the candidate and counts as broken, never as passed or as wrong.
 
 A check's file has
 
-    make(task, keeps_answer, …)   the judge; it may also name `options`, `seeds` and `held_out` among its parameters
+    make(task, keeps_answer, …)   the judge; it may also name `options`, `seeds`, `held_out` and `include_seeds`
     Options                       a schema of what the user may set; without one, the further parameters of `make` are the options
     IN_ORDER                      true: see `Check.in_order`
     calls(options, strategy, round), inquire(candidate, source, task, ask, options)
@@ -119,7 +119,13 @@ class Inquiry:
 
 
 def load_checks(
-    verify: Verify, task: Task, keeps_answer: Mapping[str, bool], *, seeds: Sequence[Seed] = (), held_out: Sequence[Seed] = ()
+    verify: Verify,
+    task: Task,
+    keeps_answer: Mapping[str, bool],
+    *,
+    seeds: Sequence[Seed] = (),
+    held_out: Sequence[Seed] = (),
+    include_seeds: bool = False,
 ) -> tuple[Check, ...]:
     """The checks of a run, those in order last.
 
@@ -128,11 +134,12 @@ def load_checks(
         keeps_answer: for each strategy, whether its samples must have the seed's final answer.
         seeds: those of the run.
         held_out: those kept for grading.
+        include_seeds: whether the pairs of `seeds` are trained on.
 
     Raises:
         ConfigError: if a name or an option is unknown, an option has a value that it cannot have, or a file cannot be read.
     """
-    beside = {"seeds": seeds, "held_out": held_out}
+    beside = {"seeds": seeds, "held_out": held_out, "include_seeds": include_seeds}
     checks = []
     for name, module, options in _chosen(verify, task):
         parameters = inspect.signature(module.make).parameters
@@ -160,6 +167,11 @@ def extra_calls(inquiries: Sequence[Inquiry], strategy: str, rounds: int) -> flo
 def files_read(verify: Verify, task: Task) -> tuple[Path, ...]:
     """The files that the checks of a run read."""
     return tuple(path for _, module, options in _chosen(verify, task) if hasattr(module, "files") for path in module.files(options))
+
+
+def names_of(verify: Verify, task: Task) -> tuple[str, ...]:
+    """Return the names of a run's checks."""
+    return tuple(name for name, _, _ in _chosen(verify, task))
 
 
 def _chosen(verify: Verify, task: Task) -> list[tuple[str, ModuleType, Any]]:
@@ -193,7 +205,7 @@ def _options(name: str, module: ModuleType, given: Mapping[str, Any]) -> tuple[A
     """The options of a check, and what is wrong with them."""
     path = f"synthetic.verify.{name}"
     schema = getattr(module, "Options", None)
-    beside = ("task", "keeps_answer", "seeds", "held_out", "options")
+    beside = ("task", "keeps_answer", "seeds", "held_out", "include_seeds", "options")
     known = list(schema.model_fields) if schema else [key for key in inspect.signature(module.make).parameters if key not in beside]
     wrong = [f"{path}.{key}: unknown option; {name} takes {', '.join(known) or 'no options'}" for key in given if key not in known]
     if schema is None or wrong:

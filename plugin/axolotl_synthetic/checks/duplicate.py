@@ -1,4 +1,5 @@
-"""Has an accepted sample before this one the same question and answer, or did the augmenter hand back the seed's own question?
+"""Has an accepted sample before this one, or a seed's pair that is trained on, the same question and answer; or did the augmenter hand
+back the seed's own question?
 
 Exact, after Unicode normalisation (NFKC), case folding and dropping all but letters, digits and the signs that carry meaning
 in mathematics; that two texts are merely close is for `near_duplicate`.
@@ -9,46 +10,77 @@ from __future__ import annotations
 import hashlib
 import re
 import unicodedata
-from collections.abc import Mapping
-from functools import lru_cache
+from collections.abc import Mapping, Sequence
+from functools import cached_property, lru_cache
 from typing import TYPE_CHECKING
 
-from axolotl_synthetic.records import Candidate, Seed, Verdict, failed, passed
+from axolotl_synthetic.records import Candidate, Question, Seed, Verdict, failed, passed
 
 if TYPE_CHECKING:
     from axolotl_synthetic.tasks import Task
 
 IN_ORDER = True
+# Characters of what may stand around a bare final answer: `Answer: `, `#### `, `\boxed{}`.
+LONGEST_MARK = 40
 DROPPED = re.compile(r"[^\w+\-*/=<>%.^]+|(?<!\d)\.|\.(?!\d)")
 
 
-def make(task: Task, keeps_answer: Mapping[str, bool]) -> Duplicates:
-    """The check."""
-    return Duplicates(task)
+def make(task: Task, keeps_answer: Mapping[str, bool], seeds: Sequence[Seed] = (), include_seeds: bool = False) -> Duplicates:
+    """The check; with `include_seeds` the pairs of the seeds count as samples before the first."""
+    return Duplicates(task, seeds if include_seeds else ())
 
 
 class Duplicates:
-    """The accepted samples so far, 16 bytes each."""
+    """The accepted samples so far and the seeds' pairs, 16 bytes each."""
 
-    def __init__(self, task: Task) -> None:
+    def __init__(self, task: Task, trained: Sequence[Seed]) -> None:
         self._task = task
         self._seen: set[bytes] = set()
+        self._trained = trained
 
     def __call__(self, candidate: Candidate, seed: Seed) -> Verdict:
         own = candidate.question == seed.question
         if not own and normalised(candidate.prompt or "") == normalised(self._task.prompt(seed.question)):
             return failed("the question is the seed's own")
-        if self._key(candidate) in self._seen:
+        key = self._key_of(candidate)
+        if (pair := self._of_seeds.get(key)) is not None:
+            return failed(f"the pair of the seed {pair}, which is trained on, has the same question and answer")
+        if key in self._seen:
             return failed("an earlier sample has the same question and answer")
         return passed()
 
-    def remember(self, candidate: Candidate) -> None:
-        self._seen.add(self._key(candidate))
+    @cached_property
+    def _of_seeds(self) -> Mapping[bytes, str]:
+        # Made when the first sample is judged: thousands of seeds take a moment, in which the first calls are under way.
+        found = ((seed, self._pair(seed)) for seed in self._trained)
+        return {self._key(self._task.prompt(seed.question), *pair): seed.id for seed, pair in found if pair is not None}
 
-    @staticmethod
-    def _key(candidate: Candidate) -> bytes:
-        prompt, answer = normalised(candidate.prompt or ""), normalised(candidate.answer or "")
-        return hashlib.blake2b(f"{prompt}\0{answer}".encode(), digest_size=16).digest()
+    def remember(self, candidate: Candidate) -> None:
+        self._seen.add(self._key_of(candidate))
+
+    def _pair(self, seed: Seed) -> tuple[str, str | None, Question] | None:
+        """Return a seed's answer as the student should write it, its final answer and its question; None without an answer."""
+        try:
+            solution = self._task.solution(seed)
+            return None if solution is None else (solution, self._task.gold_answer(seed), seed.question)
+        except Exception:  # a class of the user's that breaks on this seed: `verify_seeds` tells of it
+            return None
+
+    def _key_of(self, candidate: Candidate) -> bytes:
+        return self._key(candidate.prompt or "", candidate.answer or "", candidate.final_answer, candidate.question)
+
+    def _key(self, prompt: str, answer: str, final_answer: str | None, question: Question | None) -> bytes:
+        if final_answer is not None and question is not None and len(answer) <= len(final_answer) + LONGEST_MARK:
+            # `B` and `Answer: B` say the same: a bare answer counts as the student should write it.
+            bare = self._task.solution(Seed("", question, final_answer))
+            if bare is not None and normalised(answer.replace("*", "")) in (normalised(final_answer), normalised(bare)):
+                answer = bare
+        return said(prompt, answer)
+
+
+def said(prompt: str, answer: str) -> bytes:
+    """Return 16 bytes that are the same for two samples that say the same."""
+    return hashlib.blake2b(f"{normalised(prompt)}\0{normalised(answer)}".encode(), digest_size=16).digest()
 
 
 # A seed's question comes again with each of its samples, and an accepted answer is looked at twice.

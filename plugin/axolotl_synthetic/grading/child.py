@@ -15,6 +15,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from axolotl_synthetic.grading.export import HELD_OUT_TASK
+
 UNKNOWN_TASKS = 3
 """Exit code when a task's name is not known; the names stand in the result."""
 MOST_ON_A_GPU = 8
@@ -35,7 +37,7 @@ def main() -> None:
 def run(job: Mapping[str, Any], result: dict[str, Any]) -> None:
     # Before anything reads them: one process for tokenizing is enough, and forking after threads have started warns.
     os.environ["TOKENIZERS_PARALLELISM"] = "false"
-    from lm_eval.tasks import TaskManager
+    from lm_eval.tasks import TaskManager, get_task_dict
     from lm_eval.utils import setup_logging
 
     setup_logging()
@@ -48,9 +50,14 @@ def run(job: Mapping[str, Any], result: dict[str, Any]) -> None:
     from lm_eval import simple_evaluate
 
     model = load_model(job["model"], job["batch_size"])
+    tasks: list[Any] = list(names)
+    if HELD_OUT_TASK in names:
+        task = get_task_dict([HELD_OUT_TASK], manager)[HELD_OUT_TASK]
+        result["shortened"] = fit(task, model.max_length, job["max_gen_toks"])
+        tasks[names.index(HELD_OUT_TASK)] = task
     results = simple_evaluate(
         model=model,
-        tasks=names,
+        tasks=tasks,
         task_manager=manager,
         limit=job["limit"],
         apply_chat_template=getattr(model.tokenizer, "chat_template", None) is not None,
@@ -59,6 +66,19 @@ def run(job: Mapping[str, Any], result: dict[str, Any]) -> None:
     )
     result["scores"] = {name: results["results"][name] for name in names if name in results["results"]}
     result["questions"] = {name: counts["effective"] for name, counts in results["n-samples"].items()}
+
+
+def fit(task: Any, context: int, asked: int | None) -> int | None:
+    """Set the longest reply to the held-out questions: as asked for, or as they were exported; at most half of the model's context, since
+    lm-eval ends where no room is left for a question, and cuts questions off where there is little.
+
+    Returns:
+        What it was lowered to, None when it was not.
+    """
+    wanted = asked or task.config.generation_kwargs["max_gen_toks"]
+    longest = min(wanted, max(1, context // 2))
+    task.set_config("generation_kwargs", {"max_gen_toks": longest}, update=True)
+    return longest if longest < wanted else None
 
 
 def resolve(manager: Any, asked: Sequence[str]) -> tuple[list[str], list[str]]:

@@ -50,6 +50,7 @@ def evaluate(
     batch_size: int = 16,
     on_progress: Callable[[int, int], None] = lambda done, total: None,
     databases: str | None = None,
+    max_gen_toks: int | None = None,
 ) -> dict[str, Score]:
     """Grade one model.
 
@@ -62,6 +63,7 @@ def evaluate(
         batch_size: sequences at once.
         on_progress: is called with the requests done and all requests; starts again at 0 for each kind of request.
         databases: where `spider_execution` finds its databases, as in `seeds.databases`.
+        max_gen_toks: the longest reply to a held-out question; None: as its task was exported.
 
     Returns:
         A score for each task; for a group its own, for a tag or a wildcard those of its tasks.
@@ -71,7 +73,9 @@ def evaluate(
         TrainingError: if lm-eval ends with an error.
         StorageError: if the log cannot be written.
     """
-    result = _run(model, tasks, include_path, log, limit, batch_size, on_progress, databases)
+    result = _run(model, tasks, include_path, log, limit, batch_size, on_progress, databases, max_gen_toks)
+    if result.get("shortened"):
+        terminal.notice(f"{model.name}: replies to held-out questions end after {result['shortened']} tokens, half of its context")
     questions = result["questions"]
     return {task: choose(metrics, questions.get(task)) for task, metrics in result["scores"].items()}
 
@@ -114,6 +118,7 @@ def _run(
     batch_size: int,
     on_progress: Callable[[int, int], None],
     databases: str | None = None,
+    max_gen_toks: int | None = None,
 ) -> dict[str, Any]:
     with tempfile.TemporaryDirectory(prefix="axolotl-synthetic-") as scratch:
         job, result = Path(scratch) / "job.json", Path(scratch) / "result.json"
@@ -125,6 +130,7 @@ def _run(
             "limit": limit,
             "batch_size": batch_size,
             "metadata": {"databases": databases} if databases else {},
+            "max_gen_toks": max_gen_toks,
             "result": str(result),
         }
         job.write_text(json.dumps(content), encoding="utf-8")

@@ -13,6 +13,7 @@ from pathlib import Path
 from string import Template
 from typing import Any
 
+from axolotl_synthetic.config import GRADED_TOKENS
 from axolotl_synthetic.errors import StorageError
 from axolotl_synthetic.grading.heldout import FILE
 from axolotl_synthetic.records import Seed
@@ -36,7 +37,7 @@ def dataset(databases=None, **_):
 
 
 def export_task(
-    folder: Path, *, task: Task, held_out: Sequence[Seed], task_name: str = HELD_OUT_TASK, max_gen_toks: int = 512
+    folder: Path, *, task: Task, held_out: Sequence[Seed], task_name: str = HELD_OUT_TASK, max_gen_toks: int | None = None
 ) -> str | None:
     """Write the task.
 
@@ -45,7 +46,7 @@ def export_task(
         task: whose prompts and equivalence are used.
         held_out: seeds kept out of generation; those without a final answer are left out.
         task_name: what lm-eval calls it.
-        max_gen_toks: a reply is cut off after this many tokens.
+        max_gen_toks: a reply is cut off after this many tokens; None: `GRADED_TOKENS`, more where a held-out answer is long.
 
     Returns:
         `task_name`; None when there is nothing to grade, because the task has no final answers or no held-out seed has one.
@@ -60,7 +61,7 @@ def export_task(
         FILE: "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows),
         "metrics.py": METRICS,
         # The last to come and the first to go: lm-eval sees the folder by its YAML.
-        f"{task_name}.yaml": template.substitute(task=task_name, max_gen_toks=max_gen_toks),
+        f"{task_name}.yaml": template.substitute(task=task_name, max_gen_toks=max_gen_toks or _longest_reply(task, held_out)),
     }
     try:
         if not rows:
@@ -75,6 +76,12 @@ def export_task(
             f"{folder}: the task of the held-out seeds cannot be written: {error}; free space or change output_dir"
         ) from error
     return task_name
+
+
+def _longest_reply(task: Task, held_out: Sequence[Seed]) -> int:
+    """Return the tokens that a reply may have: twice as many as the longest answer, which has about four bytes to a token."""
+    longest = max((len((task.solution(seed) or "").encode()) for seed in held_out), default=0)
+    return max(GRADED_TOKENS, longest // 2)
 
 
 def _rows(task: Task, held_out: Sequence[Seed], folder: Path) -> Iterator[Mapping[str, Any]]:

@@ -22,6 +22,7 @@ from pathlib import Path
 
 from axolotl_synthetic.checks import DEFAULTS
 from axolotl_synthetic.errors import StorageError, SyntheticError
+from axolotl_synthetic.pipelines import open_files
 from axolotl_synthetic.pipelines.job import Workplace, die_with
 from axolotl_synthetic.records import Candidate
 
@@ -40,7 +41,7 @@ def main(parent: str) -> None:
         parent: the process id of who started this process, and with whom it is to end.
     """
     die_with(int(parent))
-    for asked in (signal.SIGINT, signal.SIGTERM):  # by one who asks all processes of the run: that is for its parent to handle
+    for asked in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):  # one who asks all processes of the run: our parent handles that
         signal.signal(asked, signal.SIG_IGN)
     for name in EARLY:
         # One that cannot be imported is told of when the engine needs it, in a process that has a log.
@@ -54,8 +55,11 @@ def main(parent: str) -> None:
     os.environ.update(environment)
     _print_to(log)
     work = Workplace(Path(path))
+    job = work.job()
     # A task or a model of the user's own may live anywhere on the path of the process that started this one.
-    sys.path[:] = work.job().python_path
+    sys.path[:] = job.python_path
+    open_files.allow(job.models)
+    threading.excepthook = lambda broke: _tell(work, f"the thread {broke.thread.name if broke.thread else ''}", broke.exc_value)
     # A thread that waits for the ledger's disk gets its turn back sooner: each statement gives it up.
     sys.setswitchinterval(SWITCH_SECONDS)
     packer = _Packer(work)
@@ -82,9 +86,14 @@ def _run_engine(work: Workplace, packer: _Packer) -> None:
         uvloop.run(Engine(work, packer.take).run())
     except SyntheticError as error:
         work.fail(error)
-    except Exception as error:
-        work.fail(SyntheticError(f"the engine broke: {type(error).__name__}: {error}; please report this"))
-        traceback.print_exc()
+    except BaseException as error:
+        _tell(work, "the engine", error)
+
+
+def _tell(work: Workplace, who: str, error: BaseException | None) -> None:
+    """End the run because a part of this process broke; the rest would wait for it for ever."""
+    work.fail(SyntheticError(f"{who} broke: {type(error).__name__}: {error}; please report this: what was paid for is kept"))
+    traceback.print_exception(error)
 
 
 class _Packer(threading.Thread):
@@ -114,10 +123,12 @@ class _Packer(threading.Thread):
         while self._ended:
             pack = [self._ended.popleft() for _ in range(min(PACK, len(self._ended)))]
             self._number += 1
+            # What follows an error cannot be handed on either, but the calls under way are to end and be kept.
             try:
                 self._work.put_pack(self._number, pack)
+            except SyntheticError as error:
+                self._work.fail(error)
             except OSError as error:
-                # What follows cannot be handed on either, but the calls under way are to end and be kept.
                 self._work.fail(
                     StorageError(f"{self._work.path}: {error.strerror}; free some space there, then run the same command again")
                 )

@@ -81,14 +81,18 @@ class CallerProcess:
 
     def _wait(self, work: Workplace) -> None:
         code = self._process.wait()
-        if work.packs() is None:
-            work.fail(
-                SyntheticError(
-                    f"the process that asks the models ended unexpectedly (exit code {code}); often it is the kernel, out of memory: see"
-                    " that there is enough, then run the same command again: what was paid for is kept"
+        packs = None
+        try:
+            packs = work.packs()
+        finally:  # whatever broke: without an end of the packs the pipeline would wait for the next one for ever
+            if packs is None:
+                work.fail(
+                    SyntheticError(
+                        f"the process that asks the models ended unexpectedly (exit code {code}); often it is the kernel, out of memory:"
+                        " see that there is enough, then run the same command again: what was paid for is kept"
+                    )
                 )
-            )
-            work.end_packs()
+                work.end_packs()
 
 
 @contextmanager

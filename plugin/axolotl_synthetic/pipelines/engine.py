@@ -14,17 +14,19 @@ from collections.abc import Callable, Mapping
 from contextlib import AsyncExitStack
 from dataclasses import replace
 
-from axolotl_synthetic.checks import load_inquiries
+from axolotl_synthetic.checks import load_inquiries, names_of
+from axolotl_synthetic.checks.duplicate import said
 from axolotl_synthetic.config import CANDIDATES_PER_SAMPLE
 from axolotl_synthetic.errors import CallFailed, ServiceError, SyntheticError
-from axolotl_synthetic.ledger import NOTICE, Ledger, Progress, Waiting
+from axolotl_synthetic.ledger import CANDIDATES, EXHAUSTED, FRUITLESS, NOTICE, Ledger, Progress, Waiting
 from axolotl_synthetic.pipelines.admission import BudgetReached, Stopped
 from axolotl_synthetic.pipelines.calls import Asked, Calls
+from axolotl_synthetic.pipelines.exhaustion import Exhaustion
 from axolotl_synthetic.pipelines.job import Job, Workplace
 from axolotl_synthetic.pipelines.schedule import Planned, schedule
 from axolotl_synthetic.records import Candidate, Role
 from axolotl_synthetic.strategies import Source, load_strategies, worked_examples
-from axolotl_synthetic.tasks import load_task
+from axolotl_synthetic.tasks import Task, load_task
 from axolotl_synthetic.teachers import open_teacher
 
 # So many candidates in a row that no reply came for, each after all its retries, mean that none will.
@@ -54,6 +56,8 @@ class Engine:
         # Drawn once; hashing thousands of seeds for each candidate would cost more than an instant call.
         self._examples = worked_examples(self._job.seeds, self._job.settings.seed)
         self._known = Progress()
+        self._exhaustion = _exhaustion(self._job, self._task)
+        self._fruitless = False
         self._failures = 0
         self._denied = 0
         self._under_way: set[asyncio.Task[None]] = set()
@@ -71,6 +75,7 @@ class Engine:
             stack.push_async_callback(self._calls.close)
             self._ledger = reader
             watcher = asyncio.create_task(self._watch())
+            watcher.add_done_callback(lambda task: self._end_if_broken(task, "the look for a wish to stop"))
             # At most one call of a candidate is open at a time, so this many candidates keep every model busy.
             places = sum({id(asked): asked.settings.concurrency for asked in models.values()}.values())
             try:
@@ -82,7 +87,8 @@ class Engine:
                 await asyncio.wait(self._under_way)
             watcher.cancel()
             self._tell_surplus(models)
-            reader.report(ended_by=ended_by, reused=self._calls.reused)
+            # Verification may say, now or later, that it ended before.
+            reader.report(ended_by=FRUITLESS if self._is_fruitless() else ended_by, reused=self._calls.reused)
 
     def _open_models(self, stack: AsyncExitStack) -> dict[Role, Asked]:
         job = self._job
@@ -103,19 +109,26 @@ class Engine:
         samples = job.settings.budget.samples
         if most is None and samples is not None:
             most = CANDIDATES_PER_SAMPLE * samples
-        ended_by = ""
+        ended_by, skipped = "", 0
         for started, planned in enumerate(schedule(job.seeds, job.shares)):
             while len(self._under_way) >= places:
                 self._ended.clear()
                 await self._ended.wait()
             if samples is not None and not await self._needed(started, samples):
-                ended_by = "samples"
+                ended_by = FRUITLESS if self._fruitless else "samples"
                 break
-            if self._calls.stopping.is_set() or self._denied >= LOOK_AHEAD:
+            if self._calls.stopping.is_set() or self._denied >= LOOK_AHEAD or self._fruitless:
                 break
-            if most is not None and started >= most:
-                ended_by = "candidates"
+            if most is not None and started - skipped >= most:
+                ended_by = CANDIDATES
                 break
+            if await self._is_exhausted(planned):
+                if self._exhaustion is not None and self._exhaustion.complete:
+                    ended_by = EXHAUSTED
+                    break
+                skipped += 1
+                self._emit(_skipped(planned.candidate))
+                continue
             task = asyncio.create_task(self._candidate(planned))
             self._under_way.add(task)
             task.add_done_callback(self._leave)
@@ -132,16 +145,45 @@ class Engine:
             known = self._known
             if known.accepted + known.waiting + (started - known.seen) < samples:
                 return True
-            if known.accepted >= samples:
+            if known.accepted >= samples or self._fruitless:
                 return False
             self._known = self._ledger.progress()
+            self._fruitless = self._known.ended_by == FRUITLESS
             if self._known == known:
                 await asyncio.sleep(POLL_SECONDS)
         return False
 
+    async def _is_exhausted(self, planned: Planned) -> bool:
+        """Return whether the seed has nothing new to say. Waits for answers of the seed's that are under way only where they decide it."""
+        if self._exhaustion is None:
+            return False
+        name = planned.candidate.strategy, planned.seed.id, planned.round
+        while not self._calls.stopping.is_set():
+            if (exhausted := self._exhaustion.decide(*name)) is not None:
+                if not exhausted:
+                    self._exhaustion.started(*name)
+                return exhausted
+            self._ended.clear()
+            await self._ended.wait()
+        return False
+
+    def _note(self, candidate: Candidate, round: int) -> None:
+        """Keep what a candidate says, for the decision on its seed's later rounds."""
+        if self._exhaustion is not None:
+            text = None if candidate.status == "failed" or candidate.prompt is None else said(candidate.prompt, candidate.answer or "")
+            self._exhaustion.ended(candidate.strategy, candidate.seed_id, round, text)
+
     def _leave(self, task: asyncio.Task[None]) -> None:
         self._under_way.discard(task)
         self._ended.set()
+        self._end_if_broken(task, "a candidate")
+
+    def _end_if_broken(self, task: asyncio.Task[None], what: str) -> None:
+        """End the run if a task broke in a way that nothing foresaw: others would wait for what it was to do."""
+        if (error := None if task.cancelled() else task.exception()) is not None:
+            if not isinstance(error, SyntheticError):
+                error = SyntheticError(f"{what} broke the run: {type(error).__name__}: {error}; please report this")
+            self._end(error)
 
     async def _candidate(self, planned: Planned) -> None:
         strategy = self._strategies[planned.candidate.strategy]
@@ -173,6 +215,7 @@ class Engine:
             self._count_failure(SyntheticError, f"{type(error).__name__}: {error}", "correct the task's class, or report this")
         finally:
             chain.close()
+        self._note(candidate, planned.round)
         teacher, augmenter = self._calls.models["teacher"].name, self._calls.models["augmenter"].name if strategy.calls > 1 else None
         self._emit(replace(candidate, requests=tuple(chain.requests), tokens=chain.tokens, teacher=teacher, augmenter=augmenter))
 
@@ -186,15 +229,19 @@ class Engine:
                 )
             )
 
+    def _is_fruitless(self) -> bool:
+        return self._ledger.progress().ended_by == FRUITLESS
+
     def _end(self, error: SyntheticError) -> None:
         self._work.fail(error)
         self._calls.stop()
 
     async def _watch(self) -> None:
-        """Look for the user's wish to stop, and tell the terminal how much was reused."""
+        """Look for the user's wish to stop and for verification's, and tell the terminal how much was reused and what is waited for."""
         told, waiting = time.monotonic(), None
         while not self._work.stopped():
             await asyncio.sleep(STOP_POLL_SECONDS)
+            self._fruitless = self._is_fruitless()
             if time.monotonic() - told < 1:
                 continue
             told = time.monotonic()
@@ -222,6 +269,20 @@ class Engine:
         passed = [f"{name} {used:,.7g} of {limit:,.7g}" for name, used, limit in self._calls.admission.spent() if limit and used > limit]
         over = f"; the budget was passed by the calls under way: {', '.join(passed)}" if passed else ""
         self._ledger.set_meta(**{NOTICE: f"the server of the model billed more than it was asked for, up to {' and '.join(said)}{over}"})
+
+
+def _exhaustion(job: Job, task: Task) -> Exhaustion | None:
+    """Return what decides which seeds are asked again; None where repeated answers are wanted, and in a short run, which measures."""
+    if job.most_candidates is not None or "duplicate" not in names_of(job.settings.verify, task):
+        return None
+    seeds = {seed.id: seed for seed in job.seeds if job.settings.include_seeds}
+
+    def own(seed_id: str) -> bytes | None:
+        seed = seeds.get(seed_id)
+        solution = None if seed is None else task.solution(seed)
+        return None if seed is None or solution is None else said(task.prompt(seed.question), solution)
+
+    return Exhaustion(own, len(job.seeds), sum(share > 0 for share in job.shares.values()))
 
 
 def _skipped(candidate: Candidate) -> Candidate:

@@ -162,7 +162,7 @@ def run_graph(work: Workplace, log: Path, caller: CallerProcess) -> None:
     Raises:
         SyntheticError: the error that ended it, unless the workplace holds one.
     """
-    with _log_to(log), _imports_out_of_the_way(), _children_die_with_us(), _none_left():
+    with _log_to(log, work), _imports_out_of_the_way(), _children_die_with_us(), _none_left():
         with _Pipeline(work, caller) as pipeline:
             Generate(name="generate", work=str(work.path)) >> Verify(name="verify", work=str(work.path))
         try:
@@ -170,6 +170,9 @@ def run_graph(work: Workplace, log: Path, caller: CallerProcess) -> None:
         except Exception as error:
             if work.error() is None:
                 raise SyntheticError(f"distilabel's pipeline broke: {error}; see {log}") from error
+        if work.packs() is None and work.error() is None:
+            # The engine would wait for verdicts that nothing is left to give.
+            raise SyntheticError(f"distilabel's pipeline ended before the calls did; see {log}")
 
 
 @contextmanager
@@ -228,6 +231,7 @@ def _in_a_child() -> None:
     # Our own handlers are for the process that started the pipeline; with them a child would not end when its pool ends it.
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)
 
 
 def _end_without(parent: int) -> None:
@@ -258,7 +262,7 @@ class _Log(io.TextIOBase):
 
 
 @contextmanager
-def _log_to(log: Path) -> Iterator[None]:
+def _log_to(log: Path, work: Workplace) -> Iterator[None]:
     """distilabel logs to the global rich console and replaces the root logger's handlers: send the one to a file, put the others
     back."""
     # At INFO it writes a line for each batch that comes and goes.
@@ -274,8 +278,20 @@ def _log_to(log: Path) -> Iterator[None]:
     with file:
         before, hook = console._file, threading.excepthook
         console.file = file  # type: ignore[assignment]
-        # Its threads break when one of its processes is killed; what the user is told of that is our own message.
-        threading.excepthook = lambda broke: traceback.print_exception(broke.exc_value, file=file)
+
+        def tell(broke: threading.ExceptHookArgs) -> None:
+            traceback.print_exception(broke.exc_value, file=file)
+            # Its threads lose their queues when one of its processes is killed, which has a message of its own.
+            if not isinstance(broke.exc_value, OSError | EOFError):
+                name = broke.thread.name if broke.thread else "that is gone"
+                work.fail(
+                    ProcessEndedError(
+                        f"the thread {name} of the run broke ({type(broke.exc_value).__name__}: {broke.exc_value}); see {log}, and run the"
+                        " same command again: what was paid for is kept"
+                    )
+                )
+
+        threading.excepthook = tell
         try:
             yield
         finally:

@@ -7,19 +7,20 @@ folder's path. The folder lies outside the output folder: when that one's disk i
 from __future__ import annotations
 
 import ctypes
+import errno
 import json
 import os
 import pickle
 import signal
 import sys
-from collections.abc import Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from axolotl_synthetic import errors
 from axolotl_synthetic.config import Settings
-from axolotl_synthetic.errors import SyntheticError
+from axolotl_synthetic.errors import ConfigError, SyntheticError
 from axolotl_synthetic.records import Candidate, Role, Seed
 from axolotl_synthetic.teachers import ModelSettings
 
@@ -69,15 +70,19 @@ class Workplace:
 
     def put_pack(self, number: int, pack: list[Candidate]) -> None:
         beside = self.path / "pack.tmp"
-        beside.write_bytes(pickle.dumps(pack))
+        with _handed_on():
+            pickled = pickle.dumps(pack)
+        beside.write_bytes(pickled)
         beside.rename(self.path / f"pack-{number}")
 
     def take_pack(self, number: int) -> list[Candidate]:
         path = self.path / f"pack-{number}"
         try:
-            pack: list[Candidate] = pickle.loads(path.read_bytes())
+            pickled = path.read_bytes()
         except OSError:
             return []  # it could not be written, which was told
+        with _handed_on():
+            pack: list[Candidate] = pickle.loads(pickled)
         path.unlink()
         return pack
 
@@ -114,15 +119,18 @@ class Workplace:
     def fail(self, error: SyntheticError) -> None:
         """Keep the first error that ends the run, for the process that started the pipeline; and stop."""
         if self.error() is None:
-            text = json.dumps([type(error).__name__, str(error)[:1000]])
-            with open(self.path / "error", "r+", encoding="utf-8") as file:
-                file.write(text + "\n")
+            try:
+                with open(self.path / "error", "r+", encoding="utf-8") as file:
+                    file.write(json.dumps([type(error).__name__, str(error)[:1000]]) + "\n")
+            except OSError:
+                # This process may have no file left to open; a link needs none, and says it in its target, of 4,095 bytes at most.
+                with suppress(OSError):
+                    os.symlink(json.dumps([type(error).__name__, str(error)[:300]]), self.path / "error-link")
         self.stop()
 
     def error(self) -> SyntheticError | None:
         try:
-            # The first line alone: two processes may have written at once, the shorter text over the longer.
-            text = (self.path / "error").read_text(encoding="utf-8").split("\n", 1)[0].strip()
+            text = self._told()
         except FileNotFoundError:
             return errors.StorageError(
                 f"{self.path}: this temporary folder was removed while the run was at work; run the same command again: what was paid"
@@ -133,6 +141,32 @@ class Workplace:
         name, message = json.loads(text)
         made: SyntheticError = getattr(errors, name, SyntheticError)(message)
         return made
+
+    def _told(self) -> str:
+        """Return the text of the error that ends the run, empty while there is none."""
+        try:
+            return os.readlink(self.path / "error-link")
+        except OSError:
+            pass
+        try:
+            # The first line alone: two processes may have written at once, the shorter text over the longer.
+            return (self.path / "error").read_text(encoding="utf-8").split("\n", 1)[0].strip()
+        except OSError as error:
+            if error.errno in (errno.EMFILE, errno.ENFILE):
+                return ""  # no file can be opened to look
+            raise
+
+
+@contextmanager
+def _handed_on() -> Iterator[None]:
+    """Turn an error of pickle into one of ours: only a class of the user's own can cause it."""
+    try:
+        yield
+    except Exception as error:  # whatever a class does while it is pickled
+        raise ConfigError(
+            f"synthetic.task: its questions cannot be handed from one process to another ({type(error).__name__}: {error}); make them of"
+            " `Question`, or of a class at the top of a module whose fields can be pickled"
+        ) from error
 
 
 def die_with(parent: int) -> None:

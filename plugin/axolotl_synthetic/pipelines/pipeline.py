@@ -104,11 +104,13 @@ def _ends_without_distilabel(work: Workplace, caller: CallerProcess, interrupted
 
 @contextmanager
 def _stop_on_signal(work: Workplace) -> Iterator[Callable[[], bool]]:
-    """The first SIGINT or SIGTERM lets what is under way finish, the second ends everything at once."""
+    """The first SIGINT, SIGTERM or SIGHUP lets what is under way finish, another SIGINT or SIGTERM ends everything at once."""
     count = 0
 
     def handle(number: int, frame: FrameType | None) -> None:
         nonlocal count
+        if number == signal.SIGHUP and count:
+            return  # a terminal that is closed sends it, and its shell sends it again
         count += 1
         if count > 1:
             # Children die with us, the embedded server when its input closes; the ledger is durable at every moment.
@@ -116,7 +118,10 @@ def _stop_on_signal(work: Workplace) -> Iterator[Callable[[], bool]]:
             os._exit(Interrupted.exit_code)
         work.stop()
 
-    before = {number: signal.signal(number, handle) for number in (signal.SIGINT, signal.SIGTERM)}
+    asked = [signal.SIGINT, signal.SIGTERM]
+    if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:  # which `nohup` sets, so that the run outlives its terminal
+        asked.append(signal.SIGHUP)
+    before = {number: signal.signal(number, handle) for number in asked}
     try:
         yield lambda: count > 0
     finally:

@@ -7,13 +7,15 @@ accepted.
 from __future__ import annotations
 
 import heapq
+import math
 from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import replace
 
 from axolotl_synthetic.checks import load_checks
+from axolotl_synthetic.config import fruitless_after
 from axolotl_synthetic.errors import StorageError, SyntheticError
-from axolotl_synthetic.ledger import Ledger
+from axolotl_synthetic.ledger import FRUITLESS, Ledger
 from axolotl_synthetic.pipelines.job import Job
 from axolotl_synthetic.records import Candidate, Verdict, judged, to_json, to_sample
 from axolotl_synthetic.strategies import load_strategies
@@ -34,7 +36,13 @@ class Verification:
         self._job = job
         self._task = load_task(job.settings.task)
         keeps_answer = {name: strategy.keeps_answer for name, strategy in load_strategies().items()}
-        checks = load_checks(job.settings.verify, self._task, keeps_answer, seeds=job.seeds, held_out=job.held_out)
+        settings = job.settings
+        checks = load_checks(
+            *(settings.verify, self._task, keeps_answer),
+            seeds=job.seeds,
+            held_out=job.held_out,
+            include_seeds=settings.include_seeds,
+        )
         self._single = [check for check in checks if not check.in_order]
         self._ordered = [check for check in checks if check.in_order]
         self._seeds = {seed.id: seed for seed in job.seeds}
@@ -42,6 +50,9 @@ class Verification:
         self._next = 0
         self._counts = {"accepted": 0, "rejected": 0, "failed": 0}
         self.seen = self._waiting = 0
+        self._since_accepted = 0
+        # A short run is to show what becomes of its candidates, all of them.
+        self._patience = math.inf if job.most_candidates is not None else fruitless_after(len(job.seeds))
         with self._told("make it writable, or choose another output_dir"):
             self._ledger = Ledger(job.ledger)
             self._spool = open(job.spool, "w", encoding="utf-8")
@@ -52,7 +63,17 @@ class Verification:
             for candidate in candidates:
                 self._take(candidate)
             self._spool.flush()
-            self._ledger.report(seen=self.seen, waiting=self._waiting, **self._counts)
+            ended = {"ended_by": FRUITLESS} if self._is_over else {}
+            self._ledger.report(seen=self.seen, waiting=self._waiting, **self._counts, **ended)
+
+    @property
+    def _is_over(self) -> bool:
+        """Whether so many candidates in a row were not accepted that the run ends.
+
+        Decided on candidates in their order, so that it ends at the same one however many more were under way: their replies are in
+        the ledger, and they are no part of the run.
+        """
+        return self._since_accepted >= self._patience
 
     def close(self) -> None:
         with closing(self._ledger), self._told("free some space, then run the same command again"):
@@ -89,9 +110,12 @@ class Verification:
 
     def _finish(self, candidate: Candidate, verdicts: Sequence[Verdict]) -> None:
         if not candidate.id:
-            return  # never planned: the budget was gone before its first call
+            return  # never planned: the budget was gone before its first call, or its seed is exhausted
         if candidate.status is None:
             self._waiting -= 1
+        if self._is_over:
+            return
+        if candidate.status is None:
             seed = self._seeds[candidate.seed_id]
             candidate = judged(candidate, [*verdicts, *(check(candidate, seed) for check in self._ordered)])
             if candidate.status == "accepted":
@@ -99,6 +123,7 @@ class Verification:
                     check.remember(candidate)
         assert candidate.status is not None
         self._counts[candidate.status] += 1
+        self._since_accepted = 0 if candidate.status == "accepted" else self._since_accepted + 1
         self._spool.write(to_json(to_sample(candidate)) + "\n")
 
     @contextmanager

@@ -23,6 +23,8 @@ MISTRALS_CROSSOVER = 12
 LARGEST_RATIO = 500
 # A size this near (as a factor) to a measured one counts as measured.
 NEAR = 1.1
+# So many seeds to one answer's text: labels, not worked solutions.
+SEEDS_AN_ANSWER = 5
 NAMES = {"answer_augmentation": "answers", "question_rephrase": "reworded questions", "new_question": "new questions"}
 
 
@@ -36,6 +38,7 @@ class Case:
         student: Axolotl's `base_model`; None when it is not known. Only the words depend on it.
         checkable: whether the task has final answers that can be told right from wrong.
         answered: share of the seeds that have an answer.
+        solutions: how many different texts these answers are, as the student is to write them; None when nobody counted.
     """
 
     seeds: int
@@ -44,6 +47,7 @@ class Case:
     student: str | None = None
     checkable: bool = True
     answered: float = 1.0
+    solutions: int | None = None
 
 
 @dataclass(frozen=True)
@@ -75,6 +79,7 @@ def reasons(settings: Settings, found: Found, rates: Mapping[str, Rates]) -> tup
         _augmenter(found),
         _matters(found),
         *_distance(settings, found),
+        _closed(settings, found.case, {ANSWER_AUGMENTATION: 1 - found.share}),
         _verification(settings, found.case),
     )
     return tuple(text for text in texts if text)
@@ -90,6 +95,7 @@ def reasons_of_the_user(settings: Settings, found: Found, auto: Mapping[str, flo
         _augmenter(found) if found.augmenter.weak and named.get(NEW_QUESTION) else "",
         _matters(found),
         *_distance(settings, found),
+        _closed(settings, found.case, named),
         _verification(settings, found.case),
     )
     return tuple(text for text in texts if text)
@@ -225,6 +231,20 @@ def _student(student: str | None) -> str:
     return (
         f"not measured: {f'the student {student}' if student else 'your student'}; with the paper's two, Llama 2 7B and Mistral 7B, the"
         f" rule held and the crossing moved (about {MISTRALS_CROSSOVER} with the latter)"
+    )
+
+
+def _closed(settings: Settings, case: Case, strategy: Mapping[str, float]) -> str:
+    """Return a warning where the seeds' answers come from a set so small that a seed may have no other answer left."""
+    answered = round(case.answered * case.seeds)
+    if case.solutions is None or case.solutions * SEEDS_AN_ANSWER > answered or not strategy.get(ANSWER_AUGMENTATION):
+        return ""
+    own = ", and its own pair is trained on already" if settings.include_seeds else ""
+    return (
+        f"answers: only {case.solutions} different ones among {answered:,} seeds. Where the teacher's replies are as bare, a seed has few"
+        f" different ones to give{own}: the rest are duplicates, so far fewer samples than asked for may come of many calls. A seed that"
+        " says nothing new is not asked again, and the run ends where nothing is accepted any more; `--pilot` shows it, and new or reworded"
+        " questions have no such end"
     )
 
 

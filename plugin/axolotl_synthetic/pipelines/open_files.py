@@ -1,0 +1,52 @@
+"""How many calls may be open at once where the system limits a process's open files: each has a connection, which is one."""
+
+from __future__ import annotations
+
+import resource
+from collections.abc import Mapping
+from contextlib import suppress
+
+from axolotl_synthetic.records import Role
+from axolotl_synthetic.teachers import ModelSettings
+
+# What the process that makes the calls opens beside its connections (ledger, log, libraries), some 40, and as many again.
+RESERVED = 100
+
+
+def fitted(models: Mapping[Role, ModelSettings]) -> tuple[dict[Role, ModelSettings], list[str]]:
+    """Lower the models' `concurrency` to what the hard limit of open files allows.
+
+    Returns:
+        The models, and what to tell the user of each that was changed.
+    """
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    asked = _connections(models)
+    if hard == resource.RLIM_INFINITY or asked + RESERVED <= hard:
+        return dict(models), []
+    room = max(1, hard - RESERVED)
+    found: dict[Role, ModelSettings] = {}
+    told = []
+    for role, settings in models.items():
+        fewer = max(1, settings.concurrency * room // asked)
+        found[role] = settings.model_copy(update={"concurrency": fewer})
+        if role == "teacher" or settings != models["teacher"]:
+            told.append(
+                f"synthetic.{role}.concurrency: {settings.concurrency}: at most {fewer} calls are open at once, for a process may have"
+                f" {hard:,} open files here; raise the limit (`ulimit -n`) for more"
+            )
+    return found, told
+
+
+def allow(models: Mapping[Role, ModelSettings]) -> None:
+    """Raise this process's soft limit of open files, where it is too low for the models' connections."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = _connections(models) + RESERVED
+    if soft != resource.RLIM_INFINITY and soft < wanted:
+        # Some systems refuse what their hard limit seems to allow; a call that finds no file to open is then asked again later.
+        with suppress(ValueError, OSError):
+            resource.setrlimit(resource.RLIMIT_NOFILE, (wanted if hard == resource.RLIM_INFINITY else min(wanted, hard), hard))
+
+
+def _connections(models: Mapping[Role, ModelSettings]) -> int:
+    teacher, augmenter = models["teacher"], models["augmenter"]
+    return teacher.concurrency + (0 if augmenter == teacher else augmenter.concurrency)

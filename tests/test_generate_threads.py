@@ -1,0 +1,131 @@
+"""A thread or a process of a run that breaks ends the run with one message, within seconds: nothing waits for what cannot come."""
+
+from __future__ import annotations
+
+import resource
+from pathlib import Path
+
+import pytest
+
+from axolotl_synthetic.errors import ConfigError, StorageError, SyntheticError
+from axolotl_synthetic.pipelines.job import Workplace
+
+from fake_server import FakeServer
+from projects import Done, Project
+
+# What hangs is seen as such; a run of this size takes a few seconds on a quiet machine.
+SECONDS = 120
+
+TASK = '''
+from dataclasses import dataclass, field, replace
+
+from axolotl_synthetic.records import Question
+from axolotl_synthetic.tasks.math import Math
+
+
+@dataclass(frozen=True)
+class Marked(Question):
+    """A question with something in it that no other process can be given."""
+    mark: object = field(default=None, compare=False)
+
+
+def unpickled(*values):
+    raise LookupError("no such registry")
+
+
+class Odd(Question):
+    """A question that pickles and cannot be read again."""
+    def __reduce__(self):
+        return unpickled, ()
+
+
+class Unpicklable(Math):
+    def read_rephrase(self, reply, question):
+        found = super().read_rephrase(reply, question)
+        return None if found is None else Marked(found.text, mark=lambda: None)
+
+
+class Unreadable(Math):
+    def read_rephrase(self, reply, question):
+        found = super().read_rephrase(reply, question)
+        return None if found is None else Odd(found.text)
+'''
+
+
+@pytest.fixture
+def project(tmp_path: Path) -> Project:
+    return Project(tmp_path / "project")
+
+
+def run_with_open_files(project: Project, soft: int, hard: int) -> Done:
+    """`generate` where no more files may be open than that."""
+    return project.run(seconds=SECONDS, preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard)))
+
+
+def many(project: Project, concurrency: int) -> FakeServer:
+    server = FakeServer(latency=2.0, slots=None)
+    project.write_seeds(range(1400))
+    project.configure(server, teacher={"concurrency": concurrency, "retries": 2}, budget={"samples": 1200})
+    return server
+
+
+def test_a_soft_limit_of_open_files_is_raised_for_the_connections_asked_for(project):
+    with many(project, 1010) as server:
+        done = run_with_open_files(project, 1024, 4096)
+    assert done.code == 0, done.err
+    assert server.peak > 950
+    assert project.manifest["counts"]["accepted"] == 1200
+    assert "open files" not in done.err
+
+
+def test_with_fewer_open_files_than_connections_fewer_are_opened_and_the_user_is_told(project):
+    with many(project, 1010) as server:
+        done = run_with_open_files(project, 1024, 1024)
+    assert done.code == 0, done.err
+    # 1,024 less the 100 that the run opens beside its connections.
+    assert "synthetic.teacher.concurrency: 1010: at most 924 calls are open at once" in done.err
+    assert "ulimit -n" in done.err
+    assert server.peak <= 924
+    assert project.manifest["counts"]["accepted"] == 1200
+    assert project.manifest["counts"]["failed"] == 0
+
+
+@pytest.mark.parametrize(("task", "because"), [("Unpicklable", "lambda"), ("Unreadable", "no such registry")])
+def test_a_question_that_cannot_be_handed_to_another_process_ends_the_run_with_one_message(project, task, because):
+    (project.folder / "odd_tasks.py").write_text(TASK, encoding="utf-8")
+    with FakeServer() as server:
+        project.configure(server, task=f"odd_tasks.{task}", strategy="question_rephrase")
+        done = project.run(seconds=SECONDS)
+    assert done.code == 2, (done.err, done.out)
+    assert "synthetic.task" in done.err
+    assert because in done.err
+    assert "module" in done.err
+    assert done.err.count("axolotl-synthetic:") == 1
+    assert "Traceback" not in done.err
+    assert project.ends()
+
+
+def test_an_error_is_told_where_no_file_can_be_opened_any_more(tmp_path):
+    (tmp_path / "error").write_text(" " * 8192)
+    (tmp_path / "job.pickle").write_text("")
+    work = Workplace(tmp_path)
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (0, hard))
+    try:
+        work.fail(ConfigError("the first"))
+        work.fail(StorageError("the second"))
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+    error = work.error()
+    assert (type(error), str(error)) == (ConfigError, "the first")
+    assert work.stopped()
+
+
+def test_of_two_errors_the_first_stays(tmp_path):
+    (tmp_path / "error").write_text(" " * 8192)
+    (tmp_path / "job.pickle").write_text("")
+    work = Workplace(tmp_path)
+    assert work.error() is None
+    work.fail(SyntheticError("the first"))
+    work.fail(StorageError("the second"))
+    assert str(work.error()) == "the first"
