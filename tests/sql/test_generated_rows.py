@@ -14,14 +14,14 @@ from axolotl_synthetic.sql import images
 from axolotl_synthetic.sql.filling import Ground
 from axolotl_synthetic.sql.hints import Hints, hints_of, hints_of_schema
 from axolotl_synthetic.sql.images import image_of, rearranged
-from axolotl_synthetic.sql.profiles import COUNTED, EMPTY, LARGER, MORE, PROFILES, Profile, profiles_for, spread_out
+from axolotl_synthetic.sql.profiles import CLOSE, COUNTED, EMPTY, LARGER, MORE, PROFILES, RARE, Profile, profiles_for, spread_out
 from axolotl_synthetic.sql.queries import parsed
 from axolotl_synthetic.sql.schema import quoted, read_schema
 from axolotl_synthetic.sql.values import near
 
 from shop import SCHEMA
 
-ALL = (*PROFILES, *COUNTED, *MORE, *LARGER)
+ALL = (*PROFILES, RARE, *CLOSE, *COUNTED, *MORE, *LARGER)
 SHOP = read_schema(SCHEMA)
 ADULTS = "SELECT name FROM singer WHERE country = 'France' AND age >= 30"
 BY_NAME = {profile.name: profile for profile in ALL}
@@ -209,6 +209,16 @@ def test_stairs_have_no_two_groups_of_one_size(size):
 def test_columns_in_stairs_differ_in_how_many_values_they_have():
     # 12 rows hold 1 + 2 + 3 + 4 and two more: at most four groups, and up to two fewer.
     assert {len(set(spread_out(random.Random(seed), range(60), 12, "stairs"))) for seed in range(40)} == {2, 3, 4}
+
+
+@pytest.mark.parametrize("size", [1, 2, 7, 24, 40])
+def test_close_groups_differ_in_size_and_the_largest_is_not_far_ahead(size):
+    for seed in range(20):
+        sizes = sorted(Counter(spread_out(random.Random(seed), range(60), size, "close")).values())
+        assert sum(sizes) == size
+        assert len(set(sizes)) == len(sizes)
+        # 24 rows in three to six groups: 7 8 9, 4 5 6 9, 2 3 4 5 10 or 1 2 3 4 5 9.
+        assert size != 24 or sizes[-1] <= 10
 
 
 def test_counted_groups_are_one_row_smaller_just_as_large_and_one_larger():

@@ -183,6 +183,17 @@ def test_a_text_that_is_none_is_a_message_too(tmp_path, value):
         assert "ATTACH" not in found
 
 
+def test_a_name_that_is_no_text_is_a_message_too(tmp_path):
+    file = tmp_path / "shop.sqlite"
+    make_shop(file)
+    with closing(sqlite3.connect(file)) as connection:
+        connection.execute("PRAGMA writable_schema = 1")
+        connection.execute("UPDATE sqlite_master SET name = x'ff' WHERE name = 'singer'")
+        connection.commit()
+    with pytest.raises(sql.BadDatabase, match=r"SQLite cannot read it|damaged"):
+        sql.schema_of(str(file))
+
+
 def test_virtual_tables_and_what_they_keep_are_passed_over_and_other_tables_are_read(tmp_path):
     file = tmp_path / "shop.sqlite"
     make_shop(file)

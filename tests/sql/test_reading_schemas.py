@@ -24,6 +24,11 @@ def test_a_dumps_other_statements_are_passed_over_and_comments_are_no_statements
     assert sql.schema_of(str(tmp_path / "dump.sql")) == "CREATE TABLE t (a TEXT DEFAULT ';');\n\nCREATE VIEW v AS SELECT a FROM t;"
 
 
+def test_semicolons_alone_are_no_statements(tmp_path):
+    (tmp_path / "x.sql").write_text(";;\nCREATE TABLE t (a);; -- end\n;")
+    assert sql.schema_of(str(tmp_path / "x.sql")) == "CREATE TABLE t (a);"
+
+
 @pytest.mark.parametrize(
     ("name", "content", "why"),
     [

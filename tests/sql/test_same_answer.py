@@ -308,3 +308,37 @@ def test_a_verdict_does_not_depend_on_what_was_judged_before():
     for other in ("age > 7", "age < 30", "country = 'Peru' AND age > 30"):
         sql.compare("SELECT name FROM singer WHERE age > 30", f"SELECT name FROM singer WHERE {other}", EMPTY)
     assert sql._compared("SELECT name FROM singer WHERE age > 30", query, EMPTY, sql.LIMITS, True) == first
+
+
+# Where a query takes the first or the largest: another filter or no order must give another one.
+
+HALLS = sql.Database(
+    "CREATE TABLE hall (hall_id INTEGER PRIMARY KEY, name TEXT, seats NUMERIC, city TEXT, kind TEXT);\n"
+    "CREATE TABLE show (id INTEGER PRIMARY KEY, hall_id TEXT REFERENCES hall (hall_id), year TEXT, guests INTEGER);"
+)
+SHOWS = "SELECT h.name, h.seats FROM show AS s JOIN hall AS h ON s.hall_id = h.hall_id"
+MOST = "GROUP BY h.hall_id ORDER BY count(*) DESC LIMIT 1"
+
+
+@pytest.mark.parametrize(
+    ("gold", "wrong"),
+    [
+        (f"{SHOWS} WHERE s.year >= 2014 {MOST}", f"{SHOWS} {MOST}"),
+        (f"{SHOWS} WHERE s.year >= 2014 {MOST}", f"{SHOWS} WHERE s.year > 2014 {MOST}"),
+        (f"{SHOWS} WHERE s.year >= 2014 {MOST}", f"{SHOWS} WHERE s.year >= 2013 {MOST}"),
+        (f"{SHOWS} WHERE s.year >= 2014 {MOST}", f"{SHOWS} WHERE s.id >= 2014 {MOST}"),
+        (f"{SHOWS} WHERE s.year >= 2014 {MOST}", f"{SHOWS} WHERE s.year >= 2014 GROUP BY h.hall_id LIMIT 1"),
+        ("SELECT max(seats) FROM hall WHERE city = 'Rome' OR kind = 'open'", "SELECT max(seats) FROM hall"),
+        ("SELECT max(seats) FROM hall WHERE city = 'Rome' OR kind = 'open'", "SELECT max(seats) FROM hall WHERE city = 'Rome'"),
+        ("SELECT min(guests) FROM show WHERE year = 2014 OR year = 2015", "SELECT min(guests) FROM show"),
+        ("SELECT name FROM hall WHERE city = 'Rome' ORDER BY seats DESC LIMIT 1", "SELECT name FROM hall WHERE city = 'Rome' LIMIT 1"),
+        ("SELECT name FROM hall WHERE city = 'Rome' ORDER BY seats LIMIT 1", "SELECT name FROM hall ORDER BY seats LIMIT 1"),
+        (
+            "SELECT h.city FROM hall AS h JOIN show AS s ON h.hall_id = s.hall_id WHERE s.year = '2014' ORDER BY s.guests LIMIT 1",
+            "SELECT h.city FROM hall AS h JOIN show AS s ON h.hall_id = s.hall_id WHERE s.year = '2014' LIMIT 1",
+        ),
+    ],
+)
+def test_a_filter_or_an_order_that_is_dropped_gives_another_first_row(gold, wrong):
+    assert sql.compare(gold, gold + " -- again", HALLS).stands
+    assert not sql.compare(gold, wrong, HALLS).stands

@@ -103,7 +103,7 @@ def rearranged(schema: Schema, source: bytes | str) -> tuple[bytes, ...]:
             for table in schema.tables:
                 columns = ", ".join(quoted(column.name) for column in table.columns)
                 rows[table.name] = connection.execute(f"SELECT {columns} FROM {quoted(table.name)}").fetchall()
-    except sqlite3.Error:
+    except (sqlite3.Error, UnicodeDecodeError):
         return ()  # a text in it is no UTF-8, or a table is not what the schema says
     riffled = {name: [*found[::2], *found[1::2]] for name, found in rows.items()}
     return image_of(schema, rows, plain=True), image_of(schema, riffled, plain=True)

@@ -154,7 +154,7 @@ class Judging:
         fillings = 0
         with _reader(schema, gold.hints, limits) as theirs, _reader(schema, hints, limits) as mine:
             same = self._is_same_program(schema, gold, query, hints, theirs, mine, limits)
-            for place in self._places(schema, file, gold, hints, theirs, limits) if generated else [_file(file or "")]:
+            for place in self._places(schema, file, gold, hints, theirs, limits, comparison) if generated else [_file(file or "")]:
                 wanted = self._given(gold, place, theirs, limits)
                 if wanted is None:
                     continue
@@ -189,8 +189,10 @@ class Judging:
         except QueryFailed:
             return False  # why is said where it is run
 
-    def _places(self, schema: Schema, file: str | None, gold: _Gold, hints: Hints, reader: Reader, limits: Limits) -> Iterator[_Place]:
-        """Where two queries are compared, those first that tell most queries apart."""
+    def _places(
+        self, schema: Schema, file: str | None, gold: _Gold, hints: Hints, reader: Reader, limits: Limits, comparison: Comparison
+    ) -> Iterator[_Place]:
+        """Where two queries are compared, those first that tell most queries apart; how many depends on how the comparison goes."""
         if file is not None:
             yield _file(file)
         tables = gold.hints.tables | hints.tables
@@ -208,6 +210,8 @@ class Judging:
                     gold.larger[tables].append(profile)
                     with_rows += 1
         yield from _fillings(suite, gold.larger[tables], tables)
+        if comparison.passed_over:
+            yield from _fillings(suite, [profile for profile in LARGER if profile not in gold.larger[tables]], tables)
         if hints.adds_to(gold.hints):
             yield from _fillings(self._suites.of(named, gold.hints | hints), MORE, None)
 

@@ -16,7 +16,7 @@ from typing import Literal, TypeVar
 from axolotl_synthetic.sql.hints import Hints
 
 T = TypeVar("T")
-Spread = Literal["distinct", "stairs", "few", "counted"]
+Spread = Literal["distinct", "stairs", "close", "few", "counted"]
 # A number of rows that a query compares with, or limits to, is met up to this; beyond, it would take thousands.
 LARGEST_COUNT = 250
 
@@ -26,7 +26,8 @@ class Profile:
     """One kind of filling.
 
     A spread says how often a value comes in a column: `distinct` has none twice; `stairs` has one once, another twice, and so on, so
-    that no two groups are equally large; `few` has two or three, so that everything ties; `counted` has groups as large as a query
+    that no two groups are equally large; `close` has none as large either, but all nearly so, so that a condition which leaves rows out
+    makes another group the largest; `few` has two or three, so that everything ties; `counted` has groups as large as a query
     counts.
 
     Attributes:
@@ -65,12 +66,21 @@ PROFILES: tuple[Profile, ...] = (
     Profile("one", 1, 1, "distinct", "distinct", "distinct", exact=0.8),
     EMPTY,
 )
+# Where a query takes the first or the largest of some rows: few rows are among those, so that it is mostly another row's if all are.
+RARE = Profile("rare literals", 15, 30, "stairs", "stairs", "distinct", exact=0.12, near=0.25)
+# Where a query limits its rows: which come first must hang on every condition, and on the order.
+CLOSE: tuple[Profile, ...] = (
+    Profile("close groups", 12, 30, "close", "close", "distinct"),
+    Profile("close groups, values", 10, 36, "stairs", "close", "stairs", exact=0.3, near=0.3, reversed=True),
+    Profile("close groups, few rows", 8, 20, "close", "close", "close", exact=0.25, near=0.25),
+)
 # Where a query counts rows: those that refer to the same row, and those that are alike.
 COUNTED: tuple[Profile, ...] = (
     Profile("counted", 9, 16, "distinct", "counted", "distinct"),
     Profile("counted, alike", 9, 16, "counted", "distinct", "distinct", reversed=True),
 )
-# Tried one after the other while a query gives no rows on most of the above.
+# Tried one after the other while a query gives no rows on most of the above, and where a candidate gives others than the seed's query
+# but that one's own hang on how rows lie.
 LARGER: tuple[Profile, ...] = tuple(
     Profile(f"larger {number}", 16 + 4 * number, 40 + 10 * number, ("stairs", "few")[number % 2], "stairs", "distinct", exact=0.6, near=0.2)
     for number in range(8)
@@ -85,7 +95,8 @@ MORE: tuple[Profile, ...] = (
 
 def profiles_for(hints: Hints) -> tuple[Profile, ...]:
     """The fillings that a query with these hints is put to."""
-    return (*PROFILES, *COUNTED) if counts_met(hints) else PROFILES
+    rare = (RARE,) if hints.decisive and hints.values else ()
+    return (*PROFILES, *rare, *(CLOSE if hints.limits else ()), *(COUNTED if counts_met(hints) else ()))
 
 
 def counts_met(hints: Hints) -> tuple[int, ...]:
@@ -114,7 +125,8 @@ def spread_out(rng: random.Random, pool: Sequence[T], size: int, spread: Spread,
         return rng.sample(pool, size) if size <= len(pool) else rng.choices(pool, k=size)
     if spread == "few":
         return rng.choices(pool[:3], k=size)
-    groups = group_sizes(counts) if spread == "counted" else _stairs(rng, size)
+    sizes = {"counted": lambda: group_sizes(counts), "stairs": lambda: _stairs(rng, size), "close": lambda: _close(rng, size)}
+    groups = sizes[spread]()
     chosen = rng.sample(pool[: len(groups) + 2], min(len(groups), len(pool)))
     values = [value for times, value in zip(groups, chosen, strict=False) for _ in range(times)]
     # A pool may have fewer values than there are groups; what `counted` leaves over makes one more group.
@@ -128,4 +140,12 @@ def _stairs(rng: random.Random, size: int) -> list[int]:
     most = (math.isqrt(8 * size + 1) - 1) // 2  # 1 + 2 + … + n is n (n + 1) / 2
     count = rng.randint(max(1, most - 2), most)
     steps = list(range(1, count))
+    return [*steps, size - sum(steps)]
+
+
+def _close(rng: random.Random, size: int) -> list[int]:
+    """Sizes of three to six groups, each one row larger than the one before it, the last larger by what is left over."""
+    count = min(rng.randint(3, 6), (math.isqrt(8 * size + 1) - 1) // 2)
+    smallest = (size - count * (count - 1) // 2) // count
+    steps = [smallest + at for at in range(count - 1)]
     return [*steps, size - sum(steps)]

@@ -154,7 +154,7 @@ def schema_of_file(path: Path) -> str:
     try:
         with closing(connections.of_file(str(path))) as connection:
             rows = connection.execute("SELECT type, name, sql FROM sqlite_master ORDER BY rowid").fetchall()
-    except sqlite3.Error as error:
+    except (sqlite3.Error, UnicodeDecodeError) as error:  # what it says may quote a name that is no UTF-8
         raise BadSchema(f"SQLite cannot read it: {error}") from error
     # Whoever made the file wrote these texts, and need not have used SQLite for it: they are statements like any.
     with closing(_made(_own_tables(rows))) as connection:
@@ -265,10 +265,11 @@ def _statements(script: str) -> Iterator[str]:
     for piece in re.split(r"(?<=;)", script):
         part += piece
         if sqlite3.complete_statement(part):
-            yield _uncommented(part)
+            if statement := _uncommented(part).strip():
+                yield statement
             part = ""
-    if _uncommented(part).strip():
-        yield _uncommented(part)
+    if statement := _uncommented(part).strip():
+        yield statement
 
 
 def _uncommented(statement: str) -> str:
