@@ -107,17 +107,17 @@ class Reply:
 
     @property
     def text(self) -> str:
-        """The answer alone: without thoughts, channels and special tokens; empty where there is none."""
+        """Return the answer alone: without thoughts, channels and special tokens; empty where there is none."""
         return divide(self.raw).answer
 
     @property
     def reasoned(self) -> bool:
-        """Whether the model thought before it answered, as far as one can see."""
+        """Return whether the model thought before it answered, as far as one can see."""
         return bool(self.thinking or self.reasoning_tokens or divide(self.raw).thoughts)
 
     @property
     def answer_tokens(self) -> int | None:
-        """The tokens of `text`: by the server's count without its reasoning, or by their share of the characters where it gives the
+        """Return the tokens of `text`: by the server's count without its reasoning, or by their share of the characters where it gives the
         reasoning and does not count it."""
         if self.completion_tokens is None:
             return None
@@ -128,17 +128,17 @@ class Reply:
 
     @property
     def whole(self) -> bool:
-        """Whether the model ended by itself."""
+        """Return whether the model ended by itself."""
         return self.ended in WHOLE
 
     @property
     def cut_off(self) -> bool:
-        """Whether the model was stopped by a limit of tokens. A reply that is neither whole nor cut off was broken off."""
+        """Return whether the model was stopped by a limit of tokens. A reply that is neither whole nor cut off was broken off."""
         return self.ended in CUT_OFF
 
     @property
     def ended(self) -> str:
-        """The reason in one spelling: `FinishReason.MAX_TOKENS` and `FINISH_REASON_MAX_TOKENS` are Gemini's, by way of others."""
+        """Return the reason in one spelling: `FinishReason.MAX_TOKENS` and `FINISH_REASON_MAX_TOKENS` are Gemini's, by way of others."""
         return self.finish_reason.strip().lower().rpartition(".")[2].removeprefix("finish_reason_")
 
 

@@ -93,7 +93,7 @@ def divide(raw: str) -> Divided:
 
 
 def _final_channel(text: str) -> tuple[str, list[str]]:
-    """The final channel of a reply in harmony's form, and the others; any other reply as it is."""
+    """Return the final channel of a reply in harmony's form, and the others; any other reply as it is."""
     code = _Code(text)
     if any(not code.speaks_of(0, *channel.span()) for channel in islice(_CHANNEL.finditer(text), MOST_MARKERS)):
         if finals := list(_FINAL.finditer(text)):
@@ -109,7 +109,7 @@ def _final_channel(text: str) -> tuple[str, list[str]]:
 
 
 def _outside_of_blocks(text: str) -> tuple[str, list[str]]:
-    """What stands outside of all blocks of thoughts, and what stands inside. Nothing is outside where a block is not closed."""
+    """Return what is outside of all blocks of thoughts, and what is inside. Nothing is outside where a block is not closed."""
     thoughts: list[str] = []
     if granite := _GRANITE.match(text):
         thoughts, text = [granite[0]], text[granite.end() :]
@@ -171,7 +171,7 @@ def _joined(parts: list[str]) -> str:
 
 
 def _without_tokens(text: str, code: _Code) -> str:
-    """The text without special tokens at its two ends, and without a turn that the model invented behind its own."""
+    """Return the text without special tokens at its two ends, and without a turn that the model invented behind its own."""
     if turn := next((turn for turn in islice(_NEXT_TURN.finditer(text), MOST_MARKERS) if not code.speaks_of(0, *turn.span())), None):
         text = text[: turn.start()]
     begin = 0

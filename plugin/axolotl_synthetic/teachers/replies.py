@@ -47,7 +47,7 @@ PLAIN = Redactor(())
 
 
 def read_reply(content: bytes, seconds: float, redacted: Redacted = PLAIN) -> Reply:
-    """The reply in a response of status 200.
+    """Return the reply in a response of status 200.
 
     Args:
         content: the body.
@@ -80,7 +80,7 @@ def read_reply(content: bytes, seconds: float, redacted: Redacted = PLAIN) -> Re
 
 
 def usable(reply: Reply, refusal: str = "") -> Reply:
-    """The reply, if it is of use: it was not broken off, and says something besides thoughts.
+    """Return the reply, if it is of use: it was not broken off, and says something besides thoughts.
 
     Args:
         refusal: what the server gave apart from the content as the model's refusal.
@@ -117,7 +117,7 @@ def usable(reply: Reply, refusal: str = "") -> Reply:
 
 
 def _content(message: Mapping[str, Any]) -> tuple[str, str]:
-    """What a message says, and what it gives apart as thoughts: in fields of their own (DeepSeek, vLLM, Ollama, OpenRouter), or as
+    """Return what a message says, and what it gives apart as thoughts: in fields of their own (DeepSeek, vLLM, Ollama, OpenRouter), or as
     parts of its content (Mistral, Anthropic)."""
     content = message.get("content")
     thoughts = [_text_of(message.get(name)) for name in ("reasoning_content", "reasoning", "thinking", "reasoning_details")]
@@ -138,7 +138,7 @@ def _content(message: Mapping[str, Any]) -> tuple[str, str]:
 
 
 def _text_of(value: object, depth: int = 4) -> str:
-    """The text in a part: itself, or that of its own parts."""
+    """Return the text in a part: itself, or that of its own parts."""
     if isinstance(value, str):
         return value
     if depth == 0:
@@ -151,7 +151,7 @@ def _text_of(value: object, depth: int = 4) -> str:
 
 
 def read_usage(usage: object) -> tuple[int | None, int | None, int | None]:
-    """Prompt, completion and reasoning tokens as they are billed, None where the server does not count.
+    """Return prompt, completion and reasoning tokens as they are billed, None where the server does not count.
 
     Reasoning is part of the completion's tokens at OpenAI and stands beside them elsewhere (Gemini's and xAI's OpenAI-compatible
     servers): `total_tokens` tells. Without a total it stands beside where it would not fit in. Cached tokens are part of the prompt's;
@@ -180,7 +180,7 @@ def read_usage(usage: object) -> tuple[int | None, int | None, int | None]:
 
 
 def _count(counts: object, *names: str) -> int | None:
-    """The first count that can be true: neither an empty prompt nor an empty reply is ever sent."""
+    """Return the first count that can be true: neither an empty prompt nor an empty reply is ever sent."""
     values = [counts.get(name) for name in names] if isinstance(counts, dict) else []
     return next((n for n in values if isinstance(n, int) and not isinstance(n, bool) and 0 < n < MOST_TOKENS), None)
 
@@ -222,7 +222,7 @@ class ServersError:
 
 
 def status_inside(content: bytes) -> int | None:
-    """The status of an error that a server sends with status 200 (OpenRouter), None where the body is a reply, or the error has none."""
+    """Return the status of an error that a server sends with status 200 (OpenRouter), None where the body is a reply or names none."""
     # Within a JSON string the quotes would be escaped: most replies are not read twice.
     if b'"error"' not in content:
         return None
@@ -241,7 +241,7 @@ def status_inside(content: bytes) -> int | None:
 
 
 def _error_in(data: object) -> object:
-    """The error of a body: its own, or that of its first choice; the whole body where there is neither."""
+    """Return the error of a body: its own, or that of its first choice; the whole body where there is neither."""
     if not isinstance(data, dict):
         return data
     choices = data.get("choices")
@@ -257,6 +257,6 @@ def _status(name: str) -> int | None:
 
 
 def _seconds(value: object) -> float | None:
-    """Of Google's `34s`."""
+    """Read Google's `34s`."""
     text = value.removesuffix("s") if isinstance(value, str) else ""
     return float(text) if text.replace(".", "", 1).isdecimal() else None
