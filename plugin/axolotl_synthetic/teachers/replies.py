@@ -17,6 +17,8 @@ from axolotl_synthetic.teachers.redaction import Redactor
 
 # No model reads or writes so many tokens at once; a server that says so does not count.
 MOST_TOKENS = 100_000_000
+# The end of a turn is a token or two; more of them, of which nothing shows, were thoughts that the server keeps to itself.
+MOST_TOKENS_OF_NOTHING = 16
 # Of what a server may say in a few letters: a longer text is a mistake of its.
 LONGEST_REASON = 60
 SHOWN_BODY = 120
@@ -102,11 +104,12 @@ def usable(reply: Reply, refusal: str = "") -> Reply:
         return reply
     if refusal:
         raise RefusedCall("refusal", refusal, reply=reply)
-    if reply.cut_off and reply.reasoned:
+    reasoned = reply.reasoned or (reply.completion_tokens or 0) > MOST_TOKENS_OF_NOTHING
+    if reply.cut_off and reasoned:
         raise RefusedCall("empty_reply", "cut off while the model was thinking; raise `generation.max_new_tokens`", reply=reply)
     if reply.cut_off:
         raise RefusedCall("empty_reply", "cut off before the first word; raise `generation.max_new_tokens`", reply=reply)
-    if reply.reasoned:
+    if reasoned:
         raise RefusedCall(
             "empty_reply",
             f"the model gave its reasoning and no answer behind it (finish_reason {reply.finish_reason}); switch its reasoning off at the"
