@@ -204,14 +204,16 @@ def test_no_order_of_markers_breaks_it(raw):
 @pytest.mark.parametrize(
     ("reply", "tokens"),
     [
-        (Reply("60", completion_tokens=10), 10),
+        (Reply("a" * 40, completion_tokens=10), 10),
         (Reply("60"), None),
-        (Reply("60", completion_tokens=810, reasoning_tokens=800), 10),
+        (Reply("a" * 40, completion_tokens=810, reasoning_tokens=800), 10),
+        # Hidden and not counted apart: ten letters and the end of the turn are eleven tokens at most.
+        (Reply("a" * 10, completion_tokens=800), 11),
         (Reply("60", completion_tokens=800, reasoning_tokens=800), 1),
-        # Of 100 characters of thoughts and answer the answer has 20, and so it has 100 of 500 tokens.
-        (Reply("<think>" + "t" * 80 + "</think>" + "a" * 20, completion_tokens=500), 100),
-        (Reply("a" * 20, completion_tokens=500, thinking="t" * 80), 100),
-        (Reply("a" * 20, completion_tokens=500, thinking="t" * 80, reasoning_tokens=480), 20),
+        # Of 100 characters of thoughts and answer the answer has 20, and so it has 10 of 50 tokens.
+        (Reply("<think>" + "t" * 80 + "</think>" + "a" * 20, completion_tokens=50), 10),
+        (Reply("a" * 20, completion_tokens=50, thinking="t" * 80), 10),
+        (Reply("a" * 20, completion_tokens=50, thinking="t" * 80, reasoning_tokens=35), 15),
     ],
 )
 def test_an_answers_tokens_are_counted_without_its_reasoning(reply, tokens):

@@ -118,13 +118,15 @@ class Reply:
     @property
     def answer_tokens(self) -> int | None:
         """Return the tokens of `text`: by the server's count without its reasoning, or by their share of the characters where it gives the
-        reasoning and does not count it."""
+        reasoning and does not count it. No tokenizer makes more tokens than bytes, and one ends the turn: what is more was hidden."""
         if self.completion_tokens is None:
             return None
+        answer, tokens = self.text, self.completion_tokens
         if self.reasoning_tokens:
-            return max(1, self.completion_tokens - self.reasoning_tokens)
-        answer, thoughts = len(self.text), len(self.thinking) + len(divide(self.raw).thoughts)
-        return max(1, round(self.completion_tokens * answer / (answer + thoughts))) if thoughts else self.completion_tokens
+            tokens -= self.reasoning_tokens
+        elif thoughts := len(self.thinking) + len(divide(self.raw).thoughts):
+            tokens = round(tokens * len(answer) / (len(answer) + thoughts))
+        return max(1, min(tokens, len(answer.encode(errors="replace")) + 1))
 
     @property
     def whole(self) -> bool:
