@@ -196,6 +196,26 @@ def test_a_key_among_the_arguments_of_a_distilabel_class_is_not_repeated():
     assert "sk-12345" not in found
 
 
+@pytest.mark.parametrize("name", ["openai_key", "aws_secret_access_key", "apiKey", "api_key", "hf_token", "password", "credentials"])
+def test_a_secret_among_the_arguments_is_refused_and_not_echoed(name):
+    (found,) = problems({"teacher": {"provider": "distilabel", "llm": "OpenAILLM", "kwargs": {name: "recognisable-12345"}}})
+    assert found.startswith(f"synthetic.teacher.kwargs: must not hold `{name}`")
+    assert "recognisable" not in found
+
+
+@pytest.mark.parametrize("name", ["tokenizer_id", "max_tokens", "monkey", "key_frames"])
+def test_an_argument_that_only_sounds_like_a_secret_is_taken(name):
+    load_settings({"teacher": {"provider": "distilabel", "llm": "OpenAILLM", "kwargs": {name: "x"}}})
+
+
+@pytest.mark.parametrize("tail", ["?api_key=recognisable-12345", "#recognisable-12345", "?api-version=2024-10-21"])
+def test_an_address_with_a_query_is_refused_and_not_echoed(tail):
+    (found,) = problems({"teacher": {"base_url": f"https://api.example.com/v1{tail}"}})
+    assert "must end before the `?`" in found
+    assert "recognisable" not in found
+
+
+
 def test_dollars_need_the_price_of_each_model():
     assert problems({"budget": {"usd": 3}, "augmenter": {"provider": "embedded"}}) == [
         "synthetic.budget.usd: 3 cannot be kept without synthetic.teacher.price; add `price: {input: …, output: …}` in USD per"

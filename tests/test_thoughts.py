@@ -5,6 +5,8 @@ from __future__ import annotations
 import time
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from axolotl_synthetic.records import Reply
 from axolotl_synthetic.thoughts import divide
@@ -25,6 +27,7 @@ BLOCKS = {
     "the end is spoken of": "<think>I close with `</think>` when I am done.</think>There are 60.\n#### 60",
     "an open fence in the thoughts": "<think>```python\n6 * 10\n</think>There are 60.\n#### 60",
     "an open fence, no opening tag": "```python\n6 * 10\n</think>There are 60.\n#### 60",
+    "quotes on both sides": '<think>I say "6 * 10".</think>There are 60.\n#### 60',
     "at the start alone": "<scratchpad>6 * 10</scratchpad>There are 60.\n#### 60",
     "Kimi": "◁think▷6 * 10◁/think▷There are 60.\n#### 60",
     "Kimi, opening tag in the prompt": "6 * 10◁/think▷There are 60.\n#### 60",
@@ -150,20 +153,67 @@ def test_a_hostile_reply_of_megabytes_takes_no_time(piece):
     assert time.monotonic() - began < 20
 
 
+@pytest.mark.parametrize("opening", ["<think>", ""])
+def test_a_quote_before_the_end_of_the_thoughts_and_one_behind_it_do_not_hide_it(opening):
+    assert Reply(f'{opening}So I say "sixty"</think>"sixty"').text == '"sixty"'
+    assert Reply(f"{opening}It's 'sixty'</think>'sixty'").text == "'sixty'"
+
+
+THOUGHT = st.lists(st.sampled_from(["```", "\n", "`", '"', "'", " ", "x", "6 < 7", "#### 60", "<b>", "</s>", "“"]), max_size=12).map(
+    "".join
+)
+ANSWER = st.lists(st.sampled_from(["```\ncode\n```\n", "`a`", '"b"', " ", "x", "6 < 7", "#### 60\n", "<b>c</b>", "it's"]), max_size=8).map(
+    "".join
+)
+
+
+@given(thought=THOUGHT, answer=ANSWER)
+def test_whatever_the_thoughts_are_they_are_cut_out_and_the_answer_is_whole(thought, answer):
+    assert divide(f"<think>{thought}\n</think>\n{answer}").answer.strip() == answer.strip()
+    assert divide(f"{thought}\n</think>\n{answer}").answer.strip() == answer.strip()
+    assert divide(f"<think>{thought}\n{answer}").answer == ""
+    assert divide(f"<think>{thought}\n</think>\n{answer}<|im_end|>").answer.strip() == answer.strip()
+
+
+MARKERS = (
+    "<think>",
+    "</think>",
+    "<|channel|>",
+    "final",
+    "analysis",
+    "<|message|>",
+    "<|end|>",
+    "<s>",
+    "</s>",
+    "<|im_end|>",
+    "◁think▷",
+    "[THINK]",
+)
+
+
+@given(st.lists(st.sampled_from([*MARKERS, "```\n", "`", '"', "\n", " ", "x", "<answer>", "</answer>"]), max_size=25).map("".join))
+def test_no_order_of_markers_breaks_it(raw):
+    divided = divide(raw)
+    # Nothing is invented: every word of the answer stands in the reply.
+    assert all(piece in raw for piece in divided.answer.split())
+
+
 # The tokens of the answer alone.
 
 
 @pytest.mark.parametrize(
     ("reply", "tokens"),
     [
-        (Reply("60", completion_tokens=10), 10),
+        (Reply("a" * 40, completion_tokens=10), 10),
         (Reply("60"), None),
-        (Reply("60", completion_tokens=810, reasoning_tokens=800), 10),
+        (Reply("a" * 40, completion_tokens=810, reasoning_tokens=800), 10),
+        # Hidden and not counted apart: ten letters and the end of the turn are eleven tokens at most.
+        (Reply("a" * 10, completion_tokens=800), 11),
         (Reply("60", completion_tokens=800, reasoning_tokens=800), 1),
-        # Of 100 characters of thoughts and answer the answer has 20, and so it has 100 of 500 tokens.
-        (Reply("<think>" + "t" * 80 + "</think>" + "a" * 20, completion_tokens=500), 100),
-        (Reply("a" * 20, completion_tokens=500, thinking="t" * 80), 100),
-        (Reply("a" * 20, completion_tokens=500, thinking="t" * 80, reasoning_tokens=480), 20),
+        # Of 100 characters of thoughts and answer the answer has 20, and so it has 10 of 50 tokens.
+        (Reply("<think>" + "t" * 80 + "</think>" + "a" * 20, completion_tokens=50), 10),
+        (Reply("a" * 20, completion_tokens=50, thinking="t" * 80), 10),
+        (Reply("a" * 20, completion_tokens=50, thinking="t" * 80, reasoning_tokens=35), 15),
     ],
 )
 def test_an_answers_tokens_are_counted_without_its_reasoning(reply, tokens):

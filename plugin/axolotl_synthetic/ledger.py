@@ -142,7 +142,7 @@ class Call:
 
     @cached_property
     def surplus_usd(self) -> float:
-        """The part of `worst_usd` that is for the surplus."""
+        """Return the part of `worst_usd` that is for the surplus."""
         return _usd(self.price, *self.surplus)
 
 
@@ -473,7 +473,7 @@ class Ledger:
         self.set_meta(**{WAITING: "" if waiting is None else json.dumps(astuple(waiting))})
 
     def waiting(self) -> Waiting | None:
-        """What was told last, None once it is over."""
+        """Return what was told last, None once it is over."""
         told = self.meta(WAITING)
         waiting = Waiting(*json.loads(told)) if told else None
         return None if waiting is None or waiting.until < time.time() else waiting
@@ -547,7 +547,7 @@ class Ledger:
 
 
 def usd_of(call: Call, reply: Reply) -> float | None:
-    """US dollars for a reply: at most so many where the server counts no tokens, None when the price is unknown."""
+    """Return US dollars for a reply: at most so many where the server counts no tokens, None when the price is unknown."""
     if call.price is None:
         return None
     if reply.prompt_tokens is None or reply.completion_tokens is None:

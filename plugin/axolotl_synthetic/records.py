@@ -108,38 +108,40 @@ class Reply:
 
     @property
     def text(self) -> str:
-        """The answer alone: without thoughts, channels and special tokens; empty where there is none."""
+        """Return the answer alone: without thoughts, channels and special tokens; empty where there is none."""
         return divide(self.raw).answer
 
     @property
     def reasoned(self) -> bool:
-        """Whether the model thought before it answered, as far as one can see."""
+        """Return whether the model thought before it answered, as far as one can see."""
         return bool(self.thinking or self.reasoning_tokens or divide(self.raw).thoughts)
 
     @property
     def answer_tokens(self) -> int | None:
-        """The tokens of `text`: by the server's count without its reasoning, or by their share of the characters where it gives the
-        reasoning and does not count it."""
+        """Return the tokens of `text`: by the server's count without its reasoning, or by their share of the characters where it gives the
+        reasoning and does not count it. No tokenizer makes more tokens than bytes, and one ends the turn: what is more was hidden."""
         if self.completion_tokens is None:
             return None
+        answer, tokens = self.text, self.completion_tokens
         if self.reasoning_tokens:
-            return max(1, self.completion_tokens - self.reasoning_tokens)
-        answer, thoughts = len(self.text), len(self.thinking) + len(divide(self.raw).thoughts)
-        return max(1, round(self.completion_tokens * answer / (answer + thoughts))) if thoughts else self.completion_tokens
+            tokens -= self.reasoning_tokens
+        elif thoughts := len(self.thinking) + len(divide(self.raw).thoughts):
+            tokens = round(tokens * len(answer) / (len(answer) + thoughts))
+        return max(1, min(tokens, len(answer.encode(errors="replace")) + 1))
 
     @property
     def whole(self) -> bool:
-        """Whether the model ended by itself."""
+        """Return whether the model ended by itself."""
         return self.ended in WHOLE
 
     @property
     def cut_off(self) -> bool:
-        """Whether the model was stopped by a limit of tokens. A reply that is neither whole nor cut off was broken off."""
+        """Return whether the model was stopped by a limit of tokens. A reply that is neither whole nor cut off was broken off."""
         return self.ended in CUT_OFF
 
     @property
     def ended(self) -> str:
-        """The reason in one spelling: `FinishReason.MAX_TOKENS` and `FINISH_REASON_MAX_TOKENS` are Gemini's, by way of others."""
+        """Return the reason in one spelling: `FinishReason.MAX_TOKENS` and `FINISH_REASON_MAX_TOKENS` are Gemini's, by way of others."""
         return self.finish_reason.strip().lower().rpartition(".")[2].removeprefix("finish_reason_")
 
 

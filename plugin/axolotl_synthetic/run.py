@@ -244,7 +244,7 @@ def status(settings: Settings) -> Status:
 
 
 def _waiting(ledger: Ledger) -> str:
-    """For what calls wait that a server sent away, empty when none does."""
+    """Say for how long calls wait that a server sent away; empty when none does."""
     if (waiting := ledger.waiting()) is None:
         return ""
     calls = "a call waits" if waiting.calls == 1 else f"{waiting.calls:,} calls wait"

@@ -186,7 +186,7 @@ def duration(seconds: float) -> str:
 
 
 def dollars(usd: float | None) -> str:
-    """`USD 1,234.5000`, `USD 0.000032`; never so short that a cost reads as none."""
+    """Format as `USD 1,234.5000` or `USD 0.000032`; never so short that a cost reads as none."""
     if usd is None:
         return "cost unknown (no price)"
     if usd == 0:

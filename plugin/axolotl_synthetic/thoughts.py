@@ -9,7 +9,10 @@ from __future__ import annotations
 import re
 from bisect import bisect_left
 from dataclasses import dataclass
+from itertools import islice
 
+# A reply with more of them is none, and each takes time.
+MOST_MARKERS = 1_000
 # The names that reasoning models use, by their chat templates: DeepSeek and Qwen (think), Claude (thinking, antthinking), Gemini and
 # EXAONE (thought), Nemotron and GRPO recipes (reasoning), Seed-OSS (seed:think).
 _NAMES = "think|thinking|thought|reasoning|antthinking|seed:think"
@@ -29,6 +32,7 @@ _FENCE = re.compile(r"^[ \t]*(?:```|~~~)", re.MULTILINE)
 _OPENS_A_FENCE = re.compile(r"\s*(?:```|~~~)[\w-]*\s*")
 _LONGEST_LINE = 1_000
 _QUOTES = {'"': '"', "'": "'", "`": "`", "“": "”", "‘": "’", "«": "»"}
+_SAME_QUOTES = "\"'`"
 # Thoughts that were cut out may have left the answer alone in a wrapper of its own.
 _WRAPPED = re.compile(
     r"\A\s*(?:<(?P<name>answer|final_answer|final|response|output|solution)>(?P<first>.*)</(?P=name)>"
@@ -89,9 +93,9 @@ def divide(raw: str) -> Divided:
 
 
 def _final_channel(text: str) -> tuple[str, list[str]]:
-    """The final channel of a reply in harmony's form, and the others; any other reply as it is."""
+    """Return the final channel of a reply in harmony's form, and the others; any other reply as it is."""
     code = _Code(text)
-    if any(not code.speaks_of(0, *channel.span()) for channel in _CHANNEL.finditer(text)):
+    if any(not code.speaks_of(0, *channel.span()) for channel in islice(_CHANNEL.finditer(text), MOST_MARKERS)):
         if finals := list(_FINAL.finditer(text)):
             said = text[finals[-1].end() :]
             end = _HARMONY_END.search(said)
@@ -105,7 +109,7 @@ def _final_channel(text: str) -> tuple[str, list[str]]:
 
 
 def _outside_of_blocks(text: str) -> tuple[str, list[str]]:
-    """What stands outside of all blocks of thoughts, and what stands inside. Nothing is outside where a block is not closed."""
+    """Return what is outside of all blocks of thoughts, and what is inside. Nothing is outside where a block is not closed."""
     thoughts: list[str] = []
     if granite := _GRANITE.match(text):
         thoughts, text = [granite[0]], text[granite.end() :]
@@ -117,11 +121,22 @@ def _outside_of_blocks(text: str) -> tuple[str, list[str]]:
         text = rest
     kept: list[str] = []
     code = _Code(text)
-    at = began = depth = 0
-    for tag in _TAG.finditer(text):
+    at = began = depth = spoken_of = 0
+    tags = list(islice(_TAG.finditer(text), MOST_MARKERS + 1))
+    if len(tags) > MOST_MARKERS:
+        return "", [text]
+    for tag in tags:
         start, end = tag.span()
-        if code.is_quoted(start, end) or (depth == 0 and code.speaks_of(at, start, end)):
+        if code.is_quoted(start, end):
             continue
+        if depth == 0 and code.speaks_of(at, start, end):
+            # Code shows both tags of a block, or speaks of one in passing. One that stands alone, on a line of its own, ends thoughts in
+            # which a fence was left open.
+            spoken_of += 1 if tag["opening"] else -1
+            if spoken_of >= 0 or not code.has_its_line(start, end):
+                spoken_of = max(0, spoken_of)
+                continue
+            spoken_of = 0
         if tag["opening"]:
             if depth == 0:
                 kept.append(text[at:start])
@@ -144,19 +159,20 @@ def _outside_of_blocks(text: str) -> tuple[str, list[str]]:
 
 
 def _joined(parts: list[str]) -> str:
-    """Texts between which a block was cut out, with the white space that stood there, a blank line at most."""
+    """Join texts between which a block was cut out, by the line breaks that stood there (a blank line at most) or by a space, or 6 and 0
+    would become 60."""
     joined = parts[0]
     for part in parts[1:]:
         before, after = joined.rstrip(), part.lstrip()
         gaps = joined[len(before) :], part[: len(part) - len(after)]
-        between = "\n" * min(2, max(gap.count("\n") for gap in gaps)) or (" " if any(gaps) else "")
+        between = "\n" * min(2, max(gap.count("\n") for gap in gaps)) or " "
         joined = before + (between if before and after else "") + after
     return joined
 
 
 def _without_tokens(text: str, code: _Code) -> str:
-    """The text without special tokens at its two ends, and without a turn that the model invented behind its own."""
-    if turn := next((turn for turn in _NEXT_TURN.finditer(text) if not code.speaks_of(0, *turn.span())), None):
+    """Return the text without special tokens at its two ends, and without a turn that the model invented behind its own."""
+    if turn := next((turn for turn in islice(_NEXT_TURN.finditer(text), MOST_MARKERS) if not code.speaks_of(0, *turn.span())), None):
         text = text[: turn.start()]
     begin = 0
     # HTML strikes text out by a pair of <s>; any other is a special token.
@@ -184,8 +200,19 @@ class _Code:
         self._fences = [fence.start() for fence in _FENCE.finditer(text)]
 
     def is_quoted(self, start: int, end: int) -> bool:
+        """Return whether quotes open right before the marker and close right behind it; thoughts may end, and answers begin, with one."""
         text = self._text
-        return start > 0 and end < len(text) and _QUOTES.get(text[start - 1]) == text[end]
+        if start == 0 or end == len(text) or _QUOTES.get(quote := text[start - 1]) != text[end]:
+            return False
+        if quote not in _SAME_QUOTES:
+            return True
+        line = text[max(0, start - _LONGEST_LINE) : start].rpartition("\n")[2]
+        return len(re.findall(rf"(?<!\w){quote}|{quote}(?!\w)", line)) % 2 == 1
+
+    def has_its_line(self, start: int, end: int) -> bool:
+        """Return whether nothing else is on the marker's line."""
+        before = self._text[max(0, start - _LONGEST_LINE) : start].rpartition("\n")[2]
+        return not before.strip() and not self._text[end : end + _LONGEST_LINE].partition("\n")[0].strip()
 
     def speaks_of(self, at: int, start: int, end: int) -> bool:
         """Return whether the marker from `start` to `end` is; the text outside of thoughts begins at `at`."""

@@ -97,6 +97,24 @@ def test_a_cut_off_answer_is_marked_for_the_checks():
     assert run("answer_augmentation", {"answer": Reply("6 * 10", "length")})[0].answer_cut_off
 
 
+def test_an_answer_is_what_is_left_without_thoughts_and_is_counted_so():
+    # Of 40 characters of thoughts and 10 of the answer: a fifth of the 50 tokens.
+    made, _ = run("answer_augmentation", {"answer": Reply("<think>" + "t" * 40 + "</think>" + "a" * 10, completion_tokens=50)})
+    assert (made.answer, made.answer_tokens) == ("a" * 10, 10)
+
+
+@pytest.mark.parametrize(("name", "purpose"), [("question_rephrase", "rephrase"), ("new_question", "new_question")])
+def test_a_question_is_read_behind_the_augmenters_thoughts_and_no_later_prompt_has_them(name, purpose):
+    made, asked = run(name, {purpose: Reply(f"<think>hidden 77</think>\n{REPLIES[purpose]}<|im_end|>")})
+    assert made.prompt == run(name)[0].prompt
+    assert "hidden" not in str([request.messages for request in asked])
+
+
+def test_a_judgement_is_read_behind_the_thoughts():
+    made, asked = run("new_question", {"self_check": Reply("<think>Is it so? Yes</think>No")})
+    assert (made.self_check, len(asked)) == ("No", 2)
+
+
 def seeds(count: int, *, answered: bool = True) -> list[Seed]:
     return [Seed(str(number), Question(f"q{number}"), "#### 1" if answered else None) for number in range(count)]
 

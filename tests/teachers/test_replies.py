@@ -89,6 +89,11 @@ def test_hidden_reasoning_that_ate_the_limit_is_seen_by_its_tokens():
     assert "while the model was thinking" in str(error)
 
 
+@pytest.mark.parametrize(("completion", "kind"), [(1, RetryableCall), (16, RetryableCall), (17, RefusedCall), (512, RefusedCall)])
+def test_an_empty_reply_that_many_tokens_were_billed_for_is_not_paid_for_again(completion, kind):
+    assert type(refused("", "stop", counted(120, completion))) is kind
+
+
 def test_a_refusal_in_its_own_field_is_one_and_not_asked_for_again():
     error = refused(None, "stop", counted(20, 8), refusal="I'm sorry, I can't help with that.")
     assert isinstance(error, RefusedCall)

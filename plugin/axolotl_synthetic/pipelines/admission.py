@@ -115,7 +115,7 @@ class Admission:
         self._serve()
 
     def spent(self) -> list[tuple[str, float, float | None]]:
-        """Each limit's name, what is spent and reserved of it, and the limit."""
+        """Return each limit's name, what is spent and reserved of it, and the limit."""
         budget = self._budget
         return list(zip(("queries", "tokens", "usd"), self._ledger.spent(), (budget.queries, budget.tokens, budget.usd), strict=True))
 

@@ -97,7 +97,7 @@ class Calls:
         return Chain(self, calls)
 
     def waiting(self) -> tuple[int, Pause] | None:
-        """How many calls wait long for their next attempt, and the one that is next; None when there are none."""
+        """Return how many calls wait long for their next attempt, and the one that is next; None when there are none."""
         pauses = sorted(self._pauses.values(), key=lambda pause: pause.until)
         return (len(pauses), pauses[0]) if pauses else None
 

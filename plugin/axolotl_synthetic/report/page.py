@@ -322,7 +322,7 @@ def _checks_table(counted: samples.Samples) -> Table:
 
 
 def _cost(usd: float) -> str:
-    """In cents, where that says something."""
+    """Format in cents, where that says something."""
     return f"USD {usd:,.2f}" if usd >= 1 else dollars(usd)
 
 

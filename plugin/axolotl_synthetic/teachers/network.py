@@ -40,7 +40,7 @@ def session(url: str, timeout: float) -> aiohttp.ClientSession:
 
 
 def proxy_for(url: str) -> str | None:
-    """The proxy that HTTP_PROXY, HTTPS_PROXY or ALL_PROXY name for an address, unless NO_PROXY does; None for this machine.
+    """Return the proxy that HTTP_PROXY, HTTPS_PROXY or ALL_PROXY name for an address, unless NO_PROXY does; None for this machine.
 
     Raises:
         ServiceError: if it is of a kind that cannot be used, such as SOCKS.
@@ -63,13 +63,13 @@ def proxy_for(url: str) -> str | None:
 
 
 def without_login(url: str) -> str:
-    """An address as it may be shown."""
+    """Return an address as it may be shown."""
     parts = urlsplit(url)
     return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}{parts.path}"
 
 
 def unreachable(url: str, error: Exception, said: str) -> str:
-    """Why a server cannot be reached, and what to do.
+    """Say why a server cannot be reached, and what to do.
 
     Args:
         said: the error's text, as it may be shown.
@@ -96,7 +96,7 @@ def is_lasting(error: Exception) -> bool:
 
 
 def redirected(url: str, location: str | None) -> str:
-    """The absolute address that a redirect names; empty where it names none."""
+    """Return the absolute address that a redirect names; empty where it names none."""
     target = urljoin(url, location) if location else ""
     return target if urlsplit(target).scheme in ("http", "https") else ""
 

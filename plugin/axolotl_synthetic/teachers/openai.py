@@ -125,7 +125,7 @@ class OpenAITeacher:
         return RefusedCall(names[0] if names else f"http_{status}", said, cost="query")
 
     def _redirect(self, status: int, headers: Mapping[str, str]) -> ServiceError:
-        """Another address, which would get a GET without the question (RFC 9110, section 15.4), or which leads nowhere."""
+        """Refuse another address, which would get a GET without the question (RFC 9110, section 15.4), or which leads nowhere."""
         target = network.redirected(self._url, headers.get("Location"))
         moved = target.partition("?")[0].removesuffix(PATH)
         remedy = f"write `base_url: {self._redacted(moved)}`" if target else "correct `base_url`"

@@ -39,7 +39,7 @@ class Redactor:
 
 
 def secrets_in(values: Mapping[str, Any]) -> Iterator[str]:
-    """Every text under a name that says that it is a secret, however deep; of `Bearer sk-…` the key as well."""
+    """Yield every text under a name that says that it is a secret, however deep; of `Bearer sk-…` the key as well."""
     for name, value in values.items():
         if isinstance(value, Mapping):
             yield from secrets_in(value)
@@ -50,12 +50,12 @@ def secrets_in(values: Mapping[str, Any]) -> Iterator[str]:
 
 
 def secrets_of_the_environment() -> Iterator[str]:
-    """The environment's keys: for a library that reads its own, and does not tell which."""
+    """Yield the environment's keys: for a library that reads its own, and does not tell which."""
     return secrets_in(os.environ)
 
 
 def _spellings(secret: str) -> set[str]:
-    """The secret as it is, and as JSON, HTML and addresses write it."""
+    """Return the secret as it is, and as JSON, HTML and addresses write it."""
     return {secret, json.dumps(secret)[1:-1], html.escape(secret), quote(secret, safe="")}
 
 

@@ -17,6 +17,8 @@ from axolotl_synthetic.teachers.redaction import Redactor
 
 # No model reads or writes so many tokens at once; a server that says so does not count.
 MOST_TOKENS = 100_000_000
+# The end of a turn is a token or two; more of them, of which nothing shows, were thoughts that the server keeps to itself.
+MOST_TOKENS_OF_NOTHING = 16
 # Of what a server may say in a few letters: a longer text is a mistake of its.
 LONGEST_REASON = 60
 SHOWN_BODY = 120
@@ -47,7 +49,7 @@ PLAIN = Redactor(())
 
 
 def read_reply(content: bytes, seconds: float, redacted: Redacted = PLAIN) -> Reply:
-    """The reply in a response of status 200.
+    """Return the reply in a response of status 200.
 
     Args:
         content: the body.
@@ -80,7 +82,7 @@ def read_reply(content: bytes, seconds: float, redacted: Redacted = PLAIN) -> Re
 
 
 def usable(reply: Reply, refusal: str = "") -> Reply:
-    """The reply, if it is of use: it was not broken off, and says something besides thoughts.
+    """Return the reply, if it is of use: it was not broken off, and says something besides thoughts.
 
     Args:
         refusal: what the server gave apart from the content as the model's refusal.
@@ -102,11 +104,12 @@ def usable(reply: Reply, refusal: str = "") -> Reply:
         return reply
     if refusal:
         raise RefusedCall("refusal", refusal, reply=reply)
-    if reply.cut_off and reply.reasoned:
+    reasoned = reply.reasoned or (reply.completion_tokens or 0) > MOST_TOKENS_OF_NOTHING
+    if reply.cut_off and reasoned:
         raise RefusedCall("empty_reply", "cut off while the model was thinking; raise `generation.max_new_tokens`", reply=reply)
     if reply.cut_off:
         raise RefusedCall("empty_reply", "cut off before the first word; raise `generation.max_new_tokens`", reply=reply)
-    if reply.reasoned:
+    if reasoned:
         raise RefusedCall(
             "empty_reply",
             f"the model gave its reasoning and no answer behind it (finish_reason {reply.finish_reason}); switch its reasoning off at the"
@@ -117,7 +120,7 @@ def usable(reply: Reply, refusal: str = "") -> Reply:
 
 
 def _content(message: Mapping[str, Any]) -> tuple[str, str]:
-    """What a message says, and what it gives apart as thoughts: in fields of their own (DeepSeek, vLLM, Ollama, OpenRouter), or as
+    """Return what a message says, and what it gives apart as thoughts: in fields of their own (DeepSeek, vLLM, Ollama, OpenRouter), or as
     parts of its content (Mistral, Anthropic)."""
     content = message.get("content")
     thoughts = [_text_of(message.get(name)) for name in ("reasoning_content", "reasoning", "thinking", "reasoning_details")]
@@ -138,7 +141,7 @@ def _content(message: Mapping[str, Any]) -> tuple[str, str]:
 
 
 def _text_of(value: object, depth: int = 4) -> str:
-    """The text in a part: itself, or that of its own parts."""
+    """Return the text in a part: itself, or that of its own parts."""
     if isinstance(value, str):
         return value
     if depth == 0:
@@ -151,7 +154,7 @@ def _text_of(value: object, depth: int = 4) -> str:
 
 
 def read_usage(usage: object) -> tuple[int | None, int | None, int | None]:
-    """Prompt, completion and reasoning tokens as they are billed, None where the server does not count.
+    """Return prompt, completion and reasoning tokens as they are billed, None where the server does not count.
 
     Reasoning is part of the completion's tokens at OpenAI and stands beside them elsewhere (Gemini's and xAI's OpenAI-compatible
     servers): `total_tokens` tells. Without a total it stands beside where it would not fit in. Cached tokens are part of the prompt's;
@@ -180,7 +183,7 @@ def read_usage(usage: object) -> tuple[int | None, int | None, int | None]:
 
 
 def _count(counts: object, *names: str) -> int | None:
-    """The first count that can be true: neither an empty prompt nor an empty reply is ever sent."""
+    """Return the first count that can be true: neither an empty prompt nor an empty reply is ever sent."""
     values = [counts.get(name) for name in names] if isinstance(counts, dict) else []
     return next((n for n in values if isinstance(n, int) and not isinstance(n, bool) and 0 < n < MOST_TOKENS), None)
 
@@ -222,7 +225,7 @@ class ServersError:
 
 
 def status_inside(content: bytes) -> int | None:
-    """The status of an error that a server sends with status 200 (OpenRouter), None where the body is a reply, or the error has none."""
+    """Return the status of an error that a server sends with status 200 (OpenRouter), None where the body is a reply or names none."""
     # Within a JSON string the quotes would be escaped: most replies are not read twice.
     if b'"error"' not in content:
         return None
@@ -241,7 +244,7 @@ def status_inside(content: bytes) -> int | None:
 
 
 def _error_in(data: object) -> object:
-    """The error of a body: its own, or that of its first choice; the whole body where there is neither."""
+    """Return the error of a body: its own, or that of its first choice; the whole body where there is neither."""
     if not isinstance(data, dict):
         return data
     choices = data.get("choices")
@@ -257,6 +260,6 @@ def _status(name: str) -> int | None:
 
 
 def _seconds(value: object) -> float | None:
-    """Of Google's `34s`."""
+    """Read Google's `34s`."""
     text = value.removesuffix("s") if isinstance(value, str) else ""
     return float(text) if text.replace(".", "", 1).isdecimal() else None
