@@ -63,6 +63,7 @@ _SPELLED_FRACTIONS = {
     "fifth": 5,
     "fifths": 5,
 }
+_MINUS = re.compile(r"\A(?:minus|negative)\s+(?=[$€£¥₹]?[0-9.])", re.IGNORECASE)
 _AND_A_HALF = re.compile(r"(?<=[0-9])\s+and\s+(?:(?:an?|one)[\s-]+(?P<word>half|third|quarter|fourth|fifth)\b|(?P<fraction>[0-9]+/[0-9]+))")
 
 
@@ -91,6 +92,7 @@ def read_number(text: str) -> Amount | None:
         return Amount(Fraction(text), len(text.partition(".")[2]))
     if len(text) > LONGEST_NUMBER:
         return None
+    text = _MINUS.sub("-", text, count=1)
     text = _AND_A_HALF.sub(lambda match: f" {match['fraction'] or '1/' + str(_SPELLED_FRACTIONS[match['word']])}", text)
     return _in_digits(text) or _in_latex(text) or _in_parts(text) or _in_words(text)
 
