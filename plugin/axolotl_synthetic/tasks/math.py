@@ -1,7 +1,7 @@
 """Math word problems: a worked solution that ends in one final answer.
 
-Which final answer a reply marks is found here. What an answer is, and when two are equal, is defined in `values.py`; that form is for
-comparison alone, and what is trained on is always the text as the seed or the teacher wrote it.
+Which final answer a reply marks is found here. What an answer is, and when two are equal, is defined in `values.py` and `equality.py`.
+That form is for comparison alone: what is trained on is always the text as the seed or the teacher wrote it.
 """
 
 from __future__ import annotations
@@ -13,10 +13,11 @@ from functools import lru_cache
 
 from axolotl_synthetic.numerals import Decimal, plain
 from axolotl_synthetic.records import Message, Question, Seed
-from axolotl_synthetic.tasks.numbers import written_amount
+from axolotl_synthetic.tasks.amounts import written_amount
+from axolotl_synthetic.tasks.equality import same_value
 from axolotl_synthetic.tasks.replies import read_question, read_yes_no
 from axolotl_synthetic.tasks.templates import chat, chat_by_pattern
-from axolotl_synthetic.tasks.values import Value, cleaned, is_prose, read_value, same_value
+from axolotl_synthetic.tasks.values import Value, cleaned, is_prose, read_value
 
 # A final answer stands at a reply's end; a runaway reply is not read further back than this many characters.
 LONGEST_READ = 20_000
