@@ -32,7 +32,7 @@ _UNDECIDED: dict[Decimal, re.Pattern[str]] = {"comma": re.compile(r"[1-9]\d{0,2}
 _NO_DECIMAL = re.compile(r"\s(?:and|or)\b|[)\]}]")
 _SPACES = re.compile(r"[\u00a0\u2007\u2009\u202f]")
 _GROUPED = re.compile(r"(?<![\d.,'’])[1-9]\d{0,2}(?:([ '’])\d{3})(?:\1\d{3})*(?![\d'’]|\s*/|\s\d)")
-_DASHES = {"−": "-", "–": "-", "—": "-", "‐": "-", "‑": "-", "－": "-"}
+_SIGNS = {"−": "-", "–": "-", "—": "-", "‐": "-", "‑": "-", "－": "-", "٪": "%"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,8 +103,8 @@ def _plain_letter(letter: str, decimal: Decimal | None) -> str:
         return letter
     if letter.isdecimal():
         return str(unicodedata.decimal(letter))
-    if letter in _DASHES:
-        return _DASHES[letter]
+    if letter in _SIGNS:
+        return _SIGNS[letter]
     if letter in "٫٬":  # Arabic decimal and thousands separators
         return "," if (letter == "٫") == (decimal == "comma") else "."
     if _SPACES.match(letter):

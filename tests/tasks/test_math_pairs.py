@@ -51,6 +51,7 @@ EQUAL = [
     ("72", "72,", COMMAS, "a comma behind it"),
     ("-3", "−3", SIGNS, "the minus of Unicode"),
     ("-3", "- 3", SIGNS, "a space behind the sign"),
+    ("-3", "minus 3", SIGNS, "the sign in words"),
     ("-1234.5", "-1,234.50", SIGNS, "a sign, groups and decimals"),
     ("73", "**73**", BOLD, "bold"),
     ("73", "**73**.", BOLD, "bold with a full stop"),
@@ -118,6 +119,7 @@ EQUAL = [
     ("12", "12 पेंसिल", CASES, "Hindi"),
     ("12", "12 μολύβια", CASES, "Greek"),
     ("12", "12 🍎", CASES, "an emoji"),
+    ("25%", "25٪", CASES, "the Arabic sign of a percentage"),
     ("12", "１２個", CASES, "wide digits"),
     ("72", "٧٢", CASES, "Arabic digits"),
     ("72", "๗๒", CASES, "Thai digits"),
@@ -143,6 +145,7 @@ EQUAL = [
     ("n=2, 3, 4", "n = 2, 3, 4", ERRORS, "a name and a list with spaces"),
     ("x = 2 or x = 3", "x = 3 or x = 2", PARTS, "two solutions in another order"),
     ("x=1, y=2", "y = 2, x = 1", PARTS, "two unknowns in another order"),
+    ("x=1,y=2", "x = 1 and y = 2", PARTS, "two unknowns with a word between"),
     ("x = ±2", "x = 2 or x = -2", ERRORS, "both signs spelled out"),
     # Lists, sets, tuples and intervals.
     ("1331 and 1728", "1728 and 1331", PARTS, "both values in another order"),

@@ -1,7 +1,7 @@
 """Math word problems: a worked solution that ends in one final answer.
 
-Which final answer a reply marks is found here. What an answer is, and when two are equal, is defined in `values.py`; that form is for
-comparison alone, and what is trained on is always the text as the seed or the teacher wrote it.
+Which final answer a reply marks is found here. What an answer is, and when two are equal, is defined in `values.py` and `equality.py`.
+That form is for comparison alone: what is trained on is always the text as the seed or the teacher wrote it.
 """
 
 from __future__ import annotations
@@ -13,10 +13,11 @@ from functools import lru_cache
 
 from axolotl_synthetic.numerals import Decimal, plain
 from axolotl_synthetic.records import Message, Question, Seed
-from axolotl_synthetic.tasks.numbers import written_amount
+from axolotl_synthetic.tasks.amounts import written_amount
+from axolotl_synthetic.tasks.equality import same_value
 from axolotl_synthetic.tasks.replies import read_question, read_yes_no
 from axolotl_synthetic.tasks.templates import chat, chat_by_pattern
-from axolotl_synthetic.tasks.values import cleaned, is_prose, read_value, same_value
+from axolotl_synthetic.tasks.values import Value, cleaned, is_prose, read_value
 
 # A final answer stands at a reply's end; a runaway reply is not read further back than this many characters.
 LONGEST_READ = 20_000
@@ -197,8 +198,16 @@ def _value(raw: str, decimal: Decimal | None) -> str | None:
             return _in_convention(normal) if decimal == "comma" else normal
     if "=" in text and read_value(value_alone := text.rpartition("=")[2].strip(), decimal) == value:  # `Total = 12 boxes and 3 cards`
         text = value_alone
-    one = value.kind in ("time", "date", "pair")
-    return None if not one and is_prose(text) and len(text.split()) > LONGEST_PROSE else text
+    return text if _words(value) <= LONGEST_PROSE else None
+
+
+def _words(value: Value) -> int:
+    """Count the words of an answer that is prose: of the longest part where other parts of a list are none, as in `x = 1 and y = 2`."""
+    if value.kind in ("number", "time", "date", "pair"):
+        return 0
+    if value.kind == "group" and not all(is_prose(part.text) for part in value.parts):
+        return max(map(_words, value.parts))
+    return len(value.text.split()) if is_prose(value.text) else 0
 
 
 def _in_convention(number: str) -> str:

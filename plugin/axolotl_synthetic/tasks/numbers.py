@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from fractions import Fraction
 from functools import lru_cache
 
 from axolotl_synthetic.numerals import SCALES, UNITS
-from axolotl_synthetic.tasks.units import MAGNITUDES, NONE, PERCENT, Unit, convertible, magnitude, unit_of
+from axolotl_synthetic.tasks.amounts import Amount
+from axolotl_synthetic.tasks.units import MAGNITUDES, NONE, Unit, convertible, magnitude, unit_of
 
 _NUMBER = r"(?:[0-9]{1,3}(?:,[0-9]{3})+|[0-9]{1,2}(?:,[0-9]{2})+,[0-9]{3}|[0-9]+)(?:\.[0-9]*)?|\.[0-9]+"
 _CURRENCY = r"(?:US\$|USD|[$€£¥₹])"
@@ -33,8 +34,6 @@ _FRACTION = re.compile(
 _REPEATING = re.compile(r"(-?)([0-9]{0,15})\.([0-9]{0,15})\\(?:overline|bar)\s*\{?([0-9]{1,15})\}?")
 _MAGNITUDES_OF_MONEY = {"k": 1_000, "K": 1_000, "M": 1_000_000, "B": 1_000_000_000}  # `$12.5M`
 _PART = re.compile(rf"({_NUMBER})\s*([^\W\d_]+\.?|['’′\"”″$€£¢])[\s,]*(?:and\s+)?")
-# `$` stands before its number, alone among the names of units.
-_BEFORE = re.compile(_CURRENCY)
 # Words that make another thing of the number before them, or join a second one to it. Magnitudes are in `units.py`.
 _NOT_UNITS = re.compile(
     r"[bmt]n|grand|gross|tens|hal(?:f|ves)|thirds?|quarters|and|or|to|by|of|times|over|plus|minus|point|remainder|am|pm|bc|bce|ad|ce"
@@ -63,24 +62,8 @@ _SPELLED_FRACTIONS = {
     "fifth": 5,
     "fifths": 5,
 }
+_MINUS = re.compile(r"\A(?:minus|negative)\s+(?=[$€£¥₹]?[0-9.])", re.IGNORECASE)
 _AND_A_HALF = re.compile(r"(?<=[0-9])\s+and\s+(?:(?:an?|one)[\s-]+(?P<word>half|third|quarter|fourth|fifth)\b|(?P<fraction>[0-9]+/[0-9]+))")
-
-
-@dataclass(frozen=True, slots=True)
-class Amount:
-    """A number with its unit.
-
-    Attributes:
-        value: in its unit: `50%` is 50.
-        places: the decimals that it is written with, None for a fraction.
-        unit: of the table in `units.py`; `NONE` where it has none.
-        counted: the words behind it that name no unit of the table.
-    """
-
-    value: Fraction
-    places: int | None = 0
-    unit: Unit = NONE
-    counted: str = ""
 
 
 @lru_cache(maxsize=65_536)
@@ -91,6 +74,7 @@ def read_number(text: str) -> Amount | None:
         return Amount(Fraction(text), len(text.partition(".")[2]))
     if len(text) > LONGEST_NUMBER:
         return None
+    text = _MINUS.sub("-", text, count=1)
     text = _AND_A_HALF.sub(lambda match: f" {match['fraction'] or '1/' + str(_SPELLED_FRACTIONS[match['word']])}", text)
     return _in_digits(text) or _in_latex(text) or _in_parts(text) or _in_words(text)
 
@@ -272,71 +256,6 @@ def _in_words(text: str) -> Amount | None:
     if read is None or read[0] != 1:
         return None
     return Amount(-value if negative else value, 0 if value.denominator == 1 else None, read[1], read[2])
-
-
-def same_amount(one: Amount, other: Amount, *, counted: bool = False) -> bool:
-    """Compare two amounts in value and unit. `50%` is both 50 and 0.5, but never 50% of another percentage.
-
-    Args:
-        counted: whether what is counted must be the same, too: `12 boys` in `12 boys and 3 girls`.
-    """
-    if counted and one.counted and other.counted and one.counted != other.counted and not (one.unit.of or other.unit.of):
-        return False
-    if not convertible(one.unit, other.unit):
-        return False
-    if PERCENT in (one.unit, other.unit) and one.unit != other.unit:
-        percentage, number = (one, other) if one.unit == PERCENT else (other, one)
-        share = replace(percentage, value=percentage.value / 100, places=None if percentage.places is None else percentage.places + 2)
-        return _close(percentage, number) or _close(share, number)
-    if (
-        one.unit.of
-        and other.unit.of
-        and one.unit.name != other.unit.name
-        and one.unit.of == other.unit.of
-        and one.unit.per == other.unit.per
-    ):
-        return one.value * one.unit.size == other.value * other.unit.size
-    return _close(one, other)
-
-
-def _close(one: Amount, other: Amount) -> bool:
-    """Say whether values are equal, or one the other's expansion to six decimals and more: 1/3 and 0.333333."""
-    if one.value == other.value:
-        return True
-    fraction, decimal = (one, other) if one.places is None else (other, one)
-    if fraction.places is not None or decimal.places is None or decimal.places < 6 or abs(decimal.value) * 10**decimal.places < 1_000:
-        return False
-    exactly = fraction.value * 10**decimal.places
-    return not _ends(fraction.value) and decimal.value * 10**decimal.places in (int(exactly), round(exactly))
-
-
-def _ends(value: Fraction) -> bool:
-    """Say whether the decimals of a value end."""
-    rest = value.denominator
-    for prime in (2, 5):
-        while rest % prime == 0:
-            rest //= prime
-    return rest == 1
-
-
-def written(value: Fraction) -> str:
-    """Write a value in its one normal form: `72`, `0.5` where decimals end, else `1/3`."""
-    if value.denominator == 1:
-        return str(value.numerator)
-    if not _ends(value):
-        return f"{value.numerator}/{value.denominator}"
-    places = next(places for places in range(1, 500) if (value * 10**places).denominator == 1)
-    digits = f"{abs(int(value * 10**places)):0{places + 1}d}"
-    return f"{'-' if value < 0 else ''}{digits[:-places]}.{digits[-places:]}"
-
-
-def written_amount(amount: Amount) -> str:
-    """Write an amount in its one normal form: `$5`, `100 cm`, `50%`; what is counted is left out."""
-    number, name = written(amount.value), amount.unit.name
-    if _BEFORE.match(name):
-        sign, rate = "-" * number.startswith("-"), name[1:].replace("/", " per ")
-        return f"{sign}{name[0]}{number.removeprefix('-')}{rate}"
-    return number + ("" if not name or name[0] in "%°¢" else " ") + name
 
 
 def _digits(number: str) -> str:

@@ -1,0 +1,137 @@
+"""Compares final answers: each kind of `values.py` as what it is, and never as the last number in it.
+
+Whether two expressions are equal is math-verify's to say, through `verifier.py`.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from fractions import Fraction
+
+from axolotl_synthetic.tasks.amounts import same_amount, written
+from axolotl_synthetic.tasks.units import PERCENT, convertible
+from axolotl_synthetic.tasks.values import VARIABLE, Value
+from axolotl_synthetic.tasks.verifier import same_expression
+
+_IN_LATEX = (
+    ("**", "^"), ("π", r"\pi "), ("×", r"\times "), ("·", r"\cdot "), ("÷", "/"), ("∞", r"\infty "), ("∪", r"\cup "), ("∩", r"\cap "),
+    ("∅", r"\emptyset "), ("≤", r"\leq "), ("≥", r"\geq "), ("≠", r"\neq "), ("∈", r"\in "),
+    ("°", r"^\circ "), ("θ", r"\theta "),
+)  # fmt: skip
+
+
+def same_value(one: Value, other: Value, *, counted: bool = False) -> bool:
+    """Compare two final answers. `one` is the gold answer.
+
+    Args:
+        counted: whether what is counted must be the same, as within a list: `12 boys and 3 girls`.
+    """
+    if one.unit == other.unit and (one.text.casefold() == other.text.casefold() or _bare(one) == _bare(other)):
+        return one.text != ""
+    kinds = {one.kind, other.kind}
+    if one.amount is not None and other.amount is not None:
+        return same_amount(one.amount, other.amount, counted=counted)
+    if "text" in kinds:
+        return False
+    if "equation" in kinds:
+        return _same_equation(one, other)
+    if kinds == {"time"}:
+        return one.numbers == other.numbers
+    if kinds == {"date"}:
+        return one.numbers == other.numbers
+    if "pair" in kinds or "time" in kinds or "date" in kinds:
+        return _same_pair(one, other)
+    if kinds == {"group"}:
+        return _same_group(one, other)
+    if "group" in kinds:
+        single, group = (one, other) if other.kind == "group" else (other, one)
+        if group.mark == "{}" and len(group.parts) == 1:
+            return same_value(group.parts[0], single)
+        return single.kind != "number" and len(group.mark) == 2 and group.mark != "{}" and _same_expression(one, other)
+    if "relation" in kinds and (
+        "number" in kinds or (kinds != {"relation"} and not re.search(r"∞|\\infty|∪|\\cup", one.text + other.text))
+    ):
+        return False
+    return _same_expression(one, other)
+
+
+def _bare(value: Value) -> str:
+    return value.text if value.kind == "text" else value.text.replace(" ", "")
+
+
+def _same_pair(one: Value, other: Value) -> bool:
+    first, second = _ratio(one), _ratio(other)
+    if first is not None and second is not None and ":" in (one.mark, other.mark):
+        scale = second[0] / first[0] if first[0] and second[0] else None
+        return scale is not None and len(first) == len(second) and all(x * scale == y for x, y in zip(first, second, strict=True))
+    if one.kind != other.kind or ":" in (one.mark, other.mark) or len(one.parts) != len(other.parts):
+        return False
+    return all(same_value(x, y) for x, y in zip(one.parts, other.parts, strict=True))
+
+
+def _ratio(value: Value) -> list[Fraction] | None:
+    """Return the terms of what may be a ratio: `3:2`, `3 to 2`, and `10:15`, which may be a time of day."""
+    if value.kind == "pair" and value.mark in (":", "to"):
+        return [part.amount.value for part in value.parts if part.amount is not None]
+    if value.kind == "time" and not value.mark:
+        return [Fraction(number or 0) for number in value.numbers[:2]]
+    return None
+
+
+def _same_group(one: Value, other: Value) -> bool:
+    if len(one.parts) != len(other.parts):
+        return False
+    marks = {one.mark, other.mark}
+    if marks <= {"", "{}"}:
+        return _matched(one.parts, other.parts)
+    # `x = 1, y = 2` for `(1, 2)`; an interval or a tuple in other brackets is another.
+    if len(marks) > 1 and not marks <= {"", "()"}:
+        return False
+    return all(same_value(x, y, counted=True) for x, y in zip(one.parts, other.parts, strict=True))
+
+
+def _matched(some: Sequence[Value], others: Sequence[Value]) -> bool:
+    """Say whether each has its equal among the others, in any order."""
+    left = list(others)
+    for value in some:
+        found = next((at for at, other in enumerate(left) if same_value(value, other, counted=True)), None)
+        if found is None:
+            return False
+        del left[found]
+    return True
+
+
+def _same_equation(one: Value, other: Value) -> bool:
+    if one.kind == other.kind:
+        if one.mark and one.mark == other.mark:
+            return same_value(one.parts[1], other.parts[1])
+        # `x = 5` solves what `2x + 3 = 13` only asks.
+        if any(value.mark and not VARIABLE.search(value.parts[1].text) for value in (one, other)):
+            return False
+        return _subscripts(one) == _subscripts(other) and same_expression(_latex(one.text), _latex(other.text))
+    equation, value = (one, other) if one.kind == "equation" else (other, one)
+    return bool(equation.mark) and value.kind != "relation" and same_value(equation.parts[1], value)
+
+
+def _same_expression(one: Value, other: Value) -> bool:
+    units = [value.amount.unit if value.amount else value.unit for value in (one, other)]
+    if not convertible(*units) or (units[0].of and units[1].of and units[0] != units[1]) or _subscripts(one) != _subscripts(other):
+        return False
+    if PERCENT in units and units[0] != units[1]:
+        return False
+    return same_expression(*(_latex(written(value.amount.value) if value.amount else value.text) for value in (one, other)))
+
+
+def _subscripts(value: Value) -> list[str]:
+    """Return the indices and primes in a formula. math-verify drops them, and with them the base that a number is written in."""
+    found = re.findall(r"(?<!\\log)(?<!\\sum)(?<!\\int)(?<!\\prod)_(\w|\{[^{}]*\})", value.text)
+    return sorted([*(index.strip("{}") for index in found), *re.findall("'", value.text)])
+
+
+def _latex(text: str) -> str:
+    for sign, latex in _IN_LATEX:
+        text = text.replace(sign, latex)
+    text = re.sub(r"√\s*(\d+|[A-Za-z])", r"\\sqrt{\1}", text)
+    text = re.sub(r"(?:√|(?<![\\A-Za-z])sqrt)\s*\(([^()]*)\)", r"\\sqrt{\1}", text)
+    return re.sub(r"(?<![\\A-Za-z])(pi|sin|cos|tan|log|ln|exp)(?![A-Za-z])", r"\\\1 ", text)
