@@ -519,7 +519,7 @@ def _combinations(raw: Mapping[str, Any]) -> Iterator[str]:
         for role in ("teacher", "augmenter"):
             if (role == "teacher" or part(role)) and not part(role).get("price"):
                 yield (
-                    f"synthetic.budget.usd: {budget['usd']} cannot be kept without synthetic.{role}.price; "
+                    f"synthetic.budget.usd: {_shown(budget['usd'])} cannot be kept without synthetic.{role}.price; "
                     "add `price: {input: …, output: …}` in USD per million tokens"
                 )
         prices = [part(role).get("price") for role in ("teacher", "augmenter") if part(role)]
@@ -542,7 +542,7 @@ def _combinations(raw: Mapping[str, Any]) -> Iterator[str]:
 def _describe(detail: ErrorDetails, raw: Mapping[str, Any]) -> str:
     """One problem as a line: where, what stands there, what to do."""
     location = [part for part in detail["loc"] if part not in _TAGS]
-    path = ".".join(["synthetic", *(str(part) for part in location)])
+    path = ".".join(["synthetic", *(part if isinstance(part, str) else _short(part) for part in location)])
     if len(location) == 1 and location[0] in NOT_YET and raw.get(str(location[0])) is not None:
         return f"{path}: {NOT_YET[str(location[0])]}"
     if detail["type"] == "extra_forbidden":
