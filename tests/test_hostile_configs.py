@@ -275,6 +275,12 @@ def test_what_is_no_secret_is_taken(kwargs):
     load_settings({"teacher": {"provider": "distilabel", "llm": "X", "kwargs": kwargs}})
 
 
+def test_a_line_that_is_no_yaml_is_named_and_not_shown(tmp_path):
+    said = refused(call(tmp_path, f"synthetic:\n  teacher: {{api_key: {SECRET}: x}}\n"))
+    assert f"{tmp_path}/config.yml:2:" in said and "is no YAML: " in said
+    assert "sk-recog" not in said
+
+
 def test_stop_is_not_taken_for_top_p():
     with pytest.raises(ConfigError) as caught:
         load_settings({"teacher": {"generation": {"pots": 1}}})

@@ -440,6 +440,10 @@ def read_yaml(path: Path, give: str) -> Any:
         raise ConfigError(f"{path}: is no path: {error}; give {give}") from error
     try:
         return plain(yaml.load(text, Loader=_Loader), str(path), [])
+    except yaml.MarkedYAMLError as error:
+        # Not PyYAML's own text, which shows the line, and a key that stands in it.
+        at = "" if error.problem_mark is None else f":{error.problem_mark.line + 1}:{error.problem_mark.column + 1}"
+        raise ConfigError(f"{path}{at}: is no YAML: {error.problem or error.context}; correct that place") from error
     except yaml.YAMLError as error:
         raise ConfigError(f"{path}: is no YAML: {' '.join(str(error).split())}; correct that place") from error
     except RecursionError as error:
