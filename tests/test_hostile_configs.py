@@ -61,7 +61,7 @@ def call(folder, text, *command):
     path.write_text(text)
     began = time.monotonic()
     result = CliRunner().invoke(synthetic, [*(command or ["plan"]), str(path)])
-    assert time.monotonic() - began < 20  # a hang takes minutes; what is quick takes less than two where nothing else runs
+    assert time.monotonic() - began < 60  # seconds: a hang takes many minutes, and others may keep the machine busy
     return result
 
 
