@@ -170,6 +170,29 @@ def test_a_csv_with_semicolons_is_trained_on_as_one_with_commas(tmp_path):
     ]
 
 
+def test_under_numbered_choices_the_teacher_writes_what_it_is_asked_for_and_is_accepted(tmp_path):
+    path = tmp_path / "arc.jsonl"
+    rows = [
+        {
+            "question": f"Which of these is number {n} in the alphabet?",
+            "choices": {"text": ["sand", "rock", chr(96 + n), "clay"], "label": list("1234")},
+        }
+        for n in range(2, 8)
+    ]
+    path.write_text("".join(json.dumps({**row, "answerKey": "3"}) + "\n" for row in rows))
+
+    def obedient(body):
+        (kind,) = re.findall(r"Answer: <(\w+)>", body["messages"][0]["content"])
+        return f"The third one is the letter.\nAnswer: {'3' if kind == 'number' else 'C'}"
+
+    fields = {"choices": "choices.text", "labels": "choices.label", "answer": "answerKey"}
+    with FakeServer(obedient) as server:
+        made = of_a_run(tmp_path, server, task="multiple_choice", seeds={"path": str(path), "fields": fields})
+        done = program("generate", made, environment={"OPENAI_API_KEY": "none"})
+    assert done.returncode == 0, done.stderr
+    assert "6 of 6 accepted" in done.stdout
+
+
 def test_help_names_every_command():
     text = call("--help").stdout
     for command in ("plan", "preview", "generate", "status", "grade", "report"):

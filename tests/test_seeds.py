@@ -120,6 +120,33 @@ def test_a_space_behind_the_delimiter_is_no_part_of_a_quoted_cell(tmp_path):
     assert [(seed.question.text, seed.answer) for seed in read(path).seeds] == [("Two, or three?", "5")]
 
 
+def test_a_delimiter_that_is_none_is_not_taken_for_a_part_of_a_columns_name(tmp_path):
+    with pytest.raises(SeedsError, match="the file seems to be divided by a character that is not known for it; save it with commas"):
+        read(written(tmp_path, "seeds.csv", "question^answer\nOne?^1\n"))
+    assert len(read(written(tmp_path, "seeds.csv", "question,answer\nOne?,1\n")).seeds) == 1
+
+
+def test_a_row_longer_than_what_is_sampled_does_not_hide_the_delimiter(tmp_path):
+    found = read(written(tmp_path, "seeds.csv", f"question;answer\n{'x' * 100_000}?;1\nTwo?;2\n"))
+    assert {seed.answer for seed in found.seeds} == {"1", "2"}
+
+
+def test_a_file_with_a_header_alone_is_empty(tmp_path):
+    with pytest.raises(SeedsError, match=r"no row of .*seeds\.csv can be used: it is empty; give a question each row"):
+        read(written(tmp_path, "seeds.csv", "question;answer\n"))
+
+
+def test_a_row_with_too_few_cells_is_no_question_without_an_answer(tmp_path):
+    # A line break without quotes, and a line by another delimiter: each would be a question that nobody wrote.
+    path = written(tmp_path, "seeds.csv", "question,answer\nTwo\nlines?,2\nThree?;3\nFour?,\n")
+    found = read(path)
+    assert {(seed.question.text, seed.answer) for seed in found.seeds} == {("lines?", "2"), ("Four?", None)}
+    assert found.problems == tuple(
+        f"{path}:{line}: 1 cell under 2 columns; put a cell that holds a line break in quotes" for line in (2, 4)
+    )
+    assert found.unusable == 2
+
+
 def test_lines_below_a_named_delimiter_keep_their_numbers(tmp_path):
     path = written(tmp_path, "seeds.csv", "sep=;\nquestion;answer\nOne?;1\n;2\nThree?;3;4\n")
     assert [problem.split(";")[0] for problem in read(path).problems[1:]] == [

@@ -457,6 +457,10 @@ def read_yaml(path: Path, give: str) -> Any:
         raise ConfigError(f"{path}: is no path: {error}; give {give}") from error
     try:
         return plain(yaml.load(text, Loader=_Loader), str(path), [])
+    except yaml.MarkedYAMLError as error:
+        # Not PyYAML's own text, which shows the line, and a key that stands in it.
+        at = "" if error.problem_mark is None else f":{error.problem_mark.line + 1}:{error.problem_mark.column + 1}"
+        raise ConfigError(f"{path}{at}: is no YAML: {error.problem or error.context}; correct that place") from error
     except yaml.YAMLError as error:
         raise ConfigError(f"{path}: is no YAML: {' '.join(str(error).split())}; correct that place") from error
     except RecursionError as error:
@@ -536,7 +540,7 @@ def _combinations(raw: Mapping[str, Any]) -> Iterator[str]:
         for role in ("teacher", "augmenter"):
             if (role == "teacher" or part(role)) and not part(role).get("price"):
                 yield (
-                    f"synthetic.budget.usd: {budget['usd']} cannot be kept without synthetic.{role}.price; "
+                    f"synthetic.budget.usd: {_shown(budget['usd'])} cannot be kept without synthetic.{role}.price; "
                     "add `price: {input: …, output: …}` in USD per million tokens"
                 )
         prices = [part(role).get("price") for role in ("teacher", "augmenter") if part(role)]
@@ -559,7 +563,7 @@ def _combinations(raw: Mapping[str, Any]) -> Iterator[str]:
 def _describe(detail: ErrorDetails, raw: Mapping[str, Any]) -> str:
     """One problem as a line: where, what stands there, what to do."""
     location = [part for part in detail["loc"] if part not in _TAGS]
-    path = ".".join(["synthetic", *(str(part) for part in location)])
+    path = ".".join(["synthetic", *(part if isinstance(part, str) else _short(part) for part in location)])
     if len(location) == 1 and location[0] in NOT_YET and raw.get(str(location[0])) is not None:
         return f"{path}: {NOT_YET[str(location[0])]}"
     if detail["type"] == "extra_forbidden":

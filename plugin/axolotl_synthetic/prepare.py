@@ -34,6 +34,8 @@ IRRELEVANT: dict[str, Any] = {
     **{role: {"concurrency", "timeout", "retries", "price", "api_key_env", "base_url"} for role in ("teacher", "augmenter")},
     "seeds": {"may_fail"},
 }
+# A check's calls are averaged over the rounds; beyond these a further one changes nothing, and a budget of 10^9 would take for ever.
+MOST_ROUNDS = 10_000
 # More would fill a terminal.
 PROBLEMS_SHOWN = 10
 
@@ -122,10 +124,11 @@ def prepare(settings: Settings, *, student: str | None = None) -> Prepared:
     )
     # How often each seed will be used is not known before the strategy is decided; this many times if nothing is rejected.
     rounds = max(1, round((settings.budget.samples or settings.budget.queries or 0) / len(seeds.seeds)))
+    rounds = min(rounds, MOST_ROUNDS)
     extra = {name: extra_calls(inquiries, name, rounds) for name in STRATEGIES} if inquiries else {}
     found = lengths(settings, task, seeds.seeds, worst_prompt_tokens)
     rates = costs.assume(settings, found, costs.calls_per_sample(settings, answered, extra))
-    study = None if settings.study is None else read_measured(Path(settings.study), task=settings.task)
+    study = None if settings.study is None else read_measured(Path(settings.study).expanduser(), task=settings.task)
     prepared = Prepared(settings, task, seeds, decide(settings, case, rates, study), case, found, rates, checks, study)
     most, samples = prepared.most_samples, settings.budget.samples
     if most is not None and samples is not None and most < samples:

@@ -79,9 +79,9 @@ def read_seeds(
     notes: list[str] = []
     rows = read_rows(settings.path, settings.name, settings.split, note=notes.append)
     usable, problems, places, unusable = _usable_seeds(rows, settings, required, optional, problem)
-    problems = notes + problems
     if not usable:
-        raise SeedsError(f"synthetic.seeds: no row of {settings.path} can be used{_first_of(problems)}")
+        raise SeedsError(f"synthetic.seeds: no row of {settings.path} can be used{_first_of(notes + problems if problems else [])}")
+    problems = notes + problems
     if reads_numbers:
         usable = _with_decimal(usable, settings, problems)
     held_out, seeds = _draw(usable, settings, seed)
@@ -161,6 +161,8 @@ def _mapping(unseen: Sequence[str], fields: Mapping[str, str], columns: Mapping[
     free = [column for column, holds_text in columns.items() if holds_text and column not in fields.values()]
     if "question" not in unseen:
         return "map the task's names to them in seeds.fields, or leave a name out that the file does not have"
+    if len(columns) == 1 and any(name in column and not column.isidentifier() for name in unseen for column in columns):
+        return "the file seems to be divided by a character that is not known for it; save it with commas"
     if not free:
         return 'none of them holds text; write a row for each question, such as {"question": "…", "answer": "…"}'
     return f"map the task's names to the right ones, such as `fields: {{question: {json.dumps(free[0], ensure_ascii=False)}}}`"

@@ -171,11 +171,16 @@ def _csv_rows(file: Path, path: str, note: Callable[[str], None]) -> Iterator[Ro
                     raise SeedsError(f"synthetic.seeds.path: {place}: two columns have the same name; rename one")
             elif spoilt:
                 yield BadRow(place, "not UTF-8; save the file as UTF-8")
-            elif len(cells) > len(header):
-                what = DELIMITERS.get(delimiter, repr(delimiter))
-                yield BadRow(place, f"{len(cells)} cells under {len(header)} columns; put a cell that holds a {what} in quotes")
+            elif len(cells) != len(header):
+                # Too few are half of a row whose other half would pass for a question of its own, or a row by another delimiter.
+                holds = f"a {DELIMITERS.get(delimiter, repr(delimiter))}" if len(cells) > len(header) else "a line break"
+                yield BadRow(place, f"{_cells(cells)} under {len(header)} columns; put a cell that holds {holds} in quotes")
             else:
-                yield Row(place, dict(zip(header, cells, strict=False)))
+                yield Row(place, dict(zip(header, cells, strict=True)))
+
+
+def _cells(cells: list[str]) -> str:
+    return "1 cell" if len(cells) == 1 else f"{len(cells)} cells"
 
 
 def _delimiter(sample: str) -> str:
@@ -192,8 +197,8 @@ def _delimiter(sample: str) -> str:
             continue
         if not rows or len(rows[0]) < 2:
             continue
-        # The sample may end within its last row.
-        others = [len(row) for row in rows[1:-1] or rows[1:]]
+        # A sample that is not the whole file ends within its last row.
+        others = [len(row) for row in (rows[1:] if len(sample) < SAMPLED_CHARACTERS else rows[1:-1])]
         share = others.count(len(rows[0])) / len(others) if others else 1.0
         if share > most:
             found, most = delimiter, share
