@@ -469,6 +469,21 @@ def test_a_folder_on_a_read_only_disk_is_named_before_the_first_call(project: Pr
 
 
 @scene
+def test_the_status_of_a_run_on_a_read_only_disk_is_shown(project: Project) -> None:
+    with small_disk(project), FakeServer() as server:
+        project.configure(server)
+        assert project.run().code == 0
+        remount(project, "ro")
+        done = project.run("status")
+        as_json = project.run("status", "--json")
+        again = project.run()
+    assert done.code == as_json.code == 0, done.err
+    assert "20 of 20 accepted" in done.out
+    assert '"state": "complete"' in as_json.out
+    assert (again.code, "Read-only file system; make it writable" in again.err) == (1, True)
+
+
+@scene
 def test_a_folder_that_cannot_be_made_is_named_before_the_first_call(project: Project) -> None:
     with slow() as server:
         project.configure(server, output_dir="/proc/synthetic")

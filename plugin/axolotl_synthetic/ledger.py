@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import sqlite3
 import time
 from collections import OrderedDict
@@ -268,10 +269,11 @@ class Ledger:
                 " another Python"
             )
         with _told(path):
-            address = f"{path.absolute().as_uri()}?mode={'ro' if read_only else 'rwc'}"
-            self._db = sqlite3.connect(
-                address, uri=True, timeout=60, isolation_level=None, check_same_thread=False, cached_statements=STATEMENTS_KEPT
-            )
+            self._db = _connect(path, "ro" if read_only else "rwc")
+            if read_only and not _can_read(self._db) and not os.access(path.parent, os.W_OK):
+                # Without a file beside it, which cannot be made, SQLite reads it so alone; a run at work has made that file.
+                self._db.close()
+                self._db = _connect(path, "ro&immutable=1")
             if not read_only:
                 self._db.execute("PRAGMA journal_mode = WAL")
                 # A committed call survives a power failure, not only the end of the process; a counter need not.
@@ -295,7 +297,7 @@ class Ledger:
     # What the folder was made for
 
     def meta(self, key: str) -> str | None:
-        with _told(self.path):
+        with _read(self.path):
             row = self._db.execute("SELECT value FROM meta WHERE key = ?", (key,)).fetchone()
         return None if row is None else str(row[0])
 
@@ -324,7 +326,7 @@ class Ledger:
 
     def replies(self, ids: Sequence[int]) -> list[tuple[str, Reply]]:
         """What some calls brought, each with its purpose, in the order of `ids`; those that brought nothing are left out."""
-        with _told(self.path):
+        with _read(self.path):
             rows = self._db.execute(
                 "SELECT id, purpose, reply, finish_reason, prompt_tokens, completion_tokens, seconds FROM calls"
                 " WHERE outcome = 'ok' AND id IN (SELECT value FROM json_each(?))",
@@ -421,7 +423,7 @@ class Ledger:
 
     def progress(self) -> Progress:
         names = ", ".join(field.name for field in fields(Progress))
-        with _told(self.path):
+        with _read(self.path):
             return Progress(*self._db.execute(f"SELECT {names} FROM progress").fetchone())
 
     def report(self, **values: Any) -> None:
@@ -431,21 +433,28 @@ class Ledger:
             self._db.execute(f"UPDATE progress SET {columns}", tuple(values.values()))
 
     def begin_run(self) -> None:
-        """Forget the counters of the run before."""
+        """Forget the counters of the run before, and note when this one began."""
+        runs = json.dumps([*self.runs(), time.time()])
         with _told(self.path), self._transaction():
             self._db.execute("DELETE FROM progress")
             self._db.execute("INSERT INTO progress (one) VALUES (1)")
+            self._db.execute("INSERT OR REPLACE INTO meta (key, value) VALUES ('runs', ?)", (runs,))
+
+    def runs(self) -> list[float]:
+        """Unix time at which each run began, ascending; runs of a version that did not note it are missing."""
+        with _read(self.path):
+            return sorted(float(began) for began in json.loads(self.meta("runs") or "[]"))
 
     def spent(self) -> tuple[int, int, float]:
         """Queries, tokens and dollars that are spent or reserved."""
-        with _told(self.path):
+        with _read(self.path):
             queries, tokens, usd = self._db.execute("SELECT queries, tokens, usd FROM spent").fetchone()
         return queries, tokens, usd
 
     def totals(self) -> Totals:
         """What was sent to models, ever, for this folder."""
         counts = dict.fromkeys(("total", *PURPOSES, "retried"), 0)
-        with _told(self.path):
+        with _read(self.path):
             rows = self._db.execute(
                 "SELECT purpose, count(*), sum(attempt > 0) FROM calls WHERE outcome != 'unsent' GROUP BY purpose"
             ).fetchall()
@@ -453,15 +462,15 @@ class Ledger:
                 "SELECT coalesce(sum(prompt_tokens), 0), coalesce(sum(completion_tokens), 0), coalesce(sum(usd), 0),"
                 " coalesce(sum(usd IS NULL), 0), coalesce(sum(seconds), 0) FROM calls WHERE outcome = 'ok'"
             ).fetchone()
-        for purpose, count, retried in rows:
-            counts[purpose] += count
-            counts["total"] += count
-            counts["retried"] += retried
+            for purpose, count, retried in rows:
+                counts[purpose] += count
+                counts["total"] += count
+                counts["retried"] += retried
         return Totals(counts, prompt, completion, None if unpriced else usd, seconds)
 
     def paid(self, ids: Sequence[int]) -> dict[int, tuple[Role, int | None, int | None, float]]:
         """Role, prompt and completion tokens, and seconds of calls that brought a reply, by id."""
-        with _told(self.path):
+        with _read(self.path):
             rows = self._db.execute(
                 "SELECT id, role, prompt_tokens, completion_tokens, seconds FROM calls WHERE id IN (SELECT value FROM json_each(?))",
                 (json.dumps(list(ids)),),
@@ -470,7 +479,7 @@ class Ledger:
 
     def failures(self) -> dict[str, int]:
         """Failed calls by the first word of their error."""
-        with _told(self.path):
+        with _read(self.path):
             rows = self._db.execute(
                 "SELECT substr(error, 1, instr(error || ':', ':') - 1) AS reason, count(*) FROM calls"
                 " WHERE outcome IN ('failed', 'unsent') GROUP BY reason ORDER BY count(*) DESC"
@@ -480,9 +489,9 @@ class Ledger:
     def history(self) -> Iterator[Past]:
         """Every call that left or may have left, in the order in which they were sent. Reads as it goes, so memory stays small."""
         names = ", ".join(field.name for field in fields(Past))
-        with _told(self.path):
+        with _read(self.path):
             for row in self._db.execute(f"SELECT {names} FROM calls WHERE outcome != 'unsent' ORDER BY id"):
-                yield Past(*row)
+                yield _past(row)
 
     @contextmanager
     def _transaction(self) -> Iterator[None]:
@@ -497,6 +506,40 @@ class Ledger:
             raise
 
 
+def _past(row: Sequence[Any]) -> Past:
+    """Return a row of `calls` without its texts.
+
+    Raises:
+        TypeError: if it holds what no version writes.
+    """
+    past = Past(*row)
+    numbers = (past.started, past.attempt, past.prompt_tokens, past.completion_tokens, past.seconds, past.usd)
+    if not isinstance(past.started, float) or not all(isinstance(one, int | float | None) for one in numbers):
+        raise TypeError(f"a call has {numbers!r:.80} as its numbers")
+    if not all(isinstance(text, str) for text in (past.purpose, past.role, past.model, past.outcome)):
+        raise TypeError("a call has no text as its purpose, role, model or outcome")
+    return past
+
+
+def _connect(path: Path, mode: str) -> sqlite3.Connection:
+    return sqlite3.connect(
+        *(f"{path.absolute().as_uri()}?mode={mode}", 60),
+        uri=True,
+        isolation_level=None,
+        check_same_thread=False,
+        cached_statements=STATEMENTS_KEPT,
+    )
+
+
+def _can_read(db: sqlite3.Connection) -> bool:
+    """Return whether SQLite can open the file that this connection is for."""
+    try:
+        db.execute("PRAGMA schema_version").fetchone()
+    except sqlite3.OperationalError as error:
+        return "unable to open" not in str(error) and "readonly" not in str(error)
+    return True
+
+
 def usd_of(call: Call, reply: Reply) -> float | None:
     """US dollars for a reply, None when the price or the tokens are unknown."""
     if call.price is None or reply.prompt_tokens is None or reply.completion_tokens is None:
@@ -505,12 +548,22 @@ def usd_of(call: Call, reply: Reply) -> float | None:
 
 
 @contextmanager
+def _read(path: Path) -> Iterator[None]:
+    """Like `_told`; what is there and is nothing that we write is an error of the file as well."""
+    with _told(path):
+        try:
+            yield
+        except (TypeError, ValueError, KeyError, OverflowError) as error:
+            raise sqlite3.DatabaseError(f"malformed: {type(error).__name__}: {error}") from error
+
+
+@contextmanager
 def _told(path: Path) -> Iterator[None]:
     """SQLite's errors as one of ours."""
     try:
         yield
-    except sqlite3.DatabaseError as error:
-        text = str(error)
+    except (sqlite3.DatabaseError, UnicodeDecodeError) as error:  # the latter where SQLite quotes a damaged name
+        text = str(error) if isinstance(error, sqlite3.Error) else "malformed: its text is not UTF-8"
         if "full" in text or "disk I/O" in text:
             remedy = "free some space on that disk, then run the same command again: what was paid for is kept"
         elif "readonly" in text or "unable to open" in text:
