@@ -495,6 +495,23 @@ def test_a_folder_that_cannot_be_made_is_named_before_the_first_call(project: Pr
 
 
 @scene
+def test_a_user_without_a_name_and_a_home_makes_the_run(project: Project) -> None:
+    unknown = ["unshare", "--user", "--map-user=54321", "--map-group=54321"]
+    if subprocess.run([*unknown, "true"], capture_output=True, check=False).returncode:
+        pytest.skip("needs the right to be another user")
+    environment = {name: value for name, value in os.environ.items() if name not in ("HOME", "USER", "LOGNAME")}
+    environment |= {"OPENAI_API_KEY": KEY, "TMPDIR": str(project.temporary)}
+    with FakeServer() as server:
+        project.configure(server)
+        for command, said in (("preview", "final_answer: passed"), ("generate", "20 of 20 accepted"), ("status", "20 of 20 accepted")):
+            run = [*unknown, sys.executable, "-m", "axolotl_synthetic", command, "config.yml"]
+            done = subprocess.run(run, cwd=project.folder, env=environment, capture_output=True, text=True, timeout=300, check=False)
+            assert (done.returncode, said in done.stdout) == (0, True), done.stderr
+            assert "Traceback" not in done.stderr
+    assert not (project.folder / "~").exists()
+
+
+@scene
 def test_a_temporary_folder_with_too_long_a_path_is_named_before_the_first_call(project: Project) -> None:
     project.temporary = project.folder / ("t" * 100)
     project.temporary.mkdir()
