@@ -469,6 +469,21 @@ def test_a_folder_on_a_read_only_disk_is_named_before_the_first_call(project: Pr
 
 
 @scene
+def test_the_status_of_a_run_on_a_read_only_disk_is_shown(project: Project) -> None:
+    with small_disk(project), FakeServer() as server:
+        project.configure(server)
+        assert project.run().code == 0
+        remount(project, "ro")
+        done = project.run("status")
+        as_json = project.run("status", "--json")
+        again = project.run()
+    assert done.code == as_json.code == 0, done.err
+    assert "20 of 20 accepted" in done.out
+    assert '"state": "complete"' in as_json.out
+    assert (again.code, "Read-only file system; make it writable" in again.err) == (1, True)
+
+
+@scene
 def test_a_folder_that_cannot_be_made_is_named_before_the_first_call(project: Project) -> None:
     with slow() as server:
         project.configure(server, output_dir="/proc/synthetic")
@@ -477,6 +492,23 @@ def test_a_folder_that_cannot_be_made_is_named_before_the_first_call(project: Pr
     assert "/proc/synthetic: " in done.err
     assert "make it writable, or choose another output_dir" in done.err
     assert server.count == 0
+
+
+@scene
+def test_a_user_without_a_name_and_a_home_makes_the_run(project: Project) -> None:
+    unknown = ["unshare", "--user", "--map-user=54321", "--map-group=54321"]
+    if subprocess.run([*unknown, "true"], capture_output=True, check=False).returncode:
+        pytest.skip("needs the right to be another user")
+    environment = {name: value for name, value in os.environ.items() if name not in ("HOME", "USER", "LOGNAME")}
+    environment |= {"OPENAI_API_KEY": KEY, "TMPDIR": str(project.temporary)}
+    with FakeServer() as server:
+        project.configure(server)
+        for command, said in (("preview", "final_answer: passed"), ("generate", "20 of 20 accepted"), ("status", "20 of 20 accepted")):
+            run = [*unknown, sys.executable, "-m", "axolotl_synthetic", command, "config.yml"]
+            done = subprocess.run(run, cwd=project.folder, env=environment, capture_output=True, text=True, timeout=300, check=False)
+            assert (done.returncode, said in done.stdout) == (0, True), done.stderr
+            assert "Traceback" not in done.stderr
+    assert not (project.folder / "~").exists()
 
 
 @scene

@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+import asyncio
 import resource
 from pathlib import Path
 
 import pytest
+import yaml
 
+from axolotl_synthetic.config import load_settings
 from axolotl_synthetic.errors import ConfigError, StorageError, SyntheticError
-from axolotl_synthetic.pipelines.job import Workplace
+from axolotl_synthetic.ledger import Ledger
+from axolotl_synthetic.pipelines.engine import Engine
+from axolotl_synthetic.pipelines.job import Job, Workplace
+from axolotl_synthetic.prepare import prepare
 
 from fake_server import FakeServer
 from projects import Done, Project
@@ -129,3 +135,37 @@ def test_of_two_errors_the_first_stays(tmp_path):
     work.fail(SyntheticError("the first"))
     work.fail(StorageError("the second"))
     assert str(work.error()) == "the first"
+
+
+@pytest.mark.parametrize("broken", ["emit", "watch"])
+def test_a_task_of_the_engine_that_breaks_ends_the_run(project, tmp_path, monkeypatch, broken):
+    monkeypatch.chdir(project.folder)
+    monkeypatch.setenv("OPENAI_API_KEY", "none")
+    work = Workplace(tmp_path / "work")
+    work.path.mkdir()
+    with FakeServer() as server:
+        project.configure(server)
+        settings = load_settings(yaml.safe_load((project.folder / "config.yml").read_text())["synthetic"])
+        prepared = prepare(settings)
+        work.put(
+            Job(
+                settings=settings,
+                models={"teacher": settings.teacher, "augmenter": settings.teacher},  # type: ignore[dict-item]
+                seeds=prepared.seeds.seeds,
+                shares={"answer_augmentation": 1.0},
+                ledger=tmp_path / "ledger.sqlite",
+                spool=tmp_path / "spool",
+            )
+        )
+        with Ledger(tmp_path / "ledger.sqlite") as ledger:
+            ledger.begin_run()
+
+        def breaks(*_: object) -> None:
+            raise LookupError("no such place")
+
+        # The one hands a candidate on, the other looks for a wish to stop; both were lost without a word.
+        engine = Engine(work, breaks if broken == "emit" else lambda _: None)
+        if broken == "watch":
+            monkeypatch.setattr(Workplace, "stopped", breaks)
+        asyncio.run(asyncio.wait_for(engine.run(), SECONDS))
+    assert "broke the run: LookupError: no such place" in str(work.error())

@@ -28,6 +28,22 @@ FORMAT = 1
 MANIFEST = "manifest.json"
 SAMPLES = "samples.jsonl"
 CARD = "README.md"
+# Where the readers of a manifest look, and what has to be there.
+MANIFEST_KEYS: Mapping[str, type | tuple[type, ...]] = {
+    "status": str,
+    "strategy": dict,
+    "seeds.count": int,
+    "seeds.held_out": int,
+    **{f"counts.{name}": int for name in ("planned", "accepted", "rejected", "failed")},
+    **{f"queries.{name}": int for name in ("total", "retried", "reused")},
+    "tokens.prompt": int,
+    "tokens.completion": int,
+    "usd": (int, float, type(None)),
+    "rejections": dict,
+    "files.train.path": str,
+    "files.train.rows": int,
+    "files.train.sha256": str,
+}
 # Around what `show_figures` adds to the card.
 FIGURES_BEGIN, FIGURES_END = "<!-- figures of the report -->", "<!-- end of the figures -->"
 
@@ -238,13 +254,53 @@ def outcome(counts: Counts, samples: Path, training: TrainingFile) -> dict[str, 
 def read_manifest(folder: Path) -> dict[str, Any] | None:
     """The manifest, None when the run is not complete."""
     path = folder / MANIFEST
+    remedy = "delete it and run `axolotl synthetic generate` again: nothing is paid for twice"
     try:
         manifest: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+        missing = _missing(manifest)
     except FileNotFoundError:
         return None
-    except ValueError as error:
-        raise StorageError(f"{path}: is no JSON ({error}); delete it and run `axolotl synthetic generate` again") from error
+    except OSError as error:
+        raise StorageError(f"{path}: {error.strerror}; make it readable") from error
+    except (ValueError, RecursionError) as error:
+        raise StorageError(f"{path}: is no JSON ({error}); {remedy}") from error
+    if missing:
+        raise StorageError(f"{path}: is no manifest of ours, or was changed ({missing}); {remedy}")
     return manifest
+
+
+def _missing(manifest: Any) -> str:
+    """Return the first place at which a manifest is not as `manifest` makes it, empty when there is none."""
+    for place, kind in MANIFEST_KEYS.items():
+        found = manifest
+        for key in place.split("."):
+            if not isinstance(found, dict) or key not in found:
+                return f"{place} is missing"
+            found = found[key]
+        if not isinstance(found, kind) or isinstance(found, bool):
+            return f"{place} is {found!r:.40}"
+    path = manifest["files"]["train"]["path"]
+    return "" if Path(path).name == path else f"files.train.path is {path!r:.40}"
+
+
+def has_training_file(folder: Path, manifest: Mapping[str, Any]) -> bool:
+    """Return whether the training file is there, byte for byte as it was written."""
+    train = manifest["files"]["train"]
+    try:
+        return sha256(folder / str(train["path"])) == str(train["sha256"])
+    except OSError:
+        return False
+
+
+def put_aside_changed(folder: Path, manifest: Mapping[str, Any]) -> Path | None:
+    """Rename a training file that somebody changed, so that it is not written over; returns its new name, None when there is none."""
+    path = folder / str(manifest["files"]["train"]["path"])
+    with _told(folder):
+        if has_training_file(folder, manifest) or not path.exists() or not path.stat().st_size:
+            return None
+        aside = path.with_name(f"{path.name}.changed")
+        os.replace(path, aside)
+    return aside
 
 
 def write_card(folder: Path, manifest: Mapping[str, Any], *, task: str, teacher: str, augmenter: str, counts: Counts) -> None:

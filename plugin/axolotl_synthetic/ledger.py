@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import sqlite3
 import time
 from collections import OrderedDict
@@ -299,10 +300,11 @@ class Ledger:
                 " another Python"
             )
         with _told(path):
-            address = f"{path.absolute().as_uri()}?mode={'ro' if read_only else 'rwc'}"
-            self._db = sqlite3.connect(
-                address, uri=True, timeout=60, isolation_level=None, check_same_thread=False, cached_statements=STATEMENTS_KEPT
-            )
+            self._db = _connect(path, "ro" if read_only else "rwc")
+            if read_only and not _can_read(self._db) and not os.access(path.parent, os.W_OK):
+                # Without a file beside it, which cannot be made, SQLite reads it so alone; a run at work has made that file.
+                self._db.close()
+                self._db = _connect(path, "ro&immutable=1")
             if not read_only:
                 self._db.execute("PRAGMA journal_mode = WAL")
                 # A committed call survives a power failure, not only the end of the process; a counter need not.
@@ -330,7 +332,7 @@ class Ledger:
     # What the folder was made for
 
     def meta(self, key: str) -> str | None:
-        with _told(self.path):
+        with _read(self.path):
             row = self._db.execute("SELECT value FROM meta WHERE key = ?", (key,)).fetchone()
         return None if row is None else str(row[0])
 
@@ -359,7 +361,7 @@ class Ledger:
 
     def replies(self, ids: Sequence[int]) -> list[tuple[str, Reply]]:
         """What some calls brought, each with its purpose, in the order of `ids`; those that brought nothing are left out."""
-        with _told(self.path):
+        with _read(self.path):
             rows = self._db.execute(
                 f"SELECT id, purpose, {REPLY} FROM calls WHERE outcome = 'ok' AND id IN (SELECT value FROM json_each(?))",
                 (json.dumps(list(ids)),),
@@ -459,7 +461,7 @@ class Ledger:
 
     def progress(self) -> Progress:
         names = ", ".join(field.name for field in fields(Progress))
-        with _told(self.path):
+        with _read(self.path):
             return Progress(*self._db.execute(f"SELECT {names} FROM progress").fetchone())
 
     def report(self, **values: Any) -> None:
@@ -479,22 +481,29 @@ class Ledger:
         return None if waiting is None or waiting.until < time.time() else waiting
 
     def begin_run(self) -> None:
-        """Forget the counters of the run before."""
+        """Forget the counters of the run before, and note when this one began."""
+        runs = json.dumps([*self.runs(), time.time()])
         with _told(self.path), self._transaction():
             self._db.execute("DELETE FROM progress")
             self._db.executemany("DELETE FROM meta WHERE key = ?", [(WAITING,), (NOTICE,)])
             self._db.execute("INSERT INTO progress (one) VALUES (1)")
+            self._db.execute("INSERT OR REPLACE INTO meta (key, value) VALUES ('runs', ?)", (runs,))
+
+    def runs(self) -> list[float]:
+        """Unix time at which each run began, ascending; runs of a version that did not note it are missing."""
+        with _read(self.path):
+            return sorted(float(began) for began in json.loads(self.meta("runs") or "[]"))
 
     def spent(self) -> tuple[int, int, float]:
         """Queries, tokens and dollars that are spent or reserved."""
-        with _told(self.path):
+        with _read(self.path):
             queries, tokens, usd = self._db.execute("SELECT queries, tokens, usd FROM spent").fetchone()
         return queries, tokens, usd
 
     def totals(self) -> Totals:
         """What was sent to models, ever, for this folder."""
         counts = dict.fromkeys(("total", *PURPOSES, "retried"), 0)
-        with _told(self.path):
+        with _read(self.path):
             rows = self._db.execute(
                 "SELECT purpose, count(*), sum(attempt > 0) FROM calls WHERE outcome != 'unsent' GROUP BY purpose"
             ).fetchall()
@@ -502,15 +511,15 @@ class Ledger:
                 "SELECT coalesce(sum(prompt_tokens), 0), coalesce(sum(completion_tokens), 0), sum(usd),"
                 " coalesce(sum(usd IS NULL AND reply IS NOT NULL), 0), coalesce(sum(seconds) FILTER (WHERE outcome = 'ok'), 0) FROM calls"
             ).fetchone()
-        for purpose, count, retried in rows:
-            counts[purpose] += count
-            counts["total"] += count
-            counts["retried"] += retried
+            for purpose, count, retried in rows:
+                counts[purpose] += count
+                counts["total"] += count
+                counts["retried"] += retried
         return Totals(counts, prompt, completion, None if unpriced else 0.0 if not rows else usd, seconds)
 
     def paid(self, ids: Sequence[int]) -> dict[int, tuple[Role, int | None, int | None, float]]:
         """Role, prompt and completion tokens, and seconds of calls that brought a reply, by id."""
-        with _told(self.path):
+        with _read(self.path):
             rows = self._db.execute(
                 "SELECT id, role, prompt_tokens, completion_tokens, seconds FROM calls WHERE id IN (SELECT value FROM json_each(?))",
                 (json.dumps(list(ids)),),
@@ -519,7 +528,7 @@ class Ledger:
 
     def failures(self) -> dict[str, int]:
         """Failed calls by the name of their error, which ends at its first colon (not at that of an address)."""
-        with _told(self.path):
+        with _read(self.path):
             rows = self._db.execute(
                 "SELECT substr(error, 1, instr(error || ': ', ': ') - 1) AS reason, count(*) FROM calls"
                 " WHERE outcome IN ('failed', 'unsent') GROUP BY reason ORDER BY count(*) DESC"
@@ -529,9 +538,9 @@ class Ledger:
     def history(self) -> Iterator[Past]:
         """Every call that left or may have left, in the order in which they were sent. Reads as it goes, so memory stays small."""
         names = ", ".join(field.name for field in fields(Past))
-        with _told(self.path):
+        with _read(self.path):
             for row in self._db.execute(f"SELECT {names} FROM calls WHERE outcome != 'unsent' ORDER BY id"):
-                yield Past(*row)
+                yield _past(row)
 
     @contextmanager
     def _transaction(self) -> Iterator[None]:
@@ -544,6 +553,40 @@ class Ledger:
             if self._db.in_transaction:  # SQLite rolls back by itself on a full disk
                 self._db.execute("ROLLBACK")
             raise
+
+
+def _past(row: Sequence[Any]) -> Past:
+    """Return a row of `calls` without its texts.
+
+    Raises:
+        TypeError: if it holds what no version writes.
+    """
+    past = Past(*row)
+    numbers = (past.started, past.attempt, past.prompt_tokens, past.completion_tokens, past.seconds, past.usd)
+    if not isinstance(past.started, float) or not all(isinstance(one, int | float | None) for one in numbers):
+        raise TypeError(f"a call has {numbers!r:.80} as its numbers")
+    if not all(isinstance(text, str) for text in (past.purpose, past.role, past.model, past.outcome)):
+        raise TypeError("a call has no text as its purpose, role, model or outcome")
+    return past
+
+
+def _connect(path: Path, mode: str) -> sqlite3.Connection:
+    return sqlite3.connect(
+        *(f"{path.absolute().as_uri()}?mode={mode}", 60),
+        uri=True,
+        isolation_level=None,
+        check_same_thread=False,
+        cached_statements=STATEMENTS_KEPT,
+    )
+
+
+def _can_read(db: sqlite3.Connection) -> bool:
+    """Return whether SQLite can open the file that this connection is for."""
+    try:
+        db.execute("PRAGMA schema_version").fetchone()
+    except sqlite3.OperationalError as error:
+        return "unable to open" not in str(error) and "readonly" not in str(error)
+    return True
 
 
 def usd_of(call: Call, reply: Reply) -> float | None:
@@ -562,12 +605,22 @@ def _used(reply: Reply) -> int | None:
 
 
 @contextmanager
+def _read(path: Path) -> Iterator[None]:
+    """Like `_told`; what is there and is nothing that we write is an error of the file as well."""
+    with _told(path):
+        try:
+            yield
+        except (TypeError, ValueError, KeyError, OverflowError) as error:
+            raise sqlite3.DatabaseError(f"malformed: {type(error).__name__}: {error}") from error
+
+
+@contextmanager
 def _told(path: Path) -> Iterator[None]:
     """SQLite's errors as one of ours."""
     try:
         yield
-    except sqlite3.DatabaseError as error:
-        text = str(error)
+    except (sqlite3.DatabaseError, UnicodeDecodeError) as error:  # the latter where SQLite quotes a damaged name
+        text = str(error) if isinstance(error, sqlite3.Error) else "malformed: its text is not UTF-8"
         if "full" in text or "disk I/O" in text:
             remedy = "free some space on that disk, then run the same command again: what was paid for is kept"
         elif "readonly" in text or "unable to open" in text:

@@ -7,7 +7,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import IO
+from typing import IO, Any
 
 from axolotl_synthetic.errors import FolderInUseError, StorageError
 
@@ -29,27 +29,30 @@ def held(folder: Path) -> Iterator[None]:
         raise StorageError(f"{folder}: {error.strerror}; make it writable, or choose another output_dir") from error
     with file:
         try:
-            _lock(file)
+            _lock(file, fcntl.LOCK_EX)
         except OSError as error:
             raise FolderInUseError(f"{folder}: another run is at work there; wait for it, stop it, or choose another output_dir") from error
         yield
 
 
 def is_held(folder: Path) -> bool:
-    """Whether another process holds it."""
+    """Whether another process holds it. Changes nothing, so a folder that can only be read will do."""
     try:
-        with held(folder):
-            return False
-    except FolderInUseError:
+        with open(folder / LOCK, "rb") as file:
+            _lock(file, fcntl.LOCK_SH)
+    except FileNotFoundError:
+        return False
+    except OSError:
         return True
+    return False
 
 
-def _lock(file: IO[str]) -> None:
+def _lock(file: IO[Any], kind: int) -> None:
     """Take the lock, or raise OSError. Tried for a moment: `is_held` looks whether it is free by taking it."""
     for _ in range(3):
         try:
-            fcntl.lockf(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            fcntl.lockf(file, kind | fcntl.LOCK_NB)
             return
         except OSError:
             time.sleep(0.1)
-    fcntl.lockf(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    fcntl.lockf(file, kind | fcntl.LOCK_NB)

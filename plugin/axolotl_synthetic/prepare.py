@@ -15,7 +15,7 @@ from axolotl_synthetic import dataset, terminal, versions
 from axolotl_synthetic.checks import Check, extra_calls, files_read, load_checks, load_inquiries
 from axolotl_synthetic.checks.gold import failing_seeds
 from axolotl_synthetic.config import Settings
-from axolotl_synthetic.errors import ConfigError
+from axolotl_synthetic.errors import ConfigError, StorageError
 from axolotl_synthetic.ledger import Ledger, worst_prompt_tokens
 from axolotl_synthetic.plan import Case, Plan, costs, decide
 from axolotl_synthetic.plan.measured import Measured, read_measured
@@ -148,7 +148,7 @@ def _solutions(task: Task, seeds: Sequence[Seed]) -> int | None:
 
 
 def finished(prepared: Prepared) -> Mapping[str, Any] | None:
-    """The manifest, if it is of these settings and seeds and its training file is there."""
+    """The manifest, if it is of these settings and seeds and its training file is there as it was written."""
     folder = prepared.settings.folder
     manifest = dataset.read_manifest(folder)
     if not prepared.ledger.exists():
@@ -156,7 +156,7 @@ def finished(prepared: Prepared) -> Mapping[str, Any] | None:
     with Ledger(prepared.ledger) as ledger:
         _refuse_another(ledger, prepared)
         same = ledger.meta(prepared.meta("finished")) == prepared.fingerprint
-    if manifest is None or not same or not (folder / manifest["files"]["train"]["path"]).exists():
+    if manifest is None or not same or not dataset.has_training_file(folder, manifest):
         return None
     return manifest
 
@@ -175,12 +175,19 @@ def _refuse_another(ledger: Ledger, prepared: Prepared) -> None:
     if (made_for := ledger.meta(prepared.meta("task"))) is not None and made_for != task:
         raise ConfigError(f"synthetic.task: {folder} was made for the task {made_for}, and this config says {task}; {remedy}")
     if (known := ledger.meta(prepared.meta("seeds"))) is not None:
-        before, now = set(json.loads(known)), {seed.id for seed in prepared.seeds.seeds}
+        before, now = _known_seeds(known, ledger.path), {seed.id for seed in prepared.seeds.seeds}
         if before != now:
             raise ConfigError(
                 f"synthetic.seeds: {folder} was made with other seeds: {len(before & now)} are the same, {len(now - before)} are new,"
                 f" {len(before - now)} are gone; {remedy}"
             )
+
+
+def _known_seeds(text: str, path: Path) -> set[str]:
+    try:
+        return {str(seed) for seed in json.loads(text)}
+    except (ValueError, TypeError) as error:
+        raise StorageError(f"{path}: is damaged ({error}); choose another output_dir, or delete that folder to begin anew") from error
 
 
 def tell_problems(prepared: Prepared) -> None:

@@ -128,6 +128,9 @@ def generate(settings: Settings, *, ledger: Path | None = None, caller: CallerPr
                 manifest, _ = decide_again(prepared, manifest)
             return Outcome(manifest, dataset.count(folder / dataset.SAMPLES), folder, was_finished=True)
         verify_seeds(prepared)
+        former = dataset.read_manifest(folder)
+        if former is not None and (aside := dataset.put_aside_changed(folder, former)) is not None:
+            terminal.notice(f"{former['files']['train']['path']} was changed after it was written: it is kept as {aside}, and made anew")
         with _told(folder):
             (folder / dataset.MANIFEST).unlink(missing_ok=True)
         with Ledger(prepared.ledger) as opened:

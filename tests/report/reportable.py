@@ -93,6 +93,8 @@ MANIFEST = {
     **{"format": 1, "status": "complete", "budget_ratio": 1.5, "seeds": {"count": 2, "held_out": 1, "sha256": "0"}},
     "strategy": {"answer_augmentation": 0.5, "question_rephrase": 0.25, "new_question": 0.25},
     "queries": {"total": 6, "reused": 3, "retried": 1},
+    **{"counts": {"planned": 5, "accepted": 3, "rejected": 1, "failed": 1}, "rejections": {}},
+    **{"tokens": {"prompt": 70, "completion": 29}, "usd": 2.0},
     "files": {"train": {"path": "train-0.jsonl", "rows": 5, "sha256": "0"}},
 }
 GRADE = {

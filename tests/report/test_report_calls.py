@@ -51,6 +51,20 @@ def test_a_long_call_is_no_pause():
     assert found.working == 1001.0
 
 
+def test_the_time_between_a_preview_and_the_run_is_no_working_time():
+    # Ten seconds of a preview's call, two minutes until somebody starts the run, three seconds until its first call.
+    past = [past_call(100.0, 10.0), past_call(233.0, 5.0)]
+    found = calls.gather(past, [99.0, 230.0])
+    assert found.pauses == [(10.0, 123.0)]
+    assert found.working == 15.0
+    # Within a run two minutes without a call are a server's, and count.
+    assert calls.gather(past, [99.0]).working == 138.0
+
+
+def test_a_run_that_begins_while_a_call_is_under_way_is_no_pause():
+    assert calls.gather([past_call(100.0, 10.0), past_call(111.0, 5.0)], [99.0, 105.0]).pauses == []
+
+
 def test_two_pauses_are_each_left_out():
     found = calls.gather([past(0.0), past(1001.0), past(5002.0)])
     assert found.pauses == [(1.0, 1000.0), (2.0, 4000.0)]
@@ -65,3 +79,7 @@ def test_a_clock_that_was_set_back_does_not_turn_time_round():
 def test_an_empty_ledger_has_no_time_and_costs_nothing():
     found = calls.gather([])
     assert (found.total, found.tokens, found.usd, found.working, found.began) == (0, 0, 0.0, 0.0, None)
+
+
+def past_call(started: float, seconds: float) -> Past:
+    return Past(started, "answer", "teacher", "big", "ok", 0, 1, 1, seconds, 0.0)

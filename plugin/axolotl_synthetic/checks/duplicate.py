@@ -80,7 +80,7 @@ class Duplicates:
 
 def said(prompt: str, answer: str) -> bytes:
     """Return 16 bytes that are the same for two samples that say the same."""
-    return hashlib.blake2b(f"{normalised(prompt)}\0{normalised(answer)}".encode(), digest_size=16).digest()
+    return hashlib.blake2b(f"{normalised(prompt)}\0{normalised(answer)}".encode(errors="surrogatepass"), digest_size=16).digest()
 
 
 # A seed's question comes again with each of its samples, and an accepted answer is looked at twice.

@@ -11,17 +11,16 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Callable, Mapping
-from contextlib import AsyncExitStack
+from contextlib import AsyncExitStack, suppress
 from dataclasses import replace
 
 from axolotl_synthetic.checks import load_inquiries, names_of
-from axolotl_synthetic.checks.duplicate import said
 from axolotl_synthetic.config import CANDIDATES_PER_SAMPLE
 from axolotl_synthetic.errors import CallFailed, ServiceError, SyntheticError
 from axolotl_synthetic.ledger import CANDIDATES, EXHAUSTED, FRUITLESS, NOTICE, Ledger, Progress, Waiting
 from axolotl_synthetic.pipelines.admission import BudgetReached, Stopped
 from axolotl_synthetic.pipelines.calls import Asked, Calls
-from axolotl_synthetic.pipelines.exhaustion import Exhaustion
+from axolotl_synthetic.pipelines.exhaustion import Exhaustion, key_of
 from axolotl_synthetic.pipelines.job import Job, Workplace
 from axolotl_synthetic.pipelines.schedule import Planned, schedule
 from axolotl_synthetic.records import Candidate, Role
@@ -169,9 +168,13 @@ class Engine:
 
     def _note(self, candidate: Candidate, round: int) -> None:
         """Keep what a candidate says, for the decision on its seed's later rounds."""
-        if self._exhaustion is not None:
-            text = None if candidate.status == "failed" or candidate.prompt is None else said(candidate.prompt, candidate.answer or "")
-            self._exhaustion.ended(candidate.strategy, candidate.seed_id, round, text)
+        if self._exhaustion is None:
+            return
+        text = None
+        if candidate.status != "failed" and candidate.prompt is not None:
+            with suppress(Exception):  # a task's class may make anything of a prompt; verification says what is wrong with it
+                text = key_of(candidate.prompt, candidate.answer or "")
+        self._exhaustion.ended(candidate.strategy, candidate.seed_id, round, text)
 
     def _leave(self, task: asyncio.Task[None]) -> None:
         self._under_way.discard(task)
@@ -280,7 +283,7 @@ def _exhaustion(job: Job, task: Task) -> Exhaustion | None:
     def own(seed_id: str) -> bytes | None:
         seed = seeds.get(seed_id)
         solution = None if seed is None else task.solution(seed)
-        return None if seed is None or solution is None else said(task.prompt(seed.question), solution)
+        return None if seed is None or solution is None else key_of(task.prompt(seed.question), solution)
 
     return Exhaustion(own, len(job.seeds), sum(share > 0 for share in job.shares.values()))
 

@@ -42,7 +42,12 @@ def run_pipeline(job: Job, log: Path, caller: CallerProcess) -> None:
             work.put(job)
         except OSError as error:
             raise StorageError(f"{work.path}: {error.strerror}; free some space there, or set TMPDIR to another folder") from error
-        with _stop_on_signal(work) as interrupted, caller.calling(work, log), _ends_without_distilabel(work, caller, interrupted):
+        with (
+            _home(work),
+            _stop_on_signal(work) as interrupted,
+            caller.calling(work, log),
+            _ends_without_distilabel(work, caller, interrupted),
+        ):
             # distilabel is slow to import: meanwhile the first calls are under way.
             from axolotl_synthetic.pipelines.graph import run_graph
 
@@ -58,6 +63,22 @@ def _early_end(work: Workplace, interrupted: bool) -> SyntheticError | None:
     if interrupted and (failed is None or isinstance(failed, ProcessEndedError)):
         return Interrupted("stopped; every reply that was paid for is kept: run the same command again to go on")
     return failed
+
+
+@contextmanager
+def _home(work: Workplace) -> Iterator[None]:
+    """distilabel asks for the user's home folder when it is imported, and writes nothing there: where there is none, as for the unknown
+    user of a container, the workplace is lent to it."""
+    try:
+        Path.home()
+    except RuntimeError:
+        os.environ["HOME"] = str(work.path)
+        try:
+            yield
+        finally:
+            del os.environ["HOME"]
+    else:
+        yield
 
 
 @contextmanager

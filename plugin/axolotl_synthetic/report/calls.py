@@ -1,19 +1,23 @@
 """Once through the ledger: calls, tokens, cost and time by what they were for, and how they mounted up while the run was at work.
 
-Time is working time: where nothing was asked for longer than `PAUSE`, the run had been stopped, and that gap is left out and marked.
+Time is working time: where nothing was asked for longer than `PAUSE`, or until another run began (one after a preview, say), the run had
+been stopped, and that gap is left out and marked.
 """
 
 from __future__ import annotations
 
+import bisect
 from array import array
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
 from axolotl_synthetic.ledger import Past
 
 # Seconds without a call under way after which a run was stopped: longer than a server's restart or its `Retry-After`.
 PAUSE = 300.0
+# Seconds below which a gap between two runs is not worth a mark.
+SHORT = 1.0
 
 
 @dataclass
@@ -80,15 +84,23 @@ class History:
         return float(sum(sum(calls.usd) for calls in self.by_purpose.values()))
 
 
-def gather(calls: Iterable[Past]) -> History:
-    """Read a ledger's calls, once and in the order in which they were sent."""
+def gather(calls: Iterable[Past], runs: Sequence[float] = ()) -> History:
+    """Read a ledger's calls, once and in the order in which they were sent.
+
+    Args:
+        calls: the calls.
+        runs: Unix time at which each run began, ascending.
+    """
     found = History()
     stopped, end = 0.0, 0.0
     for call in calls:
         started = call.started
         if found.began is None or found.ended is None:
             found.began = found.ended = end = started
-        if (gap := started - end) > PAUSE:
+        # The next run that began after the last call had ended.
+        next_run = bisect.bisect_right(runs, end)
+        between_runs = next_run < len(runs) and runs[next_run] <= started
+        if (gap := started - end) > (SHORT if between_runs else PAUSE):
             found.pauses.append((end - found.began - stopped, gap))
             stopped += gap
         end = max(end, started + (call.seconds or 0.0))

@@ -99,7 +99,7 @@ def _gather(found: Found) -> Gathered:
     history = calls.History()
     if found.ledger is not None:
         with Ledger(found.ledger, read_only=True) as ledger:
-            history = calls.gather(ledger.history())
+            history = calls.gather(ledger.history(), ledger.runs())
     seeds = found.prompts
     if len(seeds) > diversity.MOST_SEEDS:
         seeds = random.Random(0).sample(seeds, diversity.MOST_SEEDS)
