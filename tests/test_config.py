@@ -215,7 +215,6 @@ def test_an_address_with_a_query_is_refused_and_not_echoed(tail):
     assert "recognisable" not in found
 
 
-
 def test_dollars_need_the_price_of_each_model():
     assert problems({"budget": {"usd": 3}, "augmenter": {"provider": "embedded"}}) == [
         "synthetic.budget.usd: 3 cannot be kept without synthetic.teacher.price; add `price: {input: …, output: …}` in USD per"
