@@ -88,10 +88,10 @@ def project(server: FakeServer, tmp_path_factory: pytest.TempPathFactory) -> Pat
     return folder
 
 
-def run(installed: Path, project: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
-    ours = {name: value for name, value in os.environ.items() if not name.startswith(("PYTHONPATH", "VIRTUAL_ENV"))}
+def run(installed: Path, project: Path, *arguments: str, program: str = "axolotl-synthetic") -> subprocess.CompletedProcess[str]:
+    ours = {name: value for name, value in os.environ.items() if name not in ("PYTHONPATH", "VIRTUAL_ENV")}
     ours |= {"OPENAI_API_KEY": "none", "HF_HUB_OFFLINE": "1"}
-    command = [str(installed / "axolotl-synthetic"), *arguments]
+    command = [str(installed / program), *arguments]
     return subprocess.run(command, cwd=project, env=ours, capture_output=True, text=True, timeout=300, check=False)
 
 
@@ -133,14 +133,12 @@ def test_every_package_that_is_imported_is_asked_for():
 
 def test_the_core_brings_no_extra(installed, project):
     code = "import importlib.util as u; print([m for m in ('argilla', 'krippendorff', 'xllamacpp', 'ray') if u.find_spec(m)])"
-    done = subprocess.run([str(installed / "python"), "-c", code], cwd=project, capture_output=True, text=True, check=True)
-    assert done.stdout.strip() == "[]"
+    assert run(installed, project, "-c", code, program="python").stdout.strip() == "[]"
 
 
 def test_what_was_installed_is_the_wheel_and_not_the_checkout(installed, project):
     code = "import axolotl_synthetic; print(axolotl_synthetic.__file__)"
-    done = subprocess.run([str(installed / "python"), "-c", code], cwd=project, capture_output=True, text=True, check=True)
-    assert done.stdout.startswith(str(installed.parent))
+    assert run(installed, project, "-c", code, program="python").stdout.startswith(str(installed.parent))
 
 
 def test_plan_preview_and_generate_run_on_the_core_alone(installed, project, server):
