@@ -296,3 +296,10 @@ def test_a_folder_that_is_gone_is_one_message(tmp_path):
     (tmp_path / "config.yml").write_text("synthetic: {}")
     done = subprocess.run(["bash", "-c", command], capture_output=True, text=True)
     assert (done.returncode, "Traceback" in done.stderr) == (2, False), done.stderr
+
+
+def test_a_key_in_a_list_is_refused_by_the_name_that_the_list_has():
+    headers = {"default_headers": {"Authorization": ["Bearer recognisable-0123456789"]}}
+    with pytest.raises(ConfigError, match="must not hold `Authorization`") as caught:
+        load_settings({"teacher": {"provider": "distilabel", "llm": "OpenAILLM", "kwargs": headers}})
+    assert "recognisable" not in str(caught.value)

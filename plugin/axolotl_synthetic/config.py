@@ -511,19 +511,20 @@ def _unfit(value: object) -> str | None:
     return None
 
 
-def secret_in(value: object) -> str | None:
-    """Return the name under which a value holds a key or a password, at whatever depth; None where it seems to hold none."""
+def secret_in(value: object, name: str = "") -> str | None:
+    """Return the name under which a value holds a key or a password, at whatever depth; None where it seems to hold none.
+
+    Args:
+        value: what a config holds.
+        name: the key that it stands under.
+    """
+    if isinstance(value, Mapping):
+        return next((found for key, item in value.items() if (found := secret_in(item, str(key))) is not None), None)
     if isinstance(value, list | tuple):
-        value = dict(enumerate(value))
-    if not isinstance(value, Mapping):
-        return None
-    for key, item in value.items():
-        name = str(key)
-        named = bool(SECRET_KEYS.search(name)) and not name.endswith("_env") and not isinstance(item, bool)
-        if isinstance(item, str | bytes | int | float) and (named or (isinstance(item, str) and SECRET_TEXTS.search(item))):
-            return name
-        if (found := secret_in(item)) is not None:
-            return found
+        return next((found for item in value if (found := secret_in(item, name)) is not None), None)
+    named = bool(SECRET_KEYS.search(name)) and not name.endswith("_env") and not isinstance(value, bool)
+    if isinstance(value, str | bytes | int | float) and (named or (isinstance(value, str) and SECRET_TEXTS.search(value))):
+        return name
     return None
 
 

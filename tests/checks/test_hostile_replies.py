@@ -14,7 +14,7 @@ from axolotl_synthetic.records import Candidate, Seed, judged
 
 from candidates import CHOICES, INSTRUCTION, KEEPS, MATH, SEED, STEM, TALK, candidate
 
-# What hangs would take for ever; the processes that do the work are ended after some 8 s of processor time, which is more on a busy machine.
+# What hangs would take for ever; the processes that do the work are ended after 8 s of processor time, which is more on a busy machine.
 SECONDS = 60.0
 MEGABYTES_10 = 10 * 2**20
 

@@ -82,7 +82,10 @@ def test_the_environments_keys_are_cut_out_of_what_its_server_says(monkeypatch):
 def test_secrets_of_its_arguments_are_not_echoed(monkeypatch):
     monkeypatch.setenv("OPENAI_API_KEY", "sk-test")
     headers = {"Authorization": ["Bearer recognisable-0123456789"]}  # a list is no header
-    settings = DistilabelModel(provider="distilabel", llm="OpenAILLM", kwargs={"model": "m", "default_headers": headers})
+    # The config refuses it under this name; what it lets pass must not be echoed either.
+    settings = DistilabelModel(provider="distilabel", llm="OpenAILLM").model_copy(
+        update={"kwargs": {"model": "m", "default_headers": headers}}
+    )
     with pytest.raises(ConfigError, match=r"cannot be made with them.*\*\*\*") as caught:
         open_teacher(settings)
     assert "recognisable" not in str(caught.value)
