@@ -1,4 +1,4 @@
-"""What a run left behind, damaged or out of reach afterwards: one message, or the run made anew from the ledger; never a traceback."""
+"""Files of a run, damaged or out of reach afterwards: one message, or the run made anew from the ledger; never a traceback."""
 
 from __future__ import annotations
 

@@ -550,7 +550,7 @@ def test_a_base_model_without_a_chat_template_ends_axolotl_before_the_first_call
 
 
 def unfit(model: Path, folder: Path, synthetic: dict[str, Any], **more: Any) -> None:
-    """What is looked at before a run is started; ends with 2 and a message, or returns."""
+    """Run the checks that come before a run; ends with 2 and a message, or returns."""
     from axolotl_synthetic import plugin as hooks
 
     config = axolotl_config(model, folder, **more)

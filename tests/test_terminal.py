@@ -1,4 +1,4 @@
-"""What reaches the terminal: other people's texts with nothing in them that a terminal obeys."""
+"""The texts that reach the terminal: other people's texts with nothing in them that a terminal obeys."""
 
 from __future__ import annotations
 

@@ -153,7 +153,7 @@ def _usd(price: Price | None, prompt: int, completion: int) -> float:
 
 @dataclass(frozen=True, slots=True)
 class Settled:
-    """How a call ended: with a reply; with an error's text and what that has cost; or with both, for a reply that is of no use."""
+    """The end of a call: with a reply; with an error's text and what that has cost; or with both, for a reply that is of no use."""
 
     call_id: int
     call: Call

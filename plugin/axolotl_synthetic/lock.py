@@ -36,7 +36,7 @@ def held(folder: Path) -> Iterator[None]:
 
 
 def is_held(folder: Path) -> bool:
-    """Whether another process holds it. Changes nothing, so a folder that can only be read will do."""
+    """Return whether another process holds it. Changes nothing, so a folder that can only be read will do."""
     try:
         with open(folder / LOCK, "rb") as file:
             _lock(file, fcntl.LOCK_SH)

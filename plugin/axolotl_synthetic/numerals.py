@@ -1,4 +1,4 @@
-"""How numbers are written: digits of all scripts, decimal commas and points, English number words.
+"""The writing of numbers: digits of all scripts, decimal commas and points, English number words.
 
 Shared by the seeds (which convention do they follow?), the tasks (which answers are equal?) and the checks (which numbers does a question
 name?). What a number means together with its unit is defined in `tasks/numbers.py`.
@@ -37,7 +37,7 @@ _SIGNS = {"−": "-", "–": "-", "—": "-", "‐": "-", "‑": "-", "－": "-"
 
 @dataclass(frozen=True, slots=True)
 class Convention:
-    """What the texts say about `,` and `.`: the convention they follow (None: undecided) and a note for the user where it needs one."""
+    """Return the convention for `,` and `.` that the texts follow (None: undecided), and a note for the user where it needs one."""
 
     decimal: Decimal | None
     note: str | None = None

@@ -532,7 +532,7 @@ def _within(settings: Settings, most: int | None) -> Settings:
 
 
 class _Look:
-    """How far a run is, for the terminal."""
+    """Looks at how far a run is, for the terminal."""
 
     def __init__(self, path: Path, budget: Budget, seeds: int, most_candidates: int | None) -> None:
         self._path = path

@@ -1,5 +1,5 @@
-"""What would keep a student from learning of samples like the seeds: no chat template, a `sequence_len` that they do not fit into, a
-context in which grading has no room. Found before a teacher is paid; who loads the tokenizer, and when, is for `plugin.py`.
+"""The reasons for which a student would not learn of samples like the seeds: no chat template, a `sequence_len` that they do not fit into,
+a context in which grading has no room. Found before a teacher is paid; who loads the tokenizer, and when, is for `plugin.py`.
 """
 
 from __future__ import annotations

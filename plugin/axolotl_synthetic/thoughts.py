@@ -193,7 +193,7 @@ def _without_tokens(text: str, code: _Code) -> str:
 
 
 class _Code:
-    """Which markers of a text are only spoken of: those in quotes, and those in code that is closed behind them."""
+    """Return the markers of a text that are only spoken of: those in quotes, and those in code that is closed behind them."""
 
     def __init__(self, text: str) -> None:
         self._text = text

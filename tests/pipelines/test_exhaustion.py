@@ -1,4 +1,4 @@
-"""Which seeds are asked again. With 512 seeds one round lies between the last answer that is looked at and the one decided on."""
+"""The seeds that are asked again. With 512 seeds one round lies between the last answer that is looked at and the one decided on."""
 
 from axolotl_synthetic.pipelines.exhaustion import LAG, Exhaustion
 

@@ -127,7 +127,7 @@ def test_a_statement_behind_a_create_table_is_refused_and_not_run(tmp_path, behi
 
 @pytest.mark.parametrize("behind", BEHIND)
 def test_a_schema_that_comes_with_a_question_runs_nothing_but_its_tables(tmp_path, behind):
-    """As from `lm_eval/heldout.jsonl` of somebody else's."""
+    """Return a row as from `lm_eval/heldout.jsonl` of somebody else's."""
     victim = tmp_path / "victim.txt"
     victim.write_text("mine")
     trap(tmp_path / "trap.sqlite", victim)

@@ -1,4 +1,4 @@
-"""What bodies of many servers say, and which replies are of use. Shapes as the named servers send them."""
+"""The bodies of many servers, and which replies are of use. Shapes as the named servers send them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which seeds are not asked again: those whose last answers all said what earlier ones, or the seed's own pair, had said.
+"""The seeds that are not asked again: those whose last answers all said what earlier ones, or the seed's own pair, had said.
 
 Whether a candidate is asked depends on the texts of its seed's earlier rounds alone, never on the order in which they arrive, so a
 run that goes on after a kill asks the same. Pure: the engine says what was started and what came of it.
@@ -67,7 +67,7 @@ class Exhaustion:
 
     @property
     def complete(self) -> bool:
-        """Whether every seed is exhausted."""
+        """Return whether every seed is exhausted."""
         return self._over == self._pairs
 
     def started(self, strategy: str, seed: str, round: int) -> None:

@@ -1,4 +1,4 @@
-"""How many calls may be open at once where the system limits a process's open files: each has a connection, which is one."""
+"""The calls that may be open at once where the system limits a process's open files: each has a connection, which is one."""
 
 from __future__ import annotations
 

@@ -68,7 +68,7 @@ class Verification:
 
     @property
     def _is_over(self) -> bool:
-        """Whether so many candidates in a row were not accepted that the run ends.
+        """Return whether so many candidates in a row were not accepted that the run ends.
 
         Decided on candidates in their order, so that it ends at the same one however many more were under way: their replies are in
         the ledger, and they are no part of the run.

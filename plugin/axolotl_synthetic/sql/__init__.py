@@ -61,7 +61,7 @@ class Limits:
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """Whether a query stands, and why or why not in words that a person can read; `broken` when that is a mistake of ours."""
+    """The verdict on a query: whether it stands, and why, in words that a person can read; `broken` when that is a mistake of ours."""
 
     stands: bool
     why: str

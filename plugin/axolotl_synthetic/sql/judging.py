@@ -53,7 +53,7 @@ class Limits:
 
 @dataclass(frozen=True)
 class Judgement:
-    """Whether a query stands, and why or why not, for a person to read."""
+    """The verdict on a query: whether it stands, and why or why not, for a person to read."""
 
     stands: bool
     why: str
@@ -192,7 +192,7 @@ class Judging:
     def _places(
         self, schema: Schema, file: str | None, gold: _Gold, hints: Hints, reader: Reader, limits: Limits, comparison: Comparison
     ) -> Iterator[_Place]:
-        """Where two queries are compared, those first that tell most queries apart; how many depends on how the comparison goes."""
+        """Return where two queries are compared, those first that tell most queries apart; how many depends on how the comparison goes."""
         if file is not None:
             yield _file(file)
         tables = gold.hints.tables | hints.tables
@@ -247,7 +247,7 @@ class Judging:
         return self._hints[key]
 
     def _given(self, gold: _Gold, place: _Place, reader: Reader, limits: Limits) -> Result | None:
-        """What the gold query gives there; None where it fails because of generated rows, which then say nothing of it."""
+        """Return what the gold query gives there; None where it fails because of generated rows, which then say nothing of it."""
         if place.key is not None and place.key in gold.results:
             return gold.results[place.key]
         result: Result | None = None
@@ -293,7 +293,7 @@ class Judging:
 
 
 def _runs_without_rows(place: _Place, reader: Reader, query: str, limits: Limits) -> bool:
-    """Whether a query that failed on generated rows is right about the tables."""
+    """Return whether a query that failed on generated rows is right about the tables."""
     if place.suite is None:
         return False
     try:

@@ -123,7 +123,7 @@ def at_one_time(text: str) -> str:
 
 
 def _takes_time(before: list[str]) -> bool:
-    """Whether the next argument is the time of a date function."""
+    """Return whether the next argument is the time of a date function."""
     if before[-1:] == ["("]:
         return before[-2:-1] != [] and before[-2] in _OF_TIME
     return before[-1:] == [","] and before[-4:-2] == ["strftime", "("]

@@ -113,7 +113,7 @@ def near(literal: Value, kind: Kind) -> Iterator[Cell]:
 
 
 def _has(kind: Kind, number: int | float) -> bool:
-    """Whether a column of the kind holds such numbers: SQLite would put a real into one of integers, but nobody does."""
+    """Return whether a column of the kind holds such numbers: SQLite would put a real into one of integers, but nobody does."""
     return kind != "integer" or SMALLEST <= number <= LARGEST
 
 

@@ -47,7 +47,7 @@ class Math:
     optional: tuple[str, ...] = ("answer",)
     has_final_answer = True
     reads_numbers = True
-    """Whether the seeds' convention for `,` and `.` decides what an answer means."""
+    """Return whether the seeds' convention for `,` and `.` decides what an answer means."""
 
     def problem(self, seed: Seed) -> str | None:
         if seed.answer is None:

@@ -1,4 +1,4 @@
-"""How a server is reached: proxies and certificates by the environment's variables, redirects, buffers. What replies mean is for others."""
+"""The way to a server: proxies and certificates by the environment's variables, redirects, buffers. What replies mean is for others."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a body of an OpenAI-compatible server says (its message, tokens, error), and which replies are of use, for every provider.
+"""Read what a body of an OpenAI-compatible server says (its message, tokens, error), and which replies are of use, for every provider.
 
 A reply that is of no use is a failed call that keeps the reply: it was billed, and its tokens count. Whether it is asked for again is
 decided by who is at fault. What a server broke off, or lost, may come whole the next time. What a model did by itself (it thought
