@@ -211,7 +211,7 @@ def test_an_argument_that_only_sounds_like_a_secret_is_taken(name):
 @pytest.mark.parametrize("tail", ["?api_key=recognisable-12345", "#recognisable-12345", "?api-version=2024-10-21"])
 def test_an_address_with_a_query_is_refused_and_not_echoed(tail):
     (found,) = problems({"teacher": {"base_url": f"https://api.example.com/v1{tail}"}})
-    assert "must end before the `?`" in found
+    assert "must be an address without `?…`" in found
     assert "recognisable" not in found
 
 

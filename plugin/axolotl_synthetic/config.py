@@ -28,7 +28,9 @@ NOT_YET: Mapping[str, str] = {
 }
 # Names of what must not be written down: `openai_key`, `aws_secret_access_key`, `hf_token`, `X-Api-Key`; not `max_tokens`, nor
 # `api_key_env`, which holds a name.
-SECRET_KEYS = re.compile(r"(key|token|passwd|pwd|auth|authorization|bearer|cookie)$|secret|password|credential|private_?key", re.IGNORECASE)
+SECRET_KEYS = re.compile(
+    r"((^|[_-]|api|access|private|secret)key|token|passwd|pwd|auth|authorization|bearer|cookie)$|secret|password|credential", re.IGNORECASE
+)
 # A text that brings a key along, in an address or a header.
 SECRET_TEXTS = re.compile(r"[?&;][\w-]*(key|token|secret|password|sig|signature)=|\bbearer\s+\S|://[^/\s]*@", re.IGNORECASE)
 DATABASE_SUFFIXES = (".sqlite", ".sqlite3", ".db", ".sql")
