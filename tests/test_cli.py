@@ -290,3 +290,15 @@ def test_the_readmes_line_gives_a_shell_its_completion(shell):
     assert "axolotl-synthetic" in script and f"{shell}_complete" in script
     words = {"COMP_WORDS": "axolotl-synthetic pre", "COMP_CWORD": "1", "_AXOLOTL_SYNTHETIC_COMPLETE": "bash_complete"}
     assert program(environment=words).stdout == "plain,preview\n"
+
+
+@pytest.mark.parametrize("name", ["README.md", "samples.jsonl"])
+def test_a_folder_with_files_of_the_users_is_not_written_over(tmp_path, name):
+    with FakeServer() as server:
+        path = of_a_run(tmp_path, server)
+        (tmp_path / "out").mkdir()
+        (tmp_path / "out" / name).write_text("mine")
+        done = program("generate", path, environment={"OPENAI_API_KEY": "none"})
+        assert (done.returncode, server.count) == (2, 0)
+    assert f"out holds {name}, which no run has made and this one would write over" in done.stderr
+    assert (tmp_path / "out" / name).read_text() == "mine"

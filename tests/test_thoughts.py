@@ -239,3 +239,30 @@ def test_a_reply_that_came_to_a_limit_was_cut_off(reason):
 def test_a_reply_that_ended_otherwise_is_neither(reason):
     assert not Reply("60", reason).whole
     assert not Reply("60", reason).cut_off
+
+
+@pytest.mark.parametrize(
+    "raw",
+    [
+        '<think time="3">SECRET 77</think>There are 60.',
+        "<think\nkind='long'>SECRET 77</think>There are 60.",
+        '<details type="reasoning" done="true"><summary>Thought</summary>SECRET 77</details>There are 60.',
+        "<reason>SECRET 77</reason>There are 60.",
+        "<thought_process>SECRET 77</thought_process>There are 60.",
+        "<rationale>SECRET 77</rationale>There are 60.",
+        "<|begin_of_think|>SECRET 77<|end_of_think|>There are 60.",
+    ],
+)
+def test_markers_with_attributes_and_rarer_names_are_thoughts_too(raw):
+    assert divide(raw).answer.strip() == "There are 60."
+    assert "SECRET" in divide(raw).thoughts
+
+
+@pytest.mark.parametrize("raw", ['<think time="3">SECRET\n#### 77', '<details type="reasoning" done="false">SECRET #### 77'])
+def test_a_marker_with_attributes_that_is_not_closed_leaves_no_answer(raw):
+    assert divide(raw).answer == ""
+
+
+def test_a_page_that_folds_something_away_is_left_alone():
+    page = "See:\n<details><summary>More</summary>\nIt is 60.\n</details>\nDone."
+    assert divide(page).answer == page

@@ -162,11 +162,28 @@ def finished(prepared: Prepared) -> Mapping[str, Any] | None:
 
 
 def claim(ledger: Ledger, prepared: Prepared) -> None:
-    """Note what the folder is for, once."""
+    """Note what the folder is for, once.
+
+    Raises:
+        ConfigError: if it is another run's, or holds files of the user's that this run would write over.
+    """
     _refuse_another(ledger, prepared)
     if ledger.meta(prepared.meta("task")) is None:
+        _refuse_users_files(prepared.settings.folder)
         seeds = json.dumps(sorted(seed.id for seed in prepared.seeds.seeds))
         ledger.set_meta(**{prepared.meta("task"): prepared.settings.task, prepared.meta("seeds"): seeds})
+
+
+def _refuse_users_files(folder: Path) -> None:
+    """Of a folder in which no run was begun, every file that has the name of one of ours is somebody's."""
+    if dataset.read_manifest(folder) is not None:
+        return
+    theirs = [name for name in (dataset.CARD, dataset.SAMPLES) if (folder / name).exists()]
+    if theirs:
+        raise ConfigError(
+            f"synthetic.output_dir: {folder} holds {' and '.join(theirs)}, which no run has made and this one would write over; choose a"
+            " folder of its own, such as ./synthetic"
+        )
 
 
 def _refuse_another(ledger: Ledger, prepared: Prepared) -> None:

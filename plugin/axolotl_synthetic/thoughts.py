@@ -17,15 +17,20 @@ MOST_MARKERS = 1_000
 # EXAONE (thought), Nemotron and GRPO recipes (reasoning), Seed-OSS (seed:think).
 _NAMES = "think|thinking|thought|reasoning|antthinking|seed:think"
 # Words of ordinary XML as well: they mark thoughts only where they open the reply.
-_AT_THE_START = "thoughts|analysis|reflection|scratchpad|cot|chain_of_thought|inner_monologue"
+_AT_THE_START = "thoughts|analysis|reflection|scratch_?pad|cot|chain_of_thought|(?:inner_)?monologue|rationale|reason|thought_process"
 _OPENING = (
-    rf"<\s?(?i:{_NAMES})\s?>|◁think▷|\[THINK\]"  # Kimi, Magistral
-    r"|<\|(?:begin_of_thought|START_THINKING|inner_prefix)\|>"  # OpenThinker, Cohere, Apertus
+    rf"<\s?(?i:{_NAMES})(?:\s[^<>]{{0,200}})?>|◁think▷|\[THINK\]"  # Kimi, Magistral
+    r"|<\|(?:begin_of_thought|begin_of_think|START_THINKING|inner_prefix)\|>"  # OpenThinker, Cohere, Apertus
     r"|<\|channel>(?:thought|analysis)|<unused94>thought"  # Gemma 4, MedGemma
 )
-_CLOSING = rf"<\s?/\s?(?i:{_NAMES})\s?>|◁/think▷|\[/THINK\]|<\|(?:end_of_thought|END_THINKING|inner_suffix)\|>|<channel\|>|<unused95>"
+_CLOSING = (
+    rf"<\s?/\s?(?i:{_NAMES})\s?>|◁/think▷|\[/THINK\]"
+    r"|<\|(?:end_of_thought|end_of_think|END_THINKING|inner_suffix)\|>|<channel\|>|<unused95>"
+)
 _TAG = re.compile(rf"(?P<opening>{_OPENING})|(?P<closing>{_CLOSING})")
 _OPENS_THE_REPLY = re.compile(rf"\s*<({_AT_THE_START})>", re.IGNORECASE)
+# Open WebUI's way to fold thoughts away.
+_DETAILS = re.compile(r"\A\s*<details type=\"reasoning\"[^<>]*>.*?(?:</details>|\Z)", re.DOTALL)
 # Granite 3's own words around its thoughts.
 _GRANITE = re.compile(r"\A\s*Here is my thought process:.*?Here is my response:", re.DOTALL)
 _FENCE = re.compile(r"^[ \t]*(?:```|~~~)", re.MULTILINE)
@@ -63,7 +68,7 @@ _NEXT_TURN = re.compile(
 )
 # A reply without any of these is its own answer, and most are: they are looked for before any pattern is.
 _SIGNS = ("◁", "[THINK]", "[/THINK]", "[/INST]", "[EO", "assistantfinal")
-_SUSPECT = re.compile(r"<(?:\s?/?\s?[A-Za-z]+(?:[:_][A-Za-z]+)*\s?>|[|｜]|channel\||unused9)")
+_SUSPECT = re.compile(r"<(?:\s?/?\s?[A-Za-z]+(?:[:_][A-Za-z]+)*(?:\s[^<>]*)?>|[|｜]|channel\||unused9)")
 _FIRST_WORDS = re.compile(r"\s*(?:analysis[A-Z]|Here is my thought process:)")
 
 
@@ -111,8 +116,8 @@ def _final_channel(text: str) -> tuple[str, list[str]]:
 def _outside_of_blocks(text: str) -> tuple[str, list[str]]:
     """Return what is outside of all blocks of thoughts, and what is inside. Nothing is outside where a block is not closed."""
     thoughts: list[str] = []
-    if granite := _GRANITE.match(text):
-        thoughts, text = [granite[0]], text[granite.end() :]
+    if before := _GRANITE.match(text) or _DETAILS.match(text):
+        thoughts, text = [before[0]], text[before.end() :]
     while opening := _OPENS_THE_REPLY.match(text):
         block, closing, rest = text[opening.end() :].partition(f"</{opening[1]}>")
         thoughts.append(block)

@@ -188,7 +188,7 @@ def test_a_body_that_is_no_json_shows_its_beginning():
         # A total that is too small says nothing.
         ({"prompt_tokens": 100, "completion_tokens": 50, "total_tokens": 50}, (100, 50, None)),
         ({"prompt_tokens": True, "completion_tokens": 50.0, "total_tokens": "150"}, (None, None, None)),
-        ({"total_tokens": 150}, (None, None, None)),
+        ({"total_tokens": 150}, (0, 150, None)),
     ],
 )
 def test_usage_is_read_as_its_provider_means_it(usage, expected):
@@ -226,3 +226,61 @@ def test_geminis_list_of_one_error_is_read_as_one():
 @pytest.mark.parametrize("body", [b"", b"[]", b"null", b"[[]]", b'{"error": []}', b'{"error": {"details": 5, "code": []}}', b"\xff" * 900])
 def test_an_odd_error_is_read_without_an_error(body):
     assert isinstance(ServersError(body).message, str)
+
+
+# What proxies pass on under other names.
+
+
+def with_choice(content: str = "There are sixt", *, body: dict[str, Any] | None = None, **choice: Any) -> bytes:
+    return json.dumps({"choices": [{"message": {"content": content}, **choice}], **(body or {})}).encode()
+
+
+@pytest.mark.parametrize(
+    ("choice", "body"),
+    [
+        ({"finish_reason": "stop", "error": {"message": "provider disconnected"}}, {}),
+        ({"finish_reason": "stop"}, {"error": "upstream timeout"}),
+    ],
+)
+def test_an_error_beside_a_part_of_a_reply_is_not_taken_for_its_end(choice, body):
+    with pytest.raises(RetryableCall, match="broken_off"):
+        read_reply(with_choice(body=body, **choice), 0.1)
+
+
+@pytest.mark.parametrize(
+    "choice",
+    [
+        {"finish_reason": None, "native_finish_reason": "length"},
+        {"finish_reason": None, "stop_reason": "max_tokens"},
+        {"finishReason": "MAX_TOKENS"},
+        {"finish_reason": "stop", "native_finish_reason": "MAX_TOKENS"},
+        {"done_reason": "length"},
+    ],
+)
+def test_a_reply_is_cut_off_under_whatever_name_a_proxy_says_so(choice):
+    assert read_reply(with_choice(**choice), 0.1).cut_off
+
+
+def test_a_stop_string_that_vllm_names_is_no_reason_of_its_own():
+    assert read_reply(with_choice(finish_reason="stop", stop_reason="</answer>"), 0.1).whole
+
+
+def test_a_part_that_gemini_marks_as_thought_is_none_of_the_answer():
+    reply = read([{"type": "text", "text": "SECRET", "thought": True}, {"type": "text", "text": "There are 60."}])
+    assert (reply.text, reply.thinking) == ("There are 60.", "SECRET")
+
+
+@pytest.mark.parametrize(
+    ("usage", "expected"),
+    [
+        # 9,100 - 100 were billed for a reply of thoughts alone.
+        ({"prompt_tokens": 100, "total_tokens": 9_100}, (100, 9_000)),
+        ({"prompt_tokens": 100, "completion_tokens": 0, "total_tokens": 9_100}, (100, 9_000)),
+        ({"prompt_tokens": 100, "completion_tokens": None, "total_tokens": 9_100}, (100, 9_000)),
+        ({"total_tokens": 9_100}, (0, 9_100)),
+        # Nothing was generated.
+        ({"prompt_tokens": 100, "total_tokens": 100}, (100, None)),
+    ],
+)
+def test_a_total_tells_what_a_reply_cost_where_its_own_count_is_missing(usage, expected):
+    assert read_usage(usage)[:2] == expected

@@ -12,7 +12,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from axolotl_synthetic.errors import RefusedCall, RetryableCall
-from axolotl_synthetic.records import Reply
+from axolotl_synthetic.records import CUT_OFF, WHOLE, Reply
 from axolotl_synthetic.teachers.redaction import Redactor
 
 # No model reads or writes so many tokens at once; a server that says so does not count.
@@ -71,7 +71,9 @@ def read_reply(content: bytes, seconds: float, redacted: Redacted = PLAIN) -> Re
     found = choices[0].get("message")
     message = found if isinstance(found, dict) else {}
     text, thinking = _content(message)
-    ended = redacted(choices[0].get("finish_reason") or "stop")[:LONGEST_REASON]
+    ended = redacted(_finish_reason(choices[0]))[:LONGEST_REASON]
+    if choices[0].get("error") or data.get("error"):
+        ended = "error"  # beside the part of a reply that came before it
     prompt, completion, reasoning = read_usage(data.get("usage"))
     if message.get("tool_calls") and not text.strip():
         ended = "tool_calls"
@@ -79,6 +81,15 @@ def read_reply(content: bytes, seconds: float, redacted: Redacted = PLAIN) -> Re
     return usable(
         Reply(text, ended, prompt, completion, seconds, thinking, reasoning), redacted(refusal) if isinstance(refusal, str) else ""
     )
+
+
+def _finish_reason(choice: Mapping[str, Any]) -> str:
+    """Return why a reply ended: `finish_reason`, or what a proxy passes on under another name where that says that it is not whole."""
+    native = [str(choice.get(name)) for name in ("native_finish_reason", "stop_reason", "finishReason", "done_reason")]
+    told = choice.get("finish_reason")
+    if not told or str(told).lower() in WHOLE:
+        return next((reason for reason in native if reason.lower() in CUT_OFF | BROKEN | OVERLOADED | FILTERED), str(told or "stop"))
+    return str(told)
 
 
 def usable(reply: Reply, refusal: str = "") -> Reply:
@@ -133,9 +144,9 @@ def _content(message: Mapping[str, Any]) -> tuple[str, str]:
         if not isinstance(part, dict):
             continue
         kind = str(part.get("type"))
-        if kind in ("text", "output_text"):
+        if kind in ("text", "output_text") and not part.get("thought"):
             said.append(_text_of(part.get("text")))
-        elif kind in ("thinking", "reasoning", "reasoning_content", "reasoning.text"):
+        elif kind in ("text", "output_text") or kind in ("thinking", "reasoning", "reasoning_content", "reasoning.text"):
             thoughts.append(_text_of([part.get(name) for name in ("thinking", "reasoning", "text", "summary")]))
     return "".join(said), "\n".join(thoughts)
 
@@ -170,6 +181,9 @@ def read_usage(usage: object) -> tuple[int | None, int | None, int | None]:
     cached = sum(_count(usage, name) or 0 for name in ("cache_read_input_tokens", "cache_creation_input_tokens"))
     details = [usage.get(name) for name in ("prompt_tokens_details", "input_tokens_details")]
     cached = cached or next((n for one in details if (n := _count(one, "cached_tokens"))), 0)
+    if completion is None and total is not None and total > (prompt or 0):
+        # Some servers leave a reply's count out, or at 0, where all of it was thought; the total was billed nevertheless.
+        prompt, completion = prompt or 0, total - (prompt or 0)
     if prompt is None or completion is None:
         return prompt, completion, reasoning
     if cached and (cached > prompt or (total is not None and total == prompt + completion + cached)):
