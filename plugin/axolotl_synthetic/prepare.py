@@ -175,7 +175,7 @@ def claim(ledger: Ledger, prepared: Prepared) -> None:
 
 
 def _refuse_users_files(folder: Path) -> None:
-    """Of a folder in which no run was begun, every file that has the name of one of ours is somebody's."""
+    """Refuse a folder in which no run was begun and that holds files with the names of ours: they are the user's."""
     if dataset.read_manifest(folder) is not None:
         return
     theirs = [name for name in (dataset.CARD, dataset.SAMPLES) if (folder / name).exists()]
