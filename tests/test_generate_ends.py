@@ -120,7 +120,7 @@ def interrupted(project: Project, server: FakeServer, samples: int) -> None:
     project.configure(server, budget={"samples": samples}, teacher={"concurrency": 8})
 
     running = begun(project, server, 8)
-    # The command, the one that asks, distilabel's queues and its two steps.
+    # The command, the one that runs the pipeline, distilabel's queues and its two steps.
     assert until(lambda: len(project.processes()) >= 5)
     assert KEY not in str(project.processes())
     second = project.run()
@@ -225,6 +225,16 @@ def test_a_kill_of_the_process_that_calls_ends_the_run_with_an_error_and_keeps_w
 
 
 @scene
+def test_a_kill_of_the_process_that_runs_the_pipeline_ends_the_run_with_an_error_and_keeps_what_was_paid_for(project: Project) -> None:
+    assert killed_by_the_kernel(project, "the pipeline").get("sent", 0) <= 8
+
+
+@scene
+def test_a_kill_of_the_process_of_the_queues_ends_the_run_with_an_error_and_loses_no_call(project: Project) -> None:
+    assert killed_by_the_kernel(project, "the queues").get("sent", 0) == 0
+
+
+@scene
 def test_a_kill_of_the_process_that_checks_ends_the_run_with_an_error_and_loses_no_call(project: Project) -> None:
     assert killed_by_the_kernel(project, "the checks").get("sent", 0) == 0
 
@@ -234,17 +244,15 @@ def killed_by_the_kernel(project: Project, victim: str) -> dict[str, int]:
     with slow() as server:
         project.configure(server, budget={"samples": 10_000}, teacher={"concurrency": 8})
         running = begun(project, server, 8)
-        children = {pid: command for pid, command in project.processes() if parent(pid) == running.child.pid}
-        calling = next(pid for pid, command in children.items() if "pipelines.caller" in command)
         # Only from here on are both steps surely at work: a worker that dies before it has got its step is simply replaced.
         samples = project.out / "samples.jsonl.tmp"
         assert until(lambda: samples.exists() and samples.stat().st_size)
-        # distilabel's are started in this order: the queues, then the steps.
-        checking = distilabels(project, running)[-1]
-        os.kill(calling if victim == "the calls" else checking, signal.SIGKILL)
+        # They are started in this order: the one that runs the pipeline, and of distilabel's the queues, then the steps.
+        victims = dict(zip(("the pipeline", "the queues", "the calls", "the checks"), of_the_pipeline(project), strict=True))
+        os.kill(victims[victim], signal.SIGKILL)
         done = running.wait()
     assert done.code == 1
-    lost = "the process that asks the models" if victim == "the calls" else "a process of the pipeline"
+    lost = "the process that runs the pipeline" if victim == "the pipeline" else "a process of the pipeline"
     assert f"{lost} ended unexpectedly (exit code -9)" in done.err
     assert "Traceback" not in done.err
     assert project.ends()
@@ -252,13 +260,9 @@ def killed_by_the_kernel(project: Project, victim: str) -> dict[str, int]:
     return project.outcomes
 
 
-def distilabels(project: Project, running: Running) -> list[int]:
-    children = [(pid, command) for pid, command in project.processes() if parent(pid) == running.child.pid]
-    return sorted(pid for pid, command in children if "pipelines.caller" not in command)
-
-
-def parent(pid: int) -> int:
-    return int(Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[1])
+def of_the_pipeline(project: Project) -> list[int]:
+    """The process that runs the pipeline and those that it forked, in the order in which they were started."""
+    return sorted(pid for pid, command in project.processes() if "pipelines.driver" in command)
 
 
 @scene
@@ -284,11 +288,11 @@ def test_the_process_that_waits_for_a_job_ends_with_a_command_that_has_none_for_
 @scene
 def test_a_kill_of_the_process_that_waits_for_a_job_ends_the_run_with_an_error(project: Project) -> None:
     with asked_and_silent(project, timeout=3) as running:
-        [waiting] = [pid for pid, command in project.processes() if "pipelines.caller" in command]
+        [waiting] = [pid for pid, command in project.processes() if "pipelines.driver" in command]
         os.kill(waiting, signal.SIGKILL)
         done = running.wait()
     assert done.code == 1
-    assert "the process that asks the models ended unexpectedly (exit code -9)" in done.err
+    assert "the process that runs the pipeline ended unexpectedly (exit code -9)" in done.err
     assert "Traceback" not in done.err
     assert project.ends()
     with FakeServer(MathReplies()) as server:
@@ -304,7 +308,7 @@ def asked_and_silent(project: Project, timeout: float = 60) -> Iterator[Running]
         running = project.start()
         connection, _ = silent.accept()
         with connection:
-            assert any("pipelines.caller" in command for _, command in project.processes())
+            assert any("pipelines.driver" in command for _, command in project.processes())
             yield running
 
 
@@ -352,17 +356,17 @@ def test_a_run_without_standard_streams_or_with_another_encoding_of_them_makes_i
 KEY_READ_LATE = f"""
 import os, yaml
 from pathlib import Path
-from axolotl_synthetic.pipelines.caller_process import waiting
-with waiting() as caller:
+from axolotl_synthetic.pipelines.process import waiting
+with waiting() as process:
     from axolotl_synthetic import run
     from axolotl_synthetic.config import load_settings
     os.environ["OPENAI_API_KEY"] = "{KEY}"
-    run.generate(load_settings(yaml.safe_load(Path("config.yml").read_text())["synthetic"]), caller=caller)
+    run.generate(load_settings(yaml.safe_load(Path("config.yml").read_text())["synthetic"]), process=process)
 """
 
 
 @scene
-def test_a_key_that_is_read_after_the_process_that_asks_was_started_reaches_it(project: Project) -> None:
+def test_a_key_that_is_read_after_the_process_of_the_pipeline_was_started_reaches_it(project: Project) -> None:
     environment = {name: value for name, value in os.environ.items() if name != "OPENAI_API_KEY"}
     with FakeServer(api_key=KEY) as server:
         project.configure(server)

@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import resource
+import threading
 from pathlib import Path
 
 import pytest
 import yaml
 
 from axolotl_synthetic.config import load_settings
-from axolotl_synthetic.errors import ConfigError, StorageError, SyntheticError
 from axolotl_synthetic.ledger import Ledger
 from axolotl_synthetic.pipelines.engine import Engine
-from axolotl_synthetic.pipelines.job import Job, Workplace
+from axolotl_synthetic.pipelines.job import Job
 from axolotl_synthetic.prepare import prepare
 
 from fake_server import FakeServer
@@ -35,14 +35,12 @@ class Marked(Question):
     mark: object = field(default=None, compare=False)
 
 
-def unpickled(*values):
-    raise LookupError("no such registry")
-
-
 class Odd(Question):
-    """A question that pickles and cannot be read again."""
-    def __reduce__(self):
-        return unpickled, ()
+    """A question that can be written down and not be read again."""
+    def __init__(self, text, **others):
+        if others:
+            raise LookupError("no such registry")
+        super().__init__(text)
 
 
 class Unpicklable(Math):
@@ -96,7 +94,7 @@ def test_with_fewer_open_files_than_connections_fewer_are_opened_and_the_user_is
     assert project.manifest["counts"]["failed"] == 0
 
 
-@pytest.mark.parametrize(("task", "because"), [("Unpicklable", "lambda"), ("Unreadable", "no such registry")])
+@pytest.mark.parametrize(("task", "because"), [("Unpicklable", "not JSON serializable"), ("Unreadable", "no such registry")])
 def test_a_question_that_cannot_be_handed_to_another_process_ends_the_run_with_one_message(project, task, because):
     (project.folder / "odd_tasks.py").write_text(TASK, encoding="utf-8")
     with FakeServer() as server:
@@ -111,51 +109,21 @@ def test_a_question_that_cannot_be_handed_to_another_process_ends_the_run_with_o
     assert project.ends()
 
 
-def test_an_error_is_told_where_no_file_can_be_opened_any_more(tmp_path):
-    (tmp_path / "error").write_text(" " * 8192)
-    (tmp_path / "job.pickle").write_text("")
-    work = Workplace(tmp_path)
-    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    resource.setrlimit(resource.RLIMIT_NOFILE, (0, hard))
-    try:
-        work.fail(ConfigError("the first"))
-        work.fail(StorageError("the second"))
-    finally:
-        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
-    error = work.error()
-    assert (type(error), str(error)) == (ConfigError, "the first")
-    assert work.stopped()
-
-
-def test_of_two_errors_the_first_stays(tmp_path):
-    (tmp_path / "error").write_text(" " * 8192)
-    (tmp_path / "job.pickle").write_text("")
-    work = Workplace(tmp_path)
-    assert work.error() is None
-    work.fail(SyntheticError("the first"))
-    work.fail(StorageError("the second"))
-    assert str(work.error()) == "the first"
-
-
 @pytest.mark.parametrize("broken", ["emit", "watch"])
 def test_a_task_of_the_engine_that_breaks_ends_the_run(project, tmp_path, monkeypatch, broken):
     monkeypatch.chdir(project.folder)
     monkeypatch.setenv("OPENAI_API_KEY", "none")
-    work = Workplace(tmp_path / "work")
-    work.path.mkdir()
     with FakeServer() as server:
         project.configure(server)
         settings = load_settings(yaml.safe_load((project.folder / "config.yml").read_text())["synthetic"])
         prepared = prepare(settings)
-        work.put(
-            Job(
-                settings=settings,
-                models={"teacher": settings.teacher, "augmenter": settings.teacher},  # type: ignore[dict-item]
-                seeds=prepared.seeds.seeds,
-                shares={"answer_augmentation": 1.0},
-                ledger=tmp_path / "ledger.sqlite",
-                spool=tmp_path / "spool",
-            )
+        job = Job(
+            settings=settings,
+            models={"teacher": settings.teacher, "augmenter": settings.teacher},  # type: ignore[dict-item]
+            seeds=prepared.seeds.seeds,
+            shares={"answer_augmentation": 1.0},
+            ledger=tmp_path / "ledger.sqlite",
+            spool=tmp_path / "spool",
         )
         with Ledger(tmp_path / "ledger.sqlite") as ledger:
             ledger.begin_run()
@@ -164,8 +132,8 @@ def test_a_task_of_the_engine_that_breaks_ends_the_run(project, tmp_path, monkey
             raise LookupError("no such place")
 
         # The one hands a candidate on, the other looks for a wish to stop; both were lost without a word.
-        engine = Engine(work, breaks if broken == "emit" else lambda _: None)
+        engine = Engine(job, breaks if broken == "emit" else lambda _: None, threading.Event())
         if broken == "watch":
-            monkeypatch.setattr(Workplace, "stopped", breaks)
+            monkeypatch.setattr(Ledger, "is_asked_to_stop", breaks)
         asyncio.run(asyncio.wait_for(engine.run(), SECONDS))
-    assert "broke the run: LookupError: no such place" in str(work.error())
+    assert "broke the run: LookupError: no such place" in str(engine.error)

@@ -112,11 +112,15 @@ def plan(config: Path, pilot: int | None, as_json: bool) -> None:
 @_one_message
 def preview(config: Path, number: int) -> None:
     """A few samples with their verdicts. They stay in the ledger, so `generate` does not pay for them again."""
-    from axolotl_synthetic import run, terminal
+    from axolotl_synthetic.pipelines.process import waiting
 
-    settings, _ = _read(config)
+    with waiting() as process:
+        from axolotl_synthetic import run, terminal
+
+        settings, _ = _read(config)
+        rows = run.preview(settings, number, process=process)
     console = terminal.out()
-    for row in run.preview(settings, number):
+    for row in rows:
         console.rule(f"{row['id']}: {row['status']}", align="left")
         console.print("question:", style="bold")
         console.print(row["question"] or "(none)", markup=False, highlight=False)
@@ -134,14 +138,14 @@ def preview(config: Path, number: int) -> None:
 @_one_message
 def generate(config: Path) -> None:
     """Make the training file. Started again, it goes on where it stopped; Ctrl-C lets calls under way finish and keeps them."""
-    from axolotl_synthetic.pipelines.caller_process import waiting
+    from axolotl_synthetic.pipelines.process import waiting
 
-    # Another process imports what the calls need while this one reads config and seeds.
-    with waiting() as caller:
+    # Another process imports distilabel and what the calls need while this one reads config and seeds.
+    with waiting() as process:
         from axolotl_synthetic import run
 
         settings, _ = _read(config)
-        outcome = run.generate(settings, caller=caller)
+        outcome = run.generate(settings, process=process)
     if outcome.was_finished:
         click.echo("nothing to do: this run was finished before")
     _print_summary(outcome.folder, outcome.manifest, outcome.counts)

@@ -92,7 +92,7 @@ INSERT OR IGNORE INTO spent (one) VALUES (1);
 INSERT OR IGNORE INTO progress (one) VALUES (1);
 """
 # What a run tells the terminal, beside `Progress`: which calls wait, and what is wrong and no reason to end.
-WAITING, NOTICE = "waiting", "notice"
+WAITING, NOTICE, STOP, CALLING = "waiting", "notice", "stop", "calling"
 # Columns of `calls` that ledgers of version 1.0 have not.
 ADDED = {"thinking": "TEXT", "reasoning_tokens": "INTEGER"}
 REPLY = "reply, finish_reason, prompt_tokens, completion_tokens, seconds, coalesce(thinking, ''), reasoning_tokens"
@@ -480,12 +480,27 @@ class Ledger:
         waiting = Waiting(*json.loads(told)) if told else None
         return None if waiting is None or waiting.until < time.time() else waiting
 
+    def ask_to_stop(self) -> None:
+        """Tell the run under way that no new call may leave."""
+        self.set_meta(**{STOP: "1"})
+
+    def is_asked_to_stop(self) -> bool:
+        return self.meta(STOP) is not None
+
+    def set_calling(self, process: int) -> None:
+        """Note the id of the process that makes calls; 0 when no call is under way any more."""
+        self.set_meta(**{CALLING: str(process)})
+
+    def calling(self) -> int:
+        """Return the id of the process that makes calls, 0 while there is none."""
+        return int(self.meta(CALLING) or 0)
+
     def begin_run(self) -> None:
         """Forget the counters of the run before, and note when this one began."""
         runs = json.dumps([*self.runs(), time.time()])
         with _told(self.path), self._transaction():
             self._db.execute("DELETE FROM progress")
-            self._db.executemany("DELETE FROM meta WHERE key = ?", [(WAITING,), (NOTICE,)])
+            self._db.executemany("DELETE FROM meta WHERE key = ?", [(WAITING,), (NOTICE,), (STOP,), (CALLING,)])
             self._db.execute("INSERT INTO progress (one) VALUES (1)")
             self._db.execute("INSERT OR REPLACE INTO meta (key, value) VALUES ('runs', ?)", (runs,))
 

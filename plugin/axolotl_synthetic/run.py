@@ -18,7 +18,7 @@ from axolotl_synthetic.config import Budget, Settings, fruitless_after
 from axolotl_synthetic.errors import ConfigError, ServiceError, StorageError, SyntheticError
 from axolotl_synthetic.ledger import NOTICE, Ledger, Progress
 from axolotl_synthetic.lock import held, is_held
-from axolotl_synthetic.pipelines.caller_process import CallerProcess, waiting
+from axolotl_synthetic.pipelines.process import PipelineProcess, waiting
 from axolotl_synthetic.plan import Forecast, Plan, costs, decide, estimates
 from axolotl_synthetic.plan.measured import Measured
 from axolotl_synthetic.prepare import (
@@ -103,14 +103,14 @@ def plan(settings: Settings, *, student: str | None = None, pilot: int | None = 
     return Forecast(prepared.case, prepared.plan, each, chosen, costs.assumptions(settings, prepared.lengths), pilot, by_pilot)
 
 
-def generate(settings: Settings, *, ledger: Path | None = None, caller: CallerProcess | None = None) -> Outcome:
+def generate(settings: Settings, *, ledger: Path | None = None, process: PipelineProcess | None = None) -> Outcome:
     """The run, from seeds to manifest; started again, it goes on where it stopped.
 
     Args:
         settings: the block.
         ledger: a ledger that other folders use as well, as those of a study do: what one of them paid for, the others find there,
             and the budget's limits on calls, tokens and dollars hold for all of them together. None: the folder's own.
-        caller: a process that waits for the job of making the calls; None: one is started when there is such a job.
+        process: a process that waits for a job of running the pipeline; None: one is started when there is such a job.
 
     Raises:
         ConfigError: if the config or the seeds are wrong, or the folder was made for others.
@@ -135,7 +135,7 @@ def generate(settings: Settings, *, ledger: Path | None = None, caller: CallerPr
             (folder / dataset.MANIFEST).unlink(missing_ok=True)
         with Ledger(prepared.ledger) as opened:
             claim(opened, prepared)
-        _run_pipeline(prepared, caller=caller)
+        _run_pipeline(prepared, process=process)
         state = _review_state(settings)
         samples, _ = _take_samples(prepared, folder / SPOOL)
         with Ledger(prepared.ledger) as opened:
@@ -144,13 +144,18 @@ def generate(settings: Settings, *, ledger: Path | None = None, caller: CallerPr
         return outcome
 
 
-def preview(settings: Settings, number: int) -> list[dict[str, Any]]:
+def preview(settings: Settings, number: int, *, process: PipelineProcess | None = None) -> list[dict[str, Any]]:
     """A few samples with their verdicts. Their calls are kept in the ledger, so a later run does not pay for them again.
+
+    Args:
+        settings: the block.
+        number: how many.
+        process: as for `generate`.
 
     Raises:
         The same as `generate`.
     """
-    return _short_run(prepare(settings), number)
+    return _short_run(prepare(settings), number, process)
 
 
 def _pilot(prepared: Prepared, number: int) -> Mapping[str, costs.Rates]:
@@ -172,7 +177,7 @@ def _pilot(prepared: Prepared, number: int) -> Mapping[str, costs.Rates]:
     return pilot.measure(settings, prepared.rates, rows, {number: pilot.Paid(*one) for number, one in paid.items()})
 
 
-def _short_run(prepared: Prepared, number: int) -> list[dict[str, Any]]:
+def _short_run(prepared: Prepared, number: int, process: PipelineProcess | None = None) -> list[dict[str, Any]]:
     """The first candidates with their verdicts."""
     folder = prepared.settings.folder
     with held(folder):
@@ -182,7 +187,7 @@ def _short_run(prepared: Prepared, number: int) -> list[dict[str, Any]]:
             claim(ledger, prepared)
         spool = folder / "preview.jsonl.tmp"
         try:
-            _run_pipeline(prepared, spool=spool, most_candidates=number)
+            _run_pipeline(prepared, spool=spool, most_candidates=number, process=process)
             return list(dataset.read_samples(spool))
         finally:
             spool.unlink(missing_ok=True)
@@ -486,16 +491,14 @@ def _take_samples(prepared: Prepared, spool: Path) -> tuple[Path, applying.Effec
 
 
 def _run_pipeline(
-    prepared: Prepared, *, spool: Path | None = None, most_candidates: int | None = None, caller: CallerProcess | None = None
+    prepared: Prepared, *, spool: Path | None = None, most_candidates: int | None = None, process: PipelineProcess | None = None
 ) -> None:
-    # distilabel is slow to import and takes over logging: only when it is needed.
     from axolotl_synthetic.pipelines import open_files
     from axolotl_synthetic.pipelines.job import Job
-    from axolotl_synthetic.pipelines.pipeline import run_pipeline
 
     settings, folder = prepared.settings, prepared.settings.folder
     with ExitStack() as stack:
-        caller = caller or stack.enter_context(waiting())
+        process = process or stack.enter_context(waiting())
         teacher = stack.enter_context(serve(settings.teacher))
         augmenter = teacher
         if settings.augmenter is not None:
@@ -518,7 +521,7 @@ def _run_pipeline(
         seeds = len(prepared.seeds.seeds)
         stack.enter_context(terminal.watched("generating", _Look(prepared.ledger, settings.budget, seeds, most_candidates)))
         try:
-            run_pipeline(job, folder / LOG, caller)
+            process.run(job, folder / LOG)
         finally:
             if said := ledger.meta(NOTICE):
                 terminal.notice(said)

@@ -17,7 +17,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TextIO
 
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
@@ -100,10 +100,10 @@ def notice(text: str) -> None:
         err().print(text, markup=False, highlight=False)
 
 
-def echo(text: str) -> None:
-    """Pass on what a library wrote to its log, with its colours."""
+def echo(text: str, stream: TextIO | None = None) -> None:
+    """Pass on to the terminal what a library wrote to its log, with its colours."""
     parts = _COLOUR.split(text.replace("\r\n", "\n").replace("\r", "\n"))
-    print("".join(part if at % 2 else shown(part) for at, part in enumerate(parts)), end="", file=sys.stderr, flush=True)
+    print("".join(part if at % 2 else shown(part) for at, part in enumerate(parts)), end="", file=stream or sys.stderr, flush=True)
 
 
 def print_lines(lines: Mapping[str, Sequence[str]]) -> None:

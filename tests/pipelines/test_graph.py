@@ -12,7 +12,7 @@ from projects import until
 # Forks a process that would wait for ever, as a pool does from a thread of its own, and is gone.
 FORKS = """
 import os, threading, time
-from axolotl_synthetic.pipelines import graph
+from axolotl_synthetic.pipelines import driver
 
 def fork():
     child = os.fork()
@@ -20,14 +20,14 @@ def fork():
         time.sleep(600)
     print(child, flush=True)
 
-with graph._children_die_with_us():
-    if {by_main_thread}:
-        fork()
-    else:
-        thread = threading.Thread(target=fork)
-        thread.start()
-        thread.join()
-    os.kill(os.getpid(), 9)
+driver.let_children_die_with_us()
+if {by_main_thread}:
+    fork()
+else:
+    thread = threading.Thread(target=fork)
+    thread.start()
+    thread.join()
+os.kill(os.getpid(), 9)
 """
 
 

@@ -9,6 +9,8 @@ order in which replies arrive.
 from __future__ import annotations
 
 import asyncio
+import os
+import threading
 import time
 from collections.abc import Callable, Mapping
 from contextlib import AsyncExitStack, suppress
@@ -21,7 +23,7 @@ from axolotl_synthetic.ledger import CANDIDATES, EXHAUSTED, FRUITLESS, NOTICE, L
 from axolotl_synthetic.pipelines.admission import BudgetReached, Stopped
 from axolotl_synthetic.pipelines.calls import Asked, Calls
 from axolotl_synthetic.pipelines.exhaustion import Exhaustion, key_of
-from axolotl_synthetic.pipelines.job import Job, Workplace
+from axolotl_synthetic.pipelines.job import Job
 from axolotl_synthetic.pipelines.schedule import Planned, schedule
 from axolotl_synthetic.records import Candidate, Role
 from axolotl_synthetic.strategies import Source, load_strategies, worked_examples
@@ -40,15 +42,20 @@ class Engine:
     """One run's rolling window.
 
     Args:
-        work: where the job is, and where stopping and errors are told.
+        job: what to generate.
         emit: takes each candidate as it ends. One without `status` and `answer` that was never planned (no call was paid for
             it) has the status None and an empty id: its number alone is to be passed over.
+        stop: set by others when no new call may leave; the ledger can say so too.
+
+    Attributes:
+        error: what ended the run early, None when nothing did.
     """
 
-    def __init__(self, work: Workplace, emit: Callable[[Candidate], None]) -> None:
-        self._work = work
-        self._job: Job = work.job()
+    def __init__(self, job: Job, emit: Callable[[Candidate], None], stop: threading.Event) -> None:
+        self._job = job
         self._emit = emit
+        self._stop = stop
+        self.error: SyntheticError | None = None
         self._task = load_task(self._job.settings.task)
         self._strategies = load_strategies()
         self._inquiries = load_inquiries(self._job.settings.verify, self._task)
@@ -73,6 +80,8 @@ class Engine:
             self._calls = Calls(reader, writer, models, budget)
             stack.push_async_callback(self._calls.close)
             self._ledger = reader
+            reader.set_calling(os.getpid())
+            stack.callback(reader.set_calling, 0)
             watcher = asyncio.create_task(self._watch())
             watcher.add_done_callback(lambda task: self._end_if_broken(task, "the look for a wish to stop"))
             # At most one call of a candidate is open at a time, so this many candidates keep every model busy.
@@ -236,13 +245,13 @@ class Engine:
         return self._ledger.progress().ended_by == FRUITLESS
 
     def _end(self, error: SyntheticError) -> None:
-        self._work.fail(error)
+        self.error = self.error or error
         self._calls.stop()
 
     async def _watch(self) -> None:
         """Look for the user's wish to stop and for verification's, and tell the terminal how much was reused and what is waited for."""
         told, waiting = time.monotonic(), None
-        while not self._work.stopped():
+        while not self._stop.is_set() and not self._ledger.is_asked_to_stop():
             await asyncio.sleep(STOP_POLL_SECONDS)
             self._fruitless = self._is_fruitless()
             if time.monotonic() - told < 1:

@@ -15,7 +15,7 @@ import yaml
 from axolotl_synthetic import dataset, grading
 from axolotl_synthetic.errors import StorageError, TrainingError
 from axolotl_synthetic.grading.evaluate import environment, telling_line
-from axolotl_synthetic.pipelines.job import die_with
+from axolotl_synthetic.pipelines.process import die_with
 
 GRADED_AT_ONCE = 20
 

@@ -1,0 +1,312 @@
+"""The process that runs the pipeline: builds distilabel's graph of a job, runs it, and says how it ended.
+
+It is started (process.py) before there is a job: what it imports, distilabel above all, is ready when the job comes. A process of
+its own keeps distilabel's logging, signal handlers and threads away from the command. Its standard input has a line of JSON and the
+pickled job; its standard output takes one line of JSON: null for a whole run, or the class and the text of the error that ended it.
+"""
+
+from __future__ import annotations
+
+import gc
+import importlib
+import io
+import json
+import multiprocessing
+import os
+import pickle
+import signal
+import sys
+import tempfile
+import threading
+import time
+import traceback
+from collections.abc import Iterable, Sequence
+from contextlib import suppress
+from multiprocessing.process import BaseProcess
+from pathlib import Path
+from typing import Any, TextIO
+
+from axolotl_synthetic import terminal
+from axolotl_synthetic.checks import DEFAULTS
+from axolotl_synthetic.errors import ProcessEndedError, StorageError, SyntheticError
+from axolotl_synthetic.ledger import Ledger
+from axolotl_synthetic.pipelines.job import Job
+from axolotl_synthetic.pipelines.process import die_with
+
+# What most jobs need.
+EARLY: tuple[str, ...] = (
+    "uvloop",
+    "distilabel.pipeline",
+    "distilabel.steps",
+    "axolotl_synthetic.pipelines.graph",
+    "axolotl_synthetic.pipelines.engine",
+)
+EARLY += ("axolotl_synthetic.teachers.openai", "axolotl_synthetic.tasks.math", *(f"axolotl_synthetic.checks.{name}" for name in DEFAULTS))
+# How often the processes and the folder are looked at, and how long a pool's end may take.
+LOOK_SECONDS = 0.2
+GRACE_SECONDS = 8.0
+# Exit codes of a process that its pool ended when all was done: 0, and SIGTERM.
+ENDED = (0, -signal.SIGTERM)
+# What breaks in distilabel's threads when one of its processes is killed, which has a message of its own.
+LOST = (OSError, EOFError)
+
+
+def main(parent: str) -> None:
+    """Wait for a job on the standard input, run it, and answer on the standard output. No job, no answer.
+
+    Args:
+        parent: the process id of the one that started this process, and with which it is to end.
+    """
+    die_with(int(parent))
+    # Who asks all processes of a run to end asks ours; our parent handles that. Blocked, since distilabel sets a handler of its own.
+    signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    for asked in (signal.SIGTERM, signal.SIGHUP):
+        signal.signal(asked, signal.SIG_IGN)
+    answers = os.fdopen(os.dup(1), "w")
+    screen = os.fdopen(os.dup(2), "w")
+    os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+    _have_a_home()
+    for name in EARLY:
+        # One that cannot be imported is told of when the run needs it, and there is a log.
+        with suppress(Exception):
+            importlib.import_module(name)
+    if not (line := sys.stdin.buffer.readline()):
+        return
+    header = json.loads(line)
+    os.environ.clear()
+    os.environ.update(header["environment"])
+    _have_a_home()
+    _log_to(Path(header["log"]), screen)
+    # The job's own classes may live anywhere on the path of the process that made it.
+    sys.path[:] = header["python_path"]
+    job: Job = pickle.load(sys.stdin.buffer)
+    error = _Run(job, Path(header["folder"]), Path(header["log"]), answers).result()
+    _answer(answers, error)
+
+
+def _have_a_home() -> None:
+    """Lend distilabel a home folder where there is none, as for the unknown user of a container: it asks for one when it is imported, and
+    writes nothing there."""
+    try:
+        Path.home()
+    except RuntimeError:
+        os.environ["HOME"] = tempfile.gettempdir()
+
+
+def _answer(answers: TextIO, error: SyntheticError | None) -> None:
+    with suppress(OSError):  # the command is gone, and nobody waits
+        answers.write(json.dumps(None if error is None else [type(error).__name__, str(error)]) + "\n")
+        answers.flush()
+
+
+class _Run:
+    """One run of the pipeline, and what watches over it.
+
+    distilabel waits for ever when the kernel kills one of its processes (out of memory), when its temporary folder is removed, or when
+    one of its threads breaks. So a thread looks for these. It then lets the calls under way end, and ends this process if distilabel
+    does not.
+    """
+
+    def __init__(self, job: Job, folder: Path, log: Path, answers: TextIO) -> None:
+        self._job = job
+        self._folder = folder
+        self._marker = folder.stat().st_ino
+        self._log = log
+        self._answers = answers
+        self._over = threading.Event()
+        self._seen = threading.Event()
+        self._asked_to_end = False
+        self._error: SyntheticError | None = None
+        self._known: dict[int, BaseProcess] = {}
+
+    def result(self) -> SyntheticError | None:
+        """Run the pipeline; return the error that ended it early, None when a limit did."""
+        from axolotl_synthetic.pipelines.graph import build
+        from axolotl_synthetic.pipelines.steps import decoded
+
+        let_children_die_with_us()
+        threading.excepthook = self._thread_broke
+        threading.Thread(target=self._watch, name="watch", daemon=True).start()
+        rows: Sequence[Any] = ()
+        broke: Exception | None = None
+        try:
+            pipeline = build(self._job, self._folder)
+            # The collector need not look through what was imported in each of the forked processes, nor copy it by doing so.
+            gc.freeze()
+            rows = pipeline.run(use_cache=False)["default"]["train"]
+        except Exception as error:
+            _print(error)
+            broke = error
+        if broke is not None or not rows or not rows[-1]["over"]:
+            # A process that was ended is the cause, or a folder that was removed, and is seen within one look.
+            self._seen.wait(3 * LOOK_SECONDS)
+            self._let_calls_end()
+        self._over.set()
+        if broke is None and rows and rows[-1]["over"]:
+            return decoded(rows[-1]["error"]) if rows[-1]["error"] else None
+        if self._error is not None:
+            return self._error
+        if isinstance(broke, SyntheticError):
+            return broke
+        if broke is not None:
+            return SyntheticError(f"distilabel's pipeline broke: {broke}; see {self._log}")
+        return SyntheticError(f"distilabel's pipeline ended before the calls did; see {self._log}")
+
+    def _watch(self) -> None:
+        while self._error is None and not self._over.wait(LOOK_SECONDS):
+            self._fail(self._what_broke())
+        self._seen.set()
+        # Those that the pool itself ends, when all is done, look as if they had been asked to end; then the run is over in a moment.
+        if self._over.wait(GRACE_SECONDS if self._asked_to_end else 0):
+            return
+        self._let_calls_end()
+        if self._over.wait(LOOK_SECONDS):
+            return
+        _answer(self._answers, self._error)
+        for process in multiprocessing.active_children():
+            process.kill()
+        os._exit(1)
+
+    def _what_broke(self) -> SyntheticError | None:
+        """Return an error if a process was ended or the folder was removed, else None."""
+        if not self._folder_is_there():
+            return StorageError(
+                f"{self._folder}: this temporary folder was removed while the run was at work; run the same command again: what was paid"
+                " for is kept (TMPDIR can name another place for it)"
+            )
+        now = {process.pid: process for process in multiprocessing.active_children() if process.pid is not None}
+        gone = [process for pid, process in self._known.items() if pid not in now]
+        self._known = now
+        if not gone:
+            return None
+        killed = next((process for process in gone if process.exitcode not in ENDED), None)
+        self._asked_to_end = killed is None
+        code = (killed or gone[0]).exitcode
+        return ProcessEndedError(
+            f"a process of the pipeline ended unexpectedly (exit code {code}); often it is the kernel, out of memory: see that there is"
+            " enough, then run the same command again: what was paid for is kept"
+        )
+
+    def _folder_is_there(self) -> bool:
+        try:
+            return self._folder.stat().st_ino == self._marker  # distilabel makes a removed one anew
+        except OSError:
+            return False
+
+    def _let_calls_end(self) -> None:
+        """Wait until no call is under way any more, however long the longest may take."""
+        end = time.monotonic() + GRACE_SECONDS + max(model.timeout for model in self._job.models.values())
+        with suppress(SyntheticError), Ledger(self._job.ledger) as ledger:
+            ledger.ask_to_stop()
+            while (process := ledger.calling()) and _is_alive(process) and time.monotonic() < end:
+                time.sleep(LOOK_SECONDS)
+
+    def _fail(self, error: SyntheticError | None) -> None:
+        if self._error is None:
+            self._error = error
+
+    def _thread_broke(self, broke: threading.ExceptHookArgs) -> None:
+        _print(broke.exc_value)
+        if not isinstance(broke.exc_value, LOST):
+            name = broke.thread.name if broke.thread else "that is gone"
+            self._fail(
+                ProcessEndedError(
+                    f"the thread {name} of the run broke ({type(broke.exc_value).__name__}: {broke.exc_value}); see {self._log}, and run"
+                    " the same command again: what was paid for is kept"
+                )
+            )
+
+
+def _print(error: BaseException | None) -> None:
+    if isinstance(error, LOST):
+        print(f"distilabel lost a queue or a file: {type(error).__name__}: {error}")
+    else:
+        traceback.print_exception(error)
+
+
+def _is_alive(process: int) -> bool:
+    multiprocessing.active_children()  # takes leave of those that have ended
+    try:
+        os.kill(process, 0)
+    except OSError:
+        return False
+    return True
+
+
+# The process that the forked ones are to end with: distilabel's manager would otherwise outlive a killed run.
+_parent = 0
+_by_main_thread = False
+
+
+def let_children_die_with_us() -> None:
+    """Have the processes that this one forks end when it ends, however that comes about."""
+    global _parent
+    _parent = os.getpid()
+    os.register_at_fork(before=_before_a_fork, after_in_child=_in_a_child)
+
+
+def _before_a_fork() -> None:
+    global _by_main_thread
+    _by_main_thread = threading.current_thread() is threading.main_thread()
+
+
+def _in_a_child() -> None:
+    global _parent
+    if _by_main_thread:
+        die_with(_parent)
+    else:
+        # The pool forks from a thread of its own what takes a dead process's place. The kernel's signal would come when that thread ends,
+        # which is before the pool ends: killed with the queue's lock in its hands, the process would leave the pool waiting for ever.
+        threading.Thread(target=_end_without, args=(_parent,), name="parent", daemon=True).start()
+    _parent = os.getpid()  # what it forks in turn
+    # A child ends when its pool ends it.
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)
+
+
+def _end_without(parent: int) -> None:
+    """End this process once its parent has ended, whatever its other threads wait for."""
+    while os.getppid() == parent:
+        time.sleep(LOOK_SECONDS)
+    os._exit(1)
+
+
+class _Log(io.TextIOBase):
+    """A log file that loses its lines on a full disk, rather than break what it tells of. With `--verbose` they go to the terminal too."""
+
+    def __init__(self, path: Path, screen: TextIO) -> None:
+        self._file = open(path, "ab", buffering=0)
+        self._screen = screen if terminal.is_verbose() else None
+
+    def write(self, text: str) -> int:
+        if self._screen is not None:
+            terminal.echo(text, self._screen)
+        with suppress(OSError):
+            self._file.write(text.encode(errors="replace"))
+        return len(text)
+
+    def writelines(self, lines: Iterable[str]) -> None:  # type: ignore[override]
+        for line in lines:
+            self.write(line)
+
+    def fileno(self) -> int:
+        return self._file.fileno()
+
+
+def _log_to(path: Path, screen: TextIO) -> None:
+    """Send to the log what this process and those that it forks print."""
+    # At INFO distilabel writes a line for each batch that comes and goes.
+    os.environ.setdefault("DISTILABEL_LOG_LEVEL", "INFO" if terminal.is_verbose() else "WARNING")
+    log = _Log(path, screen)
+    for stream in (1, 2):
+        os.dup2(log.fileno(), stream)
+    sys.stdout = sys.stderr = log
+    with suppress(Exception):
+        import datasets
+
+        datasets.disable_progress_bars()  # of the few rows that distilabel makes a dataset of
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])

@@ -1,0 +1,186 @@
+"""Starts the process that runs the pipeline (driver.py), hands it a job, and waits for its end.
+
+Imports next to nothing, so that a command can start the process first and read its config while that one imports.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import json
+import os
+import pickle
+import select
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from types import FrameType
+from typing import TYPE_CHECKING
+
+from axolotl_synthetic import errors
+from axolotl_synthetic.errors import Interrupted, ProcessEndedError, StorageError, SyntheticError
+
+if TYPE_CHECKING:
+    from axolotl_synthetic.pipelines.job import Job
+
+# A socket's path has at most 107 bytes, of which multiprocessing uses these: /pymp-abcdefgh/listener-abcdefgh.
+LONGEST_TEMPORARY = 107 - 32
+# How often a wish to stop is looked for.
+LOOK_SECONDS = 0.2
+
+
+class PipelineProcess:
+    """The process, as the one that started it sees it."""
+
+    def __init__(self) -> None:
+        # -P: the working directory must not stand in for installed packages. A session of its own: Ctrl-C is for its parent to handle.
+        command = [sys.executable, "-P", "-m", "axolotl_synthetic.pipelines.driver", str(os.getpid())]
+        try:
+            self._process = subprocess.Popen(
+                command,
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=None if sys.stderr else subprocess.DEVNULL,  # closed (`2>&-`), its number would go to the first file opened
+                start_new_session=True,
+            )
+        except OSError as error:
+            raise SyntheticError(f"no process can be started: {error}; free memory or processes, then start again") from error
+
+    def run(self, job: Job, log: Path) -> None:
+        """Run a job until a limit ends it.
+
+        Args:
+            job: what to do; the spool is written, the ledger grows.
+            log: where distilabel's log, and what the process prints, is appended.
+
+        Raises:
+            Interrupted: when the user asked to stop; what was under way has been finished and kept.
+            SyntheticError: the error that ended the run.
+        """
+        try:
+            open(log, "ab").close()
+        except OSError as problem:
+            raise StorageError(f"{log}: {problem.strerror}; make it writable, or choose another output_dir") from problem
+        error: SyntheticError | None = None
+        with _temporary_folder() as folder, _stopping(self._process, folder) as asked:
+            self._send(job, folder, log)
+            error = self._result(job, asked)
+        # Who asks to stop may ask every process of the run, as systemd and Slurm do: those of distilabel end at once.
+        if asked() and (error is None or isinstance(error, ProcessEndedError)):
+            raise Interrupted("stopped; every reply that was paid for is kept: run the same command again to go on")
+        if error is not None:
+            raise error
+
+    def dismiss(self) -> None:
+        """End it, whatever it does."""
+        self._process.kill()
+        self._process.communicate()
+
+    def _send(self, job: Job, folder: Path, log: Path) -> None:
+        # What has been set since the process was started, as a task of the user's own may do that reads a .env file, is for it too.
+        header = {"folder": str(folder), "log": str(log.absolute()), "environment": dict(os.environ), "python_path": job.python_path}
+        assert self._process.stdin is not None
+        with suppress(OSError):  # it has ended already, which is seen in a moment
+            self._process.stdin.write(json.dumps(header).encode() + b"\n" + pickle.dumps(job))
+            self._process.stdin.flush()
+
+    def _result(self, job: Job, asked: Callable[[], bool]) -> SyntheticError | None:
+        """Wait for the process's answer; tell it of a wish to stop through the ledger."""
+        from axolotl_synthetic.ledger import Ledger
+
+        assert self._process.stdout is not None
+        told = False
+        while not select.select([self._process.stdout], [], [], LOOK_SECONDS)[0]:
+            if asked() and not told:
+                # On a ledger that cannot be written the calls end by themselves.
+                with suppress(SyntheticError), Ledger(job.ledger) as ledger:
+                    ledger.ask_to_stop()
+                told = True
+        if line := self._process.stdout.readline():
+            answer = json.loads(line)
+            return None if answer is None else getattr(errors, answer[0], SyntheticError)(answer[1])
+        return ProcessEndedError(
+            f"the process that runs the pipeline ended unexpectedly (exit code {self._process.wait()}); often it is the kernel, out of"
+            " memory: see that there is enough, then run the same command again: what was paid for is kept"
+        )
+
+
+@contextmanager
+def waiting() -> Iterator[PipelineProcess]:
+    """Start the process, and end it at the end of the context.
+
+    Raises:
+        SyntheticError: if it cannot be started.
+    """
+    process = PipelineProcess()
+    try:
+        yield process
+    finally:
+        process.dismiss()
+
+
+def die_with(parent: int) -> None:
+    """Have the kernel kill this process when its parent ends (Linux), so that a killed run leaves nothing behind that goes on
+    asking a teacher.
+
+    Args:
+        parent: its process id, noted before the fork: it may have ended since.
+    """
+    if sys.platform == "linux":
+        pr_set_pdeathsig = 1
+        ctypes.CDLL(None).prctl(pr_set_pdeathsig, signal.SIGKILL)
+        if os.getppid() != parent:
+            os._exit(1)
+
+
+@contextmanager
+def _temporary_folder() -> Iterator[Path]:
+    """A folder for distilabel's files. It lies outside the output folder: when that one's disk is full, the run can still end well."""
+    if len(os.fsencode(tempfile.gettempdir())) > LONGEST_TEMPORARY:
+        raise StorageError(
+            f"{tempfile.gettempdir()}: the path of the temporary folder is longer than the {LONGEST_TEMPORARY} bytes that leave room for"
+            " the name of a socket in it; set TMPDIR to a shorter one"
+        )
+    try:
+        folder = Path(tempfile.mkdtemp(prefix="axolotl-synthetic-"))
+    except OSError as error:
+        raise StorageError(f"no temporary folder can be made: {error}; free some space, or set TMPDIR to another folder") from error
+    try:
+        yield folder
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+@contextmanager
+def _stopping(process: subprocess.Popen[bytes], folder: Path) -> Iterator[Callable[[], bool]]:
+    """Let what is under way finish at the first SIGINT, SIGTERM or SIGHUP, and end everything at another SIGINT or SIGTERM.
+
+    Yields:
+        Whether the user asked to stop.
+    """
+    count = 0
+
+    def handle(number: int, frame: FrameType | None) -> None:
+        nonlocal count
+        if number == signal.SIGHUP and count:
+            return  # a terminal that is closed sends it, and its shell sends it again
+        count += 1
+        if count > 1:
+            # Children die with us, the embedded server when its input closes; the ledger is durable at every moment.
+            process.kill()
+            shutil.rmtree(folder, ignore_errors=True)
+            os._exit(Interrupted.exit_code)
+
+    signals = [signal.SIGINT, signal.SIGTERM]
+    if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:  # which `nohup` sets, so that the run outlives its terminal
+        signals.append(signal.SIGHUP)
+    before = {number: signal.signal(number, handle) for number in signals}
+    try:
+        yield lambda: count > 0
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
