@@ -342,7 +342,8 @@ def pull(config: Path) -> None:
 
 def _read(config: Path) -> tuple[Settings, Mapping[str, Any]]:
     """The `synthetic:` block and the rest of a config."""
-    from axolotl_synthetic.config import load_settings, read_yaml
+    from axolotl_synthetic.config import load_settings
+    from axolotl_synthetic.yaml_reader import read_yaml
 
     document = read_yaml(config, "the path of your Axolotl YAML")
     if not isinstance(document, dict) or "synthetic" not in document:
