@@ -114,9 +114,9 @@ def preview(config: Path, number: int) -> None:
     """A few samples with their verdicts. They stay in the ledger, so `generate` does not pay for them again."""
     from axolotl_synthetic import run, terminal
 
-    settings, _ = _read(config)
+    settings, training = _read(config)
     console = terminal.out()
-    for row in run.preview(settings, number):
+    for row in run.preview(settings, number, student=_student(training)):
         console.rule(f"{row['id']}: {row['status']}", align="left")
         console.print("question:", style="bold")
         console.print(row["question"] or "(none)", markup=False, highlight=False)
@@ -140,8 +140,8 @@ def generate(config: Path) -> None:
     with waiting() as caller:
         from axolotl_synthetic import run
 
-        settings, _ = _read(config)
-        outcome = run.generate(settings, caller=caller)
+        settings, training = _read(config)
+        outcome = run.generate(settings, student=_student(training), caller=caller)
     if outcome.was_finished:
         click.echo("nothing to do: this run was finished before")
     _print_summary(outcome.folder, outcome.manifest, outcome.counts)

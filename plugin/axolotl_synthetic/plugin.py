@@ -200,6 +200,7 @@ def _refuse_unfit(cfg: Mapping[str, Any], settings: Settings) -> None:
         raise ConfigError(
             f"base_model: {base}: it cannot be loaded, and no teacher was asked yet: {error}; correct `base_model` or `tokenizer_config`"
         ) from error
+    student.refuse_no_weights(base)
     student.refuse_no_room(settings, getattr(config, "max_position_embeddings", None))
     entry = next((entry for entry in cfg["datasets"] if is_axolotl_entry(entry, settings.folder)), None)
     if entry is None or entry.get("type") != "chat_template":
@@ -207,9 +208,10 @@ def _refuse_unfit(cfg: Mapping[str, Any], settings: Settings) -> None:
     template = student.chat_template(base, lambda: get_chat_template_from_config(cfg=theirs, ds_cfg=entry, tokenizer=tokenizer))
     prepared = prepare(settings)
     pairs = [(prepared.task.prompt(seed.question), prepared.task.solution(seed)) for seed in prepared.seeds.seeds[: student.PAIRS_READ]]
+    tokens = student.lengths(base, pairs, tokenizer, template)
     if cfg.get("sequence_len"):
         strategy = str(cfg.get("excess_length_strategy") or "drop").lower()
-        student.refuse_too_long(student.lengths(pairs, tokenizer, template), int(cfg["sequence_len"]), strategy)
+        student.refuse_too_long(tokens, int(cfg["sequence_len"]), strategy)
 
 
 def _refuse_open_review(settings: Settings) -> None:

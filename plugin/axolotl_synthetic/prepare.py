@@ -23,6 +23,7 @@ from axolotl_synthetic.records import STRATEGIES, Purpose, Seed
 from axolotl_synthetic.seeds import SeedSet, read_seeds
 from axolotl_synthetic.strategies import load_strategies
 from axolotl_synthetic.strategies.lengths import lengths
+from axolotl_synthetic.student import refuse_no_weights
 from axolotl_synthetic.tasks import Task, load_task
 from axolotl_synthetic.teachers import model_name
 
@@ -94,8 +95,10 @@ def prepare(settings: Settings, *, student: str | None = None) -> Prepared:
         student: Axolotl's `base_model`, for the plan's words.
 
     Raises:
-        ConfigError: if the task, a check or the seeds are wrong.
+        ConfigError: if the task, a check or the seeds are wrong, or the student is a folder without weights.
     """
+    if student is not None:
+        refuse_no_weights(student)
     if settings.weight is not None and not versions.datasets_take_weight():
         raise ConfigError(
             f"synthetic.weight: {settings.weight:g}: needs Axolotl 0.20 or newer, and {versions.installed('axolotl')} is installed, which"
