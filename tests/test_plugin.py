@@ -370,6 +370,14 @@ def test_a_version_that_was_not_tested_is_told_once(plugin, monkeypatch, capsys)
     assert capsys.readouterr().err.count("not tested with axolotl 0.30.0 (tested: 0.19 to 0.21)") == 1
 
 
+def test_a_key_that_is_there_twice_ends_axolotl_though_its_reader_takes_the_last(plugin, tmp_path, capsys):
+    (tmp_path / "my.yml").write_text("base_model: x\nsynthetic:\n  seed: 1\n  seed: 2\n")
+    with pytest.raises(SystemExit) as ended:
+        plugin.register({"synthetic": block(), "axolotl_config_path": str(tmp_path / "my.yml")})
+    assert ended.value.code == 2
+    assert "my.yml:4: synthetic.seed: is there twice, first in line 3; keep one of them" in capsys.readouterr().err
+
+
 def test_without_a_block_nothing_happens(plugin, tmp_path):
     cfg = {"datasets": [{"path": "mine.jsonl", "type": "alpaca"}]}
     plugin.register(cfg)

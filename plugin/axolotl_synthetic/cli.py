@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 
 from axolotl_synthetic import extras, versions
-from axolotl_synthetic.errors import ConfigError, Interrupted, SyntheticError
+from axolotl_synthetic.errors import ConfigError, Interrupted, ServiceError, SyntheticError
 
 if TYPE_CHECKING:
     from axolotl_synthetic.config import Settings
@@ -78,6 +78,13 @@ def _one_message(command: Command) -> Command:
         except SyntheticError as error:
             _complain(str(error))
             sys.exit(error.exit_code)
+        except SystemExit as error:
+            # Code of the user's, such as a task's module; a command ends by an error of ours, and with 0 only when it is done.
+            _complain(f"a module of yours called sys.exit({error.code!r}) when it was imported or used; take that call out of it")
+            sys.exit(ConfigError.exit_code)
+        except MemoryError:
+            _complain("there is not enough memory; end other programs, or raise the limit (`ulimit -v`). What was paid for is kept")
+            sys.exit(ServiceError.exit_code)
         except KeyboardInterrupt:
             _complain("stopped; what was paid for is kept")
             sys.exit(Interrupted.exit_code)

@@ -10,12 +10,24 @@ from __future__ import annotations
 import difflib
 import os
 import re
+import stat
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, get_args
 from urllib.parse import urlsplit
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Discriminator, Field, Tag, ValidationError, field_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Discriminator,
+    Field,
+    Tag,
+    ValidationError,
+    ValidationInfo,
+    field_validator,
+)
 from pydantic_core import ErrorDetails
 
 from axolotl_synthetic.errors import ConfigError
@@ -55,10 +67,29 @@ def fruitless_after(seeds: int) -> int:
 GRADED_TOKENS = 512
 
 
+def _kinds_of(annotation: Any) -> set[Any]:
+    """Return the plain types that a field may hold, itself or in a list."""
+    parts = get_args(annotation)
+    return set().union(*map(_kinds_of, parts)) if parts else {annotation}
+
+
+def _items(value: Any) -> list[Any]:
+    return value if isinstance(value, list) else [value]
+
+
 class Block(BaseModel):
     """Any part of the `synthetic:` block: unknown keys are refused, and what was read does not change."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True, allow_inf_nan=False)
+
+    @field_validator("*", mode="before")
+    @classmethod
+    def validate_no_boolean(cls, value: Any, info: ValidationInfo) -> Any:
+        # pydantic takes true for 1.
+        kinds = _kinds_of(cls.model_fields[str(info.field_name)].annotation)
+        if not {bool, Any} & kinds and {int, float} & kinds and any(isinstance(one, bool) for one in _items(value)):
+            raise ValueError("must be a number; write one")
+        return value
 
 
 def _path(value: str) -> str:
@@ -69,10 +100,21 @@ def _path(value: str) -> str:
         raise ValueError("begins with the home folder of a user that there is not; write the folder out") from None
     except OSError as error:
         raise ValueError(f"cannot be found from the working directory: {error.strerror}; change into a folder that there is") from None
+    _refuse_special(path)
     longest = max((len(os.fsencode(part)) for part in path.parts), default=0)
     if longest > LONGEST_NAME or len(os.fsencode(whole)) > LONGEST_PATH:
         raise ValueError(f"is longer than the {LONGEST_NAME:,} bytes of a name and {LONGEST_PATH:,} of a path that can be; shorten it")
     return value
+
+
+def _refuse_special(path: Path) -> None:
+    """Refuse what has no end or waits for somebody: a pipe, a device, a socket. A path where nothing is may be one of a name on the Hub."""
+    try:
+        mode = path.stat().st_mode
+    except (OSError, ValueError):
+        return
+    if not (stat.S_ISREG(mode) or stat.S_ISDIR(mode)):
+        raise ValueError("is a pipe, a device or a socket, and no file or folder; name one")
 
 
 PathText = Annotated[str, AfterValidator(_path)]
@@ -388,6 +430,9 @@ class Settings(Block):
         if (found := re.search(r"[*?\[]|::|://", value) or re.search(r"[*?\[]|::", whole)) is not None:
             where = "" if found[0] in value else f" ({whole})"
             raise ValueError(f"must not hold `{found[0]}`{where}: Axolotl would look for the training file by a pattern; rename the folder")
+        there = next((folder for folder in (Path(whole), *Path(whole).parents) if os.path.exists(folder)), None)
+        if there is not None and not os.path.isdir(there):
+            raise ValueError(f"{'is' if there == Path(whole) else f'lies below {there}, which is'} a file and no folder; name a folder")
         return value
 
     @property

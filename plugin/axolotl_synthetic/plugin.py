@@ -28,6 +28,7 @@ from axolotl_synthetic import student, terminal, versions
 from axolotl_synthetic.config import Settings, load_settings
 from axolotl_synthetic.dataset import axolotl_entry, is_axolotl_entry
 from axolotl_synthetic.errors import ConfigError, StorageError, SyntheticError
+from axolotl_synthetic.yaml_reader import read_yaml
 
 # What a run imports; looked for before one is started, so that a missing package is one message and not a traceback.
 NEEDED = {"distilabel": "distilabel", "aiohttp": "aiohttp", "math_verify": "math-verify"}
@@ -61,6 +62,9 @@ class SyntheticPlugin(BasePlugin):  # type: ignore[misc]  # Axolotl has no type 
         if "synthetic" not in cfg:
             return
         with _one_message():
+            # Axolotl's own reader takes the last of two values without a word.
+            if (written := cfg.get("axolotl_config_path")) and Path(written).is_file():
+                read_yaml(Path(written), "the path of your Axolotl YAML")
             settings = load_settings(cfg["synthetic"])
             _refuse_other_training(cfg)
         if warning := versions.untested():

@@ -1,5 +1,6 @@
 """The reasons for which a student would not learn of samples like the seeds: no weights, no chat template or one that refuses such chats, a
-`sequence_len` that they do not fit into, a context in which grading has no room. Found before a teacher is paid; who loads the tokenizer, and when, is for `plugin.py`.
+`sequence_len` that they do not fit into, a context in which grading has no room. Found before a teacher is paid; who loads the tokenizer,
+and when, is for `plugin.py`.
 """
 
 from __future__ import annotations

@@ -5,7 +5,8 @@ lines, numbers and texts that no setting takes. What the values mean is for `con
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+import re
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,11 @@ from axolotl_synthetic.errors import ConfigError
 # A config has some hundred values. A few lines of anchors that name one another make a hundred million.
 MOST_VALUES = 100_000
 DEEPEST = 50
+LONGEST = 10_000_000
+# The blocks that are read by us alone. The rest is Axolotl's, and what it makes of it is its business.
+OURS = ("synthetic", "study")
+_MERGE, _NUMBERS = "tag:yaml.org,2002:merge", ("tag:yaml.org,2002:int", "tag:yaml.org,2002:float")
+_OCTAL = re.compile(r"[-+]?0[0-7_]+")
 
 
 class _Loader(yaml.SafeLoader):
@@ -38,7 +44,10 @@ def read_yaml(path: Path, give: str) -> Any:
         ConfigError: if it cannot be read, or holds what no config holds.
     """
     try:
-        text = path.read_text(encoding="utf-8")
+        with path.open(encoding="utf-8") as file:
+            text = file.read(LONGEST + 1)
+        if len(text) > LONGEST:
+            raise ConfigError(f"{path}: has more than {LONGEST:,} characters, which no config has; give {give}")
     except OSError as error:
         raise ConfigError(f"{path}: cannot be read: {error.strerror}; give {give}") from error
     except UnicodeDecodeError as error:
@@ -46,7 +55,15 @@ def read_yaml(path: Path, give: str) -> Any:
     except ValueError as error:  # a NUL
         raise ConfigError(f"{path}: is no path: {error}; give {give}") from error
     try:
-        return plain(yaml.load(text, Loader=_Loader), str(path), [])
+        loader = _Loader(text)
+        try:
+            root = loader.get_single_node()
+            if root is None:
+                return None
+            refuse_unclear(root, str(path))
+            return plain(loader.construct_document(root), str(path), [])
+        finally:
+            loader.dispose()
     except yaml.MarkedYAMLError as error:
         # Not PyYAML's own text, which shows the line, and a key that stands in it.
         at = "" if error.problem_mark is None else f":{error.problem_mark.line + 1}:{error.problem_mark.column + 1}"
@@ -58,6 +75,47 @@ def read_yaml(path: Path, give: str) -> Any:
     # Its constructors raise what they come across, over a number of 10,000 digits or the 32nd of a month.
     except (ValueError, TypeError, KeyError, IndexError, AttributeError, OverflowError) as error:
         raise ConfigError(f"{path}: holds a value that cannot be read ({error}); put it in quotes, or correct it") from error
+
+
+def refuse_unclear(root: yaml.Node, path: str) -> None:
+    """Refuse what YAML reads otherwise than it looks, in our blocks: of a key that is there twice the last value alone, `010` as 8, and
+    `1:30:00` as 5400.
+
+    Raises:
+        ConfigError: with the line.
+    """
+    if not isinstance(root, yaml.MappingNode):
+        return
+    ours = [(key, value) for key, value in root.value if isinstance(key, yaml.ScalarNode) and key.value in OURS]
+    _refuse_twice(ours, "", path)
+    waiting = [(value, key.value) for key, value in ours]
+    seen: set[int] = set()
+    while waiting:
+        node, at = waiting.pop()
+        if id(node) in seen:  # an anchor's, which may refer to itself
+            continue
+        seen.add(id(node))
+        if isinstance(node, yaml.MappingNode):
+            _refuse_twice(node.value, f"{at}.", path)
+            waiting += [(value, f"{at}.{key.value}" if isinstance(key, yaml.ScalarNode) else at) for key, value in node.value]
+        elif isinstance(node, yaml.SequenceNode):
+            waiting += [(value, f"{at}.{number}") for number, value in enumerate(node.value)]
+        elif node.tag in _NUMBERS and node.style is None and (":" in node.value or _OCTAL.fullmatch(node.value)):
+            kind = "in base 60" if ":" in node.value else "in base 8"
+            raise ConfigError(
+                f"{path}:{node.start_mark.line + 1}: {at}: {short(node.value)} is a number {kind} to YAML; write a number without `:` and"
+                " without a 0 in front, or a text in quotes"
+            )
+
+
+def _refuse_twice(pairs: Sequence[tuple[yaml.Node, yaml.Node]], at: str, path: str) -> None:
+    first: dict[tuple[str, str], int] = {}
+    for key, _ in pairs:
+        if isinstance(key, yaml.ScalarNode) and key.tag != _MERGE:
+            line = key.start_mark.line + 1
+            if (before := first.get((key.tag, key.value))) is not None:
+                raise ConfigError(f"{path}:{line}: {at}{short(key.value)[1:-1]}: is there twice, first in line {before}; keep one of them")
+            first[key.tag, key.value] = line
 
 
 def plain(value: Any, path: str, problems: list[str]) -> Any:
