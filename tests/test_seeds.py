@@ -289,7 +289,7 @@ def test_choices_and_labels_of_unequal_length_are_named(tmp_path):
         tmp_path, {"question": "Which?", "choices": ["dry", "wet"], "labels": ["A"]}, {"question": "Whose?", "choices": ["his", "hers"]}
     )
     found = read_choices(path)
-    assert found.problems == (f"{path}:1: 2 choices and 1 labels; give a label each",)
+    assert found.problems == (f"{path}:1: 2 choices and 1 label; give a label each",)
     assert found.seeds[0].question.labels == ("A", "B")
 
 

@@ -34,6 +34,7 @@ from axolotl_synthetic.prepare import (
 )
 from axolotl_synthetic.records import STRATEGIES, Seed
 from axolotl_synthetic.teachers import model_name, serve
+from axolotl_synthetic.wording import number_of
 
 if TYPE_CHECKING:
     from axolotl_synthetic.grading import Grade
@@ -163,7 +164,9 @@ def _pilot(prepared: Prepared, number: int) -> Mapping[str, costs.Rates]:
 
     settings = prepared.settings
     calls = number * sum(one.queries.value for one in prepared.rates.values())
-    terminal.notice(f"pilot: {number} candidates of each strategy, up to {calls:,.0f} calls; a run finds them in the ledger")
+    terminal.notice(
+        f"pilot: {number_of(number, 'candidate')} of each strategy, up to {number_of(round(calls), 'call')}; a run finds them in the ledger"
+    )
     hard = settings.model_copy(update={"budget": settings.budget.model_copy(update={"samples": None})})
     # A strategy's own sequence does not depend on the shares: these are the candidates that a run makes first.
     equal = replace(prepared.plan, strategy=dict.fromkeys(STRATEGIES, 1 / len(STRATEGIES)))
@@ -572,13 +575,13 @@ class _Look:
         accepted = progress.accepted + progress.waiting
         verdicts = f"{progress.rejected:,} rejected · {progress.failed:,} failed" + (f" · {waiting}" if waiting else "")
         if self._most is not None:
-            return terminal.Stand(progress.seen, self._most, "candidates", f"{verdicts} · {queries:,} calls")
+            return terminal.Stand(progress.seen, self._most, "candidates", f"{verdicts} · {number_of(queries, 'call')}")
         decided = progress.rejected + progress.failed
         if accepted != self._accepted:
             self._accepted, self._decided = accepted, decided
         timed = decided - self._decided < self._doubtful
         if budget.samples is not None and (budget.queries is None or queries < budget.queries / 2):
-            return terminal.Stand(accepted, budget.samples, "samples", f"{verdicts} · {queries:,} calls", timed)
+            return terminal.Stand(accepted, budget.samples, "samples", f"{verdicts} · {number_of(queries, 'call')}", timed)
         return terminal.Stand(queries, budget.queries or 0, "calls", f"{accepted:,} accepted · {verdicts}", timed)
 
 

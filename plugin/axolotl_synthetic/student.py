@@ -12,6 +12,7 @@ from typing import Any
 from axolotl_synthetic import terminal
 from axolotl_synthetic.config import Settings
 from axolotl_synthetic.errors import ConfigError
+from axolotl_synthetic.wording import number_of
 
 # Seeds come in random order, and so many tell whether most pairs fit.
 PAIRS_READ = 200
@@ -97,7 +98,7 @@ def refuse_too_long(tokens: Sequence[int], sequence_len: int, strategy: str) -> 
         return
     text = (
         f"sequence_len: {sequence_len}: {over} of {len(tokens)} seeds' pairs are longer as the student reads them (the longest has"
-        f" {max(tokens):,} tokens), and Axolotl {TOO_LONG.get(strategy, TOO_LONG['drop'])}; raise sequence_len"
+        f" {number_of(max(tokens), 'token')}), and Axolotl {TOO_LONG.get(strategy, TOO_LONG['drop'])}; raise sequence_len"
     )
     if over > len(tokens) / 2 or strategy == "raise":
         raise ConfigError(text)

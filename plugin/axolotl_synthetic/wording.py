@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 
-def number_of(count: int, noun: str, plural: str | None = None) -> str:
+def number_of(count: float, noun: str, plural: str | None = None) -> str:
     """Return a count with its noun, in the plural where it is not 1.
 
     Args:

@@ -21,6 +21,7 @@ from axolotl_synthetic.records import Question, Seed
 from axolotl_synthetic.seeds.columns import fields_line, looks_like_data, recognised, same_word
 from axolotl_synthetic.seeds.databases import MissingDatabase, NoDatabase, with_database
 from axolotl_synthetic.seeds.rows import BadRow, Row, read_rows
+from axolotl_synthetic.wording import number_of
 from axolotl_synthetic.yaml_reader import short
 
 if TYPE_CHECKING:  # pydantic, behind it, takes longer to load than most seed files take to read
@@ -89,7 +90,9 @@ def read_seeds(
         usable = _with_decimal(usable, settings, problems)
     held_out, seeds = _draw(usable, settings, seed)
     if settings.limit is not None and len(seeds) < settings.limit:
-        problems.append(f"{settings.path}: {len(seeds)} seeds where seeds.limit asks for {settings.limit}; all of them are taken")
+        problems.append(
+            f"{settings.path}: {number_of(len(seeds), 'seed')} where seeds.limit asks for {settings.limit}; all of them are taken"
+        )
     ids = json.dumps([[one.id for one in seeds], [one.id for one in held_out]])
     sha256 = hashlib.sha256(ids.encode()).hexdigest()
     return SeedSet(tuple(seeds), tuple(held_out), sha256, tuple(problems), places, unusable)
@@ -272,10 +275,10 @@ def _seed_of(values: Mapping[str, Any], required: tuple[str, ...], databases: st
     labels = _texts("labels", values.get("labels"))
     if choices and not labels:
         if len(choices) > len(string.ascii_uppercase):
-            raise _Unusable(f"{len(choices)} choices, more than there are letters; give labels")
+            raise _Unusable(f"{number_of(len(choices), 'choice')}, more than there are letters; give labels")
         labels = tuple(string.ascii_uppercase[: len(choices)])
     if len(choices) != len(labels):
-        raise _Unusable(f"{len(choices)} choices and {len(labels)} labels; give a label each")
+        raise _Unusable(f"{number_of(len(choices), 'choice')} and {number_of(len(labels), 'label')}; give a label each")
     question = Question(text, choices, labels, _text("context", values.get("context")), _text("database", values.get("database")))
     if databases is not None:
         question = with_database(question, databases)
