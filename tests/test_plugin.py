@@ -370,6 +370,14 @@ def test_a_version_that_was_not_tested_is_told_once(plugin, monkeypatch, capsys)
     assert capsys.readouterr().err.count("not tested with axolotl 0.30.0 (tested: 0.19 to 0.21)") == 1
 
 
+def test_a_key_that_is_there_twice_ends_axolotl_though_its_reader_takes_the_last(plugin, tmp_path, capsys):
+    (tmp_path / "my.yml").write_text("base_model: x\nsynthetic:\n  seed: 1\n  seed: 2\n")
+    with pytest.raises(SystemExit) as ended:
+        plugin.register({"synthetic": block(), "axolotl_config_path": str(tmp_path / "my.yml")})
+    assert ended.value.code == 2
+    assert "my.yml:4: synthetic.seed: is there twice, first in line 3; keep one of them" in capsys.readouterr().err
+
+
 def test_without_a_block_nothing_happens(plugin, tmp_path):
     cfg = {"datasets": [{"path": "mine.jsonl", "type": "alpaca"}]}
     plugin.register(cfg)
@@ -564,6 +572,126 @@ def test_a_template_that_the_yaml_names_stands_in_for_the_models(plugin, without
     unfit(without_template, tmp_path, block(), chat_template="tokenizer_default_fallback_chatml")
     with pytest.raises(ConfigError, match="has no chat template"):
         unfit(without_template, tmp_path, block(), chat_template="tokenizer_default")
+
+
+@pytest.mark.parametrize(
+    ("template", "says"),
+    [
+        ("{{ raise_exception('a system prompt is required') }}", "a system prompt is required"),
+        (
+            "{% for m in messages %}{{ m.content.text }}{% if m.role == 'assistant' %}{{ raise_exception('no') }}{% endif %}{% endfor %}",
+            "no",
+        ),
+        ("{{ messages[7].content }}", "has no"),
+        ("{{ undefined_function(messages) }}", "undefined_function"),
+        ("{{ messages | nonsense }}", "nonsense"),
+    ],
+)
+@pytest.mark.parametrize("more", [{}, {"sequence_len": None}])
+def test_a_chat_template_that_raises_is_told_before_the_first_call(plugin, model, tmp_path, template, says, more):
+    with pytest.raises(ConfigError, match=f"its chat template refuses a question and an answer, and no teacher was asked yet: .*{says}"):
+        unfit(model, tmp_path, block(), chat_template="jinja", chat_template_jinja=template, **more)
+
+
+def test_an_empty_answer_of_a_seed_is_no_reason_to_refuse_a_template(plugin, model, tmp_path):
+    template = "{% for m in messages %}{% if not m.content %}{{ raise_exception('empty') }}{% endif %}{{ m.content }}{% endfor %}"
+    from axolotl_synthetic.student import lengths
+
+    class Tokenizer:
+        def apply_chat_template(self, chat, **_):
+            assert all(turn["content"] for turn in chat)
+            return " ".join(turn["content"] for turn in chat)
+
+        def __call__(self, text, **_):
+            return {"input_ids": text.split()}
+
+    assert lengths("m", [("How many?", None), ("How many?", "two of them")], Tokenizer(), template) == [3, 5]
+
+
+WITHOUT_WEIGHTS = {
+    "nothing": {},
+    "a trainer's leavings": {"training_args.bin": b"x" * 5_000, "optimizer.bin": b"x"},
+    "an index without its shards": {"model.safetensors.index.json": b"{}"},
+    "an empty file": {"model.safetensors": b""},
+    "another library's": {"tf_model.h5": b"x", "flax_model.msgpack": b"x"},
+    "weights a folder below": {"checkpoint/model.safetensors": b"x"},
+    "a folder of that name": {"model.bin/readme": b"x"},
+}
+
+
+def without_weights(model: Path, folder: Path, files: dict[str, bytes]) -> Path:
+    shutil.copytree(model, folder, ignore=shutil.ignore_patterns("*.safetensors", "*.bin"))
+    for name, content in files.items():
+        (folder / name).parent.mkdir(exist_ok=True)
+        (folder / name).write_bytes(content)
+    return folder
+
+
+@pytest.mark.parametrize("files", WITHOUT_WEIGHTS.values(), ids=WITHOUT_WEIGHTS)
+def test_a_base_model_without_weights_is_refused(plugin, model, tmp_path, files):
+    base = without_weights(model, tmp_path / "base", files)
+    with pytest.raises(ConfigError, match=r"base_model: .*base: the folder holds no weights \(\*.safetensors, \*.bin, \*.gguf\)"):
+        unfit(base, tmp_path, block())
+
+
+@pytest.mark.parametrize("name", ["model.safetensors", "pytorch_model.bin", "model-00001-of-00002.safetensors"])
+def test_a_pointer_of_git_lfs_is_no_weights(plugin, model, tmp_path, name):
+    base = without_weights(model, tmp_path / "base", {name: b"version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 9\n"})
+    with pytest.raises(ConfigError, match="holds pointers of Git LFS and no weights; run `git lfs pull`"):
+        unfit(base, tmp_path, block())
+
+
+@pytest.mark.parametrize(
+    "name", ["model.safetensors", "pytorch_model.bin", "model-00001-of-00002.safetensors", "adapter_model.safetensors", "m.Q4.gguf"]
+)
+def test_weights_of_any_usual_name_are_taken(tmp_path, name):
+    (tmp_path / name).write_bytes(b"\x08\0\0\0")
+    student.refuse_no_weights(str(tmp_path))
+
+
+@pytest.mark.parametrize("base", ["meta-llama/Llama-2-7b-chat-hf", "nowhere/at/all", "./nowhere", "a\0b", "x" * 5_000, ""])
+def test_a_base_model_that_is_no_folder_here_is_left_alone(tmp_path, monkeypatch, base):
+    (tmp_path / "empty").mkdir()
+    monkeypatch.chdir(tmp_path / "empty")
+    if base:
+        student.refuse_no_weights(base)
+
+
+@pytest.mark.parametrize("command", ["plan", "preview", "generate"])
+def test_weights_are_looked_for_by_our_own_commands_before_the_first_call(model, server, tmp_path, command):
+    folder = project(tmp_path, without_weights(model, tmp_path / "base", {}), block(server))
+    count = server.count
+    done = subprocess.run(
+        [sys.executable, "-m", "axolotl_synthetic", command, "config.yml"],
+        cwd=folder,
+        env=environment(),
+        capture_output=True,
+        text=True,
+        timeout=300,
+        check=False,
+    )
+    assert done.returncode == 2 and "base_model: model: the folder holds no weights" in done.stderr
+    assert "Traceback" not in done.stderr
+    assert server.count == count
+
+
+@pytest.mark.parametrize("command", ["preview", "generate"])
+def test_a_task_that_lm_eval_does_not_know_is_told_before_the_first_call(model, server, tmp_path, command):
+    folder = project(tmp_path, model, block(server, grade={"tasks": ["gsm8k", "gsm9k"]}))
+    count = server.count
+    done = subprocess.run(
+        [sys.executable, "-m", "axolotl_synthetic", command, "config.yml"],
+        cwd=folder,
+        env=environment(),
+        capture_output=True,
+        text=True,
+        timeout=300,
+        check=False,
+    )
+    assert done.returncode == 2, done.stderr
+    assert "synthetic.grade.tasks: lm-eval knows no task 'gsm9k'; `lm_eval ls tasks` lists the names" in done.stderr
+    assert "Traceback" not in done.stderr
+    assert server.count == count
 
 
 def test_a_sequence_len_that_the_seeds_do_not_fit_into_is_refused(plugin, model, tmp_path, capsys):

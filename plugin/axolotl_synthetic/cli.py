@@ -20,7 +20,8 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 
 from axolotl_synthetic import extras, versions
-from axolotl_synthetic.errors import ConfigError, Interrupted, SyntheticError
+from axolotl_synthetic.errors import ConfigError, Interrupted, ServiceError, SyntheticError
+from axolotl_synthetic.wording import number_of
 
 if TYPE_CHECKING:
     from axolotl_synthetic.config import Settings
@@ -78,6 +79,13 @@ def _one_message(command: Command) -> Command:
         except SyntheticError as error:
             _complain(str(error))
             sys.exit(error.exit_code)
+        except SystemExit as error:
+            # Code of the user's, such as a task's module; a command ends by an error of ours, and with 0 only when it is done.
+            _complain(f"a module of yours called sys.exit({error.code!r}) when it was imported or used; take that call out of it")
+            sys.exit(ConfigError.exit_code)
+        except MemoryError:
+            _complain("there is not enough memory; end other programs, or raise the limit (`ulimit -v`). What was paid for is kept")
+            sys.exit(ServiceError.exit_code)
         except KeyboardInterrupt:
             _complain("stopped; what was paid for is kept")
             sys.exit(Interrupted.exit_code)
@@ -117,8 +125,8 @@ def preview(config: Path, number: int) -> None:
     with waiting() as process:
         from axolotl_synthetic import run, terminal
 
-        settings, _ = _read(config)
-        rows = run.preview(settings, number, process=process)
+        settings, training = _read(config)
+        rows = run.preview(settings, number, student=_student(training), process=process)
     console = terminal.out()
     for row in rows:
         console.rule(f"{row['id']}: {row['status']}", align="left")
@@ -144,8 +152,8 @@ def generate(config: Path) -> None:
     with waiting() as process:
         from axolotl_synthetic import run
 
-        settings, _ = _read(config)
-        outcome = run.generate(settings, process=process)
+        settings, training = _read(config)
+        outcome = run.generate(settings, student=_student(training), process=process)
     if outcome.was_finished:
         click.echo("nothing to do: this run was finished before")
     _print_summary(outcome.folder, outcome.manifest, outcome.counts)
@@ -175,7 +183,7 @@ def status(config: Path, as_json: bool) -> None:
             {
                 "state": [state],
                 "calls": [_calls(stand.queries, progress.reused, stand.tokens, stand.usd)],
-                "failed": [f"{number:,} calls: {reason}" for reason, number in stand.failures.items()],
+                "failed": [f"{number_of(number, 'call')}: {reason}" for reason, number in stand.failures.items()],
                 "waiting": [stand.waiting] if stand.running and stand.waiting else [],
                 "samples": [verdicts],
             }
@@ -294,7 +302,7 @@ def push(config: Path) -> None:
     pushed = reviewing.push(settings)
     terminal.print_lines(
         {
-            "pushed": [f"{pushed.added:,} records, {pushed.there:,} were there"],
+            "pushed": [f"{number_of(pushed.added, 'record')}, {pushed.there:,} were there"],
             "deleted": [f"{pushed.deleted:,} were deleted in Argilla and stay so"] if pushed.deleted else [],
             "changed": [f"{pushed.changed:,} show a former text; another `review.dataset` shows the present one"] if pushed.changed else [],
             "page": [pushed.url],
@@ -329,24 +337,27 @@ def pull(config: Path) -> None:
     kinds = Counter(ruling.what for ruling in standing.rulings.values())
     failed = outcome.effect.failed_edits if outcome.effect is not None else {}
     lines = {
-        "answers": [f"{pulled.answers:,} submitted to {pulled.records:,} records, {pulled.changed:,} of them new or changed"],
-        "decided": [f"{sum(kinds.values()):,} samples: " + ", ".join(f"{kinds[kind]:,} {kind}" for kind in ("accept", "edit", "reject"))],
-        "open": [f"{len(standing.open):,} samples"] if standing.open else [],
-        "deleted": [f"{pulled.gone:,} records in Argilla; what was said of them is kept"] if pulled.gone else [],
+        "answers": [f"{pulled.answers:,} submitted to {number_of(pulled.records, 'record')}, {pulled.changed:,} of them new or changed"],
+        "decided": [
+            f"{number_of(sum(kinds.values()), 'sample')}: " + ", ".join(f"{kinds[kind]:,} {kind}" for kind in ("accept", "edit", "reject"))
+        ],
+        "open": [number_of(len(standing.open), "sample")] if standing.open else [],
+        "deleted": [f"{number_of(pulled.gone, 'record')} in Argilla; what was said of them is kept"] if pulled.gone else [],
         "outdated": [f"{len(standing.outdated):,} decisions are about texts that this run does not have"] if standing.outdated else [],
-        "rejected": [f"{number:,} edits by {name}: {REJECTED.get(name, '')}".rstrip(": ") for name, number in failed.items()],
+        "rejected": [f"{number_of(number, 'edit')} by {name}: {REJECTED.get(name, '')}".rstrip(": ") for name, number in failed.items()],
     }
     if outcome.manifest is None:
         lines["training"] = ["the settings have changed since the samples were made: `axolotl synthetic generate CONFIG` takes all this in"]
     else:
         train = outcome.manifest["files"]["train"]
-        lines["training"] = [f"{train['rows']:,} chats in {settings.folder / train['path']}"]
+        lines["training"] = [f"{number_of(train['rows'], 'chat')} in {settings.folder / train['path']}"]
     terminal.print_lines(lines)
 
 
 def _read(config: Path) -> tuple[Settings, Mapping[str, Any]]:
     """The `synthetic:` block and the rest of a config."""
-    from axolotl_synthetic.config import load_settings, read_yaml
+    from axolotl_synthetic.config import load_settings
+    from axolotl_synthetic.yaml_reader import read_yaml
 
     document = read_yaml(config, "the path of your Axolotl YAML")
     if not isinstance(document, dict) or "synthetic" not in document:
@@ -378,13 +389,15 @@ def _print_summary(folder: Path, manifest: Mapping[str, Any], counts: Counts) ->
     share = f" ({counts.accepted / counts.planned:.0%})" if counts.planned else ""
     terminal.print_lines(
         {
-            "strategy": [f"{shares}, from {manifest['seeds']['count']:,} seeds ({manifest['seeds']['held_out']:,} more held out)"],
+            "strategy": [
+                f"{shares}, from {number_of(manifest['seeds']['count'], 'seed')} ({manifest['seeds']['held_out']:,} more held out)"
+            ],
             "calls": [_calls(queries, queries["reused"], sum(manifest["tokens"].values()), manifest["usd"])],
             "samples": [f"{counts.accepted:,} of {counts.planned:,} accepted{share}"],
             "rejected": [f"{number:,} by {name}: {REJECTED.get(name, '')}".rstrip(": ") for name, number in counts.rejections.items()],
             "failed": [f"{number:,}: {reason}" for reason, number in counts.failures.items()],
             "ended": [ended] if (ended := dataset.ending(manifest, counts)) else [],
-            "training": [f"{train['rows']:,} chats in {folder / train['path']}"],
+            "training": [f"{number_of(train['rows'], 'chat')} in {folder / train['path']}"],
             "details": [f"{folder / 'samples.jsonl'}: every candidate with its verdicts; README.md there is a dataset card"],
         }
     )
@@ -414,10 +427,10 @@ def _calls(queries: Mapping[str, int], reused: int, tokens: int, usd: float | No
     parts = [f"{queries['total']:,} to the models"]
     if queries["total"]:
         # Where the server counts no tokens the ledger has what they can have cost at most.
-        counted, most = (f"{tokens:,} tokens", "") if tokens else ("no tokens counted by the server", "at most " if usd else "")
+        counted, most = (number_of(tokens, "token"), "") if tokens else ("no tokens counted by the server", "at most " if usd else "")
         parts += [counted, most + terminal.dollars(usd)]
     if queries["retried"]:
         parts.insert(1, f"{queries['retried']:,} of them retries")
     if reused:
-        parts.append(f"{reused:,} replies taken from the ledger")
+        parts.append(f"{number_of(reused, 'reply', 'replies')} taken from the ledger")
     return ", ".join(parts)

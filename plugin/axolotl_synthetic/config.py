@@ -1,26 +1,38 @@
 """The `synthetic:` block: its fields, their defaults (each stated here and nowhere else), and what may not be combined.
 
 `load_settings` is the way in: it reports every problem of a block at once, each with its path, the value and the remedy.
-What a name stands for (a task, a check, a distilabel class) is looked up by the stage that uses it.
+What a name stands for (a task, a check, a distilabel class) is looked up by the stage that uses it; YAML files are read in
+`yaml_reader.py`.
 """
 
 from __future__ import annotations
 
 import difflib
-import math
 import os
 import re
+import stat
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, get_args
 from urllib.parse import urlsplit
 
-import yaml
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Discriminator, Field, Tag, ValidationError, field_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Discriminator,
+    Field,
+    Tag,
+    ValidationError,
+    ValidationInfo,
+    field_validator,
+)
 from pydantic_core import ErrorDetails
 
 from axolotl_synthetic.errors import ConfigError
 from axolotl_synthetic.records import STRATEGIES
+from axolotl_synthetic.yaml_reader import plain, short
 
 # What is planned and this version does not do yet: refused by name, so that nobody believes that it was done.
 NOT_YET: Mapping[str, str] = {
@@ -35,9 +47,6 @@ SECRET_KEYS = re.compile(
 SECRET_TEXTS = re.compile(r"[?&;][\w-]*(key|token|secret|password|sig|signature)=|\bbearer\s+\S|://[^/\s]*@", re.IGNORECASE)
 DATABASE_SUFFIXES = (".sqlite", ".sqlite3", ".db", ".sql")
 ENVIRONMENT_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
-# A config has some hundred values. A few lines of anchors that name one another make a hundred million.
-MOST_VALUES = 100_000
-DEEPEST = 50
 # What a file system and the kernel take of a name and of a path, the latter with room for our files' names.
 LONGEST_NAME, LONGEST_PATH = 255, 4_000
 # No number of calls, tokens or seconds is larger; what is, is a mistake that would break a sum further on.
@@ -58,10 +67,29 @@ def fruitless_after(seeds: int) -> int:
 GRADED_TOKENS = 512
 
 
+def _kinds_of(annotation: Any) -> set[Any]:
+    """Return the plain types that a field may hold, itself or in a list."""
+    parts = get_args(annotation)
+    return set().union(*map(_kinds_of, parts)) if parts else {annotation}
+
+
+def _items(value: Any) -> list[Any]:
+    return value if isinstance(value, list) else [value]
+
+
 class Block(BaseModel):
     """Any part of the `synthetic:` block: unknown keys are refused, and what was read does not change."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True, allow_inf_nan=False)
+
+    @field_validator("*", mode="before")
+    @classmethod
+    def validate_no_boolean(cls, value: Any, info: ValidationInfo) -> Any:
+        # pydantic takes true for 1.
+        kinds = _kinds_of(cls.model_fields[str(info.field_name)].annotation)
+        if not {bool, Any} & kinds and {int, float} & kinds and any(isinstance(one, bool) for one in _items(value)):
+            raise ValueError("must be a number; write one")
+        return value
 
 
 def _path(value: str) -> str:
@@ -72,10 +100,21 @@ def _path(value: str) -> str:
         raise ValueError("begins with the home folder of a user that there is not; write the folder out") from None
     except OSError as error:
         raise ValueError(f"cannot be found from the working directory: {error.strerror}; change into a folder that there is") from None
+    _refuse_special(path)
     longest = max((len(os.fsencode(part)) for part in path.parts), default=0)
     if longest > LONGEST_NAME or len(os.fsencode(whole)) > LONGEST_PATH:
         raise ValueError(f"is longer than the {LONGEST_NAME:,} bytes of a name and {LONGEST_PATH:,} of a path that can be; shorten it")
     return value
+
+
+def _refuse_special(path: Path) -> None:
+    """Refuse what has no end or waits for somebody: a pipe, a device, a socket. A path where nothing is may be one of a name on the Hub."""
+    try:
+        mode = path.stat().st_mode
+    except (OSError, ValueError):
+        return
+    if not (stat.S_ISREG(mode) or stat.S_ISDIR(mode)):
+        raise ValueError("is a pipe, a device or a socket, and no file or folder; name one")
 
 
 PathText = Annotated[str, AfterValidator(_path)]
@@ -391,6 +430,9 @@ class Settings(Block):
         if (found := re.search(r"[*?\[]|::|://", value) or re.search(r"[*?\[]|::", whole)) is not None:
             where = "" if found[0] in value else f" ({whole})"
             raise ValueError(f"must not hold `{found[0]}`{where}: Axolotl would look for the training file by a pattern; rename the folder")
+        there = next((folder for folder in (Path(whole), *Path(whole).parents) if os.path.exists(folder)), None)
+        if there is not None and not os.path.isdir(there):
+            raise ValueError(f"{'is' if there == Path(whole) else f'lies below {there}, which is'} a file and no folder; name a folder")
         return value
 
     @property
@@ -428,89 +470,6 @@ def load_settings(block: object) -> Settings:
         count = "a problem" if len(unique) == 1 else f"{len(unique)} problems"
         raise ConfigError(f"the `synthetic:` block has {count}:\n" + "\n".join(f"  - {problem}" for problem in unique))
     return settings
-
-
-class _Loader(yaml.SafeLoader):
-    """PyYAML's, which joins mappings (`<<`) into one for as long as it takes: a few lines can ask for a hundred million keys."""
-
-    def flatten_mapping(self, node: yaml.MappingNode) -> None:
-        super().flatten_mapping(node)
-        if len(node.value) > MOST_VALUES:
-            raise yaml.constructor.ConstructorError(None, None, f"more than {MOST_VALUES:,} keys", node.start_mark)
-
-
-def read_yaml(path: Path, give: str) -> Any:
-    """Return what a YAML file holds, as plain dicts and lists.
-
-    Args:
-        path: the file.
-        give: what to give instead where it cannot be read.
-
-    Raises:
-        ConfigError: if it cannot be read, or holds what no config holds.
-    """
-    try:
-        text = path.read_text(encoding="utf-8")
-    except OSError as error:
-        raise ConfigError(f"{path}: cannot be read: {error.strerror}; give {give}") from error
-    except UnicodeDecodeError as error:
-        raise ConfigError(f"{path}: is not UTF-8 ({error.reason} at byte {error.start}); save it as UTF-8") from error
-    except ValueError as error:  # a NUL
-        raise ConfigError(f"{path}: is no path: {error}; give {give}") from error
-    try:
-        return plain(yaml.load(text, Loader=_Loader), str(path), [])
-    except yaml.MarkedYAMLError as error:
-        # Not PyYAML's own text, which shows the line, and a key that stands in it.
-        at = "" if error.problem_mark is None else f":{error.problem_mark.line + 1}:{error.problem_mark.column + 1}"
-        raise ConfigError(f"{path}{at}: is no YAML: {error.problem or error.context}; correct that place") from error
-    except yaml.YAMLError as error:
-        raise ConfigError(f"{path}: is no YAML: {' '.join(str(error).split())}; correct that place") from error
-    except RecursionError as error:
-        raise ConfigError(f"{path}: is nested too deeply; write it with fewer brackets") from error
-    # Its constructors raise what they come across, over a number of 10,000 digits or the 32nd of a month.
-    except (ValueError, TypeError, KeyError, IndexError, AttributeError, OverflowError) as error:
-        raise ConfigError(f"{path}: holds a value that cannot be read ({error}); put it in quotes, or correct it") from error
-
-
-def plain(value: Any, path: str, problems: list[str]) -> Any:
-    """Return plain dicts and lists of what Axolotl's DictDefault or a YAML reader hand over.
-
-    Args:
-        value: what was read.
-        path: of it, for messages.
-        problems: is added to, for each value that no setting takes.
-
-    Raises:
-        ConfigError: if it is too large or too deep to be a config, as where anchors name one another.
-    """
-    left = MOST_VALUES
-
-    def copied(value: Any, at: str, depth: int) -> Any:
-        nonlocal left
-        left -= 1
-        if left < 0 or depth > DEEPEST:
-            what = f"more than {MOST_VALUES:,} values" if left < 0 else f"a value {DEEPEST} levels deep"
-            raise ConfigError(f"{path}: holds {what}, its anchors (`&…`, `*…`) written out; drop those that name one another")
-        if isinstance(value, Mapping):
-            return {key: copied(item, f"{at}.{key if isinstance(key, str) else _short(key)}", depth + 1) for key, item in value.items()}
-        if isinstance(value, list | tuple):
-            return [copied(item, f"{at}.{number}", depth + 1) for number, item in enumerate(value)]
-        if problem := _unfit(value):
-            problems.append(f"{at}: {problem}")
-        return value
-
-    return copied(value, path, 0)
-
-
-def _unfit(value: object) -> str | None:
-    """Return why no setting can be this number or text, None where one can."""
-    if isinstance(value, float) and not math.isfinite(value):
-        return f"{value}: must be a finite number; write one"
-    if isinstance(value, int) and not -(2**63) <= value < 2**63:
-        return f"{_short(value)}: is a larger number than any setting takes; write a smaller one"
-    if isinstance(value, str) and ("\0" in value or any("\ud800" <= letter <= "\udfff" for letter in value)):
-        return "holds U+0000 or half a character (a lone surrogate), which no text may hold; remove it"
-    return None
 
 
 def secret_in(value: object, name: str = "") -> str | None:
@@ -566,7 +525,7 @@ def _combinations(raw: Mapping[str, Any]) -> Iterator[str]:
 def _describe(detail: ErrorDetails, raw: Mapping[str, Any]) -> str:
     """One problem as a line: where, what stands there, what to do."""
     location = [part for part in detail["loc"] if part not in _TAGS]
-    path = ".".join(["synthetic", *(part if isinstance(part, str) else _short(part) for part in location)])
+    path = ".".join(["synthetic", *(part if isinstance(part, str) else short(part) for part in location)])
     if len(location) == 1 and location[0] in NOT_YET and raw.get(str(location[0])) is not None:
         return f"{path}: {NOT_YET[str(location[0])]}"
     if detail["type"] == "extra_forbidden":
@@ -619,12 +578,4 @@ def _known_keys(location: list[Any], raw: Mapping[str, Any]) -> list[str]:
 
 def _shown(value: object) -> str:
     """Return a value for a message, unless it seems to hold a key."""
-    return "(not shown, for it seems to hold a key)" if secret_in([value]) is not None else _short(value)
-
-
-def _short(value: object, limit: int = 80) -> str:
-    try:
-        text = repr(value)
-    except ValueError:  # Python writes no integer of more than 4,300 digits
-        return "a number of thousands of digits"
-    return text if len(text) <= limit else text[: limit - 1] + "…"
+    return "(not shown, for it seems to hold a key)" if secret_in([value]) is not None else short(value)

@@ -23,6 +23,7 @@ from axolotl_synthetic.config import CANDIDATES_PER_SAMPLE, fruitless_after
 from axolotl_synthetic.errors import StorageError
 from axolotl_synthetic.ledger import CANDIDATES, EXHAUSTED, FRUITLESS, Totals
 from axolotl_synthetic.records import Seed, to_json
+from axolotl_synthetic.wording import number_of
 
 FORMAT = 1
 MANIFEST = "manifest.json"
@@ -317,6 +318,7 @@ def write_card(folder: Path, manifest: Mapping[str, Any], *, task: str, teacher:
     counted = f"{tokens['prompt']} in prompts, {tokens['completion']} in replies" if any(tokens.values()) else "not counted by the server"
     if manifest["usd"] and not any(tokens.values()):
         cost = f"at most {cost}"
+    seeds = number_of(manifest["seeds"]["count"], "seed")
     write_text(
         folder / CARD,
         f"""---
@@ -329,7 +331,7 @@ tags:
 ---
 # Synthetic training data: {task}
 
-{train["rows"]} chats of {manifest["seeds"]["count"]} seeds ({shares}), made by axolotl-synthetic with the strategies of
+{number_of(train["rows"], "chat")} of {seeds} ({shares}), made by axolotl-synthetic with the strategies of
 "Balancing Cost and Effectiveness of Synthetic Data Generation Strategies for LLMs" (arXiv 2409.19759).
 
 | | |

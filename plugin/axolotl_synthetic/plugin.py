@@ -28,6 +28,7 @@ from axolotl_synthetic import student, terminal, versions
 from axolotl_synthetic.config import Settings, load_settings
 from axolotl_synthetic.dataset import axolotl_entry, is_axolotl_entry
 from axolotl_synthetic.errors import ConfigError, StorageError, SyntheticError
+from axolotl_synthetic.yaml_reader import read_yaml
 
 # What a run imports; looked for before one is started, so that a missing package is one message and not a traceback.
 NEEDED = {"distilabel": "distilabel", "aiohttp": "aiohttp", "math_verify": "math-verify"}
@@ -61,6 +62,9 @@ class SyntheticPlugin(BasePlugin):  # type: ignore[misc]  # Axolotl has no type 
         if "synthetic" not in cfg:
             return
         with _one_message():
+            # Axolotl's own reader takes the last of two values without a word.
+            if (written := cfg.get("axolotl_config_path")) and Path(written).is_file():
+                read_yaml(Path(written), "the path of your Axolotl YAML")
             settings = load_settings(cfg["synthetic"])
             _refuse_other_training(cfg)
         if warning := versions.untested():
@@ -200,6 +204,7 @@ def _refuse_unfit(cfg: Mapping[str, Any], settings: Settings) -> None:
         raise ConfigError(
             f"base_model: {base}: it cannot be loaded, and no teacher was asked yet: {error}; correct `base_model` or `tokenizer_config`"
         ) from error
+    student.refuse_no_weights(base)
     student.refuse_no_room(settings, getattr(config, "max_position_embeddings", None))
     entry = next((entry for entry in cfg["datasets"] if is_axolotl_entry(entry, settings.folder)), None)
     if entry is None or entry.get("type") != "chat_template":
@@ -207,9 +212,10 @@ def _refuse_unfit(cfg: Mapping[str, Any], settings: Settings) -> None:
     template = student.chat_template(base, lambda: get_chat_template_from_config(cfg=theirs, ds_cfg=entry, tokenizer=tokenizer))
     prepared = prepare(settings)
     pairs = [(prepared.task.prompt(seed.question), prepared.task.solution(seed)) for seed in prepared.seeds.seeds[: student.PAIRS_READ]]
+    tokens = student.lengths(base, pairs, tokenizer, template)
     if cfg.get("sequence_len"):
         strategy = str(cfg.get("excess_length_strategy") or "drop").lower()
-        student.refuse_too_long(student.lengths(pairs, tokenizer, template), int(cfg["sequence_len"]), strategy)
+        student.refuse_too_long(tokens, int(cfg["sequence_len"]), strategy)
 
 
 def _refuse_open_review(settings: Settings) -> None:

@@ -23,8 +23,10 @@ from axolotl_synthetic.records import STRATEGIES, Purpose, Seed
 from axolotl_synthetic.seeds import SeedSet, read_seeds
 from axolotl_synthetic.strategies import load_strategies
 from axolotl_synthetic.strategies.lengths import lengths
+from axolotl_synthetic.student import refuse_no_weights
 from axolotl_synthetic.tasks import Task, load_task
 from axolotl_synthetic.teachers import model_name
+from axolotl_synthetic.wording import number_of
 
 LEDGER = "ledger.sqlite"
 # What changes nothing about the candidates, so that a finished run stays finished when it is changed. What people decide in review
@@ -94,8 +96,10 @@ def prepare(settings: Settings, *, student: str | None = None) -> Prepared:
         student: Axolotl's `base_model`, for the plan's words.
 
     Raises:
-        ConfigError: if the task, a check or the seeds are wrong.
+        ConfigError: if the task, a check or the seeds are wrong, or the student is a folder without weights.
     """
+    if student is not None:
+        refuse_no_weights(student)
     if settings.weight is not None and not versions.datasets_take_weight():
         raise ConfigError(
             f"synthetic.weight: {settings.weight:g}: needs Axolotl 0.20 or newer, and {versions.installed('axolotl')} is installed, which"
@@ -133,7 +137,8 @@ def prepare(settings: Settings, *, student: str | None = None) -> Prepared:
     most, samples = prepared.most_samples, settings.budget.samples
     if most is not None and samples is not None and most < samples:
         raise ConfigError(
-            f"synthetic.budget.samples: {samples} samples cannot be had where verify.diversity.per_seed allows {len(seeds.seeds)} seeds"
+            f"synthetic.budget.samples: {number_of(samples, 'sample')} cannot be had where verify.diversity.per_seed allows"
+            f" {number_of(len(seeds.seeds), 'seed')}"
             f" {most} together; lower budget.samples, raise per_seed, or give more seeds"
         )
     return prepared
@@ -212,7 +217,7 @@ def tell_problems(prepared: Prepared) -> None:
     held_out = prepared.seeds.held_out
     if held_out and not any(prepared.task.gold_answer(seed) is not None for seed in held_out):
         terminal.notice(
-            f"seeds: {len(held_out)} held-out seeds are kept for nothing: none has a final answer to grade a student by (the task"
+            f"seeds: {number_of(len(held_out), 'held-out seed')} kept for nothing: none has a final answer to grade a student by (the task"
             f" {prepared.settings.task}); set `seeds.holdout: 0` to generate from them, and grade by lm-eval tasks in `grade.tasks`"
         )
     without = sum(seed.answer is None for seed in prepared.seeds.seeds)

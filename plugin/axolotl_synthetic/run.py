@@ -34,6 +34,7 @@ from axolotl_synthetic.prepare import (
 )
 from axolotl_synthetic.records import STRATEGIES, Seed
 from axolotl_synthetic.teachers import model_name, serve
+from axolotl_synthetic.wording import number_of
 
 if TYPE_CHECKING:
     from axolotl_synthetic.grading import Grade
@@ -48,6 +49,8 @@ GRADE = "grade.json"
 # Sequences in one batch of lm-eval: enough to keep two CPU cores busy, and not so many that the progress stands still for a minute.
 # On a GPU `grading/child.py` takes fewer.
 GRADED_AT_ONCE = 20
+# Names that lm-eval was asked about, so that a study asks once and not for each of its lines.
+_KNOWN_TASKS: set[str] = set()
 
 
 @dataclass(frozen=True)
@@ -103,11 +106,14 @@ def plan(settings: Settings, *, student: str | None = None, pilot: int | None = 
     return Forecast(prepared.case, prepared.plan, each, chosen, costs.assumptions(settings, prepared.lengths), pilot, by_pilot)
 
 
-def generate(settings: Settings, *, ledger: Path | None = None, process: PipelineProcess | None = None) -> Outcome:
+def generate(
+    settings: Settings, *, student: str | None = None, ledger: Path | None = None, process: PipelineProcess | None = None
+) -> Outcome:
     """The run, from seeds to manifest; started again, it goes on where it stopped.
 
     Args:
         settings: the block.
+        student: Axolotl's `base_model`.
         ledger: a ledger that other folders use as well, as those of a study do: what one of them paid for, the others find there,
             and the budget's limits on calls, tokens and dollars hold for all of them together. None: the folder's own.
         process: a process that waits for a job of running the pipeline; None: one is started when there is such a job.
@@ -119,7 +125,7 @@ def generate(settings: Settings, *, ledger: Path | None = None, process: Pipelin
         Interrupted: if the user asked to stop.
     """
     began = time.monotonic()
-    prepared = replace(prepare(settings), shared_ledger=ledger)
+    prepared = replace(prepare(settings, student=student), shared_ledger=ledger)
     folder = settings.folder
     with held(folder):
         tell_problems(prepared)
@@ -128,6 +134,7 @@ def generate(settings: Settings, *, ledger: Path | None = None, process: Pipelin
                 manifest, _ = decide_again(prepared, manifest)
             return Outcome(manifest, dataset.count(folder / dataset.SAMPLES), folder, was_finished=True)
         verify_seeds(prepared)
+        _refuse_unknown_tasks(settings)
         former = dataset.read_manifest(folder)
         if former is not None and (aside := dataset.put_aside_changed(folder, former)) is not None:
             terminal.notice(f"{former['files']['train']['path']} was changed after it was written: it is kept as {aside}, and made anew")
@@ -144,18 +151,19 @@ def generate(settings: Settings, *, ledger: Path | None = None, process: Pipelin
         return outcome
 
 
-def preview(settings: Settings, number: int, *, process: PipelineProcess | None = None) -> list[dict[str, Any]]:
+def preview(settings: Settings, number: int, *, student: str | None = None, process: PipelineProcess | None = None) -> list[dict[str, Any]]:
     """A few samples with their verdicts. Their calls are kept in the ledger, so a later run does not pay for them again.
 
     Args:
         settings: the block.
         number: how many.
+        student: Axolotl's `base_model`.
         process: as for `generate`.
 
     Raises:
         The same as `generate`.
     """
-    return _short_run(prepare(settings), number, process)
+    return _short_run(prepare(settings, student=student), number, process)
 
 
 def _pilot(prepared: Prepared, number: int) -> Mapping[str, costs.Rates]:
@@ -164,7 +172,9 @@ def _pilot(prepared: Prepared, number: int) -> Mapping[str, costs.Rates]:
 
     settings = prepared.settings
     calls = number * sum(one.queries.value for one in prepared.rates.values())
-    terminal.notice(f"pilot: {number} candidates of each strategy, up to {calls:,.0f} calls; a run finds them in the ledger")
+    terminal.notice(
+        f"pilot: {number_of(number, 'candidate')} of each strategy, up to {number_of(round(calls), 'call')}; a run finds them in the ledger"
+    )
     hard = settings.model_copy(update={"budget": settings.budget.model_copy(update={"samples": None})})
     # A strategy's own sequence does not depend on the shares: these are the candidates that a run makes first.
     equal = replace(prepared.plan, strategy=dict.fromkeys(STRATEGIES, 1 / len(STRATEGIES)))
@@ -183,6 +193,7 @@ def _short_run(prepared: Prepared, number: int, process: PipelineProcess | None 
     with held(folder):
         tell_problems(prepared)
         verify_seeds(prepared)
+        _refuse_unknown_tasks(prepared.settings)
         with Ledger(folder / LEDGER) as ledger:
             claim(ledger, prepared)
         spool = folder / "preview.jsonl.tmp"
@@ -384,9 +395,7 @@ def grade(settings: Settings, training: Mapping[str, Any]) -> Grade:
         )
         raise ConfigError(f"synthetic.grade: there is nothing to grade: {kept}")
     include = held_out if has_held_out else None
-    if settings.grade.tasks:
-        terminal.notice("looking up the tasks in lm-eval's index (some 15 s)")
-    grading.refuse_unknown_tasks(settings.grade.tasks, log=folder / "lm_eval.log", include_path=include)
+    _refuse_unknown_tasks(settings)
     scores = []
     for title, model in (("grading the base model", base), ("grading the student", student)):
         with terminal.counted(title, "questions") as on_progress:
@@ -406,6 +415,16 @@ def grade(settings: Settings, training: Mapping[str, Any]) -> Grade:
     made = grading.compare(base=base.name, student=student.name, base_scores=scores[0], student_scores=scores[1])
     dataset.write_text(folder / GRADE, json.dumps(made.to_dict(), indent=2) + "\n")
     return made
+
+
+def _refuse_unknown_tasks(settings: Settings) -> None:
+    """Refuse names in `grade.tasks` that lm-eval does not know: before the first call, not when the training is over."""
+    from axolotl_synthetic import grading
+
+    if tasks := [task for task in settings.grade.tasks if task not in (grading.HELD_OUT_TASK, *_KNOWN_TASKS)]:
+        terminal.notice("looking up the tasks in lm-eval's index (some 15 s)")
+        grading.refuse_unknown_tasks(tasks, log=settings.folder / "lm_eval.log")
+        _KNOWN_TASKS.update(tasks)
 
 
 def can_grade(settings: Settings) -> bool:
@@ -562,13 +581,13 @@ class _Look:
         accepted = progress.accepted + progress.waiting
         verdicts = f"{progress.rejected:,} rejected · {progress.failed:,} failed" + (f" · {waiting}" if waiting else "")
         if self._most is not None:
-            return terminal.Stand(progress.seen, self._most, "candidates", f"{verdicts} · {queries:,} calls")
+            return terminal.Stand(progress.seen, self._most, "candidates", f"{verdicts} · {number_of(queries, 'call')}")
         decided = progress.rejected + progress.failed
         if accepted != self._accepted:
             self._accepted, self._decided = accepted, decided
         timed = decided - self._decided < self._doubtful
         if budget.samples is not None and (budget.queries is None or queries < budget.queries / 2):
-            return terminal.Stand(accepted, budget.samples, "samples", f"{verdicts} · {queries:,} calls", timed)
+            return terminal.Stand(accepted, budget.samples, "samples", f"{verdicts} · {number_of(queries, 'call')}", timed)
         return terminal.Stand(queries, budget.queries or 0, "calls", f"{accepted:,} accepted · {verdicts}", timed)
 
 

@@ -1,18 +1,25 @@
-"""The reasons for which a student would not learn of samples like the seeds: no chat template, a `sequence_len` that they do not fit into,
-a context in which grading has no room. Found before a teacher is paid; who loads the tokenizer, and when, is for `plugin.py`.
+"""The reasons for which a student would not learn of samples like the seeds: no weights, no chat template or one that refuses such chats, a
+`sequence_len` that they do not fit into, a context in which grading has no room. Found before a teacher is paid; who loads the tokenizer,
+and when, is for `plugin.py`.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path
 from typing import Any
 
 from axolotl_synthetic import terminal
 from axolotl_synthetic.config import Settings
 from axolotl_synthetic.errors import ConfigError
+from axolotl_synthetic.wording import number_of
 
 # Seeds come in random order, and so many tell whether most pairs fit.
 PAIRS_READ = 200
+# Files that transformers loads weights from; others end like them, which a trainer leaves beside them.
+WEIGHTS = (".safetensors", ".bin", ".gguf")
+NO_WEIGHTS = ("training_args.bin", "optimizer.bin", "scheduler.bin", "random_states.bin")
+LFS_POINTER = b"version https://git-lfs"
 # What Axolotl does with a sample that is too long, by its `excess_length_strategy`.
 TOO_LONG = {"drop": "drops such samples", "truncate": "cuts such samples off", "raise": "ends at such a sample"}
 
@@ -36,16 +43,47 @@ def chat_template(base_model: str, get: Callable[[], str]) -> str:
         ) from error
 
 
-def lengths(pairs: Iterable[tuple[str, str | None]], tokenizer: Any, template: str) -> list[int]:
-    """Return the tokens of questions and answers as the student reads them; empty where the template refuses such chats."""
+def refuse_no_weights(base_model: str) -> None:
+    """Look into a folder for weights that transformers can load; a Hub name, or a folder that is on another machine, is left alone.
+
+    Raises:
+        ConfigError: if it holds none, or pointers of Git LFS in their place.
+    """
+    folder = Path(base_model)
+    try:
+        if not folder.is_dir():
+            return
+        names = [path for suffix in WEIGHTS for path in folder.glob(f"*{suffix}") if path.name not in NO_WEIGHTS and path.is_file()]
+        beginnings = [path.open("rb").read(len(LFS_POINTER)) for path in names]
+    except (OSError, ValueError):  # a name that can be no path, a file that may not be read: loading it tells
+        return
+    if not any(beginnings):
+        raise ConfigError(
+            f"base_model: {base_model}: the folder holds no weights ({', '.join(f'*{suffix}' for suffix in WEIGHTS)}), so nothing could"
+            " be trained; put them there, or correct `base_model`"
+        )
+    if all(beginning in (LFS_POINTER, b"") for beginning in beginnings):
+        raise ConfigError(f"base_model: {base_model}: holds pointers of Git LFS and no weights; run `git lfs pull` in that folder")
+
+
+def lengths(base_model: str, pairs: Iterable[tuple[str, str | None]], tokenizer: Any, template: str) -> list[int]:
+    """Return the tokens of questions and answers as the student reads them.
+
+    Raises:
+        ConfigError: if the template refuses such chats, as training would end with the same error.
+    """
     found = []
     for question, answer in pairs:
-        chat = [{"role": "user", "content": question}, {"role": "assistant", "content": answer or ""}]
+        # Some templates refuse an empty answer, and no sample has one.
+        chat = [{"role": "user", "content": question}, {"role": "assistant", "content": answer or "1"}]
         try:
             text = tokenizer.apply_chat_template(chat, chat_template=template, tokenize=False)
-            found.append(len(tokenizer(text, add_special_tokens=False)["input_ids"]))
-        except Exception:  # whatever a template does: Axolotl tells of it in its own words
-            return []
+        except Exception as error:  # whatever a template does
+            raise ConfigError(
+                f"base_model: {base_model}: its chat template refuses a question and an answer, and no teacher was asked yet:"
+                f" {str(error) or type(error).__name__}; add `chat_template: chatml` (or another name that Axolotl knows) to the YAML"
+            ) from error
+        found.append(len(tokenizer(text, add_special_tokens=False)["input_ids"]))
     return found
 
 
@@ -60,7 +98,7 @@ def refuse_too_long(tokens: Sequence[int], sequence_len: int, strategy: str) -> 
         return
     text = (
         f"sequence_len: {sequence_len}: {over} of {len(tokens)} seeds' pairs are longer as the student reads them (the longest has"
-        f" {max(tokens):,} tokens), and Axolotl {TOO_LONG.get(strategy, TOO_LONG['drop'])}; raise sequence_len"
+        f" {number_of(max(tokens), 'token')}), and Axolotl {TOO_LONG.get(strategy, TOO_LONG['drop'])}; raise sequence_len"
     )
     if over > len(tokens) / 2 or strategy == "raise":
         raise ConfigError(text)

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from axolotl_synthetic import sql
-from axolotl_synthetic.sql import Database
+from axolotl_synthetic.sql import Database, queries
 
 from shop import SCHEMA, make_shop, trap
 
@@ -230,3 +230,39 @@ def test_a_view_cannot_read_what_a_query_cannot(tmp_path):
     assert not sql.runs("SELECT * FROM files", database).stands
     assert "longer than 0.2 s" in sql.runs("SELECT * FROM ever", database, short).why
     assert "longer than 0.2 s" in sql.runs("SELECT * FROM ever", Database(database.schema), short).why
+
+
+@pytest.mark.parametrize(
+    "query",
+    [
+        "SELECT title FROM songs",
+        "SELECT title FROM songs WHERE songs MATCH 'x'",
+        "SELECT value FROM singer, json_each(singer.name)",
+        "SELECT j.value FROM singer AS s JOIN json_each(s.name) AS j",
+        "SELECT name FROM singer WHERE name IN (SELECT value FROM json_each('[1]'))",
+        "SELECT * FROM json_tree('[1]')",
+        "SELECT * FROM boxes",
+    ],
+)
+def test_a_virtual_table_and_a_function_that_gives_rows_are_named_for_what_they_are(tmp_path, query):
+    file = tmp_path / "shop.sqlite"
+    make_shop(file)
+    with closing(sqlite3.connect(file)) as connection:
+        connection.execute("CREATE VIRTUAL TABLE songs USING fts5(title)")
+        connection.execute("CREATE VIRTUAL TABLE boxes USING rtree(id, low, high)")
+        connection.commit()
+    database = Database(sql.schema_of(str(file)), str(file))
+    why = sql.runs(query, database).why
+    assert "reads a virtual table, or takes what a function such as json_each gives for a table" in why and "UPDATE" not in why
+    assert sql.runs("SELECT name FROM singer", database).stands, "the next query is not held to it"
+
+
+@pytest.mark.parametrize("number", ["1_000", "1_0.5", "12_345_678"])
+def test_a_number_with_an_underscore_is_explained(number):
+    with pytest.raises(queries.NotAQuery, match=r"has `_` in it, which SQLite takes since 3\.46 alone"):
+        queries.normal_form(f"SELECT name FROM singer WHERE age <= {number}")
+
+
+@pytest.mark.parametrize("query", ["SELECT a_1 FROM t", "SELECT '1_000' FROM t", "SELECT x1_000 FROM t"])
+def test_an_underscore_elsewhere_is_none_of_a_number(query):
+    assert queries.normal_form(query) == query

@@ -32,6 +32,7 @@ from pydantic import ValidationError
 
 from axolotl_synthetic.errors import ConfigError, SyntheticError
 from axolotl_synthetic.records import Candidate, Reply, Request, Seed, Verdict
+from axolotl_synthetic.yaml_reader import short
 
 if TYPE_CHECKING:
     from axolotl_synthetic.strategies import Source
@@ -84,7 +85,7 @@ class Check:
             verdict = self.judge(candidate, seed)
         except SyntheticError:
             raise  # nothing can be judged any more, and no candidate is to blame
-        except Exception as error:  # the boundary: one broken check must not end the run
+        except (Exception, SystemExit) as error:  # the boundary: one broken check must not end the run
             return Verdict(self.name, False, f"{type(error).__name__}: {error}", broken=True)
         return Verdict(self.name, verdict.passed, verdict.detail, verdict.broken)
 
@@ -179,7 +180,7 @@ def _chosen(verify: Verify, task: Task) -> list[tuple[str, ModuleType, Any]]:
     chosen: dict[str, Mapping[str, Any]] = {}
     for entry in _defaults(task) if verify is None else verify:
         chosen.update({entry: {}} if isinstance(entry, str) else entry)
-    problems = [f"synthetic.verify: no check is named {name!r}; there are {', '.join(NAMES)}" for name in chosen if name not in NAMES]
+    problems = [f"synthetic.verify: no check is named {short(name)}; there are {', '.join(NAMES)}" for name in chosen if name not in NAMES]
     modules = {name: _module(name) for name in NAMES if name in chosen}
     found = []
     for name, module in modules.items():

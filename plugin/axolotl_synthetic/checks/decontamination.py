@@ -33,8 +33,8 @@ class Options(Block):
     columns: list[str] | None = None
     """The files' columns to compare with; null: all that hold text."""
     words: int = Field(default=13, ge=5, le=100)
-    """The shortest run of words that gives a text away. In scripts without spaces two Chinese characters, three kana, or four letters
-    of Thai, Lao, Burmese or Khmer count as a word."""
+    """The shortest run of words that gives a text away. In scripts without spaces two Chinese characters, three kana, or three letters
+    of Thai, Lao, Burmese, Khmer or Tibetan count as a word."""
     threshold: float = Field(default=0.8, ge=0.5, le=1)
     """How alike two questions may not be (Jaccard similarity of the runs of three words)."""
 

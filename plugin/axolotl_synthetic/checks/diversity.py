@@ -10,6 +10,7 @@ from pydantic import Field
 
 from axolotl_synthetic.config import Block
 from axolotl_synthetic.records import Candidate, Seed, Verdict, failed, passed
+from axolotl_synthetic.wording import number_of
 
 if TYPE_CHECKING:
     from axolotl_synthetic.tasks import Task
@@ -38,7 +39,7 @@ class Diversity:
 
     def __call__(self, candidate: Candidate, seed: Seed) -> Verdict:
         if (count := self._accepted[seed.id]) >= self._most:
-            return failed(f"the seed has {count} samples already, as many as it may have")
+            return failed(f"the seed has {number_of(count, 'sample')} already, as many as it may have")
         return passed(f"sample {count + 1} of at most {self._most} of this seed")
 
     def remember(self, candidate: Candidate) -> None:

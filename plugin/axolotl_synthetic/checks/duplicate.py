@@ -8,11 +8,12 @@ in mathematics; that two texts are merely close is for `near_duplicate`.
 from __future__ import annotations
 
 import hashlib
-import re
 import unicodedata
 from collections.abc import Mapping, Sequence
 from functools import cached_property, lru_cache
 from typing import TYPE_CHECKING
+
+import regex
 
 from axolotl_synthetic.records import Candidate, Question, Seed, Verdict, failed, passed
 
@@ -22,7 +23,8 @@ if TYPE_CHECKING:
 IN_ORDER = True
 # Characters of what may stand around a bare final answer: `Answer: `, `#### `, `\boxed{}`.
 LONGEST_MARK = 40
-DROPPED = re.compile(r"[^\w+\-*/=<>%.^]+|(?<!\d)\.|\.(?!\d)")
+# `re` would drop the vowel signs of other scripts as well (Unicode's marks), and दिन would be दान.
+DROPPED = regex.compile(r"[^\p{L}\p{M}\p{N}_+\-*/=<>%.^]+|(?<!\d)\.|\.(?!\d)")
 
 
 def make(task: Task, keeps_answer: Mapping[str, bool], seeds: Sequence[Seed] = (), include_seeds: bool = False) -> Duplicates:

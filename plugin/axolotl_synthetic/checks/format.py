@@ -13,7 +13,7 @@ from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from axolotl_synthetic.checks import Judge
-from axolotl_synthetic.checks.languages import language_of, surely_not
+from axolotl_synthetic.checks.languages import LETTERS, language_of, surely_not
 from axolotl_synthetic.checks.refusals import refusal_in
 from axolotl_synthetic.config import Block
 from axolotl_synthetic.records import Candidate, Question, Seed, Verdict, failed, passed
@@ -35,7 +35,6 @@ LAST_LINES = 3
 LONGEST_LINE = 2_000
 # Control characters, and those that turn the order of writing round so that a text reads otherwise than it is.
 _HIDDEN = re.compile("[\x00-\x08\x0b\x0e-\x1f\x7f\u202d\u202e]")
-_LETTERS = re.compile(r"[^\W\d_]+")
 # An answer of which so many words are the seed's own is in its language; that is so for nine of ten, and spares asking for it.
 SAME_WORDS = 0.5
 SHOWING = 600  # characters, from which a language shows
@@ -127,7 +126,7 @@ def _other_languages(seed: Seed) -> bool:
 
 def _unlike(text: str, like: str) -> str | None:
     """The two languages, where they are certain and not the same: `fr, not en`."""
-    mine = _LETTERS.findall(text[:SHOWING].casefold())
+    mine = LETTERS.findall(text[:SHOWING].casefold())
     if sum(map(_words(like).__contains__, mine)) >= SAME_WORDS * len(mine):
         return None
     language = language_of(like)
@@ -138,4 +137,4 @@ def _unlike(text: str, like: str) -> str | None:
 
 @lru_cache(maxsize=16_384)
 def _words(text: str) -> frozenset[str]:
-    return frozenset(_LETTERS.findall(text.casefold()))
+    return frozenset(LETTERS.findall(text.casefold()))

@@ -12,6 +12,7 @@ from axolotl_synthetic.checks import Judge
 from axolotl_synthetic.config import Block, PathText
 from axolotl_synthetic.errors import ConfigError
 from axolotl_synthetic.records import Candidate, Seed, Verdict, failed, not_applicable, passed
+from axolotl_synthetic.wording import number_of
 
 if TYPE_CHECKING:
     from axolotl_synthetic.tasks import Task
@@ -51,10 +52,10 @@ def make(task: Task, keeps_answer: Mapping[str, bool], options: Options | None =
         if tokens is None:
             return not_applicable("the teacher counted no tokens; name a tokenizer in verify.length.tokenizer")
         if tokens < chosen.at_least:
-            return failed(f"{tokens} tokens, fewer than {chosen.at_least}")
+            return failed(f"{number_of(tokens, 'token')}, fewer than {chosen.at_least}")
         if tokens > chosen.at_most:
-            return failed(f"{tokens} tokens, more than {chosen.at_most}")
-        return passed(f"{tokens} tokens")
+            return failed(f"{number_of(tokens, 'token')}, more than {chosen.at_most}")
+        return passed(number_of(tokens, "token"))
 
     return judge
 

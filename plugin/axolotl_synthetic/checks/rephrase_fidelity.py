@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from axolotl_synthetic.checks import Judge
 from axolotl_synthetic.checks.duplicate import normalised
+from axolotl_synthetic.checks.languages import LETTERS
 from axolotl_synthetic.checks.quantities import missing, replaced
 from axolotl_synthetic.numerals import Decimal
 from axolotl_synthetic.records import QUESTION_REPHRASE, Candidate, Seed, Verdict, failed, not_applicable, passed
@@ -19,7 +20,6 @@ from axolotl_synthetic.records import QUESTION_REPHRASE, Candidate, Seed, Verdic
 if TYPE_CHECKING:
     from axolotl_synthetic.tasks import Task
 
-_LETTERS = re.compile(r"[^\W\d_]+")
 # English by its commonest words: two of them are in nearly every English question, and hardly in one of another language.
 _ENGLISH = frozenset(
     ["the", "how", "what", "which", "many", "much", "does", "each", "have", "has", "was", "were", "with", "and", "this", "these", "that"]
@@ -96,10 +96,10 @@ def _request(asked: str, reworded: str) -> str | None:
 
 @lru_cache(maxsize=4_096)
 def _is_english(text: str) -> bool:
-    return len(_ENGLISH.intersection(_LETTERS.findall(text.lower()))) >= 2
+    return len(_ENGLISH.intersection(LETTERS.findall(text.lower()))) >= 2
 
 
 @lru_cache(maxsize=4_096)
 def _stems(text: str) -> frozenset[str]:
     """Of the words with four letters and more that carry the content."""
-    return frozenset(word[:STEM] for word in _LETTERS.findall(text.casefold()) if len(word) >= STEM and word not in _ENGLISH)
+    return frozenset(word[:STEM] for word in LETTERS.findall(text.casefold()) if len(word) >= STEM and word not in _ENGLISH)

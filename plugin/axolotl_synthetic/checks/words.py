@@ -15,24 +15,30 @@ from dataclasses import dataclass
 from functools import lru_cache
 from itertools import chain, pairwise
 
+import regex
 from rensa import RMinHash
 
 from axolotl_synthetic.records import Question
 
-# Thai, Lao, Burmese and Khmer, Japanese kana, and Chinese characters have no space between words: each character is taken for itself.
-_LETTERS, _KANA, _HAN = "\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff", "\u3040-\u30ff", "\u3400-\u9fff\uf900-\ufaff\U00020000-\U0002fa1f"
-_UNSPACED = _LETTERS + _KANA + _HAN
-# So many of them say what one English word says, and count as one (30 problems written in each language have 1.7 characters of Chinese,
-# 2.3 of Japanese and 3.5 letters of Thai for an English word); in twelfths of a word, so that all sums are exact.
+# Thai, Lao, Burmese, Khmer and Tibetan, Japanese kana, and Chinese characters have no space between words: each letter is taken for
+# itself, together with its vowel and tone signs.
+_SIGNED = r"\p{Thai}\p{Lao}\p{Myanmar}\p{Khmer}\p{Tibetan}\p{Javanese}\p{Tai_Tham}\p{New_Tai_Lue}\p{Tai_Viet}"
+_KANA, _HAN = "\u3040-\u30ff", "\u3400-\u9fff\uf900-\ufaff\U00020000-\U0002fa1f"
+_UNSPACED = rf"[[{_SIGNED}{_KANA}{_HAN}]&&\p{{L}}]"
+# So many of them say what one English word says, and count as one (of problems written in each language an English word has 1.7
+# characters of Chinese, 2.3 of Japanese, and with their signs 2.7 letters of Thai, 2.6 of Lao, Burmese and Tibetan, 2.1 of Khmer); in
+# twelfths of a word, so that all sums are exact.
 WORD = 12
-_PER_WORD = {_HAN: 2, _KANA: 3, _LETTERS: 4}
-_PARTS = tuple((re.compile(f"[{script}]"), WORD // number) for script, number in _PER_WORD.items())
+_PER_WORD = {_HAN: 2, _KANA: 3, _SIGNED: 3}
+_PARTS = tuple((regex.compile(f"[{script}]"), WORD // number) for script, number in _PER_WORD.items())
 # `5 - 3` and `5 + 3` are two problems, and so are 25 and 2.5.
 SIGNS = frozenset("+-*/=<>%^≤≥≠√")
 _SPELLINGS = str.maketrans("−×÷", "-*/")
-# What does not show: within a word it would make two of it, and a copy would be none.
-_UNSEEN = re.compile("[\u00ad\u200b-\u200f\u202a-\u202e\u2060-\u2064\u2066-\u2069\ufeff]")
-_WORD = re.compile(rf"[{_UNSPACED}]|(?:[^\W{_UNSPACED}]|(?<=[0-9])\.(?=[0-9]))+|[{re.escape(''.join(sorted(SIGNS)))}]")
+# What does not show, or only says how (as a picture, in which form): within a word it would make two of it, and a copy would be none.
+_UNSEEN = re.compile("[\u00ad\u200b-\u200f\u202a-\u202e\u2060-\u2064\u2066-\u2069\ufe00-\ufe0f\ufeff\U000e0100-\U000e01ef]")
+# `re` has no name for the signs of other scripts (Unicode's marks): its `\w` cuts दिन into two letters, and दान into the same two.
+_SIGN = re.escape("".join(sorted(SIGNS)))
+_WORD = regex.compile(rf"(?:[[\p{{L}}\p{{M}}\p{{N}}_]--{_UNSPACED}]++|(?<=[0-9])\.(?=[0-9]))++|{_UNSPACED}\p{{M}}*+|[{_SIGN}]", regex.V1)
 # The same for ASCII, three times as fast: what is no part of a word becomes a space, a sign a word, a decimal point a letter.
 _ASCII = {code: chr(code) if chr(code).isalnum() or chr(code) == "_" else " " for code in range(128)}
 _ASCII |= {ord(sign): f" {sign} " for sign in SIGNS} | {1: "."}
@@ -81,7 +87,7 @@ def shingles(text: str) -> list[str]:
 @lru_cache(maxsize=65_536)
 def _weight(word: str) -> int:
     """Return how much of a word this is, in parts of `WORD`."""
-    return WORD if len(word) > 1 else next((part for script, part in _PARTS if script.match(word)), WORD)
+    return next((part for script, part in _PARTS if script.match(word)), WORD)
 
 
 def _has_parts(found: tuple[str, ...]) -> bool:

@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 
 from axolotl_synthetic.config import EmbeddedModel, Model, Price, Settings
 from axolotl_synthetic.records import ANSWER_AUGMENTATION, NEW_QUESTION, QUESTION_REPHRASE, Purpose, Role
+from axolotl_synthetic.wording import number_of
 
 # Calls for one sample, in their order (arXiv 2409.19759: 1, 2 and 3).
 CALLS: Mapping[str, Mapping[Purpose, float]] = {
@@ -170,7 +171,8 @@ def assumptions(settings: Settings, lengths: Mapping[Purpose, Length]) -> str:
     answer = lengths["answer"]
     return (
         f"prompts as they will be sent, {answer.prompt:.0f} tokens for an answer ({CHARACTERS_PER_TOKEN} characters a token), replies of"
-        f" {answer.completion:.0f} tokens, {_speed(settings.teacher):.0f} tokens/s a call, every candidate accepted and no call repeated"
+        f" {number_of(round(answer.completion), 'token')}, {_speed(settings.teacher):.0f} tokens/s a call, every candidate accepted and no"
+        " call repeated"
         " (of the answers that the paper's teacher gave for Spider about 10 % were wrong); `--pilot 20` measures instead"
     )
 

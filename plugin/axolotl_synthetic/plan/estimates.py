@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from axolotl_synthetic.config import CANDIDATES_PER_SAMPLE, Budget, Settings
 from axolotl_synthetic.errors import ConfigError
 from axolotl_synthetic.plan.costs import Rates, Value, blend, sure, total
+from axolotl_synthetic.wording import number_of
 
 
 @dataclass(frozen=True)
@@ -114,7 +115,7 @@ def refuse_too_small(budget: Budget, rates: Mapping[str, Rates]) -> None:
     needs = "\n".join(f"  - {name}: {_needs(rates[name], wanted, tuple(limited))}" for name in rates)
     longest = " (before it is sent, a call needs room for its longest reply)" if {"tokens", "usd"} & limited.keys() else ""
     remedy = f"raise what is too low{longest}" if limited else "see by `axolotl synthetic preview CONFIG` what rejects them"
-    less = f", or ask for at most {math.floor(most):,} samples" if budget.samples and most >= 1 else ""
+    less = f", or ask for at most {number_of(math.floor(most), 'sample')}" if budget.samples and most >= 1 else ""
     raise ConfigError(f"synthetic.budget: no strategy can make {what}{has}; needed are\n{needs}\n{remedy}{less}")
 
 

@@ -19,6 +19,7 @@ from axolotl_synthetic.plan.costs import Rates
 from axolotl_synthetic.plan.estimates import affordable
 from axolotl_synthetic.plan.words import NAMES, Case, number
 from axolotl_synthetic.records import ANSWER_AUGMENTATION, NEW_QUESTION
+from axolotl_synthetic.wording import number_of
 
 FILE = "study.json"
 FORMAT = 1
@@ -259,9 +260,9 @@ def choose(measured: Measured, settings: Settings, case: Case, rates: Mapping[st
 def _decision(
     measured: Measured, case: Case, ranked: Sequence[str], found: Mapping[str, tuple[float, float | None]], counted: Mapping[str, float]
 ) -> str:
-    each = ", ".join(f"{name} {found[name][0]:.1%} with {counted[name]:,.0f} samples" for name in ranked)
+    each = ", ".join(f"{name} {found[name][0]:.1%} with {number_of(round(counted[name]), 'sample')}" for name in ranked)
     before = "" if measured.untrained is None else f" (untrained: {measured.untrained:.1%})"
-    return f"by the study in {measured.folder}: for {case.seeds:,} seeds and this budget it expects {each}{before}"
+    return f"by the study in {measured.folder}: for {number_of(case.seeds, 'seed')} and this budget it expects {each}{before}"
 
 
 def _told_apart(ranked: Sequence[str], found: Mapping[str, tuple[float, float | None]], measured: Measured) -> str:
@@ -273,10 +274,10 @@ def _told_apart(ranked: Sequence[str], found: Mapping[str, tuple[float, float | 
         return f"the first leads by {gap}; how certain that is the study cannot say, having one repeat"
     width = TOLD_APART * math.hypot(error, its_error)
     if best - other > width:
-        return f"the first leads by {gap}, more than the {100 * width:.1f} that {measured.repeats} repeats leave open"
+        return f"the first leads by {gap}, more than the {100 * width:.1f} that {number_of(measured.repeats, 'repeat')} leave open"
     cheaper = min(ranked[:2], key=lambda name: min(curve.calls for curve in measured.curves if curve.strategy == name))
     fewer = ", and asks for fewer calls a sample" if cheaper == ranked[1] else ""
-    open_still = f"within the {100 * width:.1f} that {measured.repeats} repeats leave open"
+    open_still = f"within the {100 * width:.1f} that {number_of(measured.repeats, 'repeat')} leave open"
     return f"the first leads by {gap}, {open_still}: {ranked[1]} may do as well{fewer}"
 
 
@@ -287,16 +288,18 @@ def _range(measured: Measured, case: Case, samples: float, best: str) -> str:
     if samples > high:
         law = any(curve.law is not None for curve in measured.curves if curve.strategy == best)
         how = "the fitted curve is drawn on" if law else "the largest cell stands for it"
-        texts.append(f"{samples:,.0f} samples are more than the {high:,} that it measured, so {how}")
+        texts.append(f"{_are(samples, 'sample')} more than the {high:,} that it measured, so {how}")
     elif samples < low:
-        texts.append(f"{samples:,.0f} samples are fewer than the {low:,} that it measured, so its smallest cell stands for them")
+        texts.append(f"{_are(samples, 'sample')} fewer than the {low:,} that it measured, so its smallest cell stands for them")
     sizes = measured.sizes
     if not sizes[0] <= case.seeds <= sizes[-1]:
         nearest = sizes[0] if case.seeds < sizes[0] else sizes[-1]
-        texts.append(f"{case.seeds:,} seeds are outside the {sizes[0]:,} to {sizes[-1]:,} that it measured, so {nearest:,} stand for them")
+        texts.append(
+            f"{_are(case.seeds, 'seed')} outside the {sizes[0]:,} to {sizes[-1]:,} that it measured, so {nearest:,} stand for them"
+        )
     elif case.seeds not in sizes:
         texts.append(
-            f"{case.seeds:,} seeds are between its sizes ({', '.join(f'{size:,}' for size in sizes)}), interpolated over their logarithm"
+            f"{_are(case.seeds, 'seed')} between its sizes ({', '.join(f'{size:,}' for size in sizes)}), interpolated over their logarithm"
         )
     return f"outside what the study measured: {'; '.join(texts)}" if texts else "within what the study measured"
 
@@ -311,7 +314,8 @@ def _crossings(measured: Measured, case: Case) -> str:
     if (one := lead_changes(measured, case.seeds)) is None or one.samples is None:
         return ""
     return (
-        f"crossing: with {one.seeds:,} seeds the study saw {NAMES[one.then]} take the lead from {NAMES[one.first]} at {one.samples:,.0f}"
+        f"crossing: with {number_of(one.seeds, 'seed')} the study saw {NAMES[one.then]} take the lead from {NAMES[one.first]} at"
+        f" {one.samples:,.0f}"
         f" samples ({interval(measured, one)}), {number(one.samples / one.seeds)} a seed"
     )
 
@@ -337,3 +341,7 @@ def _others(measured: Measured, case: Case) -> list[str]:
     if measured.failed:
         texts.append(f"{measured.failed} of the study's cells could not be made")
     return texts
+
+
+def _are(count: float, noun: str) -> str:
+    return f"{number_of(round(count), noun)} {'is' if round(count) == 1 else 'are'}"

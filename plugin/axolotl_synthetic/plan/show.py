@@ -15,6 +15,7 @@ from axolotl_synthetic.plan import Forecast, Plan
 from axolotl_synthetic.plan.costs import Value
 from axolotl_synthetic.plan.estimates import Estimate
 from axolotl_synthetic.plan.words import matters, number, shares
+from axolotl_synthetic.wording import number_of
 
 FIELDS = ("queries", "tokens", "usd", "hours", "accepted", "usd_per_accepted")
 MIX = "the mix"
@@ -63,7 +64,7 @@ def show(console: Console, forecast: Forecast) -> None:
     console.print(f"strategy: {shares(plan.strategy)}", style="bold", highlight=False)
     low, high = plan.band
     console.print(
-        f"{forecast.case.seeds:,} seeds · budget ratio {_ratio(plan)} · new prompts lead from about {plan.crossover:.1f}"
+        f"{number_of(forecast.case.seeds, 'seed')} · budget ratio {_ratio(plan)} · new prompts lead from about {plan.crossover:.1f}"
         f" ({low:.1f} to {high:.1f})",
         highlight=False,
     )

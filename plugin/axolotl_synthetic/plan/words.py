@@ -13,6 +13,7 @@ from axolotl_synthetic.plan.augmenter import Strength
 from axolotl_synthetic.plan.costs import Rates
 from axolotl_synthetic.plan.crossing import CROSSOVERS, LARGEST, MEASURED_BAND, SMALLEST, SPREAD, band, crossover
 from axolotl_synthetic.records import ANSWER_AUGMENTATION, NEW_QUESTION
+from axolotl_synthetic.wording import number_of
 
 # The paper's benchmarks and our tasks of their kind.
 MEASURED_TASKS = {"math": "GSM8K", "multiple_choice": "ARC-Challenge", "text_to_sql": "Spider"}
@@ -125,7 +126,7 @@ def _counted(found: Found, rates: Mapping[str, Rates]) -> str:
     case, made = found.case, NAMES[found.new_prompts]
     if math.isinf(found.ratio):
         return f"ratio: what the budget limits costs nothing here, so it sets no end to {made}"
-    counted = f"{found.samples:,.0f} samples / {case.seeds:,} seeds = {number(found.ratio)}"
+    counted = f"{number_of(round(found.samples), 'sample')} / {number_of(case.seeds, 'seed')} = {number(found.ratio)}"
     inferred = "one unit of the paper's budget is taken to be one sample, which is inferred from it and not said there"
     if found.by in ("samples", "candidates"):
         return f"ratio: {counted}; {inferred}"
@@ -155,7 +156,7 @@ def _crossing(seeds: int) -> str:
         return found
     known = any(seeds == size for size, _ in CROSSOVERS) or not SMALLEST <= seeds <= LARGEST
     return (
-        f"{found}. That is taken as {crossover(seeds):.1f} for {seeds:,} seeds"
+        f"{found}. That is taken as {crossover(seeds):.1f} for {number_of(seeds, 'seed')}"
         f"{'' if known else ' (interpolated over the logarithm of their number)'}, {band(seeds)[0]:.1f} to {band(seeds)[1]:.1f} with the"
         f" spread seen at {SMALLEST} seeds (a factor of {SPREAD:.2f} either way, for other sizes our own choice)"
     )
@@ -196,9 +197,9 @@ def _distance(settings: Settings, found: Found) -> list[str]:
             if case.seeds < SMALLEST
             else "between 1,000 seeds and the full sets the crossing hardly moved"
         )
-        texts.append(f"not measured: {case.seeds:,} seeds are outside the {SMALLEST} to {LARGEST:,} of the paper; {side}")
+        texts.append(f"not measured: {number_of(case.seeds, 'seed')}, outside the {SMALLEST} to {LARGEST:,} of the paper; {side}")
     elif not any(max(case.seeds / size, size / case.seeds) <= NEAR for size, _ in CROSSOVERS):
-        texts.append(f"not measured: {case.seeds:,} seeds; {_between(case.seeds)} were")
+        texts.append(f"not measured: {number_of(case.seeds, 'seed')}; {_between(case.seeds)} were")
     if found.ratio > LARGEST_RATIO:
         texts.append(f"not measured: more than {LARGEST_RATIO} samples a seed; gains level off, and a smaller budget may do as well")
     texts.append(_task(settings.task))
@@ -241,7 +242,8 @@ def _closed(settings: Settings, case: Case, strategy: Mapping[str, float]) -> st
         return ""
     own = ", and its own pair is trained on already" if settings.include_seeds else ""
     return (
-        f"answers: only {case.solutions} different ones among {answered:,} seeds. Where the teacher's replies are as bare, a seed has few"
+        f"answers: only {case.solutions} different ones among {number_of(answered, 'seed')}. Where the teacher's replies are as bare, a"
+        " seed has few"
         f" different ones to give{own}: the rest are duplicates, so far fewer samples than asked for may come of many calls. A seed that"
         " says nothing new is not asked again, and the run ends where nothing is accepted any more; `--pilot` shows it, and new or reworded"
         " questions have no such end"

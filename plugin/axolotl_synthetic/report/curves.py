@@ -7,6 +7,7 @@ from matplotlib.figure import Figure
 
 from axolotl_synthetic.plan.measured import Curve, Measured
 from axolotl_synthetic.report.style import INK, Picture, look, panels, pictured
+from axolotl_synthetic.wording import number_of
 
 NAME = "accuracy"
 # Points of neighbouring strategies stand this factor apart, or their error bars would hide one another.
@@ -23,7 +24,7 @@ def files(measured: Measured) -> dict[str, bytes]:
 def draw(measured: Measured) -> Picture:
     """The figure with its text."""
     ends = [
-        f"{curve.strategy} from {curve.seeds:,} seeds {curve.points[0].accuracy:.0%} to {curve.points[-1].accuracy:.0%}"
+        f"{curve.strategy} from {number_of(curve.seeds, 'seed')} {curve.points[0].accuracy:.0%} to {curve.points[-1].accuracy:.0%}"
         for curve in measured.curves
     ]
     before = "" if measured.untrained is None else f"; the untrained student {measured.untrained:.0%}"
@@ -57,7 +58,7 @@ def figure_of(measured: Measured, width: float) -> Figure:
         panel.set_xscale("log")
         panel.set_xticks(ticks, [f"{tick:,}" for tick in ticks])
         panel.minorticks_off()
-        panel.set_title(f"{size:,} seeds")
+        panel.set_title(number_of(size, "seed"))
         panel.set_xlabel("accepted samples (Q)")
         panel.sharey(axes[0])
     of = f" of {measured.questions:,}" if measured.questions else ""

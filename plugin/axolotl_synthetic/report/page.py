@@ -29,6 +29,7 @@ from axolotl_synthetic.report import calls, charts, curves, diversity, flow, sam
 from axolotl_synthetic.report.style import Picture, pictured
 from axolotl_synthetic.teachers import model_name
 from axolotl_synthetic.terminal import dollars, duration
+from axolotl_synthetic.wording import number_of
 
 if TYPE_CHECKING:
     from axolotl_synthetic.run import Found
@@ -117,9 +118,9 @@ def _pictures(found: Found, gathered: Gathered) -> Iterator[Picture]:
         flows = flow.flow_of(counted.ends, strategies=counted.strategies, rows=_trained_rows(found))
         yield pictured("flow", _flow_in_words(flows), lambda width: flow.draw(flows, width))
     if history.total:
-        spent = f"{history.tokens:,} tokens" if history.usd is None else dollars(history.usd)
+        spent = number_of(history.tokens, "token") if history.usd is None else dollars(history.usd)
         each = ", ".join(f"{purpose} {of.number:,}" for purpose, of in history.by_purpose.items())
-        text = f"{history.total:,} calls ({each}) and {spent}, mounting up over {duration(history.working)} of working time"
+        text = f"{number_of(history.total, 'call')} ({each}) and {spent}, mounting up over {duration(history.working)} of working time"
         yield pictured("calls", text, lambda width: charts.calls_over_time(history, width))
     if counted.question_words or counted.answer_words:
         asked: dict[str, Mapping[int, int]] = {diversity.SEEDS: gathered.seed_words, **counted.question_words}
@@ -249,7 +250,9 @@ def _inputs(found: Found, history: calls.History) -> list[tuple[str, str]]:
     by = "decided by strategy: auto" if settings.strategy == "auto" else "as the config names it"
     ratio = manifest["budget_ratio"] if manifest is not None else None if plan is None else plan.budget_ratio
     limits = ", ".join(f"{value:,} {name}" for name, value in settings.budget.model_dump().items() if value is not None)
-    asked = {role: ", ".join(f"{model} ({n:,} calls)" for (of, model), n in history.models.items() if of == role) for role, _ in ROLES}
+    asked = {
+        role: ", ".join(f"{model} ({number_of(n, 'call')})" for (of, model), n in history.models.items() if of == role) for role, _ in ROLES
+    }
     return [
         ("Task", settings.task),
         ("Seeds", seeds),
@@ -283,8 +286,8 @@ def _studied_table(study: Measured) -> Table:
     for curve in study.curves:
         at = {point.samples: point for point in curve.points}
         shares = [_share(at[number]) if number in at else "" for number in samples]
-        rows.append([f"{curve.strategy.replace('_', ' ')}, {curve.seeds:,} seeds", *shares, f"{curve.calls:.2f}"])
-    return Table(["", *(f"{number:,} samples" for number in samples), "calls a sample"], rows)
+        rows.append([f"{curve.strategy.replace('_', ' ')}, {number_of(curve.seeds, 'seed')}", *shares, f"{curve.calls:.2f}"])
+    return Table(["", *(number_of(number, "sample") for number in samples), "calls a sample"], rows)
 
 
 def _share(point: Point) -> str:

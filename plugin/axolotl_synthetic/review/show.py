@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from rich.table import Table
 
 from axolotl_synthetic import terminal
+from axolotl_synthetic.wording import number_of
 
 if TYPE_CHECKING:
     from axolotl_synthetic.review.exchange import Stand
@@ -28,10 +29,10 @@ def show(stand: Stand) -> None:
     terminal.print_lines(
         {
             "page": [found.url],
-            "pushed": [f"{found.records:,} records"],
+            "pushed": [number_of(found.records, "record")],
             "answers": [", ".join(f"{sum(counts[kind] for counts in found.by_person.values()):,} {kind}" for kind in RESPONSES)],
             "decided": [", ".join(f"{kinds[kind]:,} {kind}" for kind in ("accept", "edit", "reject"))],
-            "open": [f"{len(standing.open):,} samples"],
+            "open": [number_of(len(standing.open), "sample")],
             "agreement": [f"Krippendorff's alpha, {'; '.join(agreed)}"],
             "pull": [] if stand.pulled else ["there is something new: axolotl synthetic review pull CONFIG"],
         }

@@ -11,15 +11,18 @@ import json
 import math
 import random
 import string
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from axolotl_synthetic.errors import SeedsError
 from axolotl_synthetic.numerals import find_convention
 from axolotl_synthetic.records import Question, Seed
+from axolotl_synthetic.seeds.columns import fields_line, looks_like_data, recognised, same_word
 from axolotl_synthetic.seeds.databases import MissingDatabase, NoDatabase, with_database
 from axolotl_synthetic.seeds.rows import BadRow, Row, read_rows
+from axolotl_synthetic.wording import number_of
+from axolotl_synthetic.yaml_reader import short
 
 if TYPE_CHECKING:  # pydantic, behind it, takes longer to load than most seed files take to read
     from axolotl_synthetic import config
@@ -77,7 +80,8 @@ def read_seeds(
     if settings.databases is not None and "database" not in (*required, *optional):
         raise SeedsError("synthetic.seeds.databases: this task asks no databases; leave it out")
     notes: list[str] = []
-    rows = read_rows(settings.path, settings.name, settings.split, note=notes.append)
+    wanted = {name: settings.fields.get(name, name) for name in (*required, *optional)}
+    rows = read_rows(settings.path, settings.name, settings.split, note=notes.append, wanted=wanted, required=required)
     usable, problems, places, unusable = _usable_seeds(rows, settings, required, optional, problem)
     if not usable:
         raise SeedsError(f"synthetic.seeds: no row of {settings.path} can be used{_first_of(notes + problems if problems else [])}")
@@ -86,7 +90,9 @@ def read_seeds(
         usable = _with_decimal(usable, settings, problems)
     held_out, seeds = _draw(usable, settings, seed)
     if settings.limit is not None and len(seeds) < settings.limit:
-        problems.append(f"{settings.path}: {len(seeds)} seeds where seeds.limit asks for {settings.limit}; all of them are taken")
+        problems.append(
+            f"{settings.path}: {number_of(len(seeds), 'seed')} where seeds.limit asks for {settings.limit}; all of them are taken"
+        )
     ids = json.dumps([[one.id for one in seeds], [one.id for one in held_out]])
     sha256 = hashlib.sha256(ids.encode()).hexdigest()
     return SeedSet(tuple(seeds), tuple(held_out), sha256, tuple(problems), places, unusable)
@@ -113,14 +119,14 @@ def _usable_seeds(
     problem: Callable[[Seed], str | None],
 ) -> tuple[list[Seed], list[str], dict[str, str], int]:
     """Return the seeds, what is said of rows that were skipped, where each seed stands, and how many rows are unusable."""
+    names = (*required, *optional)
     usable: list[Seed] = []
     unusable = 0
     problems: list[str] = []
     places: dict[str, str] = {}
     first_place: dict[Question, str] = {}
     columns: dict[str, bool] = {}  # in order, with whether any row holds text there
-    # `answer: answer` is the schema's default and says nothing about the file, so only other mappings are held to it.
-    unseen = {name for name in (*required, *optional) if name in required or settings.fields.get(name, name) != name}
+    reached: set[str] = set()
     for row in rows:
         if isinstance(row, BadRow):
             problems.append(f"{row.place}: {row.what}")
@@ -129,7 +135,7 @@ def _usable_seeds(
         for column, cell in row.values.items():
             columns[str(column)] = columns.get(str(column), False) or (isinstance(cell, str) and any(map(str.isalpha, cell)))
         values = {name: _reach(row.values, settings.fields.get(name, name)) for name in (*required, *optional)}
-        unseen -= {name for name, value in values.items() if value is not _MISSING}
+        reached.update(name for name, value in values.items() if value is not _MISSING)
         try:
             made = _seed_of(values, required, settings.databases)
         except (_Unusable, NoDatabase) as error:
@@ -147,25 +153,61 @@ def _usable_seeds(
             first_place[made.question] = row.place
             usable.append(made)
             places[made.id] = row.place
-    if columns and unseen:
-        missing = ", ".join(f"{settings.fields.get(name, name)!r} (for `{name}`)" for name in sorted(unseen))
-        raise SeedsError(
-            f"synthetic.seeds.fields: no row of {settings.path} has a column {missing}; its columns are "
-            f"{', '.join(columns)}; {_mapping(sorted(unseen), settings.fields, columns)}"
-        )
+    if columns:
+        _refuse_missing(names, required, reached, settings, columns)
+        if "answer" in names and "answer" not in reached and "answer" in (found := recognised(names, settings.fields, columns, reached)):
+            line = fields_line(found)
+            problems.append(f"{settings.path}: no column holds answers by its name; write `{line}` if {found['answer']!r} does")
     return usable, problems, places, unusable
 
 
-def _mapping(unseen: Sequence[str], fields: Mapping[str, str], columns: Mapping[str, bool]) -> str:
-    """Return the remedy for names without a column: columns that would do, where any may."""
-    free = [column for column, holds_text in columns.items() if holds_text and column not in fields.values()]
-    if "question" not in unseen:
+def _refuse_missing(
+    names: Sequence[str], required: Sequence[str], reached: Collection[str], settings: config.Seeds, columns: Mapping[str, bool]
+) -> None:
+    """Refuse a file that lacks a column, with the line of the config that names the right ones.
+
+    `Answer` where the task has `answer` is refused, too: all answers would be lost. Otherwise a name that nobody mapped may be missing.
+    """
+    used = {name: settings.fields.get(name, name) for name in names}
+    free = {*columns} - {column for name, column in used.items() if name in reached}
+    missing = [
+        name
+        for name, column in used.items()
+        if name not in reached and (name in required or column != name or same_word(name, column, free))
+    ]
+    if missing:
+        listed = ", ".join(f"{used[name]!r} (for `{name}`)" for name in sorted(missing))
+        raise SeedsError(
+            f"synthetic.seeds.fields: no row of {settings.path} has a column {listed}; its columns are {', '.join(map(_named, columns))}; "
+            f"{_mapping(missing, recognised(names, settings.fields, columns, reached), settings, columns)}"
+        )
+
+
+def _named(column: str) -> str:
+    """Return a column's name, as its code where something in it does not show."""
+    return column if len(column) <= 80 and column.isprintable() else short(column)
+
+
+def _mapping(missing: Sequence[str], found: Mapping[str, str], settings: config.Seeds, columns: Mapping[str, bool]) -> str:
+    """Return the remedy for names without a column: the line that maps every name whose column was recognised."""
+    if all(name in found for name in missing):
+        return f"write `{fields_line(found)}`, where these are the ones that are meant"
+    if "question" not in missing:
         return "map the task's names to them in seeds.fields, or leave a name out that the file does not have"
-    if len(columns) == 1 and any(name in column and not column.isidentifier() for name in unseen for column in columns):
+    others = "; map the other names, too, where a column holds them" if len(columns) > 1 else ""
+    if "question" in found:
+        return f"write `{fields_line(found)}`, where these are the ones that are meant{others}"
+    if len(columns) == 1 and any(name in column and not column.isidentifier() for name in missing for column in columns):
         return "the file seems to be divided by a character that is not known for it; save it with commas"
+    used = {settings.fields.get(name, name) for name in found}
+    free = [column for column, holds_text in columns.items() if holds_text and column not in used and not looks_like_data(column)]
     if not free:
         return 'none of them holds text; write a row for each question, such as {"question": "…", "answer": "…"}'
-    return f"map the task's names to the right ones, such as `fields: {{question: {json.dumps(free[0], ensure_ascii=False)}}}`"
+    if settings.path.lower().endswith((".csv", ".tsv")):
+        others += "; if the first line is a row and names no columns, write a line above it that does"
+    if len(free) > 1:
+        return f"map the task's names to the right ones, as in `fields: {{question: COLUMN, answer: COLUMN}}`{others}"
+    return f"map the task's names to the right ones, such as `{fields_line({'question': free[0], **found})}`{others}"
 
 
 def _first_of(problems: list[str]) -> str:
@@ -233,10 +275,10 @@ def _seed_of(values: Mapping[str, Any], required: tuple[str, ...], databases: st
     labels = _texts("labels", values.get("labels"))
     if choices and not labels:
         if len(choices) > len(string.ascii_uppercase):
-            raise _Unusable(f"{len(choices)} choices, more than there are letters; give labels")
+            raise _Unusable(f"{number_of(len(choices), 'choice')}, more than there are letters; give labels")
         labels = tuple(string.ascii_uppercase[: len(choices)])
     if len(choices) != len(labels):
-        raise _Unusable(f"{len(choices)} choices and {len(labels)} labels; give a label each")
+        raise _Unusable(f"{number_of(len(choices), 'choice')} and {number_of(len(labels), 'label')}; give a label each")
     question = Question(text, choices, labels, _text("context", values.get("context")), _text("database", values.get("database")))
     if databases is not None:
         question = with_database(question, databases)
@@ -250,10 +292,11 @@ def _text(name: str, value: object, *, numbers: bool = False) -> str | None:
         value is _MISSING or value is None or (isinstance(value, float) and math.isnan(value))
     ):  # NaN is how tables say that there is nothing
         return None
-    if numbers and type(value).__name__ in ("int", "float", "bool", "Decimal"):
+    if numbers and (type(value).__name__ in ("int", "Decimal") or (isinstance(value, float) and math.isfinite(value))):
         value = str(value)
     if not isinstance(value, str):
-        raise _Unusable(f"{name} is {type(value).__name__}, not text; write it as text")
+        what = json.dumps(value) if isinstance(value, bool | float) else type(value).__name__
+        raise _Unusable(f"{name} is {what}, not text; write it as text")
     try:
         value.encode()
     except UnicodeEncodeError:

@@ -3,15 +3,16 @@ of one name apart. How a schema is read is for `sql/`."""
 
 from __future__ import annotations
 
-import re
 from dataclasses import replace
 from pathlib import Path
+
+import regex
 
 from axolotl_synthetic.records import Question
 from axolotl_synthetic.sql import BadDatabase, schema_of
 
 # A seed file may come from the Hub, and must not reach files beside the databases.
-_PLAIN_NAME = re.compile(r"\w[\w .+-]*")
+_PLAIN_NAME = regex.compile(r"[\p{L}\p{N}_][\p{L}\p{M}\p{N}_ .+-]*")
 
 # Characters of a path in a message.
 LONGEST_SHOWN = 120

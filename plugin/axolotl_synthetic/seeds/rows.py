@@ -7,23 +7,22 @@ libraries are imported where they are needed, so that a jsonl file is read at on
 from __future__ import annotations
 
 import csv
-import io
 import json
 import os
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass
-from itertools import islice
 from pathlib import Path
 from typing import Any
 
 from axolotl_synthetic.errors import SeedsError
+from axolotl_synthetic.seeds.headers import DELIMITERS, divided, explain
+from axolotl_synthetic.wording import number_of
 
 FORMATS = (".jsonl", ".ndjson", ".json", ".csv", ".tsv", ".parquet")
 BATCH_ROWS = 1024
-DELIMITERS = {",": "comma", ";": "semicolon", "\t": "tab", "|": "vertical bar"}
 # As much of a csv file as shows its delimiter.
-SAMPLED_CHARACTERS, SAMPLED_ROWS = 65_536, 100
+SAMPLED_CHARACTERS = 65_536
 # How Excel names the delimiter in a line above the header.
 _SEP = re.compile(r"sep=(.)\r?\n", re.IGNORECASE)
 
@@ -49,13 +48,24 @@ def _ignore(_: str) -> None:
     pass
 
 
-def read_rows(path: str, name: str | None = None, split: str = "train", *, note: Callable[[str], None] = _ignore) -> Iterator[Row | BadRow]:
+def read_rows(
+    path: str,
+    name: str | None = None,
+    split: str = "train",
+    *,
+    note: Callable[[str], None] = _ignore,
+    wanted: Mapping[str, str] | None = None,
+    required: Collection[str] = (),
+) -> Iterator[Row | BadRow]:
     """Yield all rows of a file, a folder or a Hub dataset, one at a time.
 
     Args:
         path: of a file, of a folder, or a Hub dataset's name.
         name, split: of a dataset; a file has neither.
         note: is called with what the user should know of how a file was read.
+        wanted: the columns that will be read, by the task's names for them, so that a csv file whose first line names none of them is
+            told apart from one without a header; None where any column will do.
+        required: those of the names without which a row is of no use.
 
     Raises:
         SeedsError: if there is nothing at `path` that can be read.
@@ -67,7 +77,7 @@ def read_rows(path: str, name: str | None = None, split: str = "train", *, note:
             if suffix not in FORMATS:
                 raise SeedsError(f"synthetic.seeds.path: {path} ends in {suffix or 'no suffix'}; save it as one of {', '.join(FORMATS)}")
             if suffix in (".csv", ".tsv"):
-                yield from _csv_rows(file, path, note)
+                yield from _csv_rows(file, path, note, wanted or {}, required)
                 return
             readers = {".json": _json_rows, ".parquet": _parquet_rows}
             yield from readers.get(suffix, _jsonl_rows)(file, path)
@@ -88,7 +98,32 @@ def _decoded(raw: bytes, place: str) -> str | BadRow:
         return BadRow(place, f"not UTF-8 (byte {error.start + 1} of the line); save the file as UTF-8")
 
 
+class _Twice(str):
+    """A key that an object has twice, in place of the object: which of the values was meant, nobody can know."""
+
+
+def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any] | _Twice:
+    made: dict[str, Any] = {}
+    for key, value in pairs:
+        if key in made or isinstance(value, _Twice):
+            return value if isinstance(value, _Twice) else _Twice(key)
+        made[key] = value
+    return made
+
+
+def _twice_in(value: object) -> _Twice | None:
+    """Return a key that is there twice, in an object within lists; `_object` passes on one within objects."""
+    if isinstance(value, list):
+        return next((found for item in value if (found := _twice_in(item)) is not None), None)
+    return value if isinstance(value, _Twice) else None
+
+
 def _object_row(value: object, place: str) -> Row | BadRow:
+    twice = next(
+        (found for item in (value.values() if isinstance(value, dict) else [value]) if (found := _twice_in(item)) is not None), None
+    )
+    if twice is not None:
+        return BadRow(place, f"the key {str(twice)!r} is there twice in one object; keep one of them")
     if isinstance(value, dict):
         return Row(place, value)
     return BadRow(place, f'a {type(value).__name__}, not an object; write {{"question": …}}')
@@ -103,9 +138,19 @@ def _jsonl_rows(file: Path, path: str) -> Iterator[Row | BadRow]:
                 yield text
             elif text.strip():
                 try:
-                    yield _object_row(json.loads(text), place)
+                    yield _object_row(json.loads(text, object_pairs_hook=_object), place)
                 except (ValueError, RecursionError) as error:
-                    yield BadRow(place, f"invalid JSON ({_json_problem(error)}); write one object on the line")
+                    yield BadRow(place, _explain_line(text.strip(), error))
+
+
+def _explain_line(text: str, error: Exception) -> str:
+    """Return why a line holds no object, with the remedy."""
+    if text in ("[", "]", "],") or (text.startswith("{") and text.endswith(("},", "}]"))) or text.startswith("[{"):
+        return (
+            "a line of a JSON array (it has a bracket around, or a comma behind the object); remove it so that each line is one {…}, or"
+            " save the whole array as a .json file"
+        )
+    return f"invalid JSON ({_json_problem(error)}); write one object on the line"
 
 
 def _json_problem(error: Exception) -> str:
@@ -114,7 +159,7 @@ def _json_problem(error: Exception) -> str:
 
 def _json_rows(file: Path, path: str) -> Iterator[Row | BadRow]:
     try:
-        content = json.loads(file.read_bytes().decode("utf-8-sig"))
+        content = json.loads(file.read_bytes().decode("utf-8-sig"), object_pairs_hook=_object)
     except UnicodeDecodeError as error:
         raise SeedsError(f"synthetic.seeds.path: {path} is not UTF-8 (byte {error.start + 1}); save it as UTF-8") from error
     except (ValueError, RecursionError) as error:
@@ -124,6 +169,8 @@ def _json_rows(file: Path, path: str) -> Iterator[Row | BadRow]:
             return
         where = f":{error.lineno}" if isinstance(error, json.JSONDecodeError) else ""
         raise SeedsError(f"synthetic.seeds.path: {path}{where}: invalid JSON ({_json_problem(error)}); write a list of objects") from error
+    if isinstance(content, _Twice):
+        raise SeedsError(f"synthetic.seeds.path: {path}: the key {str(content)!r} is there twice in one object; keep one of them")
     if isinstance(content, dict):
         content = content.get("data", [content])
     if not isinstance(content, list):
@@ -132,7 +179,9 @@ def _json_rows(file: Path, path: str) -> Iterator[Row | BadRow]:
         yield _object_row(value, f"{path}:row {number}")
 
 
-def _csv_rows(file: Path, path: str, note: Callable[[str], None]) -> Iterator[Row | BadRow]:
+def _csv_rows(
+    file: Path, path: str, note: Callable[[str], None], wanted: Mapping[str, str], required: Collection[str]
+) -> Iterator[Row | BadRow]:
     # A byte that is not UTF-8 is carried along as a surrogate, so that it spoils its own row only.
     with file.open(encoding="utf-8-sig", errors="surrogateescape", newline="") as lines:
         sample = lines.read(SAMPLED_CHARACTERS)
@@ -140,7 +189,7 @@ def _csv_rows(file: Path, path: str, note: Callable[[str], None]) -> Iterator[Ro
         above = 0
         if named := _SEP.match(sample):
             lines.readline()
-            above = 1
+            above, sample = 1, sample[named.end() :]
         delimiter = named[1] if named else _delimiter(sample)
         if delimiter != ",":
             note(f"{path}: read with the {DELIMITERS.get(delimiter, repr(delimiter))} as its delimiter")
@@ -167,20 +216,16 @@ def _csv_rows(file: Path, path: str, note: Callable[[str], None]) -> Iterator[Ro
                 header = [cell.strip() for cell in cells]
                 if spoilt or "\0" in "".join(header):
                     raise SeedsError(f"synthetic.seeds.path: {place}: the header is not UTF-8; save the file as UTF-8")
+                if (wrong := explain(sample, delimiter, wanted, required)) is not None:
+                    raise SeedsError(f"synthetic.seeds.path: {path}:{wrong[0] + above}: {wrong[1]}")
                 if len(set(header)) < len(header):
                     raise SeedsError(f"synthetic.seeds.path: {place}: two columns have the same name; rename one")
             elif spoilt:
                 yield BadRow(place, "not UTF-8; save the file as UTF-8")
             elif len(cells) != len(header):
-                # Too few are half of a row whose other half would pass for a question of its own, or a row by another delimiter.
-                holds = f"a {DELIMITERS.get(delimiter, repr(delimiter))}" if len(cells) > len(header) else "a line break"
-                yield BadRow(place, f"{_cells(cells)} under {len(header)} columns; put a cell that holds {holds} in quotes")
+                yield BadRow(place, _uneven(cells, len(header), delimiter))
             else:
                 yield Row(place, dict(zip(header, cells, strict=True)))
-
-
-def _cells(cells: list[str]) -> str:
-    return "1 cell" if len(cells) == 1 else f"{len(cells)} cells"
 
 
 def _delimiter(sample: str) -> str:
@@ -190,11 +235,7 @@ def _delimiter(sample: str) -> str:
     """
     found, most = ",", 0.0
     for delimiter in DELIMITERS:
-        reader = csv.reader(io.StringIO(sample, newline=""), delimiter=delimiter, skipinitialspace=True)
-        try:
-            rows = [row for row in islice(reader, SAMPLED_ROWS) if any(row)]
-        except csv.Error:  # a cell longer than the csv module takes
-            continue
+        rows = [cells for _, cells in divided(sample, delimiter)]
         if not rows or len(rows[0]) < 2:
             continue
         # A sample that is not the whole file ends within its last row.
@@ -203,6 +244,20 @@ def _delimiter(sample: str) -> str:
         if share > most:
             found, most = delimiter, share
     return found
+
+
+def _uneven(cells: list[str], columns: int, delimiter: str) -> str:
+    """Return why a row has not as many cells as there are columns, with the remedy."""
+    for other in DELIMITERS if columns > 1 else ():
+        if other != delimiter and any(len(row) == columns for _, row in divided(delimiter.join(cells), other)):
+            return f"divided by a {DELIMITERS[other]}, and the header by {_by(delimiter)}; divide all lines by the same"
+    # Too few are half of a row whose other half would pass for a question of its own.
+    holds = _by(delimiter) if len(cells) > columns else "a line break"
+    return f"{number_of(len(cells), 'cell')} under {number_of(columns, 'column')}; put a cell that holds {holds} in quotes"
+
+
+def _by(delimiter: str) -> str:
+    return f"a {DELIMITERS.get(delimiter, repr(delimiter))}"
 
 
 def _parquet_rows(file: Path, path: str) -> Iterator[Row | BadRow]:

@@ -12,6 +12,7 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 
 from axolotl_synthetic.sql.reader import Cell, Result, Row
+from axolotl_synthetic.wording import number_of
 
 # Sums of reals depend on the order of their parts in the last digits (IEEE 754 doubles have 15 to 17).
 DIGITS = 9
@@ -83,7 +84,7 @@ def difference(gold: Result, other: Result, *, ordered: bool) -> str:
 
 def count(result: Result) -> str:
     """How many rows a result has, in words."""
-    return "1 row" if len(result.rows) == 1 else f"{len(result.rows):,} rows"
+    return number_of(len(result.rows), "row")
 
 
 def _rounded(cell: Cell) -> Cell:

@@ -10,6 +10,7 @@ from collections.abc import Callable, Sequence
 
 from axolotl_synthetic.sql.agreement import Order, as_it_stands, difference, possible_orders, same, same_but_for_ties
 from axolotl_synthetic.sql.reader import Result
+from axolotl_synthetic.wording import number_of
 
 
 class Comparison:
@@ -87,4 +88,4 @@ class Comparison:
 
 
 def _columns(result: Result) -> str:
-    return "1 column" if result.columns == 1 else f"{result.columns} columns"
+    return number_of(result.columns, "column")

@@ -69,6 +69,8 @@ def _read(text: str) -> tuple[list[Token], exp.Query]:
         statements = [one for one in _PARSER.parse(_with_crosses(tokens), text) if one is not None and not isinstance(one, exp.Semicolon)]
     except (SqlglotError, RecursionError, ValueError) as error:
         said = str(error).splitlines()[0] if str(error) else type(error).__name__
+        if (grouped := re.search(r"(?<![\w'\"])\d+(?:_\d+)+\b", text)) is not None:
+            raise NotAQuery(f"the number {grouped[0][:40]} has `_` in it, which SQLite takes since 3.46 alone; write it without") from None
         raise NotAQuery(f"sqlglot cannot read it as SQLite's: {said[:160]}") from None
     if len(statements) != 1:
         raise NotAQuery(f"{len(statements)} statements, where one SELECT is asked for")

@@ -119,6 +119,7 @@ class Reader:
         self._rows = rows
         self._bytes = result_bytes
         self._refused: str | None = None
+        self._virtual = False
         self._ours = False
         self._memory: sqlite3.Connection | None = None
         self._image: bytes | None = None
@@ -202,12 +203,15 @@ class Reader:
             if str(two).lower() in FUNCTIONS:
                 return sqlite3.SQLITE_OK
             self._refused = f"calls the function {two}"
+        elif (action, one) == (sqlite3.SQLITE_UPDATE, "sqlite_master"):
+            # What SQLite does to prepare a table that is none; it goes on asking, and what it asks next would say less.
+            self._virtual = True
         else:
             self._refused = f"does {ACTIONS.get(action, f'action {action}')}"
         return sqlite3.SQLITE_DENY
 
     def _run(self, connection: sqlite3.Connection, query: str) -> Result:
-        self._refused = None
+        self._refused, self._virtual = None, False
         with self._clock:
             try:
                 cursor = connection.execute(query)
@@ -215,6 +219,11 @@ class Reader:
             except MemoryError:
                 raise QueryFailed("it needs more memory than it may have") from None
             except (sqlite3.Error, sqlite3.Warning, OverflowError, ValueError) as error:
+                if self._virtual:
+                    raise QueryFailed(
+                        "it reads a virtual table, or takes what a function such as json_each gives for a table; a query may only read"
+                        " ordinary tables"
+                    ) from None
                 if self._refused is not None:
                     raise QueryFailed(f"it {self._refused}; a query may only read") from None
                 if self._clock.is_over():

@@ -14,6 +14,7 @@ from axolotl_synthetic.config import Settings
 from axolotl_synthetic.plan import Forecast
 from axolotl_synthetic.study.design import Line, settings_of
 from axolotl_synthetic.study.settings import Limits, Study
+from axolotl_synthetic.wording import number_of
 
 
 @dataclass(frozen=True)
@@ -83,8 +84,9 @@ def show_cost(console: Console, study: Study, made: Cost, paid: int, training: A
     for seeds in study.seed_sizes:
         table.add_row(f"{seeds:,}", *(f"{made.calls[strategy, seeds]:,.0f}" for strategy in study.strategies))
     console.print(
-        f"{made.cells:,} cells: {len(study.strategies)} strategies × {len(study.seed_sizes)} numbers of seeds × {len(study.samples)}"
-        f" budgets × {study.repeats} repeats, each trained and graded; {training}",
+        f"{number_of(made.cells, 'cell')}: {number_of(len(study.strategies), 'strategy', 'strategies')} ×"
+        f" {number_of(len(study.seed_sizes), 'number')} of seeds × {number_of(len(study.samples), 'budget')} ×"
+        f" {number_of(study.repeats, 'repeat')}, each trained and graded; {training}",
         highlight=False,
     )
     console.print(table)

@@ -10,9 +10,10 @@ from typing import Annotated, Any, Literal
 from pydantic import Field, ValidationError, field_validator
 from pydantic_core import ErrorDetails
 
-from axolotl_synthetic.config import MOST, Block, PathText, Settings, read_yaml
+from axolotl_synthetic.config import MOST, Block, PathText, Settings
 from axolotl_synthetic.errors import ConfigError
 from axolotl_synthetic.records import STRATEGIES, Role
+from axolotl_synthetic.yaml_reader import read_yaml
 
 Count = Annotated[int, Field(ge=1, le=MOST, strict=True)]
 Strategy = Literal["answer_augmentation", "question_rephrase", "new_question"]

@@ -24,6 +24,7 @@ from axolotl_synthetic.plan.words import number
 from axolotl_synthetic.study.curves import EXPONENTS
 from axolotl_synthetic.study.findings import Findings
 from axolotl_synthetic.study.sweep import CellResult
+from axolotl_synthetic.wording import number_of
 
 Draw = Callable[[Measured], Mapping[str, bytes]]
 TABLE = "results"
@@ -117,7 +118,10 @@ def write_readme(findings: Findings, folder: Path, *, done_by: Sequence[str], re
     if failed := [one for one in findings.results if one.status == "failed"]:
         parts += [
             "## What could not be made",
-            "\n".join(f"- {one.strategy}, {one.seeds} seeds, {one.samples} samples, repeat {one.repeat}: {one.reason}" for one in failed),
+            "\n".join(
+                f"- {one.strategy}, {number_of(one.seeds, 'seed')}, {number_of(one.samples, 'sample')}, repeat {one.repeat}: {one.reason}"
+                for one in failed
+            ),
         ]
     parts.append(
         f"Every cell is a row of `{TABLE}.parquet` and `{TABLE}.csv`; `cells/` has each one's config, log and samples, `ledger.sqlite`"
@@ -168,7 +172,14 @@ def _laws(findings: Findings) -> Rows:
         law, between = curve.law, findings.intervals.get((curve.strategy, curve.seeds), {})
         if law is None:
             numbers = len(curve.points), sum(point.repeats for point in curve.points)
-            lines.append([f"{curve.seeds:,}", curve.strategy, *["too few cells"] * 3, f"{numbers[0]} budgets, {numbers[1]} cells"])
+            lines.append(
+                [
+                    f"{curve.seeds:,}",
+                    curve.strategy,
+                    *["too few cells"] * 3,
+                    f"{number_of(numbers[0], 'budget')}, {number_of(numbers[1], 'cell')}",
+                ]
+            )
             continue
         parameters = [_bracketed(getattr(law, name), between.get(name)) for name in "abc"]
         r2 = "the cells do not vary" if law.r2 is None else f"{law.r2:.2f}"
@@ -227,7 +238,7 @@ def _targets(findings: Findings) -> Rows:
 
 
 def _cost(calls: float | None, usd: float | None) -> str:
-    return f"{calls or 0:,.0f} calls" + ("" if usd is None else f", USD {usd:.3g}")
+    return number_of(round(calls or 0), "call") + ("" if usd is None else f", USD {usd:.3g}")
 
 
 def _percent(value: float, stderr: float | None) -> str:

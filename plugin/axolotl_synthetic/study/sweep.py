@@ -28,6 +28,7 @@ from axolotl_synthetic.study.design import Cell, Line, cells, config_of, first_a
 from axolotl_synthetic.study.settings import Study
 from axolotl_synthetic.study.training import grade, train
 from axolotl_synthetic.tasks import Task, load_task
+from axolotl_synthetic.wording import number_of
 
 LEDGER = "ledger.sqlite"
 DESIGN = "design.json"
@@ -195,7 +196,7 @@ class Sweep:
         if rows is None:
             counts = dataset.count(all_samples)
             worst = f", most of the others rejected by {next(iter(counts.rejections))}" if counts.rejections else ""
-            return _failed(cell, f"only {counts.accepted} samples of {counts.planned} candidates were accepted{worst}")
+            return _failed(cell, f"only {number_of(counts.accepted, 'sample')} of {counts.planned} candidates were accepted{worst}")
         dataset.write_text(folder / dataset.SAMPLES, "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows))
         seeds = seeds_of(settings, self.task, cell.line).seeds if settings.include_seeds else ()
 

@@ -98,7 +98,7 @@ def load_task(name: str) -> Task:
     try:
         made: Task = getattr(importlib.import_module(package), attribute)()
     # Whatever the user's own module raises, over a word that is misspelt or a file that it does not find.
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         said = f"{type(error).__name__}: {error}" if not isinstance(error, ImportError) else str(error)
         raise ConfigError(
             f"synthetic.task: {name!r} cannot be used: {said}; it must be an importable class made without arguments"

@@ -57,9 +57,10 @@ def _class(name: str) -> type[LLM]:
     module, _, attribute = name.rpartition(".")
     try:
         found = getattr(importlib.import_module(module or "distilabel.models"), attribute)
-    except (ImportError, AttributeError) as error:
+    except (ImportError, AttributeError, ValueError, SystemExit) as error:
         raise ConfigError(
-            f"synthetic.teacher.llm: {name!r} is neither a class of distilabel.models nor an importable dotted path ({error})"
+            f"synthetic.teacher.llm: {name!r} is neither a class of distilabel.models nor an importable dotted path"
+            f" ({type(error).__name__}: {error})"
         ) from error
     if not (inspect.isclass(found) and issubclass(found, LLM)):
         raise ConfigError(f"synthetic.teacher.llm: {name!r} is no subclass of distilabel's LLM")

@@ -1,0 +1,14 @@
+"""Counts in messages: `1 seed`, `1,200 seeds`, `2 queries`."""
+
+from __future__ import annotations
+
+
+def number_of(count: float, noun: str, plural: str | None = None) -> str:
+    """Return a count with its noun, in the plural where it is not 1.
+
+    Args:
+        count: how many.
+        noun: in the singular.
+        plural: where it is not the noun with an `s` behind it.
+    """
+    return f"{count:,} {noun if count == 1 else plural or f'{noun}s'}"
