@@ -12,8 +12,8 @@ class AnswerAugmentation(StrategyTask):
     """Answer each question once more: one call a sample, the question stays as it is.
 
     The strategy `answer_augmentation` of "Balancing Cost and Effectiveness of Synthetic Data Generation Strategies for LLMs"
-    (arXiv 2409.19759). Several
-    samples of a row (`num_generations`) are rows of their own, and differ as far as the LLM samples at a temperature above 0.
+    (arXiv 2409.19759). Several samples of a row (`num_generations`) are rows of their own, and differ as far as the LLM samples at a
+    temperature above 0.
 
     Attributes:
         llm: the teacher, which answers.
@@ -89,8 +89,7 @@ class QuestionRephrase(AugmenterTask):
     """Reword each question, so that its answer stays the same, and answer it: two calls a sample.
 
     The strategy `question_rephrase` of "Balancing Cost and Effectiveness of Synthetic Data Generation Strategies for LLMs"
-    (arXiv 2409.19759). That the
-    rewording asks the same is for `Verify` to check (`rephrase_fidelity`, `final_answer`).
+    (arXiv 2409.19759). That the rewording asks the same is for `Verify` to check (`rephrase_fidelity`, `final_answer`).
 
     Attributes:
         llm: the teacher, which answers.
@@ -172,8 +171,8 @@ class NewQuestion(AugmenterTask):
     """Write a new question on the pattern of each, judge it, and answer it: three calls a sample.
 
     The strategy `new_question` of "Balancing Cost and Effectiveness of Synthetic Data Generation Strategies for LLMs"
-    (arXiv 2409.19759). The LLM that
-    writes a question is asked whether it stands by it; one that it does not stand by is rejected and not answered.
+    (arXiv 2409.19759). The LLM that writes a question is asked whether it stands by it; one that it does not stand by is rejected and
+    not answered.
 
     Attributes:
         llm: the teacher, which answers.
