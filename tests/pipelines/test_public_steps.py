@@ -1,8 +1,9 @@
-"""The steps of `axolotl_synthetic.steps` by themselves: what they make of replies is what a run makes of them, and every failure is told."""
+"""The steps of `axolotl_synthetic.steps` by themselves: what they make of replies is what a run makes of them, and failures are told."""
 
 from __future__ import annotations
 
 import asyncio
+import inspect
 import json
 from types import SimpleNamespace
 from typing import Any
@@ -126,7 +127,8 @@ def test_samples_of_a_row_are_numbered_and_go_on_from_round():
 
 
 def test_grouped_samples_are_lists_in_the_row_of_their_question():
-    step = AnswerAugmentation(llm=ScriptedLLM(says={"answer": ["#### 1", "#### 2", "#### 3", "#### 4"]}), num_generations=2, group_generations=True)
+    llm = ScriptedLLM(says={"answer": ["#### 1", "#### 2", "#### 3", "#### 4"]})
+    step = AnswerAugmentation(llm=llm, num_generations=2, group_generations=True)
     rows = made(step, ROW, {"question": "2 + 2?"})
     assert [row["generation"] for row in rows] == [["#### 1", "#### 3"], ["#### 2", "#### 4"]]
 
@@ -211,8 +213,10 @@ def test_a_row_that_the_llm_breaks_on_spoils_no_other(llm):
     ],
 )
 def test_a_row_that_holds_no_question_fails_with_the_reason(row, reason):
-    for columns in (*made(new_question(), row, ROW), *made(Verify(), {**row, "generation": "60"}, {**ROW, "generation": "#### 60"})):
-        assert columns["status"] == ("generated" if "candidate" in columns else "accepted") or columns["reason"].startswith(reason)
+    asked, judged = made(new_question(), row, ROW), made(Verify(), {**row, "generation": "#### 60"}, {**ROW, "generation": "#### 60"})
+    assert [one["status"] for one in (*asked, *judged)] == ["failed", "generated", "failed", "accepted"]
+    assert asked[0]["reason"].startswith(reason)
+    assert judged[0]["reason"].startswith(reason)
 
 
 @pytest.mark.parametrize(
@@ -259,9 +263,7 @@ def test_verify_says_of_each_row_what_a_run_says_of_the_same_candidates(checks, 
     rows = made(Verify(checks=checks), *({**row, "sample_id": str(number)} for number, row in enumerate(ANSWERED)))
     seed, spool = seed_of_row(ROW, load_task("math")), tmp_path / "spool"
     settings = load_settings({"verify": checks, "include_seeds": False})
-    job: Any = SimpleNamespace(
-        settings=settings, seeds=(seed,), held_out=(), ledger=tmp_path / "ledger", spool=spool, most_candidates=None
-    )
+    job: Any = SimpleNamespace(settings=settings, seeds=(seed,), held_out=(), ledger=tmp_path / "ledger", spool=spool, most_candidates=None)
     verification = Verification(job)
     asked = {"question": seed.question, "prompt": ROW["question"]}
     verification.take(
@@ -348,6 +350,7 @@ def test_the_docstring_lists_every_column_and_attribute_in_distilabels_form(name
     wanted = set(step.inputs).union(*({*load_task(task).required, *load_task(task).optional} for task in tasks))
     assert set(told["input_columns"]) == wanted
     assert set(told["output_columns"]) == set(step.outputs)
-    own = {field for base in step_class.__mro__ if base.__module__.startswith("axolotl") for field in base.__dict__.get("__annotations__", {})}
-    assert {field for field in own if not field.startswith("_")} - {"purposes"} <= {*told["attributes"], "use_cache"}
+    bases = [base for base in step_class.__mro__ if base.__module__.startswith("axolotl_synthetic.")]
+    own = {field for base in bases for field in inspect.get_annotations(base) if field in step_class.model_fields}
+    assert own <= set(told["attributes"])
     assert told["categories"] and told["examples"]

@@ -49,8 +49,6 @@ class Verify(Step):  # type: ignore[misc]  # distilabel is not typed
         held_out: for `decontamination`: rows that a student will be graded on. Defaults to none.
         databases: as in `AnswerAugmentation`.
         decimal: as in `AnswerAugmentation`.
-        use_cache: Defaults to `False`, unlike other steps': what `duplicate` has seen does not outlive the process, so a pipeline that
-            goes on from its cache judges all rows anew.
 
     Input columns:
         - question (`str`): the seed's question, as the step that made the samples had it.
@@ -84,7 +82,8 @@ class Verify(Step):  # type: ignore[misc]  # distilabel is not typed
 
     Note:
         `duplicate`, `near_duplicate` and `diversity` compare a row with the accepted ones that this step has seen, so it cannot have
-        replicas with them.
+        replicas with them. What it has seen ends with its process: a pipeline that was stopped and goes on from distilabel's cache compares
+        with the later rows alone, so start it with `use_cache=False` instead.
 
     Categories:
         - filtering
@@ -120,7 +119,6 @@ class Verify(Step):  # type: ignore[misc]  # distilabel is not typed
     held_out: Rows = Field(default_factory=list)
     databases: str | None = None
     decimal: Literal["comma", "point"] | None = None
-    use_cache: bool = False
 
     _tools: Any = PrivateAttr(None)
     _models: Any = PrivateAttr(None)
@@ -264,17 +262,21 @@ def _columns(one: _Judged) -> dict[str, Any]:
     elif one.seed is None and not row.get("checks"):
         name, _, detail = reason.partition(": ")
         verdicts = (replace(failed(detail), name=name),)
-    prompt = candidate.prompt or row.get("instruction") or row.get("question")
-    question = prompt if isinstance(prompt, str) else ""
+    instruction = candidate.prompt or _text(row, "instruction")
     return {
         **row,
-        "instruction": question,
-        "final_answer": candidate.final_answer or row.get("final_answer") or "",
+        "instruction": instruction,
+        "final_answer": candidate.final_answer or _text(row, "final_answer"),
         "strategy": candidate.strategy,
         "seed_id": candidate.seed_id,
         "sample_id": candidate.id,
         "status": status,
         "reason": reason,
         "checks": [*(row.get("checks") or []), *check_columns(verdicts)],
-        "messages": chat(question, candidate.answer if status == "accepted" else None),
+        "messages": chat(instruction or _text(row, "question"), candidate.answer if status == "accepted" else None),
     }
+
+
+def _text(row: dict[str, Any], column: str) -> str:
+    value = row.get(column)
+    return value if isinstance(value, str) else ""

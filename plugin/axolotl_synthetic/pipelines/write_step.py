@@ -17,7 +17,8 @@ from axolotl_synthetic.records import to_json
 class WriteAxolotl(GlobalStep):  # type: ignore[misc]  # distilabel is not typed
     """Write the accepted rows as JSON Lines for Axolotl, in one step: the file is there whole, or as it was before.
 
-    It waits for all rows, so a pipeline that was stopped writes nothing, and passes all of them on. In Axolotl's YAML:
+    It waits for all rows, so a pipeline that was stopped writes nothing, and passes all of them on. A finished pipeline that is run again
+    with `use_cache=True` is taken from distilabel's cache and writes nothing. In Axolotl's YAML:
 
         datasets:
           - {path: train.jsonl, ds_type: json, type: chat_template, field_messages: messages}
@@ -25,7 +26,6 @@ class WriteAxolotl(GlobalStep):  # type: ignore[misc]  # distilabel is not typed
     Attributes:
         path: the file; its folder is made.
         unverified: whether rows that no `Verify` has judged (`generated`) are written as well. Defaults to `False`.
-        use_cache: Defaults to `False`, unlike other steps', so that the file is written by every run.
 
     Input columns:
         - instruction (`str`): the question as a student reads it.
@@ -59,7 +59,6 @@ class WriteAxolotl(GlobalStep):  # type: ignore[misc]  # distilabel is not typed
 
     path: str
     unverified: bool = False
-    use_cache: bool = False
 
     @property
     def inputs(self) -> list[str]:
