@@ -161,13 +161,14 @@ def _training_rows(
 ) -> Iterator[dict[str, Any]]:
     for seed in seeds:
         if (answer := solution(seed)) is not None:
-            yield _chat(prompt(seed), answer, seed.id, "seed", seed.id)
+            yield chat_row(prompt(seed), answer, seed.id, "seed", seed.id)
     for row in read_samples(samples):
         if row["status"] == "accepted":
-            yield _chat(row["question"], row["answer"], row["id"], row["strategy"], row["seed_id"])
+            yield chat_row(row["question"], row["answer"], row["id"], row["strategy"], row["seed_id"])
 
 
-def _chat(question: str, answer: str, row_id: str, strategy: str, seed_id: str) -> dict[str, Any]:
+def chat_row(question: str, answer: str, row_id: str, strategy: str, seed_id: str) -> dict[str, Any]:
+    """Return a row of the training file."""
     messages = [{"role": "user", "content": question}, {"role": "assistant", "content": answer}]
     return {"messages": messages, "id": row_id, "strategy": strategy, "seed_id": seed_id}
 

@@ -26,6 +26,7 @@ from axolotl_synthetic.yaml_reader import short
 
 if TYPE_CHECKING:  # pydantic, behind it, takes longer to load than most seed files take to read
     from axolotl_synthetic import config
+    from axolotl_synthetic.tasks import Task
 
 # More would fill a terminal; all of them stand in `SeedSet.problems`.
 PROBLEMS_SHOWN = 5
@@ -104,6 +105,24 @@ def seed_id(question: Question, answer: str | None) -> str:
     return hashlib.sha256(json.dumps(content, ensure_ascii=False).encode()).hexdigest()[:12]
 
 
+def seed_of_row(row: Mapping[str, Any], task: Task, databases: str | None = None) -> Seed:
+    """Return the seed in one row whose columns are named as in `seeds.fields`.
+
+    Args:
+        row: the columns; those that the task does not name are ignored.
+        task: says which columns there are, and which seeds it can use.
+        databases: as `seeds.databases`.
+
+    Raises:
+        UnusableRow: if there is none; the text says why, and what to do.
+    """
+    values = {name: row.get(name, _MISSING) for name in (*task.required, *task.optional)}
+    try:
+        return _seed_of(values, task.required, databases, task.problem)
+    except (NoDatabase, MissingDatabase) as error:
+        raise UnusableRow(str(error)) from error
+
+
 def _refuse_unknown_names(fields: Mapping[str, str], required: tuple[str, ...], optional: tuple[str, ...]) -> None:
     known = (*required, *optional)
     unknown = [name for name in fields if name not in known]
@@ -137,17 +156,14 @@ def _usable_seeds(
         values = {name: _reach(row.values, settings.fields.get(name, name)) for name in (*required, *optional)}
         reached.update(name for name, value in values.items() if value is not _MISSING)
         try:
-            made = _seed_of(values, required, settings.databases)
-        except (_Unusable, NoDatabase) as error:
+            made = _seed_of(values, required, settings.databases, problem)
+        except (UnusableRow, NoDatabase) as error:
             problems.append(f"{row.place}: {error}")
             unusable += 1
             continue
         except MissingDatabase as error:
             raise SeedsError(f"synthetic.seeds.databases: {row.place}: {error}") from error
-        if (against := problem(made)) is not None:
-            problems.append(f"{row.place}: {against}")
-            unusable += 1
-        elif made.question in first_place:
+        if made.question in first_place:
             problems.append(f"{row.place}: the same question as {first_place[made.question]}; keep one of them")
         else:
             first_place[made.question] = row.place
@@ -245,7 +261,7 @@ def _draw(usable: list[Seed], settings: config.Seeds, seed: int) -> tuple[list[S
     return order[:count], rest if settings.limit is None else rest[: settings.limit]
 
 
-class _Unusable(Exception):
+class UnusableRow(Exception):
     """Why a row makes no seed, with the remedy."""
 
 
@@ -264,26 +280,29 @@ def _reach(row: Mapping[str, Any], column: str) -> Any:
     return value
 
 
-def _seed_of(values: Mapping[str, Any], required: tuple[str, ...], databases: str | None) -> Seed:
+def _seed_of(values: Mapping[str, Any], required: tuple[str, ...], databases: str | None, problem: Callable[[Seed], str | None]) -> Seed:
     for name in required:
         if values[name] is _MISSING or values[name] is None:
-            raise _Unusable(f"no {name}; fill it in or point seeds.fields.{name} at its column")
+            raise UnusableRow(f"no {name}; fill it in or point seeds.fields.{name} at its column")
     text = _text("question", values.get("question"))
     if text is None:
-        raise _Unusable("question is empty; fill it in")
+        raise UnusableRow("question is empty; fill it in")
     choices = _texts("choices", values.get("choices"))
     labels = _texts("labels", values.get("labels"))
     if choices and not labels:
         if len(choices) > len(string.ascii_uppercase):
-            raise _Unusable(f"{number_of(len(choices), 'choice')}, more than there are letters; give labels")
+            raise UnusableRow(f"{number_of(len(choices), 'choice')}, more than there are letters; give labels")
         labels = tuple(string.ascii_uppercase[: len(choices)])
     if len(choices) != len(labels):
-        raise _Unusable(f"{number_of(len(choices), 'choice')} and {number_of(len(labels), 'label')}; give a label each")
+        raise UnusableRow(f"{number_of(len(choices), 'choice')} and {number_of(len(labels), 'label')}; give a label each")
     question = Question(text, choices, labels, _text("context", values.get("context")), _text("database", values.get("database")))
     if databases is not None:
         question = with_database(question, databases)
     answer = _text("answer", values.get("answer"), numbers=True)
-    return Seed(seed_id(question, answer), question, answer)
+    made = Seed(seed_id(question, answer), question, answer)
+    if (against := problem(made)) is not None:
+        raise UnusableRow(against)
+    return made
 
 
 def _text(name: str, value: object, *, numbers: bool = False) -> str | None:
@@ -296,11 +315,11 @@ def _text(name: str, value: object, *, numbers: bool = False) -> str | None:
         value = str(value)
     if not isinstance(value, str):
         what = json.dumps(value) if isinstance(value, bool | float) else type(value).__name__
-        raise _Unusable(f"{name} is {what}, not text; write it as text")
+        raise UnusableRow(f"{name} is {what}, not text; write it as text")
     try:
         value.encode()
     except UnicodeEncodeError:
-        raise _Unusable(f"{name} holds half a character (a lone surrogate); write the file anew as UTF-8") from None
+        raise UnusableRow(f"{name} holds half a character (a lone surrogate); write the file anew as UTF-8") from None
     return value.strip() or None
 
 
@@ -312,10 +331,10 @@ def _texts(name: str, value: object) -> tuple[str, ...]:
         try:
             value = json.loads(value)
         except (ValueError, RecursionError):
-            raise _Unusable(f'{name} is no list in JSON; write it as ["one", "two"]') from None
+            raise UnusableRow(f'{name} is no list in JSON; write it as ["one", "two"]') from None
     if not isinstance(value, list | tuple):
-        raise _Unusable(f'{name} is {type(value).__name__}, not a list of texts; write it as ["one", "two"]')
+        raise UnusableRow(f'{name} is {type(value).__name__}, not a list of texts; write it as ["one", "two"]')
     texts = [_text(name, item, numbers=True) for item in value]
     if None in texts:
-        raise _Unusable(f"{name} holds an empty text; fill it in")
+        raise UnusableRow(f"{name} holds an empty text; fill it in")
     return tuple(text for text in texts if text is not None)

@@ -90,7 +90,7 @@ class DistilabelTeacher:
             output = await asyncio.wait_for(call, self._settings.timeout)
         except Exception as error:
             raise _failure(error, self._settings, self._redacted) from error
-        return _reply(output, generation, time.monotonic() - began)
+        return read_output(output, generation.max_new_tokens, time.monotonic() - began)
 
     async def close(self) -> None:
         if self._batches is not None:
@@ -133,7 +133,7 @@ class DistilabelTeacher:
                 if future.done():
                     continue
                 try:
-                    future.set_result(_reply(output, generation, seconds))
+                    future.set_result(read_output(output, generation.max_new_tokens, seconds))
                 except CallFailed as error:
                     future.set_exception(error)
 
@@ -142,14 +142,23 @@ class DistilabelTeacher:
         return outputs
 
 
-def _reply(output: Any, generation: Generation, seconds: float) -> Reply:
-    """A reply of distilabel's output; that it was cut off can only be told by its length."""
+def read_output(output: Any, most_tokens: float, seconds: float = 0.0) -> Reply:
+    """Return the first reply in what distilabel gives for one input; that it was cut off can only be told by its length.
+
+    Args:
+        output: `generations` and `statistics`, or None.
+        most_tokens: the limit of the call, in completion tokens.
+        seconds: that it took.
+
+    Raises:
+        RetryableCall, RefusedCall: see `replies.usable`.
+    """
     given = output or {}
     text = next(iter(given.get("generations") or []), None)
     statistics = given.get("statistics") or {}
     counts = {name: next(iter(statistics.get(name) or []), None) for name in ("input_tokens", "output_tokens")}
     prompt, completion, _ = read_usage(counts)
-    cut_off = completion is not None and completion >= generation.max_new_tokens
+    cut_off = completion is not None and completion >= most_tokens
     return usable(Reply(text if isinstance(text, str) else "", "length" if cut_off else "stop", prompt, completion, seconds))
 
 

@@ -1,0 +1,57 @@
+"""Judges candidates one after the other: by the checks that look at nothing else, then against the accepted ones before it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+from axolotl_synthetic.checks import Check
+from axolotl_synthetic.errors import SyntheticError
+from axolotl_synthetic.records import Candidate, Seed, Verdict, judged
+from axolotl_synthetic.tasks import Task
+
+
+class Judging:
+    """The checks of one run or step, with the memory of those in order.
+
+    Args:
+        task: whose answers are read.
+        checks: all of them, those in order last.
+    """
+
+    def __init__(self, task: Task, checks: Sequence[Check]) -> None:
+        self._task = task
+        self._single = [check for check in checks if not check.in_order]
+        self._ordered = [check for check in checks if check.in_order]
+
+    def judge(self, candidate: Candidate, seed: Seed) -> Candidate:
+        """Return the candidate with its verdicts and its status; an accepted one is remembered."""
+        candidate, verdicts = self.alone(candidate, seed)
+        return self.in_order(candidate, seed, verdicts)
+
+    def alone(self, candidate: Candidate, seed: Seed) -> tuple[Candidate, Sequence[Verdict]]:
+        """Return the verdicts of the checks that look at nothing else; with one against it the candidate has its status."""
+        if candidate.answer is not None and candidate.question is not None:
+            try:
+                final_answer = self._task.final_answer(candidate.answer, candidate.question)
+            except SyntheticError:
+                raise
+            except Exception as error:  # the boundary: one answer that cannot be read must not end the run
+                return candidate.fail(f"task broken: {type(error).__name__}: {error}"), ()
+            candidate = replace(candidate, final_answer=final_answer)
+        verdicts = [check(candidate, seed) for check in self._single]
+        if any(verdict.passed is False for verdict in verdicts):
+            return judged(candidate, verdicts), ()
+        if not candidate.answer:
+            return judged(candidate, verdicts).fail("no answer, and no check that rejects it; add `format` to verify"), ()
+        return candidate, verdicts
+
+    def in_order(self, candidate: Candidate, seed: Seed, verdicts: Sequence[Verdict]) -> Candidate:
+        """Return the candidate with its status, after the checks in order; call it for all candidates in their order."""
+        if candidate.status is not None:
+            return candidate
+        candidate = judged(candidate, [*verdicts, *(check(candidate, seed) for check in self._ordered)])
+        if candidate.status == "accepted":
+            for check in self._ordered:
+                check.remember(candidate)
+        return candidate

@@ -1,0 +1,243 @@
+"""The three strategies as Tasks of distilabel, for anybody's pipeline. What they have in common is in `strategy_task.py`.
+
+distilabel reads docstrings: each lists its columns in the form that distilabel's own classes use. The paper is in no section `References`,
+for distilabel 1.5.3 would ask a web site about it at the end of every run.
+"""
+
+from axolotl_synthetic.pipelines.strategy_task import AugmenterTask, StrategyTask
+from axolotl_synthetic.records import ANSWER_AUGMENTATION, NEW_QUESTION, QUESTION_REPHRASE
+
+
+class AnswerAugmentation(StrategyTask):
+    """Answer each question once more: one call a sample, the question stays as it is.
+
+    The strategy `answer_augmentation` of "Balancing Cost and Effectiveness of Synthetic Data Generation Strategies for LLMs"
+    (arXiv 2409.19759). Several samples of a row (`num_generations`) are rows of their own, and differ as far as the LLM samples at a
+    temperature above 0.
+
+    Attributes:
+        llm: the teacher, which answers.
+        task: what kind of questions these are: `math`, `multiple_choice`, `text_to_sql`, `instruction`, or the dotted path of a class with
+            the members of `axolotl_synthetic.tasks.Task`. Defaults to `math`.
+        examples: rows with answers, of which up to four are shown to the LLM as worked examples; a row is never shown itself. They help
+            small models a lot. Defaults to none.
+        databases: text to SQL: where the databases are, such as `dbs/{database}.sqlite`. Defaults to `None`.
+        decimal: `comma` where the rows write 16,5 and group thousands by points. Defaults to `None`, a point.
+        num_generations: samples of each row. Defaults to `1`.
+        round: how many samples each row has had before; names and draws go on from there. Defaults to `0`.
+
+    Runtime parameters:
+        - `num_generations`: samples of each row.
+        - `round`: how many samples each row has had before.
+
+    Input columns:
+        - question (`str`): the question.
+        - answer (`str`, optional): its answer: a value, or a solution with its value behind `####` or in `\\boxed{}`; for other tasks a
+            label or a choice's text, a query, or any text.
+        - choices (`List[str]`, optional): multiple choice: the choices, required there.
+        - labels (`List[str]`, optional): multiple choice: their labels, A, B, … if left out.
+        - database (`str`, optional): text to SQL: the database's name, required there.
+        - context (`str`, optional): instruction: a text that the question is about.
+
+    Output columns:
+        - instruction (`str`): the question as a student reads it, with its choices, schema or context.
+        - generation (`str`): the LLM's answer without its thoughts; empty where there is none, and then `reason` says why.
+        - final_answer (`str`): what the answer ends in, in a normal form; empty where it marks none.
+        - strategy (`str`): the strategy's name.
+        - seed_id (`str`): a name for the row's question, which depends on its content alone.
+        - sample_id (`str`): a name for the sample: strategy, seed and number.
+        - candidate (`str`): how the sample was made, as JSON, for `Verify`.
+        - status (`str`): `generated`; or `failed`, where a reply did not come, could not be read or was cut off.
+        - reason (`str`): why there is no sample; empty where there is one.
+        - messages (`List[Dict[str, str]]`): the chat to train on; without the assistant's turn where there is no sample.
+        - model_name (`str`): the name of the LLM that answered.
+
+    Note:
+        distilabel's LLMs do not say why a reply ended. One that has as many tokens as `max_new_tokens` allows counts as cut off, where the
+        LLM counts tokens; else a cut-off reply is not noticed. The default of most LLMs is 128 tokens: set more in `generation_kwargs`.
+
+    Categories:
+        - text-generation
+
+    Examples:
+        Get four answers to each question:
+
+        ```python
+        from axolotl_synthetic.steps import AnswerAugmentation
+        from distilabel.models import OpenAILLM
+        from distilabel.pipeline import Pipeline
+        from distilabel.steps import LoadDataFromDicts
+
+        with Pipeline() as pipeline:
+            questions = LoadDataFromDicts(data=[{"question": "6 jars with 10 cards each. How many cards?", "answer": "60"}])
+            llm = OpenAILLM(model="gpt-4o-mini", generation_kwargs={"max_new_tokens": 512, "temperature": 0.7})
+            questions >> AnswerAugmentation(llm=llm, num_generations=4)
+
+        if __name__ == "__main__":
+            rows = pipeline.run(use_cache=False)["default"]["train"]
+        ```
+    """
+
+    purposes = ("answer",)
+
+    @property
+    def strategy(self) -> str:
+        return ANSWER_AUGMENTATION
+
+
+class QuestionRephrase(AugmenterTask):
+    """Reword each question, so that its answer stays the same, and answer it: two calls a sample.
+
+    The strategy `question_rephrase` of "Balancing Cost and Effectiveness of Synthetic Data Generation Strategies for LLMs"
+    (arXiv 2409.19759). That the rewording asks the same is for `Verify` to check (`rephrase_fidelity`, `final_answer`).
+
+    Attributes:
+        llm: the teacher, which answers.
+        augmenter: the LLM that rewords. Defaults to `None`, the teacher.
+        reuse_seed_answers: whether the row's own answer is taken, where it has one, and the teacher is not asked. Defaults to `False`.
+        task: as in `AnswerAugmentation`.
+        examples: as in `AnswerAugmentation`.
+        databases: as in `AnswerAugmentation`.
+        decimal: as in `AnswerAugmentation`.
+        num_generations: samples of each row. Defaults to `1`.
+        round: how many samples each row has had before. Defaults to `0`.
+
+    Runtime parameters:
+        - `num_generations`: samples of each row.
+        - `round`: how many samples each row has had before.
+
+    Input columns:
+        - question (`str`): the question.
+        - answer (`str`, optional): its answer.
+        - choices (`List[str]`, optional): multiple choice: the choices, required there.
+        - labels (`List[str]`, optional): multiple choice: their labels.
+        - database (`str`, optional): text to SQL: the database's name, required there.
+        - context (`str`, optional): instruction: a text that the question is about.
+
+    Output columns:
+        - instruction (`str`): the reworded question as a student reads it; empty where there is none.
+        - generation (`str`): the teacher's answer to it; empty where there is none, and then `reason` says why.
+        - final_answer (`str`): what the answer ends in, in a normal form; empty where it marks none.
+        - strategy (`str`): the strategy's name.
+        - seed_id (`str`): a name for the row's question, which depends on its content alone.
+        - sample_id (`str`): a name for the sample: strategy, seed and number.
+        - candidate (`str`): how the sample was made, as JSON, for `Verify`.
+        - status (`str`): `generated`; or `failed`, where a reply did not come, could not be read or was cut off.
+        - reason (`str`): why there is no sample; empty where there is one.
+        - messages (`List[Dict[str, str]]`): the chat to train on; without the assistant's turn where there is no sample.
+        - model_name (`str`): the name of the LLM that answered.
+        - augmenter_name (`str`): the name of the LLM that reworded.
+
+    Note:
+        distilabel's LLMs do not say why a reply ended; see `AnswerAugmentation`.
+
+    Categories:
+        - text-generation
+        - text-manipulation
+
+    Examples:
+        Reword with a small LLM, answer with a large one:
+
+        ```python
+        from axolotl_synthetic.steps import QuestionRephrase
+        from distilabel.models import OpenAILLM
+        from distilabel.pipeline import Pipeline
+        from distilabel.steps import LoadDataFromDicts
+
+        with Pipeline() as pipeline:
+            questions = LoadDataFromDicts(data=[{"question": "6 jars with 10 cards each. How many cards?", "answer": "60"}])
+            kwargs = {"max_new_tokens": 512, "temperature": 0.7}
+            rephrase = QuestionRephrase(
+                llm=OpenAILLM(model="gpt-4o", generation_kwargs=kwargs),
+                augmenter=OpenAILLM(model="gpt-4o-mini", generation_kwargs=kwargs),
+            )
+            questions >> rephrase
+
+        if __name__ == "__main__":
+            rows = pipeline.run(use_cache=False)["default"]["train"]
+        ```
+    """
+
+    reuse_seed_answers: bool = False
+
+    purposes = ("rephrase", "answer")
+
+    @property
+    def strategy(self) -> str:
+        return QUESTION_REPHRASE
+
+
+class NewQuestion(AugmenterTask):
+    """Write a new question on the pattern of each, judge it, and answer it: three calls a sample.
+
+    The strategy `new_question` of "Balancing Cost and Effectiveness of Synthetic Data Generation Strategies for LLMs"
+    (arXiv 2409.19759). The LLM that writes a question is asked whether it stands by it; one that it does not stand by is rejected and
+    not answered.
+
+    Attributes:
+        llm: the teacher, which answers.
+        augmenter: the LLM that writes the questions and judges them. Defaults to `None`, the teacher.
+        task: as in `AnswerAugmentation`.
+        examples: as in `AnswerAugmentation`; their questions are shown as further patterns.
+        databases: as in `AnswerAugmentation`.
+        decimal: as in `AnswerAugmentation`.
+        num_generations: samples of each row. Defaults to `1`.
+        round: how many samples each row has had before. Defaults to `0`.
+
+    Runtime parameters:
+        - `num_generations`: samples of each row.
+        - `round`: how many samples each row has had before.
+
+    Input columns:
+        - question (`str`): the question that gives the pattern.
+        - answer (`str`, optional): its answer.
+        - choices (`List[str]`, optional): multiple choice: the choices, required there.
+        - labels (`List[str]`, optional): multiple choice: their labels.
+        - database (`str`, optional): text to SQL: the database's name, required there.
+        - context (`str`, optional): instruction: a text that the question is about.
+
+    Output columns:
+        - instruction (`str`): the new question as a student reads it; empty where there is none.
+        - generation (`str`): the teacher's answer to it; empty where there is none, and then `reason` says why.
+        - final_answer (`str`): what the answer ends in, in a normal form; empty where it marks none.
+        - strategy (`str`): the strategy's name.
+        - seed_id (`str`): a name for the row's question, which depends on its content alone.
+        - sample_id (`str`): a name for the sample: strategy, seed and number.
+        - candidate (`str`): how the sample was made, as JSON, for `Verify`.
+        - status (`str`): `generated`; `rejected`, where the augmenter does not stand by its question; or `failed`, where a reply did not
+            come, could not be read or was cut off.
+        - reason (`str`): why there is no sample; empty where there is one.
+        - messages (`List[Dict[str, str]]`): the chat to train on; without the assistant's turn where there is no sample.
+        - model_name (`str`): the name of the LLM that answered.
+        - augmenter_name (`str`): the name of the LLM that wrote the question.
+
+    Note:
+        distilabel's LLMs do not say why a reply ended; see `AnswerAugmentation`.
+
+    Categories:
+        - text-generation
+
+    Examples:
+        Three new questions for each:
+
+        ```python
+        from axolotl_synthetic.steps import NewQuestion
+        from distilabel.models import OpenAILLM
+        from distilabel.pipeline import Pipeline
+        from distilabel.steps import LoadDataFromDicts
+
+        with Pipeline() as pipeline:
+            questions = LoadDataFromDicts(data=[{"question": "6 jars with 10 cards each. How many cards?"}])
+            llm = OpenAILLM(model="gpt-4o-mini", generation_kwargs={"max_new_tokens": 512, "temperature": 0.7})
+            questions >> NewQuestion(llm=llm, num_generations=3)
+
+        if __name__ == "__main__":
+            rows = pipeline.run(use_cache=False)["default"]["train"]
+        ```
+    """
+
+    purposes = ("new_question", "self_check", "answer")
+
+    @property
+    def strategy(self) -> str:
+        return NEW_QUESTION

@@ -1,0 +1,82 @@
+"""Writes the accepted rows of anybody's pipeline as the file that Axolotl trains on, in the shape that a run of ours writes (`dataset.py`).
+
+distilabel reads annotations at run time, so they are not postponed in this file.
+"""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from distilabel.steps import GlobalStep, StepInput
+
+from axolotl_synthetic.dataset import chat_row, write_bytes
+from axolotl_synthetic.pipelines.columns import GENERATED
+from axolotl_synthetic.records import to_json
+
+
+class WriteAxolotl(GlobalStep):  # type: ignore[misc]  # distilabel is not typed
+    """Write the accepted rows as JSON Lines for Axolotl, in one step: the file is there whole, or as it was before.
+
+    It waits for all rows, so a pipeline that was stopped writes nothing, and passes all of them on. A finished pipeline that is run again
+    with `use_cache=True` is taken from distilabel's cache and writes nothing. In Axolotl's YAML:
+
+        datasets:
+          - {path: train.jsonl, ds_type: json, type: chat_template, field_messages: messages}
+
+    Attributes:
+        path: the file; its folder is made.
+        unverified: whether rows that no `Verify` has judged (`generated`) are written as well. Defaults to `False`.
+
+    Input columns:
+        - instruction (`str`): the question as a student reads it.
+        - generation (`str`): the answer.
+        - sample_id (`str`): the sample's name.
+        - strategy (`str`): the strategy's name.
+        - seed_id (`str`): the seed's name.
+        - status (`str`): only `accepted` rows are written.
+
+    Categories:
+        - save
+
+    Examples:
+        Write what `Verify` accepts:
+
+        ```python
+        from axolotl_synthetic.steps import NewQuestion, Verify, WriteAxolotl
+        from distilabel.models import OpenAILLM
+        from distilabel.pipeline import Pipeline
+        from distilabel.steps import LoadDataFromDicts
+
+        with Pipeline() as pipeline:
+            questions = LoadDataFromDicts(data=[{"question": "6 jars with 10 cards each. How many cards?", "answer": "60"}])
+            llm = OpenAILLM(model="gpt-4o-mini", generation_kwargs={"max_new_tokens": 512, "temperature": 0.7})
+            questions >> NewQuestion(llm=llm) >> Verify() >> WriteAxolotl(path="train.jsonl")
+
+        if __name__ == "__main__":
+            pipeline.run(use_cache=False)
+        ```
+    """
+
+    path: str
+    unverified: bool = False
+
+    @property
+    def inputs(self) -> list[str]:
+        return ["instruction", "generation", "sample_id", "strategy", "seed_id", "status"]
+
+    def process(self, inputs: StepInput) -> Iterator[list[dict[str, Any]]]:
+        """Write the file, and yield every row as it came."""
+        wanted = {"accepted", GENERATED} if self.unverified else {"accepted"}
+        written = [
+            chat_row(row["instruction"], row["generation"], row["sample_id"], row["strategy"], row["seed_id"])
+            for row in inputs
+            if row["status"] in wanted
+        ]
+        path = Path(self.path).expanduser()
+        path.parent.mkdir(parents=True, exist_ok=True)
+        write_bytes(path, "".join(to_json(row) + "\n" for row in written).encode())
+        self._logger.info(f"{path}: {len(written)} of {len(inputs)} rows")
+        if not written:
+            statuses = ", ".join(sorted({str(row["status"]) for row in inputs}))
+            self._logger.warning(f"{path} is empty: no row was accepted (there are: {statuses}); put a Verify before WriteAxolotl")
+        yield inputs
