@@ -100,6 +100,15 @@ def test_a_refusal_in_its_own_field_is_one_and_not_asked_for_again():
     assert str(error) == "refusal: I'm sorry, I can't help with that."
 
 
+def test_a_reply_whose_end_is_not_known_names_the_marker_and_is_not_asked_for_again():
+    error = refused("There are 60.\n\nUser: And with 7 jars?", "stop", counted(20, 8))
+    assert isinstance(error, RefusedCall)
+    assert error.reason == "unusable_reply"
+    assert "at 'User:'" in str(error)
+    assert error.reply is not None
+    assert (error.reply.text, error.reply.completion_tokens) == ("", 8)
+
+
 @pytest.mark.parametrize("finish", ["tool_calls", "stop", "function_call"])
 def test_a_tool_call_without_words_is_no_answer(finish):
     calls = [{"id": "1", "type": "function", "function": {"name": "calculate", "arguments": "{}"}}]

@@ -14,6 +14,7 @@ from typing import Any
 from axolotl_synthetic.errors import RefusedCall, RetryableCall
 from axolotl_synthetic.records import CUT_OFF, WHOLE, Reply
 from axolotl_synthetic.teachers.redaction import Redactor
+from axolotl_synthetic.thoughts import divide
 
 # No model reads or writes so many tokens at once; a server that says so does not count.
 MOST_TOKENS = 100_000_000
@@ -113,6 +114,13 @@ def usable(reply: Reply, refusal: str = "") -> Reply:
         raise RefusedCall("broken_off", f"finish_reason {reply.finish_reason!r} is not known to end a whole reply", reply=reply)
     if reply.text.strip():
         return reply
+    if marker := divide(reply.raw).unusable:
+        raise RefusedCall(
+            "unusable_reply",
+            f"it goes on in another's turn, or with a leftover of the chat template, at {marker!r}, and where the answer ends is not known;"
+            " correct the server's chat template or its stop tokens",
+            reply=reply,
+        )
     if refusal:
         raise RefusedCall("refusal", refusal, reply=reply)
     reasoned = reply.reasoned or (reply.completion_tokens or 0) > MOST_TOKENS_OF_NOTHING
