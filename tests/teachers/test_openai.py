@@ -206,7 +206,7 @@ def test_a_key_is_cut_out_of_an_error_with_status_200():
     with FakeServer(reply=lambda body: "") as server, pytest.MonkeyPatch.context() as monkey:
         monkey.setattr("fake_wire._content", lambda fault, call, text: {"error": {"message": f"Incorrect API key provided: {KEY}"}})
         server.faults = (Fault("no_choices"),)
-        with pytest.raises(RetryableCall, match=r"no_choices: Incorrect API key provided: \*\*\*"):
+        with pytest.raises(ServiceError, match=r"refuses the key \(HTTP 401: Incorrect API key provided: \*\*\*\)"):
             ask(server.base_url)
 
 

@@ -21,7 +21,8 @@ from axolotl_synthetic.config import DistilabelModel, Generation
 from axolotl_synthetic.errors import CallFailed, ConfigError, RefusedCall, RetryableCall, ServiceError
 from axolotl_synthetic.records import Message, Reply
 from axolotl_synthetic.teachers.redaction import Redactor, secrets_in, secrets_of_the_environment
-from axolotl_synthetic.teachers.replies import read_usage, usable
+from axolotl_synthetic.teachers.replies import usable
+from axolotl_synthetic.teachers.usage import read_usage
 
 
 def open_teacher(settings: DistilabelModel) -> DistilabelTeacher:

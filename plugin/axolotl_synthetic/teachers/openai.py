@@ -23,7 +23,8 @@ from axolotl_synthetic.errors import ConfigError, RefusedCall, RetryableCall, Se
 from axolotl_synthetic.records import Message, Reply
 from axolotl_synthetic.teachers import network
 from axolotl_synthetic.teachers.redaction import Redactor
-from axolotl_synthetic.teachers.replies import ServersError, read_reply, status_inside
+from axolotl_synthetic.teachers.replies import read_reply
+from axolotl_synthetic.teachers.server_errors import ServersError, status_inside
 
 # No model writes this much; a server that does is broken, and its reply must not fill the memory.
 MAX_REPLY_BYTES = 8 * 1024 * 1024
@@ -72,7 +73,7 @@ class OpenAITeacher:
             status = status_inside(content) or 200
         if status != 200:
             raise self._refusal(status, headers, content)
-        return read_reply(content, time.monotonic() - began, self._redacted)
+        return read_reply(content, time.monotonic() - began, self._redacted, generation.max_new_tokens)
 
     async def _post(self, body: bytes) -> tuple[int, Mapping[str, str], bytes]:
         """Send a request, and send it on where a redirect keeps it as it is (307, 308). The key goes to the server that it is for."""
@@ -97,13 +98,13 @@ class OpenAITeacher:
         settings = self._settings
         if 300 <= status < 400:
             return self._redirect(status, headers)
+        if status == 402 or (status < 500 and error.is_about_money):
+            return ServiceError(f"{settings.base_url} says that the account is out of credit (HTTP {status}: {said}); top it up")
         if status in (401, 403) or (status == 400 and error.is_about_the_key):
             return ServiceError(
                 f"{settings.base_url} refuses the key (HTTP {status}: {said}); set the environment variable {settings.api_key_env}"
                 " to a key that may use this model"
             )
-        if status == 402 or error.names & {"insufficient_quota", "billing_hard_limit_reached"}:
-            return ServiceError(f"{settings.base_url} says that the account is out of credit (HTTP {status}: {said}); top it up")
         if error.lasts:
             return ServiceError(f"{settings.base_url} says that the day's quota is used up (HTTP {status}: {said}); go on tomorrow")
         unknown = "model_not_found" in error.names or ("model" in said and "not exist" in said)
