@@ -21,7 +21,7 @@ from axolotl_synthetic.config import DistilabelModel, Generation
 from axolotl_synthetic.errors import CallFailed, ConfigError, RefusedCall, RetryableCall, ServiceError
 from axolotl_synthetic.records import Message, Reply
 from axolotl_synthetic.teachers.redaction import Redactor, secrets_in, secrets_of_the_environment
-from axolotl_synthetic.teachers.replies import usable
+from axolotl_synthetic.teachers.replies import usable, without_keys
 from axolotl_synthetic.teachers.usage import read_usage
 
 
@@ -90,7 +90,7 @@ class DistilabelTeacher:
             output = await asyncio.wait_for(call, self._settings.timeout)
         except Exception as error:
             raise _failure(error, self._settings, self._redacted) from error
-        return _reply(output, generation, time.monotonic() - began)
+        return _reply(output, generation, time.monotonic() - began, self._redacted)
 
     async def close(self) -> None:
         if self._batches is not None:
@@ -133,7 +133,7 @@ class DistilabelTeacher:
                 if future.done():
                     continue
                 try:
-                    future.set_result(_reply(output, generation, seconds))
+                    future.set_result(_reply(output, generation, seconds, self._redacted))
                 except CallFailed as error:
                     future.set_exception(error)
 
@@ -142,7 +142,7 @@ class DistilabelTeacher:
         return outputs
 
 
-def _reply(output: Any, generation: Generation, seconds: float) -> Reply:
+def _reply(output: Any, generation: Generation, seconds: float, redacted: Redactor) -> Reply:
     """A reply of distilabel's output; that it was cut off can only be told by its length."""
     given = output or {}
     text = next(iter(given.get("generations") or []), None)
@@ -150,7 +150,8 @@ def _reply(output: Any, generation: Generation, seconds: float) -> Reply:
     counts = {name: next(iter(statistics.get(name) or []), None) for name in ("input_tokens", "output_tokens")}
     prompt, completion, _ = read_usage(counts)
     cut_off = completion is not None and completion >= generation.max_new_tokens
-    return usable(Reply(text if isinstance(text, str) else "", "length" if cut_off else "stop", prompt, completion, seconds))
+    reply = Reply(text if isinstance(text, str) else "", "length" if cut_off else "stop", prompt, completion, seconds)
+    return usable(without_keys(reply, redacted))
 
 
 def _failure(error: Exception, settings: DistilabelModel, redacted: Redactor) -> Exception:

@@ -67,7 +67,7 @@ class OpenAITeacher:
             raise RetryableCall("connection", self._redacted(error), cost="none", slow_down=True) from error
         except TimeoutError as error:
             raise RetryableCall("timeout", f"no reply within {self._settings.timeout:g} s") from error
-        except (aiohttp.ClientError, OSError, EOFError) as error:
+        except (aiohttp.ClientError, OSError, EOFError, ValueError) as error:  # a host that a redirect names may be none
             raise RetryableCall("connection", self._redacted(error)) from error
         if status == 200:
             status = status_inside(content) or 200
@@ -128,6 +128,11 @@ class OpenAITeacher:
     def _redirect(self, status: int, headers: Mapping[str, str]) -> ServiceError:
         """Refuse another address, which would get a GET without the question (RFC 9110, section 15.4), or which leads nowhere."""
         target = network.redirected(self._url, headers.get("Location"))
+        if status in (307, 308) and target:
+            return ServiceError(
+                f"{self._settings.base_url} sends calls on to another address (HTTP {status}) more than {MOST_REDIRECTS} times, the last to"
+                f" {self._redacted(target.partition('?')[0])}; correct `base_url`"
+            )
         moved = target.partition("?")[0].removesuffix(PATH)
         remedy = f"write `base_url: {self._redacted(moved)}`" if target else "correct `base_url`"
         if target and not target.partition("?")[0].endswith(PATH):
@@ -180,7 +185,7 @@ def check(settings: OpenAIModel) -> None:
         status, target = asyncio.run(ask())
     except TimeoutError:
         return  # busy, or a server without this address: the run itself will tell
-    except (aiohttp.ClientError, OSError) as error:
+    except (aiohttp.ClientError, OSError, ValueError) as error:  # a proxy's host may be none that can exist
         raise ServiceError(network.unreachable(settings.base_url, error, redacted(error))) from error
     if status == 401:
         raise ServiceError(

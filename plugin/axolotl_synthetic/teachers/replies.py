@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 from axolotl_synthetic.errors import RefusedCall, RetryableCall
@@ -79,9 +80,21 @@ def read_reply(content: bytes, seconds: float, redacted: Redactor = PLAIN, limit
     if message.get("tool_calls") and not text.strip():
         ended = "tool_calls"
     refusal = message.get("refusal")
-    return usable(
-        Reply(text, ended, prompt, completion, seconds, thinking, reasoning), redacted(refusal) if isinstance(refusal, str) else ""
-    )
+    reply = without_keys(Reply(text, ended, prompt, completion, seconds, thinking, reasoning), redacted)
+    return usable(reply, redacted(refusal) if isinstance(refusal, str) else "")
+
+
+def without_keys(reply: Reply, redacted: Redactor) -> Reply:
+    """Return the reply, if it tells no key.
+
+    Raises:
+        RefusedCall: if it does: what answers is something that echoes requests, and no hole in its words makes an answer of them. The
+            reply's words are not kept, its tokens are.
+    """
+    if not (redacted.holds(reply.raw) or redacted.holds(reply.thinking)):
+        return reply
+    said = "the reply holds the key, so something between here and the model echoes requests: its words are not kept; correct `base_url`"
+    raise RefusedCall("echoed_key", said, reply=replace(reply, raw="", thinking=""))
 
 
 def _finish_reason(data: Mapping[str, Any], choice: Mapping[str, Any], message: Mapping[str, Any]) -> str:
