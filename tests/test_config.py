@@ -176,12 +176,25 @@ def test_a_key_where_its_variables_name_belongs_is_not_repeated():
     assert "sk-12345" not in found
 
 
-@pytest.mark.parametrize("host", ["localhost:99999", "localhost:abc", "localhost:0", "[::1", ":80", "a b", "a\tb"])
+@pytest.mark.parametrize(
+    "host", ["localhost:99999", "localhost:abc", "localhost:0", "[::1", ":80", "a b", "a\tb", "a..b", ".a", "ä..de", "a" * 64, "ä" * 60]
+)
 def test_an_address_that_cannot_be_one_is_refused(host):
     (found,) = problems({"review": {"api_url": f"http://{host}"}})
     assert found.startswith("synthetic.review.api_url: must be an address alone, with a port from 1 to 65535")
     (found,) = problems({"teacher": {"base_url": f"http://{host}/v1"}})
     assert found.startswith("synthetic.teacher.base_url: must be an address alone")
+
+
+@pytest.mark.parametrize("host", ["[::1]:8000", "münchen.de", "a_b", "a.", "a" * 63, "127.0.0.1:80"])
+def test_an_address_that_can_be_one_is_taken(host):
+    assert load_settings({"teacher": {"base_url": f"http://{host}/v1"}}).teacher.base_url == f"http://{host}/v1"
+
+
+@pytest.mark.parametrize("seconds", [0, 1e-300, 0.09])
+def test_a_timeout_in_which_no_server_can_answer_is_refused_with_the_bound(seconds):
+    (found,) = problems({"teacher": {"timeout": seconds}})
+    assert "greater than or equal to 0.1" in found
 
 
 def test_a_password_in_the_address_is_not_repeated():

@@ -13,7 +13,7 @@ import pytest
 from fake_replies import MathReplies
 from fake_server import FakeServer
 from fake_wire import counted, message
-from projects import Project, until
+from projects import KEY, Project, until
 
 MATH = MathReplies()
 PRICE = {"input": 1.0, "output": 10.0}
@@ -187,3 +187,53 @@ def test_an_error_within_a_200_ends_the_run_as_its_status_would(project, code, s
         assert done.code == 3
         assert said in done.err
         assert server.count <= 4
+
+
+@pytest.mark.parametrize(
+    ("body", "said"),
+    [
+        ({"error": "Unauthorized"}, "refuses the key"),
+        ({"base_resp": {"status_code": 1008, "status_msg": "insufficient balance"}}, "out of credit"),
+    ],
+)
+def test_an_error_without_a_code_within_a_200_ends_the_run_too(project, body, said):
+    with FakeServer(lambda _: (200, body)) as server:
+        project.configure(server, teacher={"concurrency": 4})
+        done = project.run()
+        assert done.code == 3
+        assert said in done.err
+        assert server.count <= 4
+
+
+def test_a_key_that_replies_echo_is_neither_kept_nor_trained_on(project):
+    def echo(body: dict[str, Any]) -> Any:
+        return message(f"Authorization: Bearer {KEY}\n{MATH(body)}" if server.count % 2 else MATH(body), usage=counted(50, 100))
+
+    with FakeServer(echo) as server:
+        project.configure(server, budget={"samples": 5})
+        assert project.run().code == 0
+    assert project.manifest["counts"]["accepted"] == 5
+    kept = [file for file in project.out.rglob("*") if file.is_file() and KEY.encode() in file.read_bytes()]
+    assert kept == []
+    [[echoed, tokens]] = project.ledger("SELECT count(*), sum(completion_tokens) FROM calls WHERE error LIKE 'echoed_key%'")
+    assert tokens == echoed * 100 > 0
+
+
+def test_turns_that_the_model_invented_are_not_trained_on(project):
+    with FakeServer(lambda body: message(f"{MATH(body)}\n\nUser: {HIDDEN}\nAssistant: #### 77", usage=counted(50, 100))) as server:
+        project.configure(server, budget={"samples": 5})
+        assert project.run().code == 0
+    assert project.manifest["counts"]["accepted"] == 5
+    assert HIDDEN not in project.training_bytes.decode()
+
+
+def test_a_judge_whose_replies_cannot_be_read_ends_the_run_with_a_word(project):
+    with FakeServer(MathReplies(mumbled=1)) as server:
+        project.configure(server, verify=["format", "judge"], budget={"samples": 200}, teacher={"concurrency": 4})
+        done = project.run()
+        # Twenty candidates of two calls each, and those under way.
+        assert 40 <= server.count <= 48
+    assert done.code == 3
+    assert (
+        "the last 20 candidates all failed, the last with `judge: its reply does not end in a score: 'I would rather not say.'`" in done.err
+    )

@@ -51,6 +51,8 @@ ENVIRONMENT_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 LONGEST_NAME, LONGEST_PATH = 255, 4_000
 # No number of calls, tokens or seconds is larger; what is, is a mistake that would break a sum further on.
 MOST, LONGEST_WAIT, DEAREST = 1_000_000_000, 604_800, 1_000_000
+# No server answers in less, in seconds: every call would fail, and might be billed.
+SHORTEST_WAIT = 0.1
 # After 20 candidates for each sample asked for, what is being rejected will go on being rejected: a run ends there.
 CANDIDATES_PER_SAMPLE = 20
 # A run ends where none of the last so many candidates (of as many as there are seeds, if these are more) was accepted. At the
@@ -138,11 +140,11 @@ def _url(value: str, example: str) -> str:
         raise ValueError("must not hold a user name or password; put the key into the variable named by `api_key_env`")
     try:
         parts = urlsplit(value)
-        fits = bool(parts.hostname) and parts.port != 0 and value.isprintable()
-    except ValueError:  # a port that is none, brackets that do not close
+        fits = bool(parts.hostname) and parts.port != 0 and value.isprintable() and bool((parts.hostname or "").encode("idna"))
+    except ValueError:  # a port that is none, brackets that do not close, a host such as a..b that no name server can be asked for
         fits = False
     if not fits or " " in value:
-        raise ValueError(f"must be an address alone, with a port from 1 to 65535 if any, such as {example}")
+        raise ValueError(f"must be an address alone, with a port from 1 to 65535 if any and a host that can exist, such as {example}")
     if "?" in value or "#" in value:
         raise ValueError(f"must be an address without `?…` and `#…`, such as {example}; put a key into the variable named by `api_key_env`")
     return value.rstrip("/")
@@ -235,7 +237,7 @@ class Model(Block):
 
     concurrency: int = Field(default=64, ge=1, le=4096)
     """Calls open at once."""
-    timeout: float = Field(default=600, gt=0, le=LONGEST_WAIT)
+    timeout: float = Field(default=600, ge=SHORTEST_WAIT, le=LONGEST_WAIT)
     """Seconds for one call."""
     retries: int = Field(default=6, ge=0, le=1_000)
     """How often a failed call is asked again where that can help."""

@@ -81,8 +81,13 @@ WHOLE = {"", "none", "null", "stop", "end_turn", "eos", "eos_token", "stop_seque
 }
 # … and that it came to a limit: OpenAI (length), Anthropic and Cohere (max_tokens), Gemini (MAX_TOKENS), Mistral (model_length).
 CUT_OFF = {"length", "max_tokens", "max_length", "max_new_tokens", "max_output_tokens", "max_completion_tokens", "model_length"} | {
-    *("token_limit", "length_limit", "context_length", "model_context_window_exceeded", "incomplete")
+    *("token_limit", "length_limit", "context_length", "model_context_window_exceeded", "incomplete", "limit", "truncated")
 }
+
+
+def normalised(finish_reason: str) -> str:
+    """Return a reason in one spelling: `FinishReason.MAX_TOKENS` and `FINISH_REASON_MAX_TOKENS` are Gemini's, by way of others."""
+    return finish_reason.strip().lower().rpartition(".")[2].removeprefix("finish_reason_")
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,8 +146,8 @@ class Reply:
 
     @property
     def ended(self) -> str:
-        """Return the reason in one spelling: `FinishReason.MAX_TOKENS` and `FINISH_REASON_MAX_TOKENS` are Gemini's, by way of others."""
-        return self.finish_reason.strip().lower().rpartition(".")[2].removeprefix("finish_reason_")
+        """Return the reason in one spelling."""
+        return normalised(self.finish_reason)
 
 
 @dataclass(frozen=True, slots=True)

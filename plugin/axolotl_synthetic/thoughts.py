@@ -1,46 +1,67 @@
 """Divides a model's raw reply into its answer, its thoughts and leftovers of the chat template. Pure, and used by `records.Reply` alone.
 
-Servers that do not know a model's markers leave them in the text: `<think>` blocks, OpenAI's harmony channels, stop tokens. None of it
-may be read by a check, quoted in a prompt or trained on. A text that only speaks of a marker, in quotes or in code, is left as it is.
+Servers that do not know a model's markers leave them in the text: `<think>` blocks, OpenAI's harmony channels, and what `turns.py` finds
+in the rest. None of it may be read by a check, quoted in a prompt or trained on. A text that only speaks of a marker, in quotes or in
+code, is left as it is (`mentions.py`).
 """
 
 from __future__ import annotations
 
 import re
-from bisect import bisect_left
 from dataclasses import dataclass
 from itertools import islice
 
-# A reply with more of them is none, and each takes time.
-MOST_MARKERS = 1_000
+from axolotl_synthetic.mentions import Mentions
+from axolotl_synthetic.turns import MOST_MARKERS, own_turn
+
 # The names that reasoning models use, by their chat templates: DeepSeek and Qwen (think), Claude (thinking, antthinking), Gemini and
-# EXAONE (thought), Nemotron and GRPO recipes (reasoning), Seed-OSS (seed:think).
-_NAMES = "think|thinking|thought|reasoning|antthinking|seed:think"
+# EXAONE (thought), Nemotron and GRPO recipes (reasoning), Seed-OSS (seed:think), LongCat (longcat_think), MiniMax (mm:think).
+_NAMES = (
+    "(?:seed:|mm:|ant|longcat_)?think(?:ing)?|thought|reasoning|(?:inner|internal)_thoughts?|(?:extended_|deep_?|internal_)thinking"
+    "|think(?:ing)?_process|reasoning_(?:content|process)"
+)
 # Words of ordinary XML as well: they mark thoughts only where they open the reply.
-_AT_THE_START = "thoughts|analysis|reflection|scratch_?pad|cot|chain_of_thought|(?:inner_)?monologue|rationale|reason|thought_process"
+_AT_THE_START = (
+    "thoughts|analysis|reflection|scratch_?pad|cot|chain[_-]of[_-]thought|(?:inner_)?monologue|rationale|reason|thought_process"
+    "|reasoning_steps"
+)
+# A tag as it is, as HTML and JSON write it, and in the wide signs of Chinese.
+_LESS, _MORE = r"(?:<|＜|&(?:amp;)?lt;|\\?u003[cC])", r"(?:>|＞|&(?:amp;)?gt;|\\?u003[eE])"
+_BRACKETED = "(?:THINK|think|THINKING|thinking|REASONING|reasoning|THOUGHT|thought)"
 _OPENING = (
-    rf"<\s?(?i:{_NAMES})(?:\s[^<>]{{0,200}})?>|◁think▷|\[THINK\]"  # Kimi, Magistral
-    r"|<\|(?:begin_of_thought|begin_of_think|START_THINKING|inner_prefix)\|>"  # OpenThinker, Cohere, Apertus
-    r"|<\|channel>(?:thought|analysis)|<unused94>thought"  # Gemma 4, MedGemma
+    rf"{_LESS}\s?(?i:{_NAMES})(?:\s[^<>]{{0,200}}?)?{_MORE}|◁think▷|\[THINK\]"  # Kimi, Magistral
+    rf"|(?P<bracketed>[\[【]{_BRACKETED}[\]】])"
+    # OpenThinker, Cohere, Apertus, MiniCPM, Solar
+    rf"|<[|｜](?i:(?:begin[_▁]of[_▁]|start[_▁]of[_▁]|start_|begin_)?(?:{_NAMES})(?:_start|_begin)?|inner_prefix)[|｜]>"
+    r"|<\|channel>(?:thought|analysis)|<(?:unused|ctrl)94>thought"  # Gemma 4, MedGemma, Gemini
+    r"|<\|im_start\|>\s?think(?:ing)?\b"  # s1
 )
 _CLOSING = (
-    rf"<\s?/\s?(?i:{_NAMES})\s?>|◁/think▷|\[/THINK\]"
-    r"|<\|(?:end_of_thought|end_of_think|END_THINKING|inner_suffix)\|>|<channel\|>|<unused95>"
+    rf"{_LESS}\s?/\s?(?i:{_NAMES})\s?{_MORE}|◁/think▷|[\[【]/{_BRACKETED}[\]】]"
+    rf"|<[|｜](?i:(?:end[_▁]of[_▁]|end_?(?:of)?|/)(?:{_NAMES})|(?:{_NAMES})_end|inner_suffix)[|｜]>|</[|｜]?(?:{_NAMES})[|｜]>"
+    r"|<channel\|>|<(?:unused|ctrl)95>|<\|im_start\|>\s?answer\b|<\|content\|>"
 )
-_TAG = re.compile(rf"(?P<opening>{_OPENING})|(?P<closing>{_CLOSING})")
+_TAG = re.compile(rf"(?P<closing>{_CLOSING})|(?P<opening>{_OPENING})")
+_BRACKETS = re.compile(rf"[\[【]/?{_BRACKETED}[\]】]")
+_CLOSED_BRACKETS = re.compile(rf"[\[【]/{_BRACKETED}[\]】]")
 _OPENS_THE_REPLY = re.compile(rf"\s*<({_AT_THE_START})>", re.IGNORECASE)
-# Open WebUI's way to fold thoughts away.
-_DETAILS = re.compile(r"\A\s*<details type=\"reasoning\"[^<>]*>.*?(?:</details>|\Z)", re.DOTALL)
-# Granite 3's own words around its thoughts.
-_GRANITE = re.compile(r"\A\s*Here is my thought process:.*?Here is my response:", re.DOTALL)
-_FENCE = re.compile(r"^[ \t]*(?:```|~~~)", re.MULTILINE)
-_OPENS_A_FENCE = re.compile(r"\s*(?:```|~~~)[\w-]*\s*")
-_LONGEST_LINE = 1_000
-_QUOTES = {'"': '"', "'": "'", "`": "`", "“": "”", "‘": "’", "«": "»"}
-_SAME_QUOTES = "\"'`"
+# Open WebUI's way to fold thoughts away, and others'.
+_DETAILS = re.compile(
+    r"\A\s*<details(?: type=\"reasoning\"[^<>]*>|[^<>]*>\s*<summary>[^<>]{0,40}(?i:thought|thinking|reasoning)[^<>]{0,40}</summary>)"
+    r".*?(?:</details>|\Z)",
+    re.DOTALL,
+)
+# The words of Granite 3 and of Ollama's terminal around thoughts, and a fence of thoughts; one that is not closed ends with the reply.
+_WORDS = re.compile(
+    r"\A\s*(?:(?i:Here(?: is|'s|’s) my thought process:).*?(?:(?i:Here(?: is|'s|’s) my (?:response|answer):)|\Z)"
+    r"|Thinking\.\.\.\n.*?(?:\n\.\.\.done thinking\.|\Z)|```(?:thinking|think|thoughts?|reasoning)\n.*?(?:\n```|\Z))",
+    re.DOTALL,
+)
 # Thoughts that were cut out may have left the answer alone in a wrapper of its own.
 _WRAPPED = re.compile(
     r"\A\s*(?:<(?P<name>answer|final_answer|final|response|output|solution)>(?P<first>.*)</(?P=name)>"
+    r"|(?P<less>&lt;)(?P<escaped>answer)&gt;(?P<third>.*)&lt;/answer&gt;"
+    r"|\[ANSWER\](?P<fourth>.*)\[/ANSWER\]"
     r"|<\|(?:begin_of_solution|START_RESPONSE)\|>(?P<second>.*?)(?:<\|(?:end_of_solution|END_RESPONSE)\|>)?)\s*\Z",
     re.DOTALL | re.IGNORECASE,
 )
@@ -50,26 +71,22 @@ _CHANNEL = re.compile(r"<\|channel\|>")
 _FINAL = re.compile(r"<\|channel\|>\s*final(?:\s*<\|constrain\|>\s*\w+)?(?:\s*<\|message\|>)?")
 _HARMONY_END = re.compile(r"<\|(?:end|return|call|start|channel)\|>")
 # The same with its special tokens skipped: `analysisWe need …assistantfinalThe answer …`.
-_GLUED_FINAL = re.compile(r"assistantfinal(?=[\W\dA-Z_]|\Z)")
-_GLUED_ANALYSIS = re.compile(r"\A\s*analysis(?=[A-Z])")
-
-# Three letters and more, so that no formula such as <|v|> is one; DeepSeek writes its bars in full width.
-_TOKEN = r"<[|｜][A-Za-z][\w▁:-]{2,39}[|｜]>"
-_LAST = re.compile(rf"(?:{_TOKEN}|</s>|<eos>|<pad>|<end_of_turn>|<start_of_turn>(?:model|user)?|\[/INST\]|\[EO[STM]\])\Z")
-_FIRST = re.compile(rf"\s*(?:(?:{_TOKEN}|<start_of_turn>)(?:(?:assistant|model)(?=\s|<|\Z))?|<bos>|<s>|\[/INST\])")
-# No special token is longer.
-_LONGEST_TOKEN = 64
-# What follows the end of the model's turn and the beginning of another was never the answer.
-_NEXT_TURN = re.compile(
-    r"(?:<\|(?:im_end|eot_id|end|endoftext|end_of_text|return)\|>|</s>|<end_of_turn>)\s*"
-    r"(?:<\|(?:im_start|start_header_id|start|user|system|begin_of_text)\|>|<start_of_turn>|<s>\s*\[INST\]|\[INST\]"
-    r"|(?:Human|User|Question|Problem|Instruction|user|human)\s*:).*\Z",
-    re.DOTALL,
+_GLUED_FINAL = re.compile(r"assistant\s?final(?=[\W\dA-Z_]|\Z)")
+_GLUED_AFTER_ANALYSIS = re.compile(r"assistant\s?final")
+_GLUED_ANALYSIS = re.compile(
+    r"\A\s*(?:analysis(?=[A-Za-z])|assistantanalysis"
+    r"|(?:assistant)?(?:analysis|commentary)\s?(?=[A-Z]|(?i:the user|user |we |need |let's |i )))"
 )
+
 # A reply without any of these is its own answer, and most are: they are looked for before any pattern is.
-_SIGNS = ("◁", "[THINK]", "[/THINK]", "[/INST]", "[EO", "assistantfinal")
-_SUSPECT = re.compile(r"<(?:\s?/?\s?[A-Za-z]+(?:[:_][A-Za-z]+)*(?:\s[^<>]*)?>|[|｜]|channel\||unused9)")
-_FIRST_WORDS = re.compile(r"\s*(?:analysis[A-Z]|Here is my thought process:)")
+_SIGNS = (
+    *("◁", "＜", "[/INST]", "[INST]", "[EO", "[|", "]~b", "[e~[", "[TOOL_C", "[UNUSED", "【", "assistant", "lt;", "u003"),
+    *("\nUser", "\nHuman", "\nUSER", "\nHUMAN", "\n用户", "\nuser", "**User", "**Human", "# User", "# Human", "# Instruction"),
+)
+_SUSPECT = re.compile(r"<(?:\s?/?\s?[A-Za-z]\w*(?:[:_-]\w+)*(?:\s[^<>]*)?>|[|｜]|</?SYS>|/[|｜]|channel\||turn\|)")
+_FIRST_WORDS = re.compile(
+    r"\s*(?:analysis|assistant|commentary|Here.{1,3} my thought process:|Thinking\.\.\.|```(?:think|thought|reason))", re.IGNORECASE
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,27 +96,40 @@ class Divided:
     Attributes:
         answer: what the model says; empty where a block of thoughts was never closed, or nothing is left.
         thoughts: what it thought, without the markers; empty where it shows none.
+        unusable: the marker for which nothing of what is said is taken for the answer; see `turns.py`. Empty where there is none.
     """
 
     answer: str
     thoughts: str = ""
+    unusable: str = ""
 
 
 def divide(raw: str) -> Divided:
     """Divide a reply as it was received. A text without markers comes back byte for byte."""
-    if not (("<" in raw and _SUSPECT.search(raw)) or any(sign in raw for sign in _SIGNS) or _FIRST_WORDS.match(raw)):
+    if not _is_suspect(raw):
         return Divided(raw)
     answer, thoughts = _final_channel(raw)
     answer, more = _outside_of_blocks(answer)
     thoughts += more
     if thoughts and (wrapped := _WRAPPED.match(answer)):
-        answer = wrapped["first"] or wrapped["second"] or ""
-    return Divided(_without_tokens(answer, _Code(answer)), "\n".join(part.strip() for part in thoughts if part.strip()))
+        answer = next((part for part in wrapped.group("first", "second", "third", "fourth") if part), "")
+    answer, unusable = own_turn(answer)
+    return Divided(answer, "\n".join(part.strip() for part in thoughts if part.strip()), unusable)
+
+
+def _is_suspect(raw: str) -> bool:
+    return (
+        ("<" in raw and _SUSPECT.search(raw) is not None)
+        or any(sign in raw for sign in _SIGNS)
+        or ("[" in raw and _BRACKETS.search(raw) is not None)
+        or ("####" in raw and "\n" in raw[raw.find("####") :].rstrip())
+        or _FIRST_WORDS.match(raw) is not None
+    )
 
 
 def _final_channel(text: str) -> tuple[str, list[str]]:
     """Return the final channel of a reply in harmony's form, and the others; any other reply as it is."""
-    code = _Code(text)
+    code = Mentions(text)
     if any(not code.speaks_of(0, *channel.span()) for channel in islice(_CHANNEL.finditer(text), MOST_MARKERS)):
         if finals := list(_FINAL.finditer(text)):
             said = text[finals[-1].end() :]
@@ -108,15 +138,16 @@ def _final_channel(text: str) -> tuple[str, list[str]]:
         # No channel is the final one: only what follows the end of the last is said aloud.
         thought, end_token, said = text.rpartition("<|end|>")
         return (said, [thought]) if end_token and "<|channel|>" not in said else ("", [text])
-    if finals := list(_GLUED_FINAL.finditer(text)):
+    analysis = _GLUED_ANALYSIS.match(text)
+    if finals := list((_GLUED_AFTER_ANALYSIS if analysis else _GLUED_FINAL).finditer(text)):
         return text[finals[-1].end() :], [text[: finals[-1].start()]]
-    return ("", [text]) if _GLUED_ANALYSIS.match(text) else (text, [])
+    return ("", [text]) if analysis else (text, [])
 
 
 def _outside_of_blocks(text: str) -> tuple[str, list[str]]:
     """Return what is outside of all blocks of thoughts, and what is inside. Nothing is outside where a block is not closed."""
     thoughts: list[str] = []
-    if before := _GRANITE.match(text) or _DETAILS.match(text):
+    if before := _WORDS.match(text) or _DETAILS.match(text):
         thoughts, text = [before[0]], text[before.end() :]
     while opening := _OPENS_THE_REPLY.match(text):
         block, closing, rest = text[opening.end() :].partition(f"</{opening[1]}>")
@@ -125,14 +156,18 @@ def _outside_of_blocks(text: str) -> tuple[str, list[str]]:
             return "", thoughts
         text = rest
     kept: list[str] = []
-    code = _Code(text)
+    code = Mentions(text)
     at = began = depth = spoken_of = 0
     tags = list(islice(_TAG.finditer(text), MOST_MARKERS + 1))
     if len(tags) > MOST_MARKERS:
         return "", [text]
+    brackets_close = _CLOSED_BRACKETS.search(text) is not None
     for tag in tags:
         start, end = tag.span()
         if code.is_quoted(start, end):
+            continue
+        # Letters in brackets are also words of a text: they open thoughts where a line begins with them, or where they are closed.
+        if tag["bracketed"] and not brackets_close and text[text.rfind("\n", 0, start) + 1 : start].strip():
             continue
         if depth == 0 and code.speaks_of(at, start, end):
             # Code shows both tags of a block, or speaks of one in passing. One that stands alone, on a line of its own, ends thoughts in
@@ -173,62 +208,3 @@ def _joined(parts: list[str]) -> str:
         between = "\n" * min(2, max(gap.count("\n") for gap in gaps)) or " "
         joined = before + (between if before and after else "") + after
     return joined
-
-
-def _without_tokens(text: str, code: _Code) -> str:
-    """Return the text without special tokens at its two ends, and without a turn that the model invented behind its own."""
-    if turn := next((turn for turn in islice(_NEXT_TURN.finditer(text), MOST_MARKERS) if not code.speaks_of(0, *turn.span())), None):
-        text = text[: turn.start()]
-    begin = 0
-    # HTML strikes text out by a pair of <s>; any other is a special token.
-    strikes_out = "</s>" in text.rstrip().removesuffix("</s>")
-    while first := _FIRST.match(text, begin):
-        if first[0].endswith("<s>") and strikes_out:
-            break
-        begin = first.end()
-    strikes_out = 0 < text.count("</s>", begin) <= text.count("<s>", begin)
-    trimmed = end = max(begin, len(text.rstrip()))
-    while last := _LAST.search(text, max(begin, end - _LONGEST_TOKEN), end):
-        if last[0].startswith("</s>") and strikes_out:
-            break
-        end = last.start()
-        while end > begin and text[end - 1].isspace():
-            end -= 1
-    return text[begin:] if end == trimmed else text[begin:end]
-
-
-class _Code:
-    """Return the markers of a text that are only spoken of: those in quotes, and those in code that is closed behind them."""
-
-    def __init__(self, text: str) -> None:
-        self._text = text
-        self._fences = [fence.start() for fence in _FENCE.finditer(text)]
-
-    def is_quoted(self, start: int, end: int) -> bool:
-        """Return whether quotes open right before the marker and close right behind it; thoughts may end, and answers begin, with one."""
-        text = self._text
-        if start == 0 or end == len(text) or _QUOTES.get(quote := text[start - 1]) != text[end]:
-            return False
-        if quote not in _SAME_QUOTES:
-            return True
-        line = text[max(0, start - _LONGEST_LINE) : start].rpartition("\n")[2]
-        return len(re.findall(rf"(?<!\w){quote}|{quote}(?!\w)", line)) % 2 == 1
-
-    def has_its_line(self, start: int, end: int) -> bool:
-        """Return whether nothing else is on the marker's line."""
-        before = self._text[max(0, start - _LONGEST_LINE) : start].rpartition("\n")[2]
-        return not before.strip() and not self._text[end : end + _LONGEST_LINE].partition("\n")[0].strip()
-
-    def speaks_of(self, at: int, start: int, end: int) -> bool:
-        """Return whether the marker from `start` to `end` is; the text outside of thoughts begins at `at`."""
-        if self.is_quoted(start, end):
-            return True
-        text, fences = self._text, self._fences
-        before = bisect_left(fences, start)
-        first = bisect_left(fences, at)
-        if (before - first) % 2 and (len(fences) - before) % 2:
-            # A reply that opens with a fence and, in it, with thoughts is a reply in a fence.
-            return before - first > 1 or not _OPENS_A_FENCE.fullmatch(text, at, start)
-        left = text[max(at, start - _LONGEST_LINE) : start].rpartition("\n")[2]
-        right = text[end : end + _LONGEST_LINE].partition("\n")[0]
-        return bool(left.count("`") % 2 and right.count("`") % 2)

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from axolotl_synthetic.checks import Check, judge, load_checks
 from axolotl_synthetic.checks.judge import Options, mark, messages, score
-from axolotl_synthetic.errors import ConfigError
+from axolotl_synthetic.errors import ConfigError, RefusedCall
 from axolotl_synthetic.records import Reply, Request, judged
 from axolotl_synthetic.strategies import Source
 
@@ -62,9 +62,8 @@ UNREADABLE = [
 
 @pytest.mark.parametrize("reply", UNREADABLE)
 def test_a_judgement_that_cannot_be_read_fails_the_candidate_and_is_no_score(reply):
-    asked = asyncio.run(judge.inquire(talk(), Source(TALK, (), 0), INSTRUCTION, answering(reply), Options()))
-    assert asked.status == "failed"
-    assert asked.reason.startswith("judge: its reply does not end in a score: ")
+    with pytest.raises(RefusedCall, match=r"^judge: its reply does not end in a score: "):
+        asyncio.run(judge.inquire(talk(), Source(TALK, (), 0), INSTRUCTION, answering(reply), Options()))
     # A reply that came into a candidate unread breaks the check, which fails the candidate as well.
     made = replace(talk(), judgement=reply)
     again = judged(made, [Check("judge", judge.make(INSTRUCTION, KEEPS))(made, TALK)])
@@ -77,8 +76,8 @@ def test_emphasis_and_space_around_the_score_do_no_harm(reply):
 
 
 def test_a_judgement_that_was_cut_off_fails_the_candidate():
-    asked = asyncio.run(judge.inquire(talk(), Source(TALK, (), 0), INSTRUCTION, answering(f"Score {MARK}: 5", "length"), Options()))
-    assert (asked.status, asked.reason) == ("failed", "judge: its reply was cut off before its score")
+    with pytest.raises(RefusedCall, match=r"^judge: its reply was cut off before its score$"):
+        asyncio.run(judge.inquire(talk(), Source(TALK, (), 0), INSTRUCTION, answering(f"Score {MARK}: 5", "length"), Options()))
 
 
 def test_a_candidate_without_an_answer_is_not_accepted_for_want_of_a_judge():

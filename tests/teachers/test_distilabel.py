@@ -70,6 +70,17 @@ def test_tokens_that_the_server_does_not_count_are_unknown_and_not_none(monkeypa
     assert (reply.prompt_tokens, reply.completion_tokens) == (None, None)
 
 
+def test_a_reply_that_echoes_a_key_of_the_environment_is_refused(monkeypatch):
+    key = "sk-recognisable-0123456789abcdef"
+    with FakeServer(reply=lambda body: message(f"You sent {key}.", usage=counted(20, 8))) as server:
+        settings = openai_llm(server, monkeypatch)
+        monkeypatch.setenv("OPENAI_API_KEY", key)
+        (error,) = ask(settings)
+    assert isinstance(error, RefusedCall)
+    assert error.reason == "echoed_key"
+    assert (error.reply.raw, error.reply.completion_tokens) == ("", 8)
+
+
 def test_the_environments_keys_are_cut_out_of_what_its_server_says(monkeypatch):
     with FakeServer(reply=lambda body: (400, {"error": {"message": "x" * 270 + " bad key sk-recognisable-0123456789abcdef"}})) as server:
         settings = openai_llm(server, monkeypatch)

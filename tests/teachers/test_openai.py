@@ -206,7 +206,7 @@ def test_a_key_is_cut_out_of_an_error_with_status_200():
     with FakeServer(reply=lambda body: "") as server, pytest.MonkeyPatch.context() as monkey:
         monkey.setattr("fake_wire._content", lambda fault, call, text: {"error": {"message": f"Incorrect API key provided: {KEY}"}})
         server.faults = (Fault("no_choices"),)
-        with pytest.raises(RetryableCall, match=r"no_choices: Incorrect API key provided: \*\*\*"):
+        with pytest.raises(ServiceError, match=r"refuses the key \(HTTP 401: Incorrect API key provided: \*\*\*\)"):
             ask(server.base_url)
 
 
@@ -354,7 +354,17 @@ def test_a_redirect_within_the_server_keeps_the_key_and_one_in_a_circle_ends():
         assert ask(server.base_url).text == "60"
         assert [call.authorized for call in server.calls] == [True, True]
         server.reply = lambda body: (308, b"", {"Location": "/v1/chat/completions"})
-        with pytest.raises(ServiceError, match=r"another address \(HTTP 308\)"):
+        with pytest.raises(ServiceError, match=r"\(HTTP 308\) more than 5 times, the last to .*/v1/chat/completions; correct `base_url`"):
+            ask(server.base_url)
+        assert server.count == 2 + 5
+
+
+@pytest.mark.parametrize(
+    "location", ["http://a..b/v1/chat/completions", "http://[::1/v1", "http://" + "a" * 64 + "/v1", "http://a:99999/v1"]
+)
+def test_a_redirect_to_a_host_that_cannot_exist_fails_the_call_without_a_traceback(location):
+    with FakeServer(reply=lambda body: (307, b"", {"Location": location})) as server:
+        with pytest.raises((CallFailed, ServiceError)):
             ask(server.base_url)
 
 

@@ -9,7 +9,7 @@ import pytest
 
 from axolotl_synthetic.errors import CallFailed, RefusedCall, RetryableCall
 from axolotl_synthetic.records import Reply
-from axolotl_synthetic.teachers.replies import ServersError, read_reply, read_usage, status_inside
+from axolotl_synthetic.teachers.replies import read_reply
 
 from fake_wire import counted, message
 
@@ -100,6 +100,15 @@ def test_a_refusal_in_its_own_field_is_one_and_not_asked_for_again():
     assert str(error) == "refusal: I'm sorry, I can't help with that."
 
 
+def test_a_reply_whose_end_is_not_known_names_the_marker_and_is_not_asked_for_again():
+    error = refused("There are 60.\n\nUser: And with 7 jars?", "stop", counted(20, 8))
+    assert isinstance(error, RefusedCall)
+    assert error.reason == "unusable_reply"
+    assert "at 'User:'" in str(error)
+    assert error.reply is not None
+    assert (error.reply.text, error.reply.completion_tokens) == ("", 8)
+
+
 @pytest.mark.parametrize("finish", ["tool_calls", "stop", "function_call"])
 def test_a_tool_call_without_words_is_no_answer(finish):
     calls = [{"id": "1", "type": "function", "function": {"name": "calculate", "arguments": "{}"}}]
@@ -156,78 +165,6 @@ def test_a_body_that_is_no_json_shows_its_beginning():
         read_reply(b"<html><body>\nSign in to the guest network</body></html>", 0.1)
 
 
-# Tokens, as each provider means them.
-
-
-@pytest.mark.parametrize(
-    ("usage", "expected"),
-    [
-        (counted(100, 50), (100, 50, None)),
-        # Gemini: 1,150 in all are 100 + 50 + 1,000 of hidden reasoning, billed as completion.
-        ({"prompt_tokens": 100, "completion_tokens": 50, "total_tokens": 1150}, (100, 1050, 1000)),
-        # OpenAI: the 40 are part of the 50.
-        (counted(100, 50, completion_tokens_details={"reasoning_tokens": 40}), (100, 50, 40)),
-        # xAI: the 300 are beside the 50, by the total.
-        (
-            {"prompt_tokens": 100, "completion_tokens": 50, "total_tokens": 450, "completion_tokens_details": {"reasoning_tokens": 300}},
-            (100, 350, 300),
-        ),
-        # 300 are no part of 50, whatever the total leaves out.
-        ({"prompt_tokens": 100, "completion_tokens": 50, "completion_tokens_details": {"reasoning_tokens": 300}}, (100, 350, 300)),
-        (counted(100, 50, reasoning_tokens=40), (100, 50, 40)),
-        ({"input_tokens": 100, "output_tokens": 50}, (100, 50, None)),
-        # OpenAI and DeepSeek: cached tokens are part of the prompt's.
-        (counted(100, 50, prompt_tokens_details={"cached_tokens": 90}), (100, 50, None)),
-        (counted(100, 50, prompt_cache_hit_tokens=90, prompt_cache_miss_tokens=10), (100, 50, None)),
-        # Anthropic: they are beside them.
-        ({"input_tokens": 10, "output_tokens": 50, "cache_read_input_tokens": 90}, (100, 50, None)),
-        (
-            {"prompt_tokens": 10, "completion_tokens": 50, "total_tokens": 150, "prompt_tokens_details": {"cached_tokens": 90}},
-            (100, 50, None),
-        ),
-        # A total that is too small says nothing.
-        ({"prompt_tokens": 100, "completion_tokens": 50, "total_tokens": 50}, (100, 50, None)),
-        ({"prompt_tokens": True, "completion_tokens": 50.0, "total_tokens": "150"}, (None, None, None)),
-        ({"total_tokens": 150}, (0, 150, None)),
-    ],
-)
-def test_usage_is_read_as_its_provider_means_it(usage, expected):
-    assert read_usage(usage) == expected
-
-
-# Errors in bodies.
-
-
-@pytest.mark.parametrize(
-    ("body", "status"),
-    [
-        ({"error": {"code": 401, "message": "No auth credentials found"}}, 401),
-        ({"error": {"code": "402", "message": "Insufficient credits"}}, 402),
-        ({"error": {"code": "insufficient_quota", "message": "You exceeded your quota"}}, 402),
-        ({"error": {"type": "authentication_error", "message": "x"}}, 401),
-        ([{"error": {"code": 429, "message": "x", "status": "RESOURCE_EXHAUSTED"}}], 429),
-        ({"choices": [{"error": {"code": 502, "message": "x"}, "message": {"content": "half"}, "finish_reason": "error"}]}, 502),
-        ({"error": {"message": "x"}}, None),
-        ({"error": None, "choices": [{"message": {"content": 'It says {"error": {"code": 401}}.'}}]}, None),
-        ({"choices": [{"message": {"content": "x"}}], "error": {"code": 401}}, None),
-    ],
-)
-def test_an_error_within_a_200_stands_for_its_status(body, status):
-    assert status_inside(json.dumps(body).encode()) == status
-
-
-def test_geminis_list_of_one_error_is_read_as_one():
-    quota = {"@type": "type.googleapis.com/google.rpc.RetryInfo", "retryDelay": "34.5s"}
-    key = {"@type": "type.googleapis.com/google.rpc.ErrorInfo", "reason": "API_KEY_INVALID"}
-    error = ServersError(json.dumps([{"error": {"code": 400, "message": "API key not valid.", "details": [quota, key]}}]).encode())
-    assert (error.message, error.status, error.wait, error.is_about_the_key) == ("API key not valid.", 400, 34.5, True)
-
-
-@pytest.mark.parametrize("body", [b"", b"[]", b"null", b"[[]]", b'{"error": []}', b'{"error": {"details": 5, "code": []}}', b"\xff" * 900])
-def test_an_odd_error_is_read_without_an_error(body):
-    assert isinstance(ServersError(body).message, str)
-
-
 # What proxies pass on under other names.
 
 
@@ -255,10 +192,70 @@ def test_an_error_beside_a_part_of_a_reply_is_not_taken_for_its_end(choice, body
         {"finishReason": "MAX_TOKENS"},
         {"finish_reason": "stop", "native_finish_reason": "MAX_TOKENS"},
         {"done_reason": "length"},
+        {"finish_details": {"type": "max_tokens"}},
+        {"finish_reason": "stop", "finish_details": {"type": "max_tokens"}},
+        {"finish_reason": {"type": "max_tokens"}},
+        {"stop_type": "limit"},
+        {"truncated": True},
+        {"stopReason": "max_tokens"},
+        {"status": "incomplete"},
     ],
 )
 def test_a_reply_is_cut_off_under_whatever_name_a_proxy_says_so(choice):
     assert read_reply(with_choice(**choice), 0.1).cut_off
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        {"status": "incomplete", "incomplete_details": {"reason": "max_output_tokens"}},
+        {"status": "completed", "incomplete_details": {"reason": "max_output_tokens"}},
+        {"status": "incomplete"},
+        {"stop_reason": "max_tokens"},
+        {"done_reason": "length", "done": True},
+    ],
+)
+@pytest.mark.parametrize("finish", [None, "stop"])
+def test_a_response_says_in_its_own_fields_that_it_was_cut_off(body, finish):
+    assert read_reply(with_choice(finish_reason=finish, body=body), 0.1).cut_off
+
+
+@pytest.mark.parametrize(
+    "body",
+    [{"status": "incomplete", "incomplete_details": {"reason": "content_filter"}}, {"output_sensitive": True}, {"stop_reason": "refusal"}],
+)
+def test_a_response_says_in_its_own_fields_that_it_was_filtered(body):
+    with pytest.raises(RefusedCall, match="content_filter"):
+        read_reply(with_choice(finish_reason="stop", body=body), 0.1)
+
+
+@pytest.mark.parametrize(
+    "body", [{"status": "failed"}, {"status": "in_progress"}, {"base_resp": {"status_code": 1013, "status_msg": "no"}}]
+)
+def test_a_response_says_in_its_own_fields_that_it_was_broken_off(body):
+    with pytest.raises(RetryableCall, match="broken_off"):
+        read_reply(with_choice(finish_reason="stop", body=body), 0.1)
+
+
+@pytest.mark.parametrize(
+    "body", [{}, {"status": "completed"}, {"status": "success"}, {"truncated": False}, {"incomplete_details": None}, {"stop_reason": None}]
+)
+@pytest.mark.parametrize("choice", [{}, {"finish_reason": None}, {"finish_reason": ""}, {"finish_reason": "stop"}, {"stop_type": "eos"}])
+def test_a_response_without_a_word_against_it_is_whole(body, choice):
+    assert read_reply(with_choice(body=body, **choice), 0.1).whole
+
+
+@pytest.mark.parametrize("choice", [{"finish_reason": False}, {"finish_reason": 0}, {"finish_reason": []}, {"native_finish_reason": "odd"}])
+def test_an_end_that_is_told_in_an_odd_way_is_not_taken_for_a_whole_one(choice):
+    with pytest.raises(RefusedCall, match="is not known to end a whole reply"):
+        read_reply(with_choice(**choice), 0.1)
+
+
+@pytest.mark.parametrize(("tokens", "cut_off"), [(511, False), (512, True), (600, True)])
+@pytest.mark.parametrize("finish", [None, ""])
+def test_a_reply_without_a_reason_is_cut_off_where_it_has_all_the_tokens_that_it_may_have(tokens, cut_off, finish):
+    content = with_choice(finish_reason=finish, body={"usage": {"prompt_tokens": 9, "completion_tokens": tokens}})
+    assert read_reply(content, 0.1, limit=512).cut_off is cut_off
 
 
 def test_a_stop_string_that_vllm_names_is_no_reason_of_its_own():
@@ -268,19 +265,3 @@ def test_a_stop_string_that_vllm_names_is_no_reason_of_its_own():
 def test_a_part_that_gemini_marks_as_thought_is_none_of_the_answer():
     reply = read([{"type": "text", "text": "SECRET", "thought": True}, {"type": "text", "text": "There are 60."}])
     assert (reply.text, reply.thinking) == ("There are 60.", "SECRET")
-
-
-@pytest.mark.parametrize(
-    ("usage", "expected"),
-    [
-        # 9,100 - 100 were billed for a reply of thoughts alone.
-        ({"prompt_tokens": 100, "total_tokens": 9_100}, (100, 9_000)),
-        ({"prompt_tokens": 100, "completion_tokens": 0, "total_tokens": 9_100}, (100, 9_000)),
-        ({"prompt_tokens": 100, "completion_tokens": None, "total_tokens": 9_100}, (100, 9_000)),
-        ({"total_tokens": 9_100}, (0, 9_100)),
-        # Nothing was generated.
-        ({"prompt_tokens": 100, "total_tokens": 100}, (100, None)),
-    ],
-)
-def test_a_total_tells_what_a_reply_cost_where_its_own_count_is_missing(usage, expected):
-    assert read_usage(usage)[:2] == expected

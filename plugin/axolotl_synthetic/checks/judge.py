@@ -20,7 +20,7 @@ from pydantic import Field, model_validator
 
 from axolotl_synthetic.checks import Ask, Judge
 from axolotl_synthetic.config import Block, PathText
-from axolotl_synthetic.errors import ConfigError
+from axolotl_synthetic.errors import ConfigError, RefusedCall
 from axolotl_synthetic.records import Candidate, Message, Request, Seed, Verdict, failed, passed
 
 if TYPE_CHECKING:
@@ -74,12 +74,17 @@ def calls(options: Options, strategy: str, round: int) -> int:
 
 
 async def inquire(candidate: Candidate, source: Source, task: Task, ask: Ask, options: Options) -> Candidate:
-    """The candidate with the judge's reply; failed where it holds no score."""
+    """Return the candidate with the judge's reply.
+
+    Raises:
+        RefusedCall: if the reply holds no score. It fails the candidate as a call without a reply does: a judge of whom no candidate in a
+            row gets a score ends the run, or it would pay for answers to the end of its budget that nobody can accept.
+    """
     reply = await ask(Request("judge", options.by, messages(candidate, options)))
     if reply.cut_off:
-        return candidate.fail("judge: its reply was cut off before its score")
+        raise RefusedCall("judge", "its reply was cut off before its score")
     if score(reply.text, candidate, options) is None:
-        return candidate.fail(f"judge: its reply does not end in a score: {' '.join(reply.text.split())[-SHOWN:]!r}")
+        raise RefusedCall("judge", f"its reply does not end in a score: {' '.join(reply.text.split())[-SHOWN:]!r}")
     return replace(candidate, judgement=reply.text)
 
 

@@ -21,7 +21,8 @@ from axolotl_synthetic.config import DistilabelModel, Generation
 from axolotl_synthetic.errors import CallFailed, ConfigError, RefusedCall, RetryableCall, ServiceError
 from axolotl_synthetic.records import Message, Reply
 from axolotl_synthetic.teachers.redaction import Redactor, secrets_in, secrets_of_the_environment
-from axolotl_synthetic.teachers.replies import read_usage, usable
+from axolotl_synthetic.teachers.replies import usable, without_keys
+from axolotl_synthetic.teachers.usage import read_usage
 
 
 def open_teacher(settings: DistilabelModel) -> DistilabelTeacher:
@@ -90,7 +91,11 @@ class DistilabelTeacher:
             output = await asyncio.wait_for(call, self._settings.timeout)
         except Exception as error:
             raise _failure(error, self._settings, self._redacted) from error
+<<<<<<< HEAD
         return read_output(output, generation.max_new_tokens, time.monotonic() - began)
+=======
+        return _reply(output, generation, time.monotonic() - began, self._redacted)
+>>>>>>> 5aa51feb462eaf6ec1848f3580847557e3d84103
 
     async def close(self) -> None:
         if self._batches is not None:
@@ -133,7 +138,11 @@ class DistilabelTeacher:
                 if future.done():
                     continue
                 try:
+<<<<<<< HEAD
                     future.set_result(read_output(output, generation.max_new_tokens, seconds))
+=======
+                    future.set_result(_reply(output, generation, seconds, self._redacted))
+>>>>>>> 5aa51feb462eaf6ec1848f3580847557e3d84103
                 except CallFailed as error:
                     future.set_exception(error)
 
@@ -142,6 +151,7 @@ class DistilabelTeacher:
         return outputs
 
 
+<<<<<<< HEAD
 def read_output(output: Any, most_tokens: float, seconds: float = 0.0) -> Reply:
     """Return the first reply in what distilabel gives for one input; that it was cut off can only be told by its length.
 
@@ -153,13 +163,23 @@ def read_output(output: Any, most_tokens: float, seconds: float = 0.0) -> Reply:
     Raises:
         RetryableCall, RefusedCall: see `replies.usable`.
     """
+=======
+def _reply(output: Any, generation: Generation, seconds: float, redacted: Redactor) -> Reply:
+    """A reply of distilabel's output; that it was cut off can only be told by its length."""
+>>>>>>> 5aa51feb462eaf6ec1848f3580847557e3d84103
     given = output or {}
     text = next(iter(given.get("generations") or []), None)
     statistics = given.get("statistics") or {}
     counts = {name: next(iter(statistics.get(name) or []), None) for name in ("input_tokens", "output_tokens")}
     prompt, completion, _ = read_usage(counts)
+<<<<<<< HEAD
     cut_off = completion is not None and completion >= most_tokens
     return usable(Reply(text if isinstance(text, str) else "", "length" if cut_off else "stop", prompt, completion, seconds))
+=======
+    cut_off = completion is not None and completion >= generation.max_new_tokens
+    reply = Reply(text if isinstance(text, str) else "", "length" if cut_off else "stop", prompt, completion, seconds)
+    return usable(without_keys(reply, redacted))
+>>>>>>> 5aa51feb462eaf6ec1848f3580847557e3d84103
 
 
 def _failure(error: Exception, settings: DistilabelModel, redacted: Redactor) -> Exception:

@@ -23,7 +23,8 @@ from axolotl_synthetic.errors import ConfigError, RefusedCall, RetryableCall, Se
 from axolotl_synthetic.records import Message, Reply
 from axolotl_synthetic.teachers import network
 from axolotl_synthetic.teachers.redaction import Redactor
-from axolotl_synthetic.teachers.replies import ServersError, read_reply, status_inside
+from axolotl_synthetic.teachers.replies import read_reply
+from axolotl_synthetic.teachers.server_errors import ServersError, status_inside
 
 # No model writes this much; a server that does is broken, and its reply must not fill the memory.
 MAX_REPLY_BYTES = 8 * 1024 * 1024
@@ -66,13 +67,13 @@ class OpenAITeacher:
             raise RetryableCall("connection", self._redacted(error), cost="none", slow_down=True) from error
         except TimeoutError as error:
             raise RetryableCall("timeout", f"no reply within {self._settings.timeout:g} s") from error
-        except (aiohttp.ClientError, OSError, EOFError) as error:
+        except (aiohttp.ClientError, OSError, EOFError, ValueError) as error:  # a host that a redirect names may be none
             raise RetryableCall("connection", self._redacted(error)) from error
         if status == 200:
             status = status_inside(content) or 200
         if status != 200:
             raise self._refusal(status, headers, content)
-        return read_reply(content, time.monotonic() - began, self._redacted)
+        return read_reply(content, time.monotonic() - began, self._redacted, generation.max_new_tokens)
 
     async def _post(self, body: bytes) -> tuple[int, Mapping[str, str], bytes]:
         """Send a request, and send it on where a redirect keeps it as it is (307, 308). The key goes to the server that it is for."""
@@ -97,13 +98,13 @@ class OpenAITeacher:
         settings = self._settings
         if 300 <= status < 400:
             return self._redirect(status, headers)
+        if status == 402 or (status < 500 and error.is_about_money):
+            return ServiceError(f"{settings.base_url} says that the account is out of credit (HTTP {status}: {said}); top it up")
         if status in (401, 403) or (status == 400 and error.is_about_the_key):
             return ServiceError(
                 f"{settings.base_url} refuses the key (HTTP {status}: {said}); set the environment variable {settings.api_key_env}"
                 " to a key that may use this model"
             )
-        if status == 402 or error.names & {"insufficient_quota", "billing_hard_limit_reached"}:
-            return ServiceError(f"{settings.base_url} says that the account is out of credit (HTTP {status}: {said}); top it up")
         if error.lasts:
             return ServiceError(f"{settings.base_url} says that the day's quota is used up (HTTP {status}: {said}); go on tomorrow")
         unknown = "model_not_found" in error.names or ("model" in said and "not exist" in said)
@@ -127,6 +128,11 @@ class OpenAITeacher:
     def _redirect(self, status: int, headers: Mapping[str, str]) -> ServiceError:
         """Refuse another address, which would get a GET without the question (RFC 9110, section 15.4), or which leads nowhere."""
         target = network.redirected(self._url, headers.get("Location"))
+        if status in (307, 308) and target:
+            return ServiceError(
+                f"{self._settings.base_url} sends calls on to another address (HTTP {status}) more than {MOST_REDIRECTS} times, the last to"
+                f" {self._redacted(target.partition('?')[0])}; correct `base_url`"
+            )
         moved = target.partition("?")[0].removesuffix(PATH)
         remedy = f"write `base_url: {self._redacted(moved)}`" if target else "correct `base_url`"
         if target and not target.partition("?")[0].endswith(PATH):
@@ -179,7 +185,7 @@ def check(settings: OpenAIModel) -> None:
         status, target = asyncio.run(ask())
     except TimeoutError:
         return  # busy, or a server without this address: the run itself will tell
-    except (aiohttp.ClientError, OSError) as error:
+    except (aiohttp.ClientError, OSError, ValueError) as error:  # a proxy's host may be none that can exist
         raise ServiceError(network.unreachable(settings.base_url, error, redacted(error))) from error
     if status == 401:
         raise ServiceError(

@@ -1,0 +1,51 @@
+"""Reads the tokens that a call is billed for, as each provider counts them."""
+
+from __future__ import annotations
+
+# No model reads or writes so many tokens at once; a server that says so does not count.
+MOST_TOKENS = 100_000_000
+# Of tokens that were read from a cache or written to one, beside the prompt's own: Anthropic's and Bedrock's names.
+_READ = ("cache_read_input_tokens", "cacheReadInputTokens")
+_WRITTEN = ("cache_creation_input_tokens", "cacheWriteInputTokens")
+_WRITTEN_APART = ("ephemeral_5m_input_tokens", "ephemeral_1h_input_tokens")
+
+
+def read_usage(usage: object) -> tuple[int | None, int | None, int | None]:
+    """Return prompt, completion and reasoning tokens as they are billed, None where the server does not count.
+
+    Reasoning is part of the completion's tokens at OpenAI and stands beside them elsewhere (Gemini's and xAI's OpenAI-compatible
+    servers): `total_tokens` tells. Without a total it stands beside where it would not fit in. Cached tokens are part of the prompt's at
+    OpenAI and stand beside them at Anthropic, whose names for them are taken so unless a total says otherwise. Each is taken at the full
+    price of a prompt's token.
+    """
+    if not isinstance(usage, dict):
+        return None, None, None
+    prompt = _count(usage, "prompt_tokens", "input_tokens", "inputTokens")
+    completion = _count(usage, "completion_tokens", "output_tokens", "outputTokens")
+    total = _count(usage, "total_tokens", "totalTokens")
+    details = [usage, *(usage.get(name) for name in ("completion_tokens_details", "output_tokens_details"))]
+    reasoning = next((n for one in details if (n := _count(one, "reasoning_tokens", "thoughts_tokens", "thoughts_token_count"))), None)
+    apart = usage.get("cache_creation")
+    written = _count(usage, *_WRITTEN) or sum(_count(apart, name) or 0 for name in _WRITTEN_APART)
+    beside = (_count(usage, *_READ) or 0) + written
+    details = [usage.get(name) for name in ("prompt_tokens_details", "input_tokens_details")]
+    cached = beside or next((n for one in details if (n := _count(one, "cached_tokens"))), 0)
+    if completion is None and total is not None and total > (prompt or 0):
+        # Some servers leave a reply's count out, or at 0, where all of it was thought; the total was billed nevertheless.
+        prompt, completion = prompt or 0, total - (prompt or 0)
+    if prompt is None or completion is None:
+        return prompt, completion, reasoning
+    if cached and (cached > prompt or (beside and total != prompt + completion) or total == prompt + completion + cached):
+        prompt += cached
+    if total is not None and total > prompt + completion:
+        reasoning = max(reasoning or 0, total - prompt - completion)
+        completion = total - prompt
+    elif reasoning is not None and reasoning > completion:
+        completion += reasoning
+    return prompt, completion, reasoning
+
+
+def _count(counts: object, *names: str) -> int | None:
+    """Return the first count that can be true: neither an empty prompt nor an empty reply is ever sent."""
+    values = [counts.get(name) for name in names] if isinstance(counts, dict) else []
+    return next((n for n in values if isinstance(n, int) and not isinstance(n, bool) and 0 < n < MOST_TOKENS), None)

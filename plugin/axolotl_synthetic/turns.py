@@ -1,0 +1,169 @@
+"""Finds where the model's own turn ends in a reply: at special tokens that a server left in the text, and at turns of others that the
+model invented. Pure, and used by `thoughts.py` alone, which has cut the thoughts out before.
+
+What comes before a token that ends or begins a turn, or behind a final answer, is whole, and the rest is cut off. Where a marker does
+not say so for sure (it is in the middle of a sentence, or calls a tool), no part of the reply is known to be the answer, and none is
+taken: half an answer would be trained on without a word.
+"""
+
+from __future__ import annotations
+
+import re
+from itertools import islice
+
+from axolotl_synthetic.mentions import Mentions
+
+# A reply with more of them is none, and each takes time.
+MOST_MARKERS = 1_000
+# No special token is longer.
+_LONGEST_TOKEN = 64
+# Three letters and more, so that no formula such as <|v|> is one, and no Greek one; DeepSeek writes its bars in full width, EXAONE has
+# brackets.
+_GREEK = "alpha|beta|gamma|delta|epsilon|zeta|eta|theta|iota|kappa|lambda|omicron|rho|sigma|tau|upsilon|phi|chi|psi|omega"
+_BARS = rf"<[|｜](?!(?i:{_GREEK})[|｜])[A-Za-z][\w▁:-]{{2,39}}[|｜]>|\[\|[A-Za-z]\w{{2,39}}\|\]"
+# Of Llama 2, Gemma 2 to 4, InternLM, Baichuan, Kimi, Cohere, Seed-OSS, Nemotron, Ling, MiniMax.
+_BARE = (
+    r"<(?:bos|eos|pad|eot|eod|eoa|eoh|BOS_TOKEN|EOS_TOKEN|seed:[be]os|end_of_(?:turn|sentence|text))>|<\|turn>|<turn\|>|\[EO[STM]\]"
+    r"|<reserved_\d{1,4}>|\[UNUSED_TOKEN_\d{1,4}\]|<unused\d{1,4}>|<extra_id_\d{1,3}>|<SPECIAL_\d{1,4}>|<</?SYS>>|\[e~\[|\]~[b!]\]"
+    r"|<start_of_turn>|\[/?INST\]|<role>(?:HUMAN|ASSISTANT|SYSTEM)</role>|</?(?:tool_call|function_call)>|\[TOOL_CALLS\]"
+)
+_TOKEN = rf"(?:{_BARS}|{_BARE})"
+_ROLE = r"(?i:user|human|system|assistant|model|tool|observation|ipython)(?=\s|[<:]|\Z)"
+_OTHERS_TURN = re.compile(
+    r"(?:<[|｜](?i:im_start|start_header_id|header_start|start|start_of_role|turn|begin)[|｜]>|<start_of_turn>|<\|turn>|<extra_id_1>|\]~b\])\s*"
+    r"(?i:user|human|system|tool|observation)\b"
+    r"|<[|｜](?:hy_)?(?i:user|human|system|im_user|im_system|user_start|observation)[|｜]>|\[\|(?:user|system)\|\]"
+    r"|<reserved_(?:106|195)>|<role>(?:HUMAN|SYSTEM)</role>|\[INST\]|<<SYS>>"
+)
+_TOOL = re.compile(r"(?i:<[|｜][^|｜>]*(?:tool|python_tag|function|action)[^|｜>]*[|｜]>|<(?:tool|function)_call>|\[TOOL_CALLS\])")
+_BOX = re.compile(r"<\|(?:begin|end)_of_box\|>")
+_LAST = re.compile(rf"(?:(?:{_TOKEN}|<s>|</s>)(?:assistant|model|user)?)\Z")
+_FIRST = re.compile(rf"\s*(?:{_TOKEN}|<s>)(?:(?:assistant|model)(?=\s|<|\Z))?")
+_IN_THE_MIDDLE = re.compile(rf"{_TOKEN}|</s>")
+# What ends a turn, or begins one.
+_TURNS = re.compile(
+    r"<[|｜](?i:im_(?:end|start|user|assistant|system)|eo[tm](?:_id)?|eos|hy_eos|end|return|endoftext|startoftext|endofturn|separator|begin"
+    r"|(?:end|begin|start)[_▁]of[_▁](?:text|turn|sentence|role|turn_token)|start|(?:start|end)_header_id|header_(?:start|end)|role_end"
+    r"|(?:hy_)?(?:user|human|assistant|system)(?:_start|_end)?|observation)[|｜]>"
+    r"|\[\|(?:endofturn|user|assistant|system)\|\]"
+    r"|<(?:bos|eos|eot|eod|eoa|eoh|BOS_TOKEN|EOS_TOKEN|seed:[be]os|(?:end|start)_of_turn|end_of_(?:sentence|text))>|<\|turn>|<turn\|>"
+    r"|\[EO[STM]\]|</s>|\[/?INST\]|<role>|<reserved_(?:10[67]|19[56])>|\[UNUSED_TOKEN_14[56]\]|<extra_id_1>|<SPECIAL_1[012]>|\[e~\[|\]~[b!]\]"
+)
+_BEHIND = re.compile(rf"[ \t]*(?:\n|\Z|{_TOKEN}|<s>|{_ROLE}|\w[\w ]{{0,20}}:)|\w|#")
+
+# Turns that have no token: how chats and templates (Alpaca, Vicuna) name those who speak.
+_USER = r"(?:User|USER|Human|HUMAN|用户)"
+_LABEL = re.compile(
+    rf"^[ \t]*(?:(?:\#{{1,4}}[ ]?|\*\*)?{_USER}(?:\*\*)?[ ]?[:：]|\#{{2,4}}[ ](?:Instruction|Human|User)[ ]?:[ \t]*$|user[ \t]*$)"
+    r"|(?<=[^\s\w])assistant(?=\n\n)|(?<=\d)assistant(?=\n\n)",
+    re.MULTILINE,
+)
+# Behind a final answer nothing more is said, and more names are known for sure.
+_NAMES = "User|Human|Assistant|Question|Problem|Instruction|Input|Response|Q|Next question|用户|问题"
+_BEHIND_THE_END = re.compile(
+    r"^[ \t]*\#\#\#\#[ ]?\S[^\n]{0,200}?(?P<turn>(?<=[^\sA-Z])assistant(?=\n)"
+    rf"|\s{{0,20}}\n\s{{0,20}}(?:(?:\#{{1,4}}[ ]?|\*\*)?(?:{_NAMES})[ ]?\d{{0,3}}(?:\*\*)?[ ]?[:：]"
+    r"|\#{2,4}[ ](?:Instruction|Question|Problem|User|Human|Input|Response)\b|(?:user|human|assistant|model|system)[ \t]*$))",
+    re.MULTILINE | re.IGNORECASE,
+)
+_LONE_ASSISTANT = re.compile(r"^(?:assistant|model)[ \t]*$", re.MULTILINE)
+# What introduces a dialogue that the answer is to hold.
+_INTRODUCED = re.compile(
+    r"(?:[:：]|\A|^\s*(?:\#{1,6}[ ].*|[-*_=]{3,}|\*\*.*\*\*|(?:```|~~~).*)"
+    r"|^\s*[*_]{0,2}(?!(?i:final|answer|solution|result|explanation|note|choice|therefore)\b)[\w][\w .'-]{0,30}[*_]{0,2}[ ]?[:：].*)\s*\Z",
+    re.MULTILINE,
+)
+_DIALOGUE = re.compile(r"(?i:dialog|conversation|\bchat|\bscript|transcript|exchange|interaction|对话)")
+_LOOKED_BACK = 300
+
+
+def own_turn(text: str) -> tuple[str, str]:
+    """Return the model's own turn, without special tokens, and an empty text; or nothing and the marker for which none of it is known to
+    be the answer. A text without markers comes back byte for byte."""
+    if "_of_box|>" in text:
+        text = _without_boxes(text)
+    begin, end = 0, len(text)
+    # HTML strikes text out by a pair of <s>; any other is a special token.
+    strikes_out = "</s>" in text.rstrip().removesuffix("</s>")
+    while first := _FIRST.match(text, begin):
+        if first[0].endswith("<s>") and strikes_out:
+            break
+        if others := _OTHERS_TURN.match(text, first.start() + len(first[0]) - len(first[0].lstrip())) or _TOOL.search(first[0]):
+            return "", others[0]
+        begin = first.end()
+    struck = text.find("<s>", begin)
+    strikes_out = 0 <= struck < text.rfind("</s>") and text.count("</s>", begin) <= text.count("<s>", begin)
+    end = max(begin, len(text.rstrip()))
+    trimmed = end
+    while last := _LAST.search(text, max(begin, end - _LONGEST_TOKEN), end):
+        if ("</s>" in last[0] or "<s>" in last[0]) and strikes_out:
+            break
+        if _TOOL.search(last[0]):
+            return "", last[0]
+        end = last.start()
+        while end > begin and text[end - 1].isspace():
+            end -= 1
+    said = text[begin:] if end == trimmed else text[begin:end]
+    mentions = Mentions(said)
+    said, marker = _before_tokens(said, mentions, strikes_out)
+    return ("", marker) if marker else _before_names(said, mentions)
+
+
+def _without_boxes(text: str) -> str:
+    """Return the text with what GLM puts into boxes out of them."""
+    mentions = Mentions(text)
+    kept, at = [], 0
+    for box in islice(_BOX.finditer(text), MOST_MARKERS):
+        if not mentions.speaks_of(0, *box.span()):
+            kept.append(text[at : box.start()])
+            at = box.end()
+    return "".join([*kept, text[at:]])
+
+
+def _before_tokens(text: str, mentions: Mentions, strikes_out: bool) -> tuple[str, str]:
+    """Return what comes before the first special token, if that ends the turn, or nothing and the token."""
+    for number, token in enumerate(_IN_THE_MIDDLE.finditer(text)):
+        start, end = token.span()
+        if number == MOST_MARKERS:
+            return "", token[0]
+        struck = token[0] == "</s>" and strikes_out and not re.compile(r"\s*(?:<s>\s*)?\[INST\]").match(text, end)
+        if struck or mentions.speaks_of(0, start, end):
+            continue
+        if _TURNS.match(token[0]) and _is_between_turns(text, start, end):
+            return text[:start].rstrip(), ""
+        if token[0] != "</s>":
+            return "", token[0]
+    return text, ""
+
+
+def _is_between_turns(text: str, start: int, end: int) -> bool:
+    """Return whether a token follows what was said as an end does, and not as a word of a sentence about tokens."""
+    gap = start
+    while gap > 0 and text[gap - 1].isspace():
+        gap -= 1
+    glued = gap == start
+    apart = not glued and "\n" not in text[gap:start] and text[gap - 1].isalpha()
+    if apart or _OTHERS_TURN.match(text, start):
+        return not apart
+    behind = _BEHIND.match(text, end)
+    return behind is not None and (glued or not behind[0].isalnum() or len(behind[0]) > 1)
+
+
+def _before_names(text: str, mentions: Mentions) -> tuple[str, str]:
+    """Return what comes before a turn that the model invented behind its final answer; nothing and its name where it follows anything else
+    that does not introduce a dialogue."""
+    if "####" in text and (found := _BEHIND_THE_END.search(text)) and not mentions.speaks_of(0, *found.span("turn")):
+        text = text[: found.start("turn")]
+    for label in islice(_LABEL.finditer(text), MOST_MARKERS):
+        start, end = label.span()
+        if mentions.speaks_of(0, start, end):
+            continue
+        name = label[0].strip()
+        if name == "user" and not _LONE_ASSISTANT.search(text, end):
+            continue
+        before = text[:start].rstrip()
+        if not before:
+            return text, ""
+        dialogue = _INTRODUCED.search(before, before.rfind("\n") + 1) or _DIALOGUE.search(before[-_LOOKED_BACK:])
+        return (text, "") if dialogue and name != "assistant" and not name.startswith("#") else ("", name)
+    return text, ""
