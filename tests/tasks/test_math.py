@@ -106,7 +106,10 @@ def test_answers_that_differ(one, other):
         ("#### 100 centimetres", "100 cm"),
         ("#### 5 feet 6 inches", "5.5 ft"),
         ("#### $7.50 an hour", "$7.5 per h"),
-        ("#### 72 cards", "72"),
+        ("#### 72 cards", "72 cards"),
+        ("#### 72.0 cards in total", "72 cards in total"),
+        ("#### $1,000.00 profit", "$1000 profit"),
+        ("#### 10.0 % increase", "10% increase"),
         ("#### The final answer is 72", "72"),
         ("#### 6 * 12 = 72", "72"),
         ("#### 70\nNo, wait.\n#### 72", "72"),
@@ -118,7 +121,7 @@ def test_answers_that_differ(one, other):
         ("The answer is 3.5. It was hard.", "3.5"),
         ("The answer is 72 because 6 * 12 = 72.", "72"),
         ("the final answer would be: $72", "$72"),
-        ("**Answer:** 72 cards", "72"),
+        ("**Answer:** 72 cards", "72 cards"),
         ("The answer to the question is:\n\n\\[ 72 \\]", "72"),
         ("#### 0.50", "0.5"),
         ("#### 1/2", "0.5"),
@@ -143,7 +146,7 @@ def test_the_answer_of_a_worked_seed_stands_behind_the_hashes_without_the_calcul
 
 
 @pytest.mark.parametrize(
-    ("bare", "gold"), [("72", "72"), ("72.0", "72"), ("$72", "$72"), ("72 cards", "72"), ("x^2 + y^2 = 25", "x^2 + y^2 = 25")]
+    ("bare", "gold"), [("72", "72"), ("72.0", "72"), ("$72", "$72"), ("72 cards", "72 cards"), ("x^2 + y^2 = 25", "x^2 + y^2 = 25")]
 )
 def test_a_bare_value_is_an_answer_and_keeps_its_spelling_behind_the_mark(bare, gold):
     assert TASK.gold_answer(seed(bare)) == gold

@@ -15,9 +15,10 @@ from axolotl_synthetic.numerals import Decimal, plain
 from axolotl_synthetic.records import Message, Question, Seed
 from axolotl_synthetic.tasks.amounts import written_amount
 from axolotl_synthetic.tasks.equality import same_value
+from axolotl_synthetic.tasks.notation import cleaned, is_prose
 from axolotl_synthetic.tasks.replies import read_question, read_yes_no
 from axolotl_synthetic.tasks.templates import chat, chat_by_pattern
-from axolotl_synthetic.tasks.values import Value, cleaned, is_prose, read_value
+from axolotl_synthetic.tasks.values import Value, read_value
 
 # A final answer stands at a reply's end; a runaway reply is not read further back than this many characters.
 LONGEST_READ = 20_000
@@ -188,7 +189,7 @@ def _value(raw: str, decimal: Decimal | None) -> str | None:
     if len(raw.strip()) > LONGEST_ANSWER:
         return None
     text = cleaned(raw)
-    if not any(letter.isalnum() or letter in "∞∅" for letter in text) or "\n" in text:
+    if "\n" in text or not (text in ("{}", r"\{\}") or any(letter.isalnum() or letter in "∞∅" for letter in text)):
         return None
     value = read_value(text, decimal)
     # The digits of another script stay, so that the check `format` sees them.
@@ -203,9 +204,11 @@ def _value(raw: str, decimal: Decimal | None) -> str | None:
 
 def _words(value: Value) -> int:
     """Count the words of an answer that is prose: of the longest part where other parts of a list are none, as in `x = 1 and y = 2`."""
-    if value.kind in ("number", "time", "date", "pair"):
+    if value.kind in ("number", "time", "date", "pair", "bound"):
         return 0
-    if value.kind == "group" and not all(is_prose(part.text) for part in value.parts):
+    if value.kind == "equation" and value.mark:
+        return _words(value.parts[1])
+    if value.kind == "group" and not all(is_prose(part.text) and not part.mark for part in value.parts):
         return max(map(_words, value.parts))
     return len(value.text.split()) if is_prose(value.text) else 0
 
