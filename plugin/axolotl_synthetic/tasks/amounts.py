@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from fractions import Fraction
 
-from axolotl_synthetic.tasks.units import NONE, PERCENT, Unit, convertible, unit_of
+from axolotl_synthetic.tasks.units import NONE, PERCENT, Unit, convertible, same_measure, unit_of
 from axolotl_synthetic.tasks.words import say_the_same, says_nothing
 
 # These stand before their number, alone among the names of units.
@@ -43,8 +43,8 @@ def same_amount(one: Amount, other: Amount) -> bool:
         one.unit.of
         and other.unit.of
         and one.unit.name != other.unit.name
-        and one.unit.of == other.unit.of
-        and one.unit.per == other.unit.per
+        and same_measure(one.unit.of, other.unit.of)
+        and bool(one.unit.per) == bool(other.unit.per)
     ):
         return one.value * one.unit.size == other.value * other.unit.size
     return _close(one, other)

@@ -33,7 +33,7 @@ _DATE = re.compile(
     re.IGNORECASE,
 )
 _TIME = re.compile(
-    r"(?:at\s+)?(?:(?P<hour>\d{1,2})(?::(?P<minute>\d{2}))?(?::(?P<second>\d{2}))?\s*(?:(?P<half>[ap])\.?\s?m\.?|(?P<clock>o'?clock|uhr))?"
+    r"(?:at\s+)?(?:(?P<hour>\d{1,2})(?::(?P<minute>\d{2}))?(?::(?P<second>\d{2}))?\s*(?:(?P<half>[ap])\.?\s?m\.?|(?P<clock>o'?clock|uhr|[点點]钟?|時|시))?"
     r"(?P<in>\s+in the (?:morning|afternoon|evening))?|(?:12(?::00)?\s*)?(?P<named>noon|midnight))",
     re.IGNORECASE,
 )

@@ -16,6 +16,7 @@ from axolotl_synthetic.tasks.values import DERIVATIVE, VARIABLE, Value, derivati
 from axolotl_synthetic.tasks.verifier import same_expression
 from axolotl_synthetic.tasks.words import say_the_same
 
+_ARTICLE = re.compile(r"\A(?:on|the|an?)\s+")
 _IN_LATEX = (
     ("**", "^"), ("π", r"\pi "), ("×", r"\times "), ("·", r"\cdot "), ("÷", "/"), ("∞", r"\infty "), ("∪", r"\cup "), ("∩", r"\cap "),
     ("∅", r"\emptyset "), ("≤", r"\leq "), ("≥", r"\geq "), ("≠", r"\neq "), ("∈", r"\in "),
@@ -25,11 +26,11 @@ _IN_LATEX = (
 
 def same_value(one: Value, other: Value) -> bool:
     """Compare two final answers. `one` is the gold answer."""
+    if one.amount is not None and other.amount is not None:
+        return same_amount(one.amount, other.amount)
     if one.unit == other.unit and (one.text.casefold() == other.text.casefold() or _bare(one) == _bare(other)):
         return one.text != ""
     kinds = {one.kind, other.kind}
-    if one.amount is not None and other.amount is not None:
-        return same_amount(one.amount, other.amount)
     if "text" in kinds:
         return False
     if "bound" in kinds:
@@ -69,7 +70,7 @@ def _thousands(value: Value) -> Fraction | None:
 
 
 def _bare(value: Value) -> str:
-    return value.text if value.kind == "text" else value.text.replace(" ", "")
+    return _ARTICLE.sub("", value.text.casefold()) if value.kind == "text" else value.text.replace(" ", "")
 
 
 def _same_pair(one: Value, other: Value) -> bool:
@@ -107,6 +108,8 @@ def _same_group(one: Value, other: Value) -> bool:
 
 def _matched(some: Sequence[Value], others: Sequence[Value]) -> bool:
     """Say whether each has its equal among the others, in any order."""
+    if len(some) != len(others):
+        return False
     left = list(others)
     for value in some:
         found = next((at for at, other in enumerate(left) if same_value(value, other)), None)

@@ -155,8 +155,11 @@ def _equivalent(one: str, other: str, decimal: Decimal | None) -> bool:
     if max(len(one), len(other)) > LONGEST_ANSWER:
         return one == other
     one, other = cleaned(one), cleaned(other)
-    if one.casefold() == other.casefold():
+    if one == other:
         return one != ""
+    # Case tells units apart: `5 mW` and `5 MW`.
+    if one.casefold() == other.casefold() and not one[:1].isdigit():
+        return True
     return same_value(read_value(one, decimal), read_value(other, decimal))
 
 

@@ -36,13 +36,13 @@ _MAGNITUDES_OF_MONEY = {"k": 1_000, "K": 1_000, "M": 1_000_000, "B": 1_000_000_0
 _PART = re.compile(rf"({_NUMBER})\s*([^\W\d_]+\.?|['’′\"”″$€£¢])[\s,]*(?:and\s+)?")
 _MONEY_BEFORE = re.compile(rf"\A([$€£])\s*({_NUMBER})(?=\s)")
 _COMMA_OF_MONEY = re.compile(
-    r"(?:(?<=[$€£])|(?<=[$€£]\s)|\A(?=\S+\s?(?:[$€£]|EUR\b|euros?\b)))[0-9]{1,3}(?:(?:\.[0-9]{3})+|[0-9]*),[0-9]{2}(?![0-9.,])",
+    r"(?:(?<=[$€£])|(?<=[$€£]\s)|\A(?=\S+\s?(?:[$€£]|EUR\b|euros?\b)))[0-9]{1,3}(?:(?:\.[0-9]{3})+|[0-9]*),[0-9]{1,2}(?![0-9.,])",
     re.IGNORECASE,
 )
 _IN_BRACKETS = re.compile(r"(?<=[0-9])\s+\(([^()0-9=<>+*/^\\]{2,})\)\Z")
 # Words that make another thing of the number before them, or join a second one to it. Magnitudes are in `units.py`.
 _NOT_UNITS = re.compile(
-    r"[bmt]n|mod|grand|gross|tens|hal(?:f|ves)|thirds?|quarters|and|or|to|by|of|times|over|plus|minus|point|remainder|am|pm|bc|bce|ad|ce"
+    r"[bmt]n|mod|grand|gross|tens|hal(?:f|ves)|thirds?|quarters|and|or|to|by|times|over|plus|minus|point|remainder|am|pm|bc|bce|ad|ce"
     r"|squared|cubed|divided|multiplied|pi|sin|cos|tan|log|ln|sqrt|factorial|choose|wrong|incorrect|not"
     r"|oder|und|oder|ou|et|y|o|или|и|або|або|lub|i|ve|veya|または|或|或者|和",
     re.IGNORECASE,
@@ -59,6 +59,7 @@ LONGEST_UNIT = 5  # words
 LONGEST_NUMBER = 100  # characters: a sum of money with its unit. int() of thousands of digits takes its time
 LARGEST_POWER = 300
 _MINUS = re.compile(r"\A(?:minus|negative)\s+(?=[$€£¥₹]?[0-9.])", re.IGNORECASE)
+_AND_A_PART = re.compile(r"\Aan?\s+(?P<unit>\w+)\s+and\s+a\s+(?P<part>half|quarter)\Z", re.IGNORECASE)
 _AND_A_HALF = re.compile(r"(?<=[0-9])\s+and\s+(?:(?:an?|one)[\s-]+(?P<word>half|third|quarter|fourth|fifth)\b|(?P<fraction>[0-9]+/[0-9]+))")
 
 
@@ -70,6 +71,7 @@ def read_number(text: str) -> Amount | None:
         return Amount(Fraction(text), len(text.partition(".")[2]))
     if len(text) > LONGEST_NUMBER:
         return None
+    text = _AND_A_PART.sub(lambda match: f"1 1/{FRACTIONS[match['part'].lower()]} {match['unit']}", text)
     text = _MINUS.sub("-", text, count=1)
     text = _AND_A_HALF.sub(lambda match: f" {match['fraction'] or '1/' + str(FRACTIONS[match['word']])}", text)
     if text[-1:] == ")":

@@ -97,6 +97,11 @@ def _english(words: list[tuple[str, int]], at: int) -> tuple[Fraction | None, in
 
 
 def _han(text: str) -> Spelled | None:
+    if "分之" in text:  # `三分之二`, and `百分之五` for 5%
+        below, above = (_han(part) for part in text.split("分之", 1))
+        if below is None or above is None or below.rest or not below.value:
+            return None
+        return Spelled(above.value, f"% {above.rest}".strip()) if below.value == 100 else Spelled(above.value / below.value, above.rest)
     match = _HAN.match(text)
     if match is None or (match["rest"] and match["rest"].lstrip()[:1] not in _HAN_COUNTED):
         return None

@@ -153,6 +153,8 @@ def split_unit(text: str) -> tuple[Unit | None, str]:
     if rate is not None:
         over, below = _phrase(text[: rate.start()]), text[rate.end() :]
         under, rest = (unit, "") if (unit := _phrase(below)) is not None else _first(below)
+        if under is not None and under.of == "pound":  # `$2 per pound`
+            under = _BY_NAME["lb"]
         if over is None and under is not None and _WORD.fullmatch(text[: rate.start()]):  # `words per minute`
             over = Unit(text[: rate.start()], f":{text[: rate.start()]}")
         if over is not None and under is None and _WORD.fullmatch(below):  # `$ per apple`
@@ -189,7 +191,9 @@ def _phrase(text: str) -> Unit | None:
     match = _POWER.fullmatch(text)
     if match is None:
         return None
-    unit = _BY_NAME.get(match["name"]) or _BY_NAME.get(match["name"].casefold())
+    name = match["name"]
+    # `12 CM` is a length; `5 Mg` and `5 mW` are other units than `5 mg` and `5 MW`.
+    unit = _BY_NAME.get(name) or (_BY_NAME.get(name.casefold()) if len(name) > 3 or name.isupper() else None)
     if unit is None:
         return None
     power = (match["word"] or match["after"] or match["digit"] or "1")[:2].lower()
@@ -201,12 +205,13 @@ def convertible(one: Unit, other: Unit) -> bool:
     """Say whether amounts in these units can be equal: one has no unit, or both measure the same. `$5` may be short for `$5 an hour`."""
     if not one.of or not other.of:
         return True
-    if one.per and other.per and not _is_one(one.per, other.per):
+    if one.per and other.per and not same_measure(one.per, other.per):
         return False
     if bool(one.per) != bool(other.per):
         return other.name == one.name.split("/")[0] or one.name == other.name.split("/")[0]
-    return _is_one(one.of, other.of) or other.of in _ALSO.get(one.of, ()) or one.of in _ALSO.get(other.of, ())
+    return same_measure(one.of, other.of) or other.of in _ALSO.get(one.of, ()) or one.of in _ALSO.get(other.of, ())
 
 
-def _is_one(measure: str, other: str) -> bool:
+def same_measure(measure: str, other: str) -> bool:
+    """Say whether two measures are one, or two forms of one thing that is counted."""
     return measure == other or (measure[0] == other[0] == ":" and say_the_same(measure, other))

@@ -26,7 +26,7 @@ _SUPERSCRIPT = re.compile(r"⁻?[⁰¹²³⁴-⁹]+")
 _SIGNS = (
     ("<=", "≤"), (">=", "≥"), ("!=", "≠"), (r"\leqslant", "≤"), (r"\geqslant", "≥"), (r"\leq", "≤"), (r"\geq", "≥"), (r"\neq", "≠"),
     (r"\pm", "±"), (r"\{", "{"), (r"\}", "}"), (r"\lbrace", "{"), (r"\rbrace", "}"),
-    ("…", r"\ldots"), (r"\dots", r"\ldots"), (r"\cdots", r"\ldots"), ("...", r"\ldots"),
+    ("∠", r"\angle "), ("…", r"\ldots"), (r"\dots", r"\ldots"), (r"\cdots", r"\ldots"), ("...", r"\ldots"),
 )  # fmt: skip
 _SIGN_WORDS = tuple(
     (re.compile(rf"\\(?:{words})(?![A-Za-z])"), sign)
@@ -54,7 +54,7 @@ _NAME = re.compile(
     r"|(?:[A-Za-z]|\\(?!frac|sqrt|sum|int)[a-z]+|[A-Z]{2,4})(?:_(?:\w|\{[^{}]*\}))?'*(?:\(\s*[A-Za-z](?:,\s*[A-Za-z])*\s*\))?(?:\^\{?-1\}?\(\s*[A-Za-z]\s*\))?"
 )
 VARIABLE = re.compile(r"(?<![A-Za-z\\])(?:[A-Za-z]|[b-df-hj-np-tv-z]{2,4})(?![A-Za-z])")
-_UNIT_BEHIND = re.compile(r"(?P<head>.*[\d})\]π])\s*(?P<unit>(?:(?<=\s)[A-Za-z]|[$€£%°])[^\d\\=<>{}()]*(?:\^?\{?[23]\}?)?)")
+_UNIT_BEHIND = re.compile(r"(?P<head>.*(?:[\d})\]π]|\\pi))\s*(?P<unit>(?:(?<=\s)[A-Za-z]|[$€£%°])[^\d\\=<>{}()]*(?:\^?\{?[23]\}?)?)")
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,7 +144,8 @@ def _pair(text: str) -> Value | None:
     """Read `3:2`, `3 to 2`, `10-15`, `from 10 to 15 km`."""
     if ":" in text:
         terms = [_read(term) for term in text.split(":")]
-        return Value("pair", text, parts=tuple(terms), mark=":") if all(term.kind == "number" for term in terms) else None
+        if all(term.kind == "number" for term in terms):
+            return Value("pair", text, parts=tuple(terms), mark=":")
     match = _RANGE.fullmatch(text)
     if match is None or (match["sign"].lower() == "and") != text.lower().startswith("between"):
         return None

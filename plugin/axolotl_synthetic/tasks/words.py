@@ -26,6 +26,10 @@ north northern | south southern
 east eastern | west western
 before ago earlier early | after later late
 left | right
+long length | wide width
+long length | deep depth
+tall high height | deep depth
+tall high height | wide width
 older | younger
 taller longer larger bigger higher greater | shorter smaller lower
 faster | slower
@@ -46,7 +50,7 @@ for _row, _line in enumerate(_CONTRARIES.strip().splitlines()):
         for _word in _words.split():
             _SIDES.setdefault(_word, set()).add((_row, _side))
 _IRREGULAR = {
-    "people": "person", "children": "child", "kids": "child", "kid": "child", "men": "man", "women": "woman", "mice": "mouse",
+    "people": "person", "людей": "человек", "люди": "человек", "children": "child", "kids": "child", "kid": "child", "men": "man", "women": "woman", "mice": "mouse",
     "feet": "foot", "geese": "goose", "teeth": "tooth", "oxen": "ox", "dice": "die",
 }  # fmt: skip
 _TOKEN = re.compile(r"[^\W\d_]+(?:[\u0300-\u036f\u0900-\u0dff\u0e30-\u0e4e]+[^\W\d_]*)*|[^\w\s\x00-\xff‘’“”—–-]")
