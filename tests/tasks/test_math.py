@@ -140,6 +140,43 @@ def test_what_a_reply_marks_as_its_answer(text, value):
     assert final(text) == value
 
 
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [
+        ("答案是56", "56"),
+        ("所以答案是56。", "56"),
+        ("答案：56，因为7×8=56。", "56"),
+        ("答え：56", "56"),
+        ("答えは56です。", "56"),
+        ("답: 56", "56"),
+        ("답은 56입니다.", "56"),
+        ("Ответ: 56", "56"),
+        ("**Ответ** — 56", "56"),
+        ("Antwort: 56", "56"),
+        ("Die Antwort lautet 56, weil 7*8 = 56.", "56"),
+        ("La réponse finale est 56.", "56"),
+        ("Réponse : 56", "56"),
+        ("Respuesta: 56", "56"),
+        ("La respuesta es $56.", "$56"),
+        ("A resposta é 56", "56"),
+        ("La risposta è 56", "56"),
+        ("Het antwoord is 56", "56"),
+        ("Odpowiedź: 56", "56"),
+        ("Đáp án là 56", "56"),
+        ("الجواب هو 56", "56"),
+        ("उत्तर: 56", "56"),
+        ("คำตอบคือ 56", "56"),
+        ("#### Antwort: 56", "56"),
+        ("#### 答案：56", "56"),
+        ("他回答了56个问题", None),
+        ("Antworten sind schwer: 56", None),
+        ("Die Antwort kenne ich nicht", None),
+    ],
+)
+def test_what_a_reply_in_another_language_marks_as_its_answer(text, value):
+    assert final(f"7 * 8 = 50 + 6.\n{text}") == value
+
+
 def test_the_answer_of_a_worked_seed_stands_behind_the_hashes_without_the_calculator():
     assert TASK.gold_answer(seed(WORKED)) == "72"
     assert TASK.solution(seed(WORKED)) == "6 jars with 12 cards each is 6*12 = 72 cards.\n#### 72"

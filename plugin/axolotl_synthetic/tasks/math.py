@@ -16,7 +16,7 @@ from axolotl_synthetic.records import Message, Question, Seed
 from axolotl_synthetic.tasks.amounts import written_amount
 from axolotl_synthetic.tasks.equality import same_value
 from axolotl_synthetic.tasks.notation import cleaned, is_prose
-from axolotl_synthetic.tasks.replies import read_question, read_yes_no
+from axolotl_synthetic.tasks.replies import ANSWER_IN_OTHER_LANGUAGES, read_question, read_yes_no
 from axolotl_synthetic.tasks.templates import chat, chat_by_pattern
 from axolotl_synthetic.tasks.values import Value, read_value
 
@@ -28,11 +28,16 @@ LONGEST_PROSE = 5  # words, for an answer that is no number: `Monday`, `the red 
 # GSM8K notes its calculator's calls in double angle brackets (github.com/openai/grade-school-math).
 _CALCULATOR = re.compile(r"<<[-+*/().,=%$\d\s]*=[-+*/().,=%$\d\s]*>>")
 _HASHES = re.compile(r"(?<!#)####(?!#)[ \t*]*(?:(?:the )?(?:final )?answer\b(?: is)?[ \t*:]*)?\s*([^\n]*)", re.IGNORECASE)
-_SPOKEN = re.compile(r"\banswer\b[^\n.:=]{0,60}?(?:\b(?:is|be)\b|:|=)[\s:*]*([^\n]*)", re.IGNORECASE)
+_SAID_AGAIN = re.compile(rf"\s*(?:{ANSWER_IN_OTHER_LANGUAGES})[\s:：*]*", re.IGNORECASE)
+_COPULA = re.compile(r"\s*(?:です|だ|である|입니다|이다)?[\s*。.]*\Z")
+_SPOKEN = re.compile(
+    rf"(?:\banswer\b[^\n.:=]{{0,60}}?(?:\b(?:is|be)\b|[:：=])|{ANSWER_IN_OTHER_LANGUAGES})[\s:：*]*([^\n]*)", re.IGNORECASE
+)
 # `60, 61` are two values, and `60, as each …` is one.
 # `x = 1, y = 2` are two values as well; `5:30 p.m. because …` ends behind the second point.
 _SENTENCE_END = re.compile(
-    r"(?<!\b[ap])[.!?](?=\s|$)|(?<=[ap]\.m)\.\s(?=[A-Z])|,\s(?!\s*(?:and\s|or\s)?(?:[-$]?\d|[A-Za-z]\s*=))|;(?!\s*[-$]?\d)|\s(?:because|since|as|so|which)\b",
+    r"(?<!\b[ap])[.!?](?=\s|$)|(?<=[ap]\.m)\.\s(?=[A-Z])|,\s(?!\s*(?:and\s|or\s)?(?:[-$]?\d|[A-Za-z]\s*=))|;(?!\s*[-$]?\d)"
+    r"|\s(?:because|since|as|so|which|weil|denn|parce que|porque|perché|omdat|потому)\b|。|，(?!\s*\d)|因为|因為",
     re.IGNORECASE,
 )
 _NUMBER = re.compile(r"(?<![\w.])-?\d[\d,]*(?:\.\d+)?(?:/\d+)?%?")
@@ -100,7 +105,7 @@ class Math:
         return read_yes_no(reply)
 
     def final_answer(self, text: str, question: Question) -> str | None:
-        """Return the last value behind `####`, else in `\\boxed{}`, else behind "answer is"; a number as digits with its unit."""
+        """Return the last value behind `####`, else in `\\boxed{}`, else behind "answer is"; a number as digits with its words."""
         return _final_answer(text, question.decimal)
 
     def loose_answer(self, text: str, question: Question) -> str | None:
@@ -165,10 +170,10 @@ def _equivalent(one: str, other: str, decimal: Decimal | None) -> bool:
 
 def _marked(text: str) -> Iterator[str]:
     """What stands behind each mark: the mark that the teacher was told to use first, the last of each kind first."""
-    yield from (match[1] for match in reversed(list(_HASHES.finditer(text))))
+    yield from (_SAID_AGAIN.sub("", match[1], count=1) for match in reversed(list(_HASHES.finditer(text))))
     yield from _boxed(text)
     for match in reversed(list(_SPOKEN.finditer(text))):
-        yield _SENTENCE_END.split(match[1], maxsplit=1)[0]
+        yield _COPULA.sub("", _SENTENCE_END.split(match[1], maxsplit=1)[0])
 
 
 def _boxed(text: str) -> Iterator[str]:

@@ -50,8 +50,8 @@ for _row, _line in enumerate(_CONTRARIES.strip().splitlines()):
         for _word in _words.split():
             _SIDES.setdefault(_word, set()).add((_row, _side))
 _IRREGULAR = {
-    "people": "person", "людей": "человек", "люди": "человек", "children": "child", "kids": "child", "kid": "child", "men": "man", "women": "woman", "mice": "mouse",
-    "feet": "foot", "geese": "goose", "teeth": "tooth", "oxen": "ox", "dice": "die",
+    "people": "person", "children": "child", "kids": "child", "kid": "child", "men": "man", "women": "woman", "mice": "mouse",
+    "geese": "goose", "teeth": "tooth", "dice": "die", "людей": "человек", "люди": "человек", "лет": "год",
 }  # fmt: skip
 _TOKEN = re.compile(r"[^\W\d_]+(?:[\u0300-\u036f\u0900-\u0dff\u0e30-\u0e4e]+[^\W\d_]*)*|[^\w\s\x00-\xff‘’“”—–-]")
 LONGEST_ENDING = 3  # letters of an inflection, outside of English
@@ -92,6 +92,7 @@ def _meant(words: tuple[str, ...]) -> set[str]:
 
 def _alike(one: str, other: str) -> bool:
     """Say whether two words are forms of one. Scripts without spaces have several words in one, such as `支铅笔`."""
+    one, other = _IRREGULAR.get(one, one), _IRREGULAR.get(other, other)
     if one == other:
         return True
     if _is_unspaced(one) or _is_unspaced(other):
@@ -109,7 +110,7 @@ def _is_unspaced(word: str) -> bool:
 
 def singulars(word: str) -> set[str]:
     """Return what a word may be the plural of, and itself. German plurals count, too: `Kisten`, `Schrauben`."""
-    found = {word, _IRREGULAR.get(word, word)}
+    found = {word}
     for ending, singular in (
         ("ies", "y"),
         ("ves", "f"),
