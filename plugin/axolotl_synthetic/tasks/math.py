@@ -216,7 +216,8 @@ def _words(value: Value) -> int:
         return 0
     if value.kind == "equation" and value.mark:
         return _words(value.parts[1])
-    if value.kind == "group" and not all(is_prose(part.text) and not part.mark for part in value.parts):
+    parts = value.parts if value.kind == "group" else ()
+    if parts and (all(re.search(r"\d", part.text) for part in parts) or not all(is_prose(part.text) and not part.mark for part in parts)):
         return max(map(_words, value.parts))
     return len(value.text.split()) if is_prose(value.text) else 0
 

@@ -7,7 +7,7 @@ import re
 _WRAPPED = ((r"\(", r"\)"), (r"\[", r"\]"), ("$$", "$$"), ("$", "$"), ("`", "`"), ('"', '"'), ("“", "”"), ("«", "»"), ("「", "」"))
 _TEXT = re.compile(r"\\(?:text|textbf|textrm|mathrm|mathbf|mbox|textit|operatorname)\s*\{([^{}]*)\}")
 _LATEX = (
-    ("{,}", ","), (r"\,", ""), (r"\!", ""), (r"\;", " "), ("~", " "), (r"^{\circ}", "°"), (r"^\circ", "°"),
+    ("{,}", ","), (r"\! ", ""), ("...", "…"), (r"\,", ""), (r"\!", ""), (r"\;", " "), ("~", " "), (r"^{\circ}", "°"), (r"^\circ", "°"),
     (r"{}^\circ", "°"), (r"\degree", "°"), (r"\%", "%"), (r"\dfrac", r"\frac"), (r"\tfrac", r"\frac"),
     (r"\cfrac", r"\frac"), (r"\displaystyle", ""),
 )  # fmt: skip

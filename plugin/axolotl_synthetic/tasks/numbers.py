@@ -39,6 +39,7 @@ _COMMA_OF_MONEY = re.compile(
     r"(?:(?<=[$€£])|(?<=[$€£]\s)|\A(?=\S+\s?(?:[$€£]|EUR\b|euros?\b)))[0-9]{1,3}(?:(?:\.[0-9]{3})+|[0-9]*),[0-9]{1,2}(?![0-9.,])",
     re.IGNORECASE,
 )
+_GROUPED_BY_POINTS = re.compile(r"(?<![0-9.,])[1-9][0-9]{0,2}(?:\.[0-9]{3}){2,}(?![0-9.])")
 _IN_BRACKETS = re.compile(r"(?<=[0-9])\s+\(([^()0-9=<>+*/^\\]{2,})\)\Z")
 # Words that make another thing of the number before them, or join a second one to it. Magnitudes are in `units.py`.
 _NOT_UNITS = re.compile(
@@ -76,6 +77,8 @@ def read_number(text: str) -> Amount | None:
     text = _AND_A_HALF.sub(lambda match: f" {match['fraction'] or '1/' + str(FRACTIONS[match['word']])}", text)
     if text[-1:] == ")":
         text = _IN_BRACKETS.sub(r" \1", text)
+    if text.count(".") > 1:
+        text = _GROUPED_BY_POINTS.sub(lambda match: match[0].replace(".", ""), text)
     if "," in text:
         text = _COMMA_OF_MONEY.sub(lambda match: match[0].replace(".", "").replace(",", "."), text)
     return _in_digits(text) or _in_latex(text) or _in_parts(text) or _in_words(text)
@@ -150,7 +153,8 @@ def _is_unit(unit: str, *, spaced: bool) -> bool:
     # A single Greek letter is a variable or π.
     if "\u0370" <= unit[0] <= "\u03ff" and len(first) == 1:
         return False
-    everything = re.split(r"[^\w]+", unit)
+    # `3 times` is a count, and `3 times as many` none.
+    everything = re.split(r"[^\w]+", unit.removesuffix("times"))
     if any(_CHANGES.fullmatch(word) or word.casefold() in NUMBER_WORDS for word in everything) or _HEDGE.search(unit) or is_month(unit):
         return False
     if any(_NOT_UNITS.fullmatch(word) or word.casefold() in MAGNITUDES for word in everything if word and word not in ("m", "s")):

@@ -60,9 +60,9 @@ def spelled(text: str) -> Spelled | None:
     if value is None:
         return None
     end = words[at - 1][1]
-    names = [word for word, _ in words[at : at + 3]]
-    if names[:2] in (["and", "a"], ["and", "one"]) and len(names) == 3 and names[2] in FRACTIONS:
-        value, end = value + Fraction(1, FRACTIONS[names[2]]), words[at + 2][1]
+    names = [word for word, _ in words[at:]]
+    if names[:1] == ["and"] and (part := _part(words, at + 1)) is not None:
+        value, end = value + part[0], part[1]
     elif names and names[0] in FRACTIONS:
         below = FRACTIONS[names[0]]
         if value >= below and not names[0].endswith("s"):  # `twenty-fifth` is no 20/5
@@ -71,6 +71,14 @@ def spelled(text: str) -> Spelled | None:
     if re.search(r"[^A-Za-z\s-]", text[:end]) or (text[end:].strip() and not text[end].isspace()):
         return None
     return Spelled(sign * value, text[end:].strip())
+
+
+def _part(words: list[tuple[str, int]], at: int) -> tuple[Fraction, int] | None:
+    """Read the part of a whole from a place on, `a half` or `three quarters`, and where it ends."""
+    value, behind = (Fraction(1), at + 1) if words[at : at + 1] and words[at][0] in ("a", "an") else _english(words, at)
+    if value is None or behind >= len(words) or words[behind][0] not in FRACTIONS:
+        return None
+    return value / FRACTIONS[words[behind][0]], words[behind][1]
 
 
 def _english(words: list[tuple[str, int]], at: int) -> tuple[Fraction | None, int]:

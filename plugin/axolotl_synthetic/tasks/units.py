@@ -67,6 +67,7 @@ _MEASURES = {
     "°": "° 1 degree degrees deg",
     "°C": "°C 1 ℃",
     "°F": "°F 1 ℉",
+    "K": "K 1 kelvin kelvins",
     "rad": "rad 1 radian radians",
     "byte": "byte 1 bytes; KB 1000 kB; MB 1000000; GB 1000000000; TB 1000000000000",
     "watt": "watt 1 watts; kW 1000 kilowatt kilowatts; MW 1000000 megawatt megawatts",
@@ -80,7 +81,7 @@ _PHRASES = {
     "percentage point": "pp", "percentage points": "pp", "percent points": "pp", "basis point": "bp", "basis points": "bp",
     "fluid ounces": "floz", "fluid ounce": "floz", "fl oz": "floz", "us dollars": "$", "cc": "cm³", "м/с": "m/s", "км/ч": "km/h",
     "degrees celsius": "°C", "degree celsius": "°C", "° c": "°C", "degrees c": "°C", "celsius": "°C",
-    "degrees fahrenheit": "°F", "degree fahrenheit": "°F", "° f": "°F", "degrees f": "°F", "fahrenheit": "°F",
+    "degrees kelvin": "K", "degrees fahrenheit": "°F", "degree fahrenheit": "°F", "° f": "°F", "degrees f": "°F", "fahrenheit": "°F",
 }  # fmt: skip
 _BEHIND_A_LETTER = ("of", "long", "wide", "high", "tall", "deep", "away")
 # Areas and volumes have one more word in Chinese.

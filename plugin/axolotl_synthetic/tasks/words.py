@@ -11,7 +11,8 @@ from functools import lru_cache
 # Words that say nothing about what is counted. The classifiers of Chinese, Japanese and Korean count anything.
 _ENGLISH = """a an the of in is are was were be there he she it they we i you all altogether total totals overall together more extra
     additional whole full left remaining remain remains each per every apiece exactly only just also and for to from has have had would will
-    his her their its my our your long tall wide high deep old age away worth time amount number answer result value final sum"""
+    his her their its my our your long tall wide high deep away worth unit units square
+    squared cubic cubed amount number answer result value final sum"""
 _OTHERS = """insgesamt noch jeweils de du des la le les un une der die das den au total en von です だ である 입니다 이다 개 명 마리 권
     个 個 つ 只 支 枝 本 颗 顆 粒 枚 张 張 条 位 名 件 块"""
 _FILLERS = frozenset((*_ENGLISH.split(), *_OTHERS.split()))
@@ -26,6 +27,8 @@ north northern | south southern
 east eastern | west western
 before ago earlier early | after later late
 left | right
+long | short
+square squared | cubic cubed
 long length | wide width
 long length | deep depth
 tall high height | deep depth
@@ -51,7 +54,7 @@ for _row, _line in enumerate(_CONTRARIES.strip().splitlines()):
             _SIDES.setdefault(_word, set()).add((_row, _side))
 _IRREGULAR = {
     "people": "person", "children": "child", "kids": "child", "kid": "child", "men": "man", "women": "woman", "mice": "mouse",
-    "geese": "goose", "teeth": "tooth", "dice": "die", "людей": "человек", "люди": "человек", "лет": "год",
+    "geese": "goose", "teeth": "tooth", "dice": "die", "age": "old", "людей": "человек", "люди": "человек", "лет": "год",
 }  # fmt: skip
 _TOKEN = re.compile(r"[^\W\d_]+(?:[\u0300-\u036f\u0900-\u0dff\u0e30-\u0e4e]+[^\W\d_]*)*|[^\w\s\x00-\xff‘’“”—–-]")
 LONGEST_ENDING = 3  # letters of an inflection, outside of English
@@ -60,7 +63,11 @@ LONGEST_ENDING = 3  # letters of an inflection, outside of English
 @lru_cache(maxsize=4_096)
 def tokens(text: str) -> tuple[str, ...]:
     """Return the words of a text in one case, and its emoji."""
-    return tuple(word for word in _TOKEN.findall(text.casefold()) if word not in "\u200c\u200d\ufe0f")
+    return tuple(
+        word
+        for word in _TOKEN.findall(text.casefold().replace("²", " squared ").replace("³", " cubed "))
+        if word not in "\u200c\u200d\ufe0f"
+    )
 
 
 @lru_cache(maxsize=4_096)
