@@ -80,7 +80,7 @@ def test_both_conventions_in_one_file_are_told():
     assert note.startswith("3 numbers are written with a decimal point and 2 with a comma, such as 2,50")
 
 
-@pytest.mark.parametrize(("decimal", "gold"), [("comma", "3600"), ("point", "3.6"), (None, "3.6")])
+@pytest.mark.parametrize(("decimal", "gold"), [("comma", "3600 Schrauben"), ("point", "3.6 Schrauben"), (None, "3.6 Schrauben")])
 def test_the_config_decides_before_the_seeds_do(tmp_path, decimal, gold):
     path = tmp_path / "seeds.jsonl"
     path.write_text('{"question": "Wie viele?", "answer": "3.600 Schrauben"}\n', encoding="utf-8")

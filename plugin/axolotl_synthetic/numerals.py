@@ -32,7 +32,7 @@ _UNDECIDED: dict[Decimal, re.Pattern[str]] = {"comma": re.compile(r"[1-9]\d{0,2}
 _NO_DECIMAL = re.compile(r"\s(?:and|or)\b|[)\]}]")
 _SPACES = re.compile(r"[\u00a0\u2007\u2009\u202f]")
 _GROUPED = re.compile(r"(?<![\d.,'’])[1-9]\d{0,2}(?:([ '’])\d{3})(?:\1\d{3})*(?![\d'’]|\s*/|\s\d)")
-_SIGNS = {"−": "-", "–": "-", "—": "-", "‐": "-", "‑": "-", "－": "-", "٪": "%"}
+_SIGNS = {"−": "-", "–": "-", "—": "-", "‐": "-", "‑": "-", "－": "-", "٪": "%", "⁄": "/", "∕": "/"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,4 +111,4 @@ def _plain_letter(letter: str, decimal: Decimal | None) -> str:
         return " "
     if unicodedata.category(letter) == "No" and "⁄" in (fraction := unicodedata.normalize("NFKC", letter)):
         return f" {fraction.replace('⁄', '/')}"
-    return unicodedata.normalize("NFKC", letter) if "！" <= letter <= "～" or letter in "⁄％" else letter
+    return unicodedata.normalize("NFKC", letter) if "！" <= letter <= "～" or letter == "％" else letter

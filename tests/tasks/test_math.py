@@ -106,7 +106,10 @@ def test_answers_that_differ(one, other):
         ("#### 100 centimetres", "100 cm"),
         ("#### 5 feet 6 inches", "5.5 ft"),
         ("#### $7.50 an hour", "$7.5 per h"),
-        ("#### 72 cards", "72"),
+        ("#### 72 cards", "72 cards"),
+        ("#### 72.0 cards in total", "72 cards in total"),
+        ("#### $1,000.00 profit", "$1000 profit"),
+        ("#### 10.0 % increase", "10% increase"),
         ("#### The final answer is 72", "72"),
         ("#### 6 * 12 = 72", "72"),
         ("#### 70\nNo, wait.\n#### 72", "72"),
@@ -118,7 +121,7 @@ def test_answers_that_differ(one, other):
         ("The answer is 3.5. It was hard.", "3.5"),
         ("The answer is 72 because 6 * 12 = 72.", "72"),
         ("the final answer would be: $72", "$72"),
-        ("**Answer:** 72 cards", "72"),
+        ("**Answer:** 72 cards", "72 cards"),
         ("The answer to the question is:\n\n\\[ 72 \\]", "72"),
         ("#### 0.50", "0.5"),
         ("#### 1/2", "0.5"),
@@ -137,13 +140,50 @@ def test_what_a_reply_marks_as_its_answer(text, value):
     assert final(text) == value
 
 
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [
+        ("答案是56", "56"),
+        ("所以答案是56。", "56"),
+        ("答案：56，因为7×8=56。", "56"),
+        ("答え：56", "56"),
+        ("答えは56です。", "56"),
+        ("답: 56", "56"),
+        ("답은 56입니다.", "56"),
+        ("Ответ: 56", "56"),
+        ("**Ответ** — 56", "56"),
+        ("Antwort: 56", "56"),
+        ("Die Antwort lautet 56, weil 7*8 = 56.", "56"),
+        ("La réponse finale est 56.", "56"),
+        ("Réponse : 56", "56"),
+        ("Respuesta: 56", "56"),
+        ("La respuesta es $56.", "$56"),
+        ("A resposta é 56", "56"),
+        ("La risposta è 56", "56"),
+        ("Het antwoord is 56", "56"),
+        ("Odpowiedź: 56", "56"),
+        ("Đáp án là 56", "56"),
+        ("الجواب هو 56", "56"),
+        ("उत्तर: 56", "56"),
+        ("คำตอบคือ 56", "56"),
+        ("#### Antwort: 56", "56"),
+        ("#### 答案：56", "56"),
+        ("他回答了56个问题", None),
+        ("Antworten sind schwer: 56", None),
+        ("Die Antwort kenne ich nicht", None),
+    ],
+)
+def test_what_a_reply_in_another_language_marks_as_its_answer(text, value):
+    assert final(f"7 * 8 = 50 + 6.\n{text}") == value
+
+
 def test_the_answer_of_a_worked_seed_stands_behind_the_hashes_without_the_calculator():
     assert TASK.gold_answer(seed(WORKED)) == "72"
     assert TASK.solution(seed(WORKED)) == "6 jars with 12 cards each is 6*12 = 72 cards.\n#### 72"
 
 
 @pytest.mark.parametrize(
-    ("bare", "gold"), [("72", "72"), ("72.0", "72"), ("$72", "$72"), ("72 cards", "72"), ("x^2 + y^2 = 25", "x^2 + y^2 = 25")]
+    ("bare", "gold"), [("72", "72"), ("72.0", "72"), ("$72", "$72"), ("72 cards", "72 cards"), ("x^2 + y^2 = 25", "x^2 + y^2 = 25")]
 )
 def test_a_bare_value_is_an_answer_and_keeps_its_spelling_behind_the_mark(bare, gold):
     assert TASK.gold_answer(seed(bare)) == gold

@@ -1,7 +1,8 @@
 """Pairs of gold answer and reply that are equal or are not, each with its reason.
 
 Most have the shape of a case in a public issue, named as `owner/repository#number`; numbers and wording are our own, and where the right
-verdict can be argued about there is no pair. `cases` are shapes that users' own seeds had; `algebra` needs no source.
+verdict can be argued about there is no pair. `cases` are shapes that users' own seeds had; `algebra` needs no source. Pairs that words
+decide are defined in `word_pairs.py`.
 """
 
 from __future__ import annotations
@@ -9,6 +10,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 import pytest
+import word_pairs
 
 from axolotl_synthetic.records import Question
 from axolotl_synthetic.tasks.math import TASK
@@ -202,6 +204,7 @@ EQUAL = [
     ("Monday", "monday.", WORDS, "capitals and a full stop"),
     ("yes", "Yes", WORDS, "capitals"),
     ("no solution", "No solution.", WORDS, "words alone"),
+    *((gold, reply, CASES, why) for gold, reply, why in word_pairs.EQUAL),
 ]
 
 DIFFERENT = [
@@ -380,6 +383,7 @@ DIFFERENT = [
     ("Monday", "Tuesday", WORDS, "another day"),
     ("true", "false", WORDS, "the contrary"),
     ("72", "not 72", WORDS, "a denial"),
+    *((gold, reply, CASES, why) for gold, reply, why in word_pairs.DIFFERENT),
 ]  # fmt: skip
 
 # Under a decimal comma, which the seeds have or `seeds.decimal: comma` says.

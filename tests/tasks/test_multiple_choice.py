@@ -54,6 +54,18 @@ def final(text: str, question: Question = BOARDS) -> str | None:
         ("The answer is A cat's tongue", "C"),
         ("Answer: A or B", None),
         ("Answer: A, B", None),
+        ("Answer: B,A,C,D", None),
+        ("B,A,C,D", None),
+        ("#### B,A", None),
+        ("答案：B", "B"),
+        ("正确答案是B。", "B"),
+        ("答え：B", "B"),
+        ("정답: B", "B"),
+        ("Antwort: B", "B"),
+        ("Die richtige Antwort ist B.", "B"),
+        ("Ответ: B", "B"),
+        ("La réponse est B", "B"),
+        ("Respuesta: B, A", None),
         ("Answer: B. dry boards", None),
         ("A. dry boards\nB. wet boards\nC. A cat's tongue\nD. boards with wax", None),
         ("Answer: E", None),
@@ -121,6 +133,12 @@ def test_problems_of_seeds(question, answer, words):
         ("1234", "Then write the number in front of it alone on the last line, in the form:", "Answer: <number>"),
         ("0123", "Then write the number in front of it alone on the last line, in the form:", "Answer: <number>"),
         (("I", "II", "III", "IV"), "Then write the label in front of it alone on the last line, in the form:", "Answer: <label>"),
+        (
+            ("Option 1", "Option 2", "Option 3", "Option 4"),
+            "Then write the label in front of it alone on the last line, in the form:",
+            "Answer: <label>",
+        ),
+        (("(1)", "(2)", "(3)", "(4)"), "Then write the label in front of it alone on the last line, in the form:", "Answer: <label>"),
         (("i)", "ii)", "iii)", "iv)"), "Then write the label in front of it alone on the last line, in the form:", "Answer: <label>"),
     ],
 )
@@ -132,6 +150,16 @@ def test_the_teacher_is_asked_for_the_label_that_is_accepted(labels, asked, form
         assert f"\n{label}. {choice}" in user["content"]
         reply = "It slides.\n" + form.replace("<letter>", label).replace("<number>", label).replace("<label>", label)
         assert TASK.equivalent(label, TASK.final_answer(reply, question), question)
+
+
+@pytest.mark.parametrize("labels", [("Option 1", "Option 2", "Option 3", "Option 4"), ("(1)", "(2)", "(3)", "(4)")])
+def test_a_label_of_several_signs_is_read_in_each_of_its_spellings(labels):
+    question = Question(BOARDS.text, BOARDS.choices, labels)
+    second = labels[1]
+    for reply in (f"Answer: {second}", f"Answer: {second}. wet boards", f"The answer is {second} because it is wet.", "Answer: 2", second):
+        assert final(reply, question) == second
+    for reply in (f"Answer: {second}, {labels[0]}", f"Answer: {second} or {labels[2]}", f"Answer: {second}. dry boards", "Answer: 12"):
+        assert final(reply, question) is None
 
 
 NUMBERS = ("2", "3", "4", "1")

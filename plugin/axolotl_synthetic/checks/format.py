@@ -29,8 +29,8 @@ _MARK = re.compile(r"####|\\boxed\s*\{|^\W*(?:final )?answer\s*:", re.IGNORECASE
 _SPOKEN = re.compile(r"\banswer\b[^\n]{0,40}?(?:\bis\b|:)", re.IGNORECASE)
 _PIECES = re.compile(r"(?=####|\\boxed\s*\{)")
 _WORD = re.compile(r"[^\W\d_]{2,}")
-# A number with its unit, as the math task writes one: `100 cm`, `$7.5 per hour`.
-_AMOUNT = re.compile(r"-?[$€£¥₹]?\d[\d.,/]* ?\S{1,8}(?: per \S{1,8})?")
+# A number with its unit and words, as the math task writes one: `100 cm`, `$7.5 per hour`, `72 cards`.
+_AMOUNT = re.compile(r"-?[$€£¥₹]?\d[\d.,/]*\D{0,60}")
 LAST_LINES = 3
 LONGEST_LINE = 2_000
 # Control characters, and those that turn the order of writing round so that a text reads otherwise than it is.

@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from fractions import Fraction
 
-from axolotl_synthetic.tasks.units import NONE, PERCENT, Unit, convertible
+from axolotl_synthetic.tasks.units import NONE, PERCENT, Unit, convertible, same_measure, unit_of
+from axolotl_synthetic.tasks.words import say_the_same, says_nothing
 
 # These stand before their number, alone among the names of units.
 _BEFORE = ("$", "€", "£", "¥", "₹")
@@ -19,24 +20,20 @@ class Amount:
         value: in its unit: `50%` is 50.
         places: the decimals that it is written with, None for a fraction.
         unit: of the table in `units.py`; `NONE` where it has none.
-        counted: the words behind it that name no unit of the table.
+        words: those that stand around it and name no unit of the table.
+        counted: unit and words as they are written.
     """
 
     value: Fraction
     places: int | None = 0
     unit: Unit = NONE
+    words: str = ""
     counted: str = ""
 
 
-def same_amount(one: Amount, other: Amount, *, counted: bool = False) -> bool:
-    """Compare two amounts in value and unit. `50%` is both 50 and 0.5, but never 50% of another percentage.
-
-    Args:
-        counted: whether what is counted must be the same, too: `12 boys` in `12 boys and 3 girls`.
-    """
-    if counted and one.counted and other.counted and one.counted != other.counted and not (one.unit.of or other.unit.of):
-        return False
-    if not convertible(one.unit, other.unit):
+def same_amount(one: Amount, other: Amount) -> bool:
+    """Compare two amounts in value, unit and words. `50%` is both 50 and 0.5, but never 50% of another percentage."""
+    if not _same_thing(one, other):
         return False
     if PERCENT in (one.unit, other.unit) and one.unit != other.unit:
         percentage, number = (one, other) if one.unit == PERCENT else (other, one)
@@ -46,11 +43,21 @@ def same_amount(one: Amount, other: Amount, *, counted: bool = False) -> bool:
         one.unit.of
         and other.unit.of
         and one.unit.name != other.unit.name
-        and one.unit.of == other.unit.of
-        and one.unit.per == other.unit.per
+        and same_measure(one.unit.of, other.unit.of)
+        and bool(one.unit.per) == bool(other.unit.per)
     ):
         return one.value * one.unit.size == other.value * other.unit.size
     return _close(one, other)
+
+
+def _same_thing(one: Amount, other: Amount) -> bool:
+    """Say whether two amounts may be of one thing: what has neither a unit nor a word may be of any."""
+    if (one.unit.of and other.unit.of) or not (one.words or other.words):
+        return convertible(one.unit, other.unit) and say_the_same(one.words, other.words)
+    named, counted = (one, other) if one.unit.of else (other, one)
+    if named.unit.of and not named.words:  # `5 m` and `5 volts`
+        return says_nothing(counted.words) or (bool(named.unit.per) and say_the_same(named.unit.of, counted.words))
+    return say_the_same(one.words, other.words)
 
 
 def _close(one: Amount, other: Amount) -> bool:
@@ -85,9 +92,13 @@ def written(value: Fraction) -> str:
 
 
 def written_amount(amount: Amount) -> str:
-    """Write an amount in its one normal form: `$5`, `100 cm`, `50%`; what is counted is left out."""
+    """Write an amount in its one normal form: `$5`, `100 cm`, `50%`, `72 apples`."""
     number, name = written(amount.value), amount.unit.name
+    sign = "-" * number.startswith("-")
+    if amount.words:
+        money = name[0] if name.startswith(_BEFORE) and unit_of(amount.counted) is None else ""
+        gap = "" if amount.counted[0] in "%°¢" else " "
+        return f"{sign}{money}{number.removeprefix('-')}{gap}{amount.counted}"
     if name.startswith(_BEFORE):
-        sign, rate = "-" * number.startswith("-"), name[1:].replace("/", " per ")
-        return f"{sign}{name[0]}{number.removeprefix('-')}{rate}"
+        return f"{sign}{name[0]}{number.removeprefix('-')}{name[1:].replace('/', ' per ')}"
     return number + ("" if not name or name[0] in "%°¢" else " ") + name

@@ -11,20 +11,24 @@ from collections.abc import Iterator, Sequence
 from functools import lru_cache
 
 from axolotl_synthetic.records import Question
+from axolotl_synthetic.tasks.replies import ANSWER_IN_OTHER_LANGUAGES
 
 # The answer stands at a reply's end; a runaway reply is not read further back than this many characters.
 LONGEST_READ = 20_000
 LONGEST_LIST = 30  # lines
 _MARK = re.compile(
-    r"(?:####|\\boxed\{|\b(?:answer|(?:correct|right|best)\s+(?:choice|option|one))\b[^\n.:]{0,60}?(?:\bis\b|:))[\s:*]*([^\n]*)",
+    r"(?:####|\\boxed\{|\b(?:answer|(?:correct|right|best)\s+(?:choice|option|one))\b[^\n.:]{0,60}?(?:\bis\b|[:：])"
+    rf"|{ANSWER_IN_OTHER_LANGUAGES})[\s:：*]*([^\n]*)",
     re.IGNORECASE,
 )
-_WRAPPING = " \t\r\n\"'“”‘’`*_$()[]{}.,;:!?"
+_WRAPPING = " \t\r\n\"'“”‘’`*_$()[]{}.,;:!?。：（）"
+_OPENING = " \t\r\n\"'“”‘’`*_$([{（"
+_OPTION = re.compile(r"\A(?:option|choice|answer)\s+", re.IGNORECASE)
 _LATEX = re.compile(r"\\(?:text|textbf|mathrm|mathbf|boxed)\s*\{")
-_SENTENCE_END = re.compile(r"[.!?](?=\s|$)|;|\s(?:because|since|as|so|which)\b", re.IGNORECASE)
+_SENTENCE_END = re.compile(r"[.!?](?=\s|$)|[;。，]|\s(?:because|since|as|so|which)\b", re.IGNORECASE)
 # What may follow a bare label: nothing, or words that go on about it. `a magnet` must not read as A.
 _AFTER_LABEL = re.compile(
-    r"\s*(?:$|[)\]}.:,;!?*\"'”’`\\$–—-](?![0-9])|\((?!\w\))|\s(?:because|since|as|is|for|not|rather|instead)\b)", re.IGNORECASE
+    r"\s*(?:$|[)\]}.:,;!?*\"'”’`\\$–—。，：）-](?![0-9])|\((?!\w\))|\s(?:because|since|as|is|for|not|rather|instead)\b)", re.IGNORECASE
 )
 # Up to here a second label would be a second answer; `because B is open` and `not B` say nothing against the first.
 _REASON = re.compile(r"\b(?:because|since|as|for|not|rather|instead|than|while|whereas|so|which|unlike)\b|[.!](?=\s)", re.IGNORECASE)
@@ -97,9 +101,16 @@ def _says(text: str, at: int, question: Question) -> bool:
     return keys[at] in (_key(text), _key(text, fold=False), _key(bare), _key(bare, fold=False))
 
 
+@lru_cache(maxsize=1024)
+def _bare(label: str) -> str:
+    """Return what is left of a label without brackets and `Option`: of `(1)` and `Option 1` the number."""
+    return _OPTION.sub("", label.strip(_WRAPPING)).strip(_WRAPPING) or label
+
+
 def _as_label(text: str, question: Question) -> str | None:
-    bare = re.sub(r"\A(?:option|choice)\s+", "", text.strip(_WRAPPING), flags=re.IGNORECASE).strip(_WRAPPING).casefold()
-    return next((label for label in question.labels if bare and bare in (label.casefold(), label.strip(_WRAPPING).casefold())), None)
+    bare = _bare(text).casefold()
+    found = [label for label in question.labels if bare in (label.casefold(), _bare(label).casefold())]
+    return found[0] if text.strip() and len(found) == 1 else None
 
 
 def _as_choice(text: str, question: Question) -> str | None:
@@ -109,25 +120,23 @@ def _as_choice(text: str, question: Question) -> str | None:
 
 def _as_both(text: str, question: Question) -> str | None:
     """`B. wet palms`, where label and text agree."""
-    bare = text.strip(" \t\r\n\"'“”‘’`*_$([{")
+    bare = _OPTION.sub("", text.strip(_OPENING)).strip(_OPENING)
     for at, label in enumerate(question.labels):
-        rest = bare[len(label) :]
-        if (
-            bare.casefold().startswith(label.casefold())
-            and rest[:1] in tuple(").:]*-–, ")
-            and _says(rest.lstrip(").:]*-–, "), at, question)
-        ):
+        start = _bare(label).casefold()
+        rest = bare[len(start) :]
+        if bare.casefold().startswith(start) and rest[:1] in tuple(").:]*-–, ：）") and _says(rest.lstrip(").:]*-–, ：）"), at, question):
             return label
     return None
 
 
 def _leading(value: str, question: Question) -> str | None:
     """The label that a marked value begins with; None when a second one is joined to it."""
-    bare = re.sub(r"\A(?:option|choice)\s+", "", value.strip().lstrip("\"'“”‘’`*_$([{").strip(), flags=re.IGNORECASE)
+    bare = _OPTION.sub("", value.strip(_OPENING)).strip(_OPENING)
     for label in question.labels:
-        rest = bare[len(label) :]
-        if bare[: len(label)].casefold() == label.casefold() and _AFTER_LABEL.match(rest):
-            if _TAKEN_BACK.match(rest) or _joined(rest, bare[: len(label)], question):
+        start = _bare(label)
+        rest = bare[len(start) :]
+        if bare[: len(start)].casefold() == start.casefold() and _AFTER_LABEL.match(rest):
+            if _TAKEN_BACK.match(rest) or _joined(rest, bare[: len(start)], question):
                 return None
             if (named := _as_choice(rest.lstrip(").:]*-–, "), question)) is not None and named != label:
                 return None  # `B. dry palms`, where A is dry palms
@@ -141,7 +150,8 @@ def _joined(rest: str, label: str, question: Question) -> bool:
     end = _REASON.search(rest)
     led, behind = (rest, "") if end is None else (rest[: end.start()], rest[end.end() :] if end[0] in ".!" else "")
     # In the case of the first: `A, a steel flask` has an article.
-    labels = {other.upper() if label.isupper() else other.lower() if label.islower() else other for other in question.labels} - {label}
+    bare = map(_bare, question.labels)
+    labels = {other.upper() if label.isupper() else other.lower() if label.islower() else other for other in bare} - {label}
     if labels.intersection(re.findall(r"\w+", led)) or behind.strip(_WRAPPING) in labels:
         return True
     texts = [_key(choice) for choice in question.choices]

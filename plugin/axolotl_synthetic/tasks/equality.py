@@ -10,10 +10,13 @@ from collections.abc import Sequence
 from fractions import Fraction
 
 from axolotl_synthetic.tasks.amounts import same_amount, written
+from axolotl_synthetic.tasks.intervals import intervals
 from axolotl_synthetic.tasks.units import PERCENT, convertible
-from axolotl_synthetic.tasks.values import VARIABLE, Value
+from axolotl_synthetic.tasks.values import DERIVATIVE, VARIABLE, Value, derivative, is_label
 from axolotl_synthetic.tasks.verifier import same_expression
+from axolotl_synthetic.tasks.words import say_the_same
 
+_ARTICLE = re.compile(r"\A(?:on|the|an?)\s+")
 _IN_LATEX = (
     ("**", "^"), ("π", r"\pi "), ("×", r"\times "), ("·", r"\cdot "), ("÷", "/"), ("∞", r"\infty "), ("∪", r"\cup "), ("∩", r"\cap "),
     ("∅", r"\emptyset "), ("≤", r"\leq "), ("≥", r"\geq "), ("≠", r"\neq "), ("∈", r"\in "),
@@ -21,19 +24,17 @@ _IN_LATEX = (
 )  # fmt: skip
 
 
-def same_value(one: Value, other: Value, *, counted: bool = False) -> bool:
-    """Compare two final answers. `one` is the gold answer.
-
-    Args:
-        counted: whether what is counted must be the same, as within a list: `12 boys and 3 girls`.
-    """
+def same_value(one: Value, other: Value) -> bool:
+    """Compare two final answers. `one` is the gold answer."""
+    if one.amount is not None and other.amount is not None:
+        return same_amount(one.amount, other.amount)
     if one.unit == other.unit and (one.text.casefold() == other.text.casefold() or _bare(one) == _bare(other)):
         return one.text != ""
     kinds = {one.kind, other.kind}
-    if one.amount is not None and other.amount is not None:
-        return same_amount(one.amount, other.amount, counted=counted)
     if "text" in kinds:
         return False
+    if "bound" in kinds:
+        return kinds == {"bound"} and one.mark == other.mark and same_value(one.parts[0], other.parts[0])
     if "equation" in kinds:
         return _same_equation(one, other)
     if kinds == {"time"}:
@@ -42,6 +43,8 @@ def same_value(one: Value, other: Value, *, counted: bool = False) -> bool:
         return one.numbers == other.numbers
     if "pair" in kinds or "time" in kinds or "date" in kinds:
         return _same_pair(one, other)
+    if (first := intervals(one)) is not None and (second := intervals(other)) is not None and kinds != {"group"}:
+        return len({first.variable, second.variable} - {""}) < 2 and _matched(first.parts, second.parts)
     if kinds == {"group"}:
         return _same_group(one, other)
     if "group" in kinds:
@@ -49,6 +52,10 @@ def same_value(one: Value, other: Value, *, counted: bool = False) -> bool:
         if group.mark == "{}" and len(group.parts) == 1:
             return same_value(group.parts[0], single)
         return single.kind != "number" and len(group.mark) == 2 and group.mark != "{}" and _same_expression(one, other)
+    if kinds == {"number", "expression"} and not (one.unit.of or other.unit.of):
+        number, formula = (one, other) if one.amount is not None else (other, one)
+        if number.amount is not None and _thousands(formula) == number.amount.value:
+            return True
     if "relation" in kinds and (
         "number" in kinds or (kinds != {"relation"} and not re.search(r"∞|\\infty|∪|\\cup", one.text + other.text))
     ):
@@ -56,8 +63,14 @@ def same_value(one: Value, other: Value, *, counted: bool = False) -> bool:
     return _same_expression(one, other)
 
 
+def _thousands(value: Value) -> Fraction | None:
+    """Return what `5k` and `2.5M` mean beside a number; beside a formula the letter is a factor."""
+    match = re.fullmatch(r"(\d+(?:\.\d+)?)\s?([kKM])", value.text)
+    return None if match is None else Fraction(match[1]) * (1_000_000 if match[2] == "M" else 1_000)
+
+
 def _bare(value: Value) -> str:
-    return value.text if value.kind == "text" else value.text.replace(" ", "")
+    return _ARTICLE.sub("", value.text.casefold()) if value.kind == "text" else value.text.replace(" ", "")
 
 
 def _same_pair(one: Value, other: Value) -> bool:
@@ -83,19 +96,23 @@ def _same_group(one: Value, other: Value) -> bool:
     if len(one.parts) != len(other.parts):
         return False
     marks = {one.mark, other.mark}
-    if marks <= {"", "{}"}:
+    if marks & {"and", "or"} and (first := intervals(one)) is not None and (second := intervals(other)) is not None:
+        return len({first.variable, second.variable} - {""}) < 2 and _matched(first.parts, second.parts)
+    if (len(marks) == 1 and marks <= {"and", "or"}) or marks <= {"", "{}"}:
         return _matched(one.parts, other.parts)
     # `x = 1, y = 2` for `(1, 2)`; an interval or a tuple in other brackets is another.
-    if len(marks) > 1 and not marks <= {"", "()"}:
+    if len(marks) > 1 and not marks <= {"", "()", "in order"}:
         return False
-    return all(same_value(x, y, counted=True) for x, y in zip(one.parts, other.parts, strict=True))
+    return all(same_value(x, y) for x, y in zip(one.parts, other.parts, strict=True))
 
 
 def _matched(some: Sequence[Value], others: Sequence[Value]) -> bool:
     """Say whether each has its equal among the others, in any order."""
+    if len(some) != len(others):
+        return False
     left = list(others)
     for value in some:
-        found = next((at for at, other in enumerate(left) if same_value(value, other, counted=True)), None)
+        found = next((at for at, other in enumerate(left) if same_value(value, other)), None)
         if found is None:
             return False
         del left[found]
@@ -104,7 +121,7 @@ def _matched(some: Sequence[Value], others: Sequence[Value]) -> bool:
 
 def _same_equation(one: Value, other: Value) -> bool:
     if one.kind == other.kind:
-        if one.mark and one.mark == other.mark:
+        if one.mark and other.mark and (one.mark == other.mark or _same_label(one, other)):
             return same_value(one.parts[1], other.parts[1])
         # `x = 5` solves what `2x + 3 = 13` only asks.
         if any(value.mark and not VARIABLE.search(value.parts[1].text) for value in (one, other)):
@@ -112,6 +129,11 @@ def _same_equation(one: Value, other: Value) -> bool:
         return _subscripts(one) == _subscripts(other) and same_expression(_latex(one.text), _latex(other.text))
     equation, value = (one, other) if one.kind == "equation" else (other, one)
     return bool(equation.mark) and value.kind != "relation" and same_value(equation.parts[1], value)
+
+
+def _same_label(one: Value, other: Value) -> bool:
+    labels = [value.parts[0].text for value in (one, other)]
+    return all(is_label(label) and not label.startswith("(") for label in labels) and say_the_same(*labels)
 
 
 def _same_expression(one: Value, other: Value) -> bool:
@@ -130,6 +152,8 @@ def _subscripts(value: Value) -> list[str]:
 
 
 def _latex(text: str) -> str:
+    # math-verify would work a derivative out: it is 0 there. A name that stands for it is not.
+    text = DERIVATIVE.sub(lambda match: f"D_{{{derivative(match)}}}", text)
     for sign, latex in _IN_LATEX:
         text = text.replace(sign, latex)
     text = re.sub(r"√\s*(\d+|[A-Za-z])", r"\\sqrt{\1}", text)

@@ -15,9 +15,10 @@ from axolotl_synthetic.numerals import Decimal, plain
 from axolotl_synthetic.records import Message, Question, Seed
 from axolotl_synthetic.tasks.amounts import written_amount
 from axolotl_synthetic.tasks.equality import same_value
-from axolotl_synthetic.tasks.replies import read_question, read_yes_no
+from axolotl_synthetic.tasks.notation import cleaned, is_prose
+from axolotl_synthetic.tasks.replies import ANSWER_IN_OTHER_LANGUAGES, read_question, read_yes_no
 from axolotl_synthetic.tasks.templates import chat, chat_by_pattern
-from axolotl_synthetic.tasks.values import Value, cleaned, is_prose, read_value
+from axolotl_synthetic.tasks.values import Value, read_value
 
 # A final answer stands at a reply's end; a runaway reply is not read further back than this many characters.
 LONGEST_READ = 20_000
@@ -27,11 +28,16 @@ LONGEST_PROSE = 5  # words, for an answer that is no number: `Monday`, `the red 
 # GSM8K notes its calculator's calls in double angle brackets (github.com/openai/grade-school-math).
 _CALCULATOR = re.compile(r"<<[-+*/().,=%$\d\s]*=[-+*/().,=%$\d\s]*>>")
 _HASHES = re.compile(r"(?<!#)####(?!#)[ \t*]*(?:(?:the )?(?:final )?answer\b(?: is)?[ \t*:]*)?\s*([^\n]*)", re.IGNORECASE)
-_SPOKEN = re.compile(r"\banswer\b[^\n.:=]{0,60}?(?:\b(?:is|be)\b|:|=)[\s:*]*([^\n]*)", re.IGNORECASE)
+_SAID_AGAIN = re.compile(rf"\s*(?:{ANSWER_IN_OTHER_LANGUAGES})[\s:：*]*", re.IGNORECASE)
+_COPULA = re.compile(r"\s*(?:です|だ|である|입니다|이다)?[\s*。.]*\Z")
+_SPOKEN = re.compile(
+    rf"(?:\banswer\b[^\n.:=]{{0,60}}?(?:\b(?:is|be)\b|[:：=])|{ANSWER_IN_OTHER_LANGUAGES})[\s:：*]*([^\n]*)", re.IGNORECASE
+)
 # `60, 61` are two values, and `60, as each …` is one.
 # `x = 1, y = 2` are two values as well; `5:30 p.m. because …` ends behind the second point.
 _SENTENCE_END = re.compile(
-    r"(?<!\b[ap])[.!?](?=\s|$)|(?<=[ap]\.m)\.\s(?=[A-Z])|,\s(?!\s*(?:and\s|or\s)?(?:[-$]?\d|[A-Za-z]\s*=))|;(?!\s*[-$]?\d)|\s(?:because|since|as|so|which)\b",
+    r"(?<!\b[ap])[.!?](?=\s|$)|(?<=[ap]\.m)\.\s(?=[A-Z])|,\s(?!\s*(?:and\s|or\s)?(?:[-$]?\d|[A-Za-z]\s*=))|;(?!\s*[-$]?\d)"
+    r"|\s(?:because|since|as|so|which|weil|denn|parce que|porque|perché|omdat|потому)\b|。|，(?!\s*\d)|因为|因為",
     re.IGNORECASE,
 )
 _NUMBER = re.compile(r"(?<![\w.])-?\d[\d,]*(?:\.\d+)?(?:/\d+)?%?")
@@ -99,7 +105,7 @@ class Math:
         return read_yes_no(reply)
 
     def final_answer(self, text: str, question: Question) -> str | None:
-        """Return the last value behind `####`, else in `\\boxed{}`, else behind "answer is"; a number as digits with its unit."""
+        """Return the last value behind `####`, else in `\\boxed{}`, else behind "answer is"; a number as digits with its words."""
         return _final_answer(text, question.decimal)
 
     def loose_answer(self, text: str, question: Question) -> str | None:
@@ -154,17 +160,20 @@ def _equivalent(one: str, other: str, decimal: Decimal | None) -> bool:
     if max(len(one), len(other)) > LONGEST_ANSWER:
         return one == other
     one, other = cleaned(one), cleaned(other)
-    if one.casefold() == other.casefold():
+    if one == other:
         return one != ""
+    # Case tells units apart: `5 mW` and `5 MW`.
+    if one.casefold() == other.casefold() and not one[:1].isdigit():
+        return True
     return same_value(read_value(one, decimal), read_value(other, decimal))
 
 
 def _marked(text: str) -> Iterator[str]:
     """What stands behind each mark: the mark that the teacher was told to use first, the last of each kind first."""
-    yield from (match[1] for match in reversed(list(_HASHES.finditer(text))))
+    yield from (_SAID_AGAIN.sub("", match[1], count=1) for match in reversed(list(_HASHES.finditer(text))))
     yield from _boxed(text)
     for match in reversed(list(_SPOKEN.finditer(text))):
-        yield _SENTENCE_END.split(match[1], maxsplit=1)[0]
+        yield _COPULA.sub("", _SENTENCE_END.split(match[1], maxsplit=1)[0])
 
 
 def _boxed(text: str) -> Iterator[str]:
@@ -188,7 +197,7 @@ def _value(raw: str, decimal: Decimal | None) -> str | None:
     if len(raw.strip()) > LONGEST_ANSWER:
         return None
     text = cleaned(raw)
-    if not any(letter.isalnum() or letter in "∞∅" for letter in text) or "\n" in text:
+    if "\n" in text or not (text in ("{}", r"\{\}") or any(letter.isalnum() or letter in "∞∅" for letter in text)):
         return None
     value = read_value(text, decimal)
     # The digits of another script stay, so that the check `format` sees them.
@@ -203,9 +212,12 @@ def _value(raw: str, decimal: Decimal | None) -> str | None:
 
 def _words(value: Value) -> int:
     """Count the words of an answer that is prose: of the longest part where other parts of a list are none, as in `x = 1 and y = 2`."""
-    if value.kind in ("number", "time", "date", "pair"):
+    if value.kind in ("number", "time", "date", "pair", "bound"):
         return 0
-    if value.kind == "group" and not all(is_prose(part.text) for part in value.parts):
+    if value.kind == "equation" and value.mark:
+        return _words(value.parts[1])
+    parts = value.parts if value.kind == "group" else ()
+    if parts and (all(re.search(r"\d", part.text) for part in parts) or not all(is_prose(part.text) and not part.mark for part in parts)):
         return max(map(_words, value.parts))
     return len(value.text.split()) if is_prose(value.text) else 0
 

@@ -8,13 +8,13 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from dataclasses import replace
 from fractions import Fraction
 from functools import lru_cache
 
-from axolotl_synthetic.numerals import SCALES, UNITS
 from axolotl_synthetic.tasks.amounts import Amount
-from axolotl_synthetic.tasks.units import MAGNITUDES, NONE, Unit, convertible, magnitude, unit_of
+from axolotl_synthetic.tasks.dates import is_month
+from axolotl_synthetic.tasks.spelled import FRACTIONS, NUMBER_WORDS, spelled
+from axolotl_synthetic.tasks.units import MAGNITUDES, NONE, Unit, convertible, magnitude, split_unit, unit_of
 
 _NUMBER = r"(?:[0-9]{1,3}(?:,[0-9]{3})+|[0-9]{1,2}(?:,[0-9]{2})+,[0-9]{3}|[0-9]+)(?:\.[0-9]*)?|\.[0-9]+"
 _CURRENCY = r"(?:US\$|USD|[$€£¥₹])"
@@ -24,7 +24,7 @@ _PLAIN = re.compile(
     rf"(?:(?P<money>{_CURRENCY})\s*)?(?P<sign>[-+]?)\s*(?:(?P<money2>{_CURRENCY})\s*)?"
     rf"(?:(?P<whole>[0-9]{{1,9}})\s+(?=[0-9]+\s*/))?(?P<number>{_NUMBER})(?:\s*/\s*(?P<over>{_NUMBER}))?"
     r"(?P<power>[eE][+-]?[0-9]+|\s*(?:[*×x]|\\times|\\cdot)\s*10\s*(?:\^|\*\*)\s*\{?\s*[+-]?[0-9]+\s*\}?)?"
-    rf"(?P<gap>\s*)(?P<unit>[^{_NO_UNIT}][^0-9=+*^<>\\{{}}|]*(?:\^?\{{?[23]\}}?)?)?"
+    rf"(?P<gap>\s*)(?P<unit>(?:/\s*(?=[A-Za-z])|[^{_NO_UNIT}])[^0-9=+*^<>\\{{}}|]*(?:\^?\{{?[23]\}}?)?)?"
 )
 _UNIT_BEGINS = frozenset(("Lu", "Ll", "Lt", "Lm", "Lo", "So", "Sc"))
 _SIMPLE = re.compile(r"-?[0-9]{1,15}(?:\.[0-9]{1,15})?")
@@ -34,35 +34,33 @@ _FRACTION = re.compile(
 _REPEATING = re.compile(r"(-?)([0-9]{0,15})\.([0-9]{0,15})\\(?:overline|bar)\s*\{?([0-9]{1,15})\}?")
 _MAGNITUDES_OF_MONEY = {"k": 1_000, "K": 1_000, "M": 1_000_000, "B": 1_000_000_000}  # `$12.5M`
 _PART = re.compile(rf"({_NUMBER})\s*([^\W\d_]+\.?|['’′\"”″$€£¢])[\s,]*(?:and\s+)?")
+_MONEY_BEFORE = re.compile(rf"\A([$€£])\s*({_NUMBER})(?=\s)")
+_COMMA_OF_MONEY = re.compile(
+    r"(?:(?<=[$€£])|(?<=[$€£]\s)|\A(?=\S+\s?(?:[$€£]|EUR\b|euros?\b)))[0-9]{1,3}(?:(?:\.[0-9]{3})+|[0-9]*),[0-9]{1,2}(?![0-9.,])",
+    re.IGNORECASE,
+)
+_GROUPED_BY_POINTS = re.compile(r"(?<![0-9.,])[1-9][0-9]{0,2}(?:\.[0-9]{3}){2,}(?![0-9.])")
+_IN_BRACKETS = re.compile(r"(?<=[0-9])\s+\(([^()0-9=<>+*/^\\]{2,})\)\Z")
 # Words that make another thing of the number before them, or join a second one to it. Magnitudes are in `units.py`.
 _NOT_UNITS = re.compile(
-    r"[bmt]n|grand|gross|tens|hal(?:f|ves)|thirds?|quarters|and|or|to|by|of|times|over|plus|minus|point|remainder|am|pm|bc|bce|ad|ce"
+    r"[bmt]n|mod|grand|gross|tens|hal(?:f|ves)|thirds?|quarters|and|or|to|by|times|over|plus|minus|point|remainder|am|pm|bc|bce|ad|ce"
     r"|squared|cubed|divided|multiplied|pi|sin|cos|tan|log|ln|sqrt|factorial|choose|wrong|incorrect|not"
     r"|oder|und|oder|ou|et|y|o|или|и|або|або|lub|i|ve|veya|または|或|或者|和",
     re.IGNORECASE,
 )
+# Behind these words the number is not the answer: `half past seven`, `12 noon`, `5 at most`.
+_CHANGES = re.compile(r"past|noon|midnight|o.clock|most|least|maximum|minimum|max|respectively|if|unless|except|when|where", re.IGNORECASE)
+_HEDGE = re.compile(r"(?:approximately|approx|roughly|about|around|almost|nearly|tops|below zero)\.?\Z", re.IGNORECASE)
 # `5x` is a product and `5 m` a length. Without a space only these are units; with one, a single letter must be one of the second.
 _UNITS_WITHOUT_SPACE = re.compile(
-    r"[ckmd]m|kg|m[gl]|mL|lbs?|oz|ft|in|yds?|hrs?|mins?|secs?|mph|kph|km/h|m/s|ms|[KMGT]B|k?Hz|kWh?|percent|pct|degrees|USD|EUR|cents"
+    r"[ckmd]m|kg|m[gl]|mL|lbs?|oz|ft|in|yds?|hrs?|mins?|secs?|mph|kph|km/h|m/s|ms|[KMGT]B|k?Hz|kWh?|percent|pct|degrees|USD|EUR|cents|[мглсч]"
 )
 _UNITS_OF_ONE_LETTER = frozenset("mglLsh")
 LONGEST_UNIT = 5  # words
 LONGEST_NUMBER = 100  # characters: a sum of money with its unit. int() of thousands of digits takes its time
 LARGEST_POWER = 300
-_WORD = re.compile(r"[a-z]+", re.IGNORECASE)
-_SPELLED_FRACTIONS = {
-    "half": 2,
-    "halves": 2,
-    "third": 3,
-    "thirds": 3,
-    "quarter": 4,
-    "quarters": 4,
-    "fourth": 4,
-    "fourths": 4,
-    "fifth": 5,
-    "fifths": 5,
-}
 _MINUS = re.compile(r"\A(?:minus|negative)\s+(?=[$€£¥₹]?[0-9.])", re.IGNORECASE)
+_AND_A_PART = re.compile(r"\Aan?\s+(?P<unit>\w+)\s+and\s+a\s+(?P<part>half|quarter)\Z", re.IGNORECASE)
 _AND_A_HALF = re.compile(r"(?<=[0-9])\s+and\s+(?:(?:an?|one)[\s-]+(?P<word>half|third|quarter|fourth|fifth)\b|(?P<fraction>[0-9]+/[0-9]+))")
 
 
@@ -74,8 +72,15 @@ def read_number(text: str) -> Amount | None:
         return Amount(Fraction(text), len(text.partition(".")[2]))
     if len(text) > LONGEST_NUMBER:
         return None
+    text = _AND_A_PART.sub(lambda match: f"1 1/{FRACTIONS[match['part'].lower()]} {match['unit']}", text)
     text = _MINUS.sub("-", text, count=1)
-    text = _AND_A_HALF.sub(lambda match: f" {match['fraction'] or '1/' + str(_SPELLED_FRACTIONS[match['word']])}", text)
+    text = _AND_A_HALF.sub(lambda match: f" {match['fraction'] or '1/' + str(FRACTIONS[match['word']])}", text)
+    if text[-1:] == ")":
+        text = _IN_BRACKETS.sub(r" \1", text)
+    if text.count(".") > 1:
+        text = _GROUPED_BY_POINTS.sub(lambda match: match[0].replace(".", ""), text)
+    if "," in text:
+        text = _COMMA_OF_MONEY.sub(lambda match: match[0].replace(".", "").replace(",", "."), text)
     return _in_digits(text) or _in_latex(text) or _in_parts(text) or _in_words(text)
 
 
@@ -100,9 +105,9 @@ def _in_digits(text: str) -> Amount | None:
     value += int(match["whole"] or 0)
     money = match["money"] or match["money2"]
     if money and not match["gap"] and match["unit"] in _MAGNITUDES_OF_MONEY:
-        factor, unit, counted = _MAGNITUDES_OF_MONEY[match["unit"]], NONE, ""
+        factor, unit, words, counted = _MAGNITUDES_OF_MONEY[match["unit"]], NONE, "", ""
     elif (read := _unit(match["unit"] or "", spaced=bool(match["gap"]))) is not None:
-        factor, unit, counted = read
+        factor, unit, words, counted = read
     else:
         return None
     if money:
@@ -110,22 +115,27 @@ def _in_digits(text: str) -> Amount | None:
         # `$5 USD`, `$5 per hour`; not `$5 km`.
         if currency is None or (unit.of and not convertible(unit, currency)):
             return None
-        rate = unit_of(f"{currency.name} {counted}") if counted else None
-        unit = rate if rate is not None and rate.per else currency
-    return Amount(value * factor * (-1 if match["sign"] == "-" else 1), None if fraction else places if factor == 1 else 0, unit, counted)
+        found, words = split_unit(f"{currency.name} {counted}") if counted and not unit.of else (currency, words)
+        unit = found or currency
+    return Amount(
+        value * factor * (-1 if match["sign"] == "-" else 1), None if fraction else places if factor == 1 else 0, unit, words, counted
+    )
 
 
-def _unit(text: str, *, spaced: bool) -> tuple[int, Unit, str] | None:
-    """Return the factor, the unit and the words that stand behind a number; None where they make another thing of it."""
+def _unit(text: str, *, spaced: bool) -> tuple[int, Unit, str, str] | None:
+    """Split what stands behind a number into factor, unit, words and unit with words; None where it makes another thing of the number."""
     if not text:
-        return 1, NONE, ""
+        return 1, NONE, "", ""
+    if text[0] == "/":
+        text, spaced = f"per {text[1:].strip()}", True
     factor, rest = magnitude(text)
     if factor == 1 and not _is_unit(text, spaced=spaced):
         return None
     if factor != 1 and rest and not _is_unit(rest, spaced=True):
         return None
-    unit = unit_of(rest) or NONE if rest else NONE
-    return factor, unit, rest.strip(" .").casefold()
+    rest = rest.strip(" .")
+    unit, words = split_unit(rest) if rest else (NONE, "")
+    return factor, unit or NONE, words, rest
 
 
 def _is_unit(unit: str, *, spaced: bool) -> bool:
@@ -143,7 +153,10 @@ def _is_unit(unit: str, *, spaced: bool) -> bool:
     # A single Greek letter is a variable or π.
     if "\u0370" <= unit[0] <= "\u03ff" and len(first) == 1:
         return False
-    everything = re.split(r"[^\w]+", unit)
+    # `3 times` is a count, and `3 times as many` none.
+    everything = re.split(r"[^\w]+", unit.removesuffix("times"))
+    if any(_CHANGES.fullmatch(word) or word.casefold() in NUMBER_WORDS for word in everything) or _HEDGE.search(unit) or is_month(unit):
+        return False
     if any(_NOT_UNITS.fullmatch(word) or word.casefold() in MAGNITUDES for word in everything if word and word not in ("m", "s")):
         # `miles per hour`, `dollars to spare`: what joins no second number says nothing against the first.
         return unit_of(unit) is not None and not any(word.casefold() in MAGNITUDES for word in everything)
@@ -177,13 +190,14 @@ def _in_latex(text: str) -> Amount | None:
     read = _unit(rest, spaced=match["rest"] != rest or not rest[:1].isalpha()) if not re.match(rf"[{_NO_UNIT}]", rest) else None
     if rest and (read is None or re.search(r"[0-9=+*^<>\\{}|]", rest)):
         return None
-    factor, unit, counted = read if rest and read is not None else (1, NONE, "")
+    factor, unit, words, counted = read if rest and read is not None else (1, NONE, "", "")
     value = (int(whole or 0) + Fraction(above, below)) * factor
-    return Amount(-value if match["sign"] else value, None, unit, counted)
+    return Amount(-value if match["sign"] else value, None, unit, words, counted)
 
 
 def _in_parts(text: str) -> Amount | None:
     """Read `2 hours 30 minutes`, `5 ft 6 in`: the parts of one measure, the larger first."""
+    text = _MONEY_BEFORE.sub(r"\2\1 ", text)
     at, total, last, first = 0, Fraction(0), None, None
     while at < len(text):
         match = _PART.match(text, at)
@@ -200,62 +214,20 @@ def _in_parts(text: str) -> Amount | None:
 
 
 def _in_words(text: str) -> Amount | None:
-    """Read `twelve`, `one hundred and five apples`, `minus two`, `two thirds`, `half`."""
-    words = [(match[0].lower(), match.end()) for match in _WORD.finditer(text)]
-    if not words or not text[0].isalpha() or not text[0].isascii():
+    """Read `twelve`, `one hundred and five apples`, `two thirds`, `half an hour`, `十二个`."""
+    found = spelled(text)
+    if found is None:
         return None
-    negative = words[0][0] in ("minus", "negative")
-    at = int(negative)
-    if (
-        at < len(words)
-        and words[at][0] in ("a", "an")
-        and at + 1 < len(words)
-        and (words[at + 1][0] in SCALES or words[at + 1][0] in _SPELLED_FRACTIONS)
-    ):
-        words[at] = ("one", words[at][1])
-    elif at < len(words) and words[at][0] == "half":
-        counted = re.sub(r"^\s+(?:of\s+)?an?\b", "", text[words[at][1] :])
-        whole = read_number(f"1 {counted.strip()}") if counted.strip() else Amount(Fraction(1))
-        return None if whole is None else replace(whole, value=whole.value * Fraction(-1 if negative else 1, 2), places=None)
-    total = current = 0
-    last, start = "", at
-    while at < len(words):
-        word = words[at][0]
-        if word == "and" and last in ("hundred", "thousand", "million", "billion") and at + 1 < len(words) and words[at + 1][0] in UNITS:
-            at += 1
-            continue
-        if word in UNITS:
-            if last in UNITS and not (UNITS[last] >= 20 and 0 < UNITS[word] < 10):
-                return None
-            current += UNITS[word]
-        elif word in SCALES and last:
-            current *= SCALES[word]
-            if SCALES[word] >= 1_000:
-                total, current = total + current, 0
-        else:
-            break
-        last, at = word, at + 1
-    if at == start:
+    rest = found.rest
+    if re.search(r"[0-9=+*^<>\\{}|]", rest):
         return None
-    part = Fraction(0)
-    if (
-        [word for word, _ in words[at : at + 2]] in (["and", "a"], ["and", "one"])
-        and at + 2 < len(words)
-        and words[at + 2][0] in _SPELLED_FRACTIONS
-    ):
-        part, at = Fraction(1, _SPELLED_FRACTIONS[words[at + 2][0]]), at + 3
-    value, end = total + current + part, words[at - 1][1]
-    if not part and at < len(words) and words[at][0] in _SPELLED_FRACTIONS:
-        value, end, at = value / _SPELLED_FRACTIONS[words[at][0]], words[at][1], at + 1
-    if re.search(r"[^A-Za-z\s-]", text[:end]):
+    read = _unit(rest, spaced=True) if rest else (1, NONE, "", "")
+    # `half a million` has its factor; `two thirds million` is nobody's number.
+    if read is None or (read[0] != 1 and not found.takes_magnitude):
         return None
-    rest = text[end:].strip()
-    if rest and (not text[end].isspace() or re.search(r"[0-9=+*^<>\\{}|]", rest)):
-        return None
-    read = _unit(rest, spaced=True) if rest else (1, NONE, "")
-    if read is None or read[0] != 1:
-        return None
-    return Amount(-value if negative else value, 0 if value.denominator == 1 else None, read[1], read[2])
+    factor, unit, words, counted = read
+    value = found.value * factor
+    return Amount(value, 0 if value.denominator == 1 else None, unit, words, counted)
 
 
 def _digits(number: str) -> str:

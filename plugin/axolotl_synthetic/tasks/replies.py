@@ -1,12 +1,21 @@
 """What an augmenter's replies have in common over the tasks: a question among labels, quotes and fences; a yes or a no.
 
-Final answers are read by each task in its own way.
+Final answers are read by each task in its own way; the words that announce one, in a dozen languages, are defined here.
 """
 
 from __future__ import annotations
 
 import re
 
+_ANSWERS = """antwort lösung ergebnis réponse respuesta solución resposta risposta antwoord svar odpowiedź odpověď válasz cevap yanıt
+    jawaban ответ відповідь απάντηση الجواب الإجابة جواب پاسخ उत्तर תשובה"""
+_IS = "ist lautet beträgt est es é è is är jest je adalah равен равно это είναι هو هي है הוא"
+# `Antwort: 56`, `La réponse est 56`, `Đáp án là 56`, `答案是56`; the last three scripts put no space between words.
+ANSWER_IN_OTHER_LANGUAGES = (
+    rf"\b(?:{'|'.join(_ANSWERS.split())})\b[^\n.:：=]{{0,60}}?(?:\b(?:{'|'.join(_IS.split())})(?!\w)|[:：=]|\s[—–-]\s)"
+    r"|đáp (?:án|số)[^\n.:：=]{0,20}?(?:\blà\b|[:：=])"
+    r"|(?:答案|答え|解答|正解|答|정답|답|คำตอบ)[^\n.。:：=]{0,20}?(?:[是为為は은는:：=]|คือ)"
+)
 # A question is a few hundred characters; what is longer than this is a model that ran away.
 LONGEST_QUESTION = 8_000
 _FENCE = re.compile(r"\A```[\w-]*\n(.*?)\n?```\s*\Z", re.DOTALL)

@@ -1,6 +1,6 @@
 """Units of measure and words of magnitude: which unit follows a number, and what two units have in common.
 
-Only units of this table are told apart: what is counted (`apples`, `支`) never makes two answers differ. Sizes are exact.
+What is counted, or measured in a unit that is not of this table, is told apart by its words (`words.py`). Sizes are exact.
 """
 
 from __future__ import annotations
@@ -10,6 +10,8 @@ from dataclasses import dataclass
 from fractions import Fraction
 from functools import lru_cache
 
+from axolotl_synthetic.tasks.words import say_the_same
+
 
 @dataclass(frozen=True, slots=True)
 class Unit:
@@ -17,7 +19,7 @@ class Unit:
 
     Attributes:
         name: its one spelling, such as `cm`, `km/h` or `$`; empty for a bare number.
-        of: what it measures; units of the same measure can be converted.
+        of: what it measures; units of the same measure can be converted. A thing that is counted has a colon before it.
         size: in the measure's first unit.
         per: the measure that a rate is divided by; empty for what is no rate.
     """
@@ -32,28 +34,40 @@ NONE = Unit()
 PERCENT = Unit("%", "%")
 # A line is a measure: its units, each with its size and its spellings.
 _MEASURES = {
-    "length": """m 1 meter meters metre metres; mm 1/1000 millimeter millimeters millimetre millimetres; dm 1/10 decimeter decimeters
-        cm 1/100 centimeter centimeters centimetre centimetres; km 1000 kilometer kilometers kilometre kilometres
+    "length": """m 1 meter meters metre metres м метр метра метров 米 メートル 미터
+        mm 1/1000 millimeter millimeters millimetre millimetres мм 毫米
+        dm 1/10 decimeter decimeters; cm 1/100 centimeter centimeters centimetre centimetres Zentimeter см 厘米
+        μm 1/1000000 micrometer micrometers micrometre micrometres
+        km 1000 kilometer kilometers kilometre kilometres Kilometer км километр километра километров 公里 千米
         in 127/5000 inch inches; ft 381/1250 foot feet; yd 1143/1250 yard yards yds; mi 201168/125 mile miles""",
-    "area": "ha 1 hectare hectares; acre 1 acres",
-    "volume": """l 1 L liter liters litre litres; ml 1/1000 mL ML milliliter milliliters millilitre millilitres; cl 1/100 cL; dl 1/10 dL""",
+    "length2": "ha 10000 hectare hectares; acre 40468564224/10000000 acres",
+    "length3": """l 1/1000 L liter liters litre litres Liter л литр литра литров 升 リットル 리터; cl 1/100000 cL; dl 1/10000 dL
+        ml 1/1000000 mL ML milliliter milliliters millilitre millilitres мл 毫升; μl 1/1000000000 μL""",
     "US volume": "cup 1 cups; pt 2 pint pints; qt 4 quart quarts; gal 16 gallon gallons; floz 1/8",
-    "mass": """g 1 gram grams gramme grammes; mg 1/1000 milligram milligrams; kg 1000 kilogram kilograms kilo kilos kgs
-        lb 45359237/100000 lbs; oz 45359237/1600000 ounce ounces; tonne 1000000 tonnes""",
-    "time": """s 1 sec secs second seconds; ms 1/1000 millisecond milliseconds; min 60 mins minute minutes; h 3600 hr hrs hour hours
-        day 86400 days; week 604800 weeks wk wks""",
-    "months": "month 1 months; year 12 years yr yrs; decade 120 decades; century 1200 centuries",
-    "$": "$ 1 US$ USD dollar dollars buck bucks; ¢ 1/100 cent cents",
-    "€": "€ 1 EUR euro euros",
-    "£": "£ 1 GBP",
+    "mass": """g 1 gram grams gramme grammes Gramm г грамм грамма граммов 克 グラム 그램; mg 1/1000 milligram milligrams мг 毫克
+        μg 1/1000000 mcg microgram micrograms; kg 1000 kilogram kilograms kilo kilos kgs кг килограмм килограмма килограммов 公斤 千克 キロ
+        lb 45359237/100000 lbs; oz 45359237/1600000 ounce ounces; tonne 1000000 tonnes; 斤 500""",
+    "time": """s 1 sec secs second seconds Sekunde Sekunden seconde secondes segundo segundos секунда секунды секунд 秒 초
+        ms 1/1000 millisecond milliseconds; μs 1/1000000 microsecond microseconds
+        min 60 mins minute minutes Minuten minuto minutos минута минуты минут 分钟 分鐘 분
+        h 3600 hr hrs hour hours Stunde Stunden Std heure heures hora horas час часа часов 小时 小時 个小时 個小時 時間 시간
+        day 86400 days Tag Tage jour jours día días день дня дней 天; week 604800 weeks wk wks Woche Wochen неделя недели недель 周 星期""",
+    "months": """month 1 months Monat Monate месяц месяца месяцев 个月 個月
+        year 12 years yr yrs Jahr Jahre год года лет 年; decade 120 decades; century 1200 centuries""",
+    "$": "$ 1 US$ USD dollar dollars buck bucks 美元; ¢ 1/100 cent cents",
+    "€": "€ 1 EUR euro euros 欧元 евро",
+    "£": "£ 1 GBP 英镑",
     "pound": "pound 1 pounds",
-    "¥": "¥ 1 JPY yen",
-    "yuan": "CNY 1 RMB yuan 元",
+    "¥": "¥ 1",
+    "yen": "JPY 1 yen 円 日元",
+    "yuan": "CNY 1 RMB yuan 元 人民币",
     "₹": "₹ 1 INR Rs rupee rupees",
     "%": "% 1 percent pct Prozent procent процент процента процентов",
+    "pp": "pp 1; bp 1/100 bps",
     "°": "° 1 degree degrees deg",
     "°C": "°C 1 ℃",
     "°F": "°F 1 ℉",
+    "K": "K 1 kelvin kelvins",
     "rad": "rad 1 radian radians",
     "byte": "byte 1 bytes; KB 1000 kB; MB 1000000; GB 1000000000; TB 1000000000000",
     "watt": "watt 1 watts; kW 1000 kilowatt kilowatts; MW 1000000 megawatt megawatts",
@@ -61,26 +75,31 @@ _MEASURES = {
     "Hz": "Hz 1 hertz; kHz 1000; MHz 1000000",
 }
 # Spelled alike and not the same: a pound of silver or of money, a degree of warmth or of an angle, ¥ of two countries.
-_ALSO = {"pound": {"£", "mass"}, "°": {"°C", "°F"}, "yuan": {"¥"}}
+_ALSO = {"pound": {"£", "mass"}, "°": {"°C", "°F"}, "yuan": {"¥"}, "yen": {"¥"}}
 _PHRASES = {
     "mph": "mi/h", "kph": "km/h", "kmh": "km/h", "kmph": "km/h", "mps": "m/s", "per cent": "%", "por ciento": "%", "pour cent": "%",
-    "fluid ounces": "floz", "fluid ounce": "floz", "fl oz": "floz", "us dollars": "$",
+    "percentage point": "pp", "percentage points": "pp", "percent points": "pp", "basis point": "bp", "basis points": "bp",
+    "fluid ounces": "floz", "fluid ounce": "floz", "fl oz": "floz", "us dollars": "$", "cc": "cm³", "м/с": "m/s", "км/ч": "km/h",
     "degrees celsius": "°C", "degree celsius": "°C", "° c": "°C", "degrees c": "°C", "celsius": "°C",
-    "degrees fahrenheit": "°F", "degree fahrenheit": "°F", "° f": "°F", "degrees f": "°F", "fahrenheit": "°F",
+    "degrees kelvin": "K", "degrees fahrenheit": "°F", "degree fahrenheit": "°F", "° f": "°F", "degrees f": "°F", "fahrenheit": "°F",
 }  # fmt: skip
+_BEHIND_A_LETTER = ("of", "long", "wide", "high", "tall", "deep", "away")
+# Areas and volumes have one more word in Chinese.
+_POWERS_OF_MEASURES = {"平方": "²", "立方": "³"}
 _BY_NAME: dict[str, Unit] = {}
 for _of, _lines in _MEASURES.items():
     for _line in re.split(r"[;\n]", _lines):
         _name, _size, *_others = _line.split()
         for _spelling in (_name, *_others):
-            _BY_NAME[_spelling] = Unit(_name, _of, Fraction(_size))
+            _BY_NAME[_spelling] = _BY_NAME[_spelling.casefold() if len(_spelling) > 3 else _spelling] = Unit(_name, _of, Fraction(_size))
 # Words that come between a number and its unit, or before one: `5 more hours`.
 _BETWEEN = re.compile(r"(?:(?:more|total|extra|additional|whole|full|US|U\.S\.)\s+)+", re.IGNORECASE)
+_WORD = re.compile(r"[^\W\d_]{3,}")
 _POWER = re.compile(
     r"(?:(?P<word>square|sq\.?|cubic|cu\.?)\s+)?(?P<name>[^\d²³^\s/]+)(?:\s+(?P<after>squared|cubed)|\^?\{?(?P<digit>[23²³])\}?)?",
     re.IGNORECASE,
 )
-_RATE = re.compile(r"\s*(?:/|\bper\b|\ban?\b)\s*", re.IGNORECASE)
+_RATE = re.compile(r"\s*(?:/|\b(?:per|pro|par|por|an?|в)\b)\s*", re.IGNORECASE)
 # A number with one of these words is another number: `3 million`, `3万`. Behind another word it makes the text unclear.
 _MAGNITUDES = {
     10: "十 拾",
@@ -120,33 +139,62 @@ def magnitude(text: str) -> tuple[int, str]:
 @lru_cache(maxsize=4_096)
 def unit_of(text: str) -> Unit | None:
     """Return the unit that a text begins with (`km an hour`, `dollars in all`); None for a text that begins with none of the table."""
-    text = _BETWEEN.sub("", text.strip(), count=1).rstrip(". ") if _BETWEEN.match(text.strip()) else text.strip().rstrip(". ")
+    return split_unit(text)[0]
+
+
+@lru_cache(maxsize=4_096)
+def split_unit(text: str) -> tuple[Unit | None, str]:
+    """Split a text into the unit that it begins with and the words that are no part of it; None and the text where there is none."""
+    text, between = text.strip().rstrip(". "), ""
+    if (match := _BETWEEN.match(text)) is not None:
+        between, text = match[0], text[match.end() :]
     if (unit := _phrase(text)) is not None:
-        return unit
+        return unit, between.strip()
     rate = _RATE.search(text)
-    if rate is not None and (over := _phrase(text[: rate.start()])) is not None:
-        under = _phrase(text[rate.end() :]) or _first(text[rate.end() :])
-        return over if under is None else Unit(f"{over.name}/{under.name}", over.of, over.size / under.size, under.of)
-    return _first(text)
+    if rate is not None:
+        over, below = _phrase(text[: rate.start()]), text[rate.end() :]
+        under, rest = (unit, "") if (unit := _phrase(below)) is not None else _first(below)
+        if under is not None and under.of == "pound":  # `$2 per pound`
+            under = _BY_NAME["lb"]
+        if over is None and under is not None and _WORD.fullmatch(text[: rate.start()]):  # `words per minute`
+            over = Unit(text[: rate.start()], f":{text[: rate.start()]}")
+        if over is not None and under is None and _WORD.fullmatch(below):  # `$ per apple`
+            return Unit(f"{over.name}/{below}", over.of, over.size, f":{below}"), between.strip()
+        if over is not None and under is not None:
+            return Unit(f"{over.name}/{under.name}", over.of, over.size / under.size, under.of), between + rest
+        if over is not None:
+            return over, between + text[rate.start() :].strip()
+    found, rest = _first(text)
+    return found, between + rest
 
 
-def _first(text: str) -> Unit | None:
-    """Return the unit of the first words. `in` is an inch and `m` a metre only by themselves: `5 in total` has no unit."""
+def _first(text: str) -> tuple[Unit | None, str]:
+    """Split off the unit of the first words. `in` is an inch and `m` a metre only by themselves: `5 in total` has no unit."""
     words = text.replace(",", " ").split()
     for count in (3, 2, 1):
-        if len(words) > count and (unit := _phrase(" ".join(words[:count]))) is not None and len(" ".join(words[:count])) > 2:
-            return unit
-    return None
+        name = " ".join(words[:count])
+        if (
+            len(words) > count
+            and (unit := _phrase(name)) is not None
+            and ((len(name) > 1 and name != "in") or not name.isalpha() or words[1] in _BEHIND_A_LETTER)
+        ):
+            return unit, " ".join(words[count:])
+    return None, text
 
 
 def _phrase(text: str) -> Unit | None:
     name = _PHRASES.get(text) or _PHRASES.get(text.casefold())
     if name is not None:
-        return unit_of(name) if "/" in name else _BY_NAME[name]
+        return _BY_NAME.get(name) or unit_of(name)
+    text = text.removesuffix("钱")
+    if text[:2] in _POWERS_OF_MEASURES:
+        text = f"{text[2:]}{_POWERS_OF_MEASURES[text[:2]]}"
     match = _POWER.fullmatch(text)
     if match is None:
         return None
-    unit = _BY_NAME.get(match["name"]) or _BY_NAME.get(match["name"].lower())
+    name = match["name"]
+    # `12 CM` is a length; `5 Mg` and `5 mW` are other units than `5 mg` and `5 MW`.
+    unit = _BY_NAME.get(name) or (_BY_NAME.get(name.casefold()) if len(name) > 3 or name.isupper() else None)
     if unit is None:
         return None
     power = (match["word"] or match["after"] or match["digit"] or "1")[:2].lower()
@@ -158,8 +206,13 @@ def convertible(one: Unit, other: Unit) -> bool:
     """Say whether amounts in these units can be equal: one has no unit, or both measure the same. `$5` may be short for `$5 an hour`."""
     if not one.of or not other.of:
         return True
-    if one.per and other.per and one.per != other.per:
+    if one.per and other.per and not same_measure(one.per, other.per):
         return False
-    if one.per != other.per:
+    if bool(one.per) != bool(other.per):
         return other.name == one.name.split("/")[0] or one.name == other.name.split("/")[0]
-    return one.of == other.of or other.of in _ALSO.get(one.of, ()) or one.of in _ALSO.get(other.of, ())
+    return same_measure(one.of, other.of) or other.of in _ALSO.get(one.of, ()) or one.of in _ALSO.get(other.of, ())
+
+
+def same_measure(measure: str, other: str) -> bool:
+    """Say whether two measures are one, or two forms of one thing that is counted."""
+    return measure == other or (measure[0] == other[0] == ":" and say_the_same(measure, other))

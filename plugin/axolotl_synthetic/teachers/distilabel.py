@@ -91,11 +91,7 @@ class DistilabelTeacher:
             output = await asyncio.wait_for(call, self._settings.timeout)
         except Exception as error:
             raise _failure(error, self._settings, self._redacted) from error
-<<<<<<< HEAD
-        return read_output(output, generation.max_new_tokens, time.monotonic() - began)
-=======
-        return _reply(output, generation, time.monotonic() - began, self._redacted)
->>>>>>> 5aa51feb462eaf6ec1848f3580847557e3d84103
+        return read_output(output, generation.max_new_tokens, time.monotonic() - began, self._redacted)
 
     async def close(self) -> None:
         if self._batches is not None:
@@ -138,11 +134,7 @@ class DistilabelTeacher:
                 if future.done():
                     continue
                 try:
-<<<<<<< HEAD
-                    future.set_result(read_output(output, generation.max_new_tokens, seconds))
-=======
-                    future.set_result(_reply(output, generation, seconds, self._redacted))
->>>>>>> 5aa51feb462eaf6ec1848f3580847557e3d84103
+                    future.set_result(read_output(output, generation.max_new_tokens, seconds, self._redacted))
                 except CallFailed as error:
                     future.set_exception(error)
 
@@ -151,35 +143,26 @@ class DistilabelTeacher:
         return outputs
 
 
-<<<<<<< HEAD
-def read_output(output: Any, most_tokens: float, seconds: float = 0.0) -> Reply:
+def read_output(output: Any, most_tokens: float, seconds: float = 0.0, redacted: Redactor | None = None) -> Reply:
     """Return the first reply in what distilabel gives for one input; that it was cut off can only be told by its length.
 
     Args:
         output: `generations` and `statistics`, or None.
         most_tokens: the limit of the call, in completion tokens.
         seconds: that it took.
+        redacted: finds the keys that no reply may hold; None where none is known.
 
     Raises:
-        RetryableCall, RefusedCall: see `replies.usable`.
+        RetryableCall, RefusedCall: see `replies.usable` and `replies.without_keys`.
     """
-=======
-def _reply(output: Any, generation: Generation, seconds: float, redacted: Redactor) -> Reply:
-    """A reply of distilabel's output; that it was cut off can only be told by its length."""
->>>>>>> 5aa51feb462eaf6ec1848f3580847557e3d84103
     given = output or {}
     text = next(iter(given.get("generations") or []), None)
     statistics = given.get("statistics") or {}
     counts = {name: next(iter(statistics.get(name) or []), None) for name in ("input_tokens", "output_tokens")}
     prompt, completion, _ = read_usage(counts)
-<<<<<<< HEAD
     cut_off = completion is not None and completion >= most_tokens
-    return usable(Reply(text if isinstance(text, str) else "", "length" if cut_off else "stop", prompt, completion, seconds))
-=======
-    cut_off = completion is not None and completion >= generation.max_new_tokens
     reply = Reply(text if isinstance(text, str) else "", "length" if cut_off else "stop", prompt, completion, seconds)
-    return usable(without_keys(reply, redacted))
->>>>>>> 5aa51feb462eaf6ec1848f3580847557e3d84103
+    return usable(reply if redacted is None else without_keys(reply, redacted))
 
 
 def _failure(error: Exception, settings: DistilabelModel, redacted: Redactor) -> Exception:
