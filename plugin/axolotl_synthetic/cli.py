@@ -161,6 +161,20 @@ def generate(config: Path) -> None:
 
 @synthetic.command()
 @CONFIG
+@_one_message
+def pipeline(config: Path) -> None:
+    """The distilabel pipeline that `generate` runs, as YAML with a drawing at its top. Asks nobody.
+
+    Saved to a file, `distilabel pipeline info --config FILE` tells more of it.
+    """
+    from axolotl_synthetic import run
+
+    settings, _ = _read(config)
+    click.echo(run.picture(settings), nl=False)
+
+
+@synthetic.command()
+@CONFIG
 @click.option("--json", "as_json", is_flag=True, help="One JSON object, for programs.")
 @_one_message
 def status(config: Path, as_json: bool) -> None:

@@ -32,12 +32,13 @@ from axolotl_synthetic.prepare import (
     tell_problems,
     verify_seeds,
 )
-from axolotl_synthetic.records import STRATEGIES, Seed
-from axolotl_synthetic.teachers import model_name, serve
+from axolotl_synthetic.records import STRATEGIES, Role, Seed
+from axolotl_synthetic.teachers import ModelSettings, model_name, serve
 from axolotl_synthetic.wording import number_of
 
 if TYPE_CHECKING:
     from axolotl_synthetic.grading import Grade
+    from axolotl_synthetic.pipelines.job import Job
     from axolotl_synthetic.review import applying
     from axolotl_synthetic.review.work import Work
 
@@ -164,6 +165,19 @@ def preview(settings: Settings, number: int, *, student: str | None = None, proc
         The same as `generate`.
     """
     return _short_run(prepare(settings, student=student), number, process)
+
+
+def picture(settings: Settings) -> str:
+    """Return the distilabel pipeline of a run as YAML, drawn in comments at its top. Asks nobody.
+
+    Raises:
+        ConfigError: if the config or the seeds are wrong.
+    """
+    from axolotl_synthetic.pipelines import graph
+
+    prepared = prepare(settings)
+    models: dict[Role, ModelSettings] = {"teacher": settings.model_for("teacher"), "augmenter": settings.model_for("augmenter")}
+    return graph.picture(graph.build(_job(prepared, models)))
 
 
 def _pilot(prepared: Prepared, number: int) -> Mapping[str, costs.Rates]:
@@ -513,7 +527,6 @@ def _run_pipeline(
     prepared: Prepared, *, spool: Path | None = None, most_candidates: int | None = None, process: PipelineProcess | None = None
 ) -> None:
     from axolotl_synthetic.pipelines import open_files
-    from axolotl_synthetic.pipelines.job import Job
 
     settings, folder = prepared.settings, prepared.settings.folder
     with ExitStack() as stack:
@@ -525,16 +538,7 @@ def _run_pipeline(
         models, fewer = open_files.fitted({"teacher": teacher, "augmenter": augmenter})
         for text in fewer:
             terminal.notice(text)
-        job = Job(
-            settings=_within(settings, prepared.most_samples),
-            models=models,
-            seeds=prepared.seeds.seeds,
-            shares=prepared.plan.strategy,
-            ledger=prepared.ledger,
-            spool=spool or folder / SPOOL,
-            most_candidates=most_candidates,
-            held_out=prepared.seeds.held_out,
-        )
+        job = _job(prepared, models, spool, most_candidates)
         ledger = stack.enter_context(Ledger(prepared.ledger))
         ledger.begin_run()
         seeds = len(prepared.seeds.seeds)
@@ -544,6 +548,21 @@ def _run_pipeline(
         finally:
             if said := ledger.meta(NOTICE):
                 terminal.notice(said)
+
+
+def _job(prepared: Prepared, models: Mapping[Role, ModelSettings], spool: Path | None = None, most_candidates: int | None = None) -> Job:
+    from axolotl_synthetic.pipelines.job import Job
+
+    return Job(
+        settings=_within(prepared.settings, prepared.most_samples),
+        models=models,
+        seeds=prepared.seeds.seeds,
+        shares=prepared.plan.strategy,
+        ledger=prepared.ledger,
+        spool=spool or prepared.settings.folder / SPOOL,
+        most_candidates=most_candidates,
+        held_out=prepared.seeds.held_out,
+    )
 
 
 def _within(settings: Settings, most: int | None) -> Settings:

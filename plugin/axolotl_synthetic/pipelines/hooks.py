@@ -13,7 +13,7 @@ LOOK_SECONDS = 0.02
 LOADING_SECONDS = 60.0
 
 
-class PromptPipeline(Pipeline):  # type: ignore[misc]  # distilabel is not typed
+class EagerPipeline(Pipeline):  # type: ignore[misc]  # distilabel is not typed
     """distilabel's pipeline without its idle time and its cache."""
 
     def _cache(self) -> None:

@@ -10,14 +10,14 @@ import heapq
 import math
 from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
-from dataclasses import replace
 
 from axolotl_synthetic.checks import load_checks
 from axolotl_synthetic.config import fruitless_after
-from axolotl_synthetic.errors import StorageError, SyntheticError
+from axolotl_synthetic.errors import StorageError
 from axolotl_synthetic.ledger import FRUITLESS, Ledger
 from axolotl_synthetic.pipelines.job import Job
-from axolotl_synthetic.records import Candidate, Verdict, judged, to_json, to_sample
+from axolotl_synthetic.pipelines.judging import Judging
+from axolotl_synthetic.records import Candidate, Verdict, to_json, to_sample
 from axolotl_synthetic.strategies import load_strategies
 from axolotl_synthetic.tasks import load_task
 
@@ -43,8 +43,7 @@ class Verification:
             held_out=job.held_out,
             include_seeds=settings.include_seeds,
         )
-        self._single = [check for check in checks if not check.in_order]
-        self._ordered = [check for check in checks if check.in_order]
+        self._judging = Judging(self._task, checks)
         self._seeds = {seed.id: seed for seed in job.seeds}
         self._early: list[tuple[int, Candidate, Sequence[Verdict]]] = []
         self._next = 0
@@ -58,7 +57,9 @@ class Verification:
             self._spool = open(job.spool, "w", encoding="utf-8")
 
     def take(self, candidates: Sequence[Candidate]) -> None:
-        """Judge what has ended, in any order."""
+        """Judge what has ended, in any order. After a wish to stop there is no use in it: a rerun judges everything anew."""
+        if self._ledger.is_asked_to_stop():
+            return
         with self._told("free some space, then run the same command again"):
             for candidate in candidates:
                 self._take(candidate)
@@ -83,30 +84,12 @@ class Verification:
         self.seen += 1
         verdicts: Sequence[Verdict] = ()
         if candidate.status is None and candidate.id:
-            candidate, verdicts = self._judge_alone(candidate)
+            candidate, verdicts = self._judging.alone(candidate, self._seeds[candidate.seed_id])
             self._waiting += candidate.status is None
         heapq.heappush(self._early, (candidate.number, candidate, verdicts))
         while self._early and self._early[0][0] == self._next:
             self._next += 1
             self._finish(*heapq.heappop(self._early)[1:])
-
-    def _judge_alone(self, candidate: Candidate) -> tuple[Candidate, Sequence[Verdict]]:
-        """The verdicts of the checks that look at nothing else; with one against it the candidate has its status."""
-        seed = self._seeds[candidate.seed_id]
-        if candidate.answer is not None and candidate.question is not None:
-            try:
-                final_answer = self._task.final_answer(candidate.answer, candidate.question)
-            except SyntheticError:
-                raise
-            except Exception as error:  # the boundary: one answer that cannot be read must not end the run
-                return candidate.fail(f"task broken: {type(error).__name__}: {error}"), ()
-            candidate = replace(candidate, final_answer=final_answer)
-        verdicts = [check(candidate, seed) for check in self._single]
-        if any(verdict.passed is False for verdict in verdicts):
-            return judged(candidate, verdicts), ()
-        if not candidate.answer:
-            return judged(candidate, verdicts).fail("no answer, and no check that rejects it; add `format` to verify"), ()
-        return candidate, verdicts
 
     def _finish(self, candidate: Candidate, verdicts: Sequence[Verdict]) -> None:
         if not candidate.id:
@@ -115,12 +98,7 @@ class Verification:
             self._waiting -= 1
         if self._is_over:
             return
-        if candidate.status is None:
-            seed = self._seeds[candidate.seed_id]
-            candidate = judged(candidate, [*verdicts, *(check(candidate, seed) for check in self._ordered)])
-            if candidate.status == "accepted":
-                for check in self._ordered:
-                    check.remember(candidate)
+        candidate = self._judging.in_order(candidate, self._seeds[candidate.seed_id], verdicts)
         assert candidate.status is not None
         self._counts[candidate.status] += 1
         self._since_accepted = 0 if candidate.status == "accepted" else self._since_accepted + 1
