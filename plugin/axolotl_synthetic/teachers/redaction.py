@@ -33,6 +33,7 @@ _BEFORE, _BEHIND = r"(?<![\w.*…+-])[\w.*…+-]*", r"[\w.*…+/=-]*"
 _ESCAPED = re.compile(r"\\(?:u00([0-9a-fA-F]{2})|x([0-9a-fA-F]{2})|[nrt]|)")
 # A soft line break of mail.
 _SOFT_BREAK = re.compile(r"=\r?\n")
+_WHITE_SPACE = bytes(code for code in range(128) if chr(code).isspace())
 _WITHOUT_WIDTH = re.compile(r"[\u00ad\u200b-\u200f\u2060\ufeff]+")
 
 
@@ -140,9 +141,10 @@ def _decoded(text: str) -> str:
             break
     if "=" in text:
         text = _SOFT_BREAK.sub("", text)
-    if not text.isascii():
-        text = _WITHOUT_WIDTH.sub("", text)
-    return "".join(text.split()).lower()
+    if text.isascii():
+        # Every reply comes by here, and this takes a tenth of the time.
+        return text.encode().translate(None, _WHITE_SPACE).lower().decode()
+    return "".join(_WITHOUT_WIDTH.sub("", text).split()).lower()
 
 
 def _encoded(secret: str) -> Iterator[str]:
