@@ -35,8 +35,8 @@ def to_text(candidate: Candidate) -> str:
         return orjson.dumps(row).decode()
     except Exception as error:  # whatever a class of the user's does while it is copied
         raise ConfigError(
-            f"synthetic.task: its questions or prompts cannot be handed from one process to another ({type(error).__name__}: {error}); make them of"
-            " `Question`, or of a class at the top of a module, with values that Python's `pickle` can copy"
+            f"synthetic.task: its questions or prompts cannot be handed from one process to another ({type(error).__name__}: {error}); make"
+            " them of `Question`, or of a class at the top of a module, with values that Python's `pickle` can copy"
         ) from error
 
 
