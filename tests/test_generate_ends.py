@@ -11,13 +11,14 @@ import random
 import shutil
 import signal
 import socket
+import sqlite3
 import subprocess
 import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 
 import pytest
@@ -256,13 +257,16 @@ def killed_by_the_kernel(project: Project, victim: str) -> dict[str, int]:
     assert f"{lost} ended unexpectedly (exit code -9)" in done.err
     assert "Traceback" not in done.err
     assert project.ends()
+    assert list(project.temporary.iterdir()) == []
     assert project.outcomes["ok"] >= 8
     return project.outcomes
 
 
 def of_the_pipeline(project: Project) -> list[int]:
     """The process that runs the pipeline and those that it forked, in the order in which they were started."""
-    return sorted(pid for pid, command in project.processes() if "pipelines.driver" in command)
+    found = [pid for pid, command in project.processes() if "pipelines.driver" in command]
+    # Process ids begin anew at some number; the kernel's ticks at their start do not.
+    return sorted(found, key=lambda pid: (int(Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[19]), pid))
 
 
 @scene
@@ -399,7 +403,106 @@ def test_a_run_whose_temporary_folder_is_removed_early_or_late_ends_and_keeps_wh
             assert project.outcomes == {"ok": server.answered}
 
 
+# A task of the user's own.
+
+ENDS_ITS_PROCESS = """
+import multiprocessing
+from axolotl_synthetic.tasks.math import Math
+
+class Ends(Math):
+    asked = 0
+
+    def {method}(self, *arguments):
+        # In distilabel's processes alone: what breaks in the command itself is told of before there is a call.
+        if multiprocessing.current_process().name != "MainProcess":
+            Ends.asked += 1
+            if Ends.asked == 12:
+                {statement}
+        return super().{method}(*arguments)
+"""
+
+
+@scene
+def test_a_task_that_ends_its_process_loses_a_candidate_and_no_call(project: Project) -> None:
+    with slow() as server:
+        for method, statement in (
+            ("answer_messages", "raise SystemExit(3)"),
+            ("answer_messages", "raise KeyboardInterrupt"),
+            ("prompt", "raise SystemExit"),
+            ("final_answer", "raise SystemExit"),
+        ):
+            (project.folder / "ending.py").write_text(ENDS_ITS_PROCESS.format(method=method, statement=statement))
+            shutil.rmtree(project.out, ignore_errors=True)
+            before = server.answered
+            project.configure(server, task="ending.Ends", teacher={"concurrency": 8})
+            done = project.run()
+            assert done.code == 0, done.err
+            assert project.manifest["counts"]["accepted"] == 20
+            # What the reply's own process could not read is failed, or rejected by the check that broke.
+            assert [row["reason"] for row in project.samples if "SystemExit" in str(row["reason"]) or "Interrupt" in str(row["reason"])]
+            assert project.outcomes == {"ok": server.answered - before}
+
+
+@scene
+def test_a_task_that_ends_its_process_without_a_word_ends_the_run_with_an_error_and_leaves_no_file(project: Project) -> None:
+    with slow() as server:
+        (project.folder / "ending.py").write_text(ENDS_ITS_PROCESS.format(method="final_answer", statement="__import__('os')._exit(0)"))
+        project.configure(server, task="ending.Ends", budget={"samples": 1000}, teacher={"concurrency": 8})
+        done = project.run()
+    assert done.code == 1
+    assert "a process of the pipeline ended unexpectedly (exit code 0)" in done.err
+    assert project.ends()
+    assert project.outcomes == {"ok": server.count}
+    assert list(project.temporary.iterdir()) == []
+
+
+@scene
+def test_all_processes_interrupted_while_they_are_imported_say_so_in_one_message(project: Project) -> None:
+    project.configure("http://127.0.0.1:9/v1")
+    running = project.start()
+    assert until(lambda: of_the_pipeline(project))
+    for process, _ in sorted(project.processes(), reverse=True):
+        os.kill(process, signal.SIGINT)
+    done = running.wait()
+    assert (done.code, done.err.count("stopped; "), "Traceback" in done.err) == (130, 1, False), done.err
+    assert project.ends()
+
+
+@scene
+def test_a_second_wish_to_stop_ends_a_run_at_once_whose_ledger_another_program_holds(project: Project) -> None:
+    with slow() as server:
+        project.configure(server, budget={"samples": 10_000}, teacher={"concurrency": 8})
+        running = begun(project, server, 8)
+        with closing(sqlite3.connect(project.out / "ledger.sqlite", isolation_level=None, timeout=30)) as other:
+            other.execute("BEGIN EXCLUSIVE")
+            running.signal(signal.SIGINT)
+            time.sleep(2)  # so that the command waits for the ledger
+            running.signal(signal.SIGINT)
+            asked = time.monotonic()
+            assert running.wait().code == 130
+            assert time.monotonic() - asked < 10
+        assert project.ends()
+
+
 # Disks.
+
+
+@scene
+def test_a_full_disk_of_temporary_files_ends_the_run_with_a_remedy(project: Project) -> None:
+    mount = ["mount", "-t", "tmpfs", "-o", "size=64k", "tmpfs", str(project.temporary)]
+    if subprocess.run(mount, capture_output=True, check=False).returncode:
+        pytest.skip("needs the right to mount a file system")
+    try:
+        (project.temporary / "filling").write_bytes(b"x" * 61_000)
+        with slow() as server:
+            project.configure(server, teacher={"concurrency": 8})
+            done = project.run()
+    finally:
+        subprocess.run(["umount", "-l", str(project.temporary)], check=False)
+    assert done.code == 1
+    assert "No space left on device; free some space for temporary files, or set TMPDIR to another folder" in done.err
+    assert "Traceback" not in done.err
+    assert project.outcomes == {"ok": server.count}
 
 
 @contextmanager

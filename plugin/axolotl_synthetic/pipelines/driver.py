@@ -7,6 +7,7 @@ pickled job; its standard output takes one line of JSON: null for a whole run, o
 
 from __future__ import annotations
 
+import errno
 import gc
 import importlib
 import io
@@ -49,6 +50,8 @@ GRACE_SECONDS = 8.0
 ENDED = (0, -signal.SIGTERM)
 # What breaks in distilabel's threads when one of its processes is killed, which has a message of its own.
 LOST = (OSError, EOFError)
+# What a disk without room for distilabel's files says.
+FULL = (errno.ENOSPC, errno.EDQUOT)
 
 
 def main(parent: str) -> None:
@@ -58,8 +61,7 @@ def main(parent: str) -> None:
         parent: the process id of the one that started this process, and with which it is to end.
     """
     die_with(int(parent))
-    # Who asks all processes of a run to end asks ours; our parent handles that. Blocked, since distilabel sets a handler of its own.
-    signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    # Who asks all processes of a run to end asks ours; our parent handles that. SIGINT is blocked already.
     for asked in (signal.SIGTERM, signal.SIGHUP):
         signal.signal(asked, signal.SIG_IGN)
     answers = os.fdopen(os.dup(1), "w")
@@ -76,6 +78,7 @@ def main(parent: str) -> None:
     os.environ.clear()
     os.environ.update(header["environment"])
     _have_a_home()
+    tempfile.tempdir = header["folder"]
     _log_to(Path(header["log"]), screen)
     # The job's own classes may live anywhere on the path of the process that made it.
     sys.path[:] = header["python_path"]
@@ -207,7 +210,14 @@ class _Run:
 
     def _thread_broke(self, broke: threading.ExceptHookArgs) -> None:
         _print(broke.exc_value)
-        if not isinstance(broke.exc_value, LOST):
+        if isinstance(broke.exc_value, OSError) and broke.exc_value.errno in FULL:
+            self._fail(
+                StorageError(
+                    f"{self._folder}: {broke.exc_value.strerror}; free some space for temporary files, or set TMPDIR to another folder,"
+                    " then run the same command again: what was paid for is kept"
+                )
+            )
+        elif not isinstance(broke.exc_value, LOST):
             name = broke.thread.name if broke.thread else "that is gone"
             self._fail(
                 ProcessEndedError(

@@ -181,7 +181,7 @@ class Engine:
             return
         text = None
         if candidate.status != "failed" and candidate.prompt is not None:
-            with suppress(Exception):  # a task's class may make anything of a prompt; verification says what is wrong with it
+            with suppress(Exception, SystemExit):  # a task's class may make anything of a prompt; verification says what is wrong with it
                 text = key_of(candidate.prompt, candidate.answer or "")
         self._exhaustion.ended(candidate.strategy, candidate.seed_id, round, text)
 
@@ -222,7 +222,8 @@ class Engine:
         except SyntheticError as error:
             self._end(error)
             candidate = candidate.fail(str(error))
-        except Exception as error:  # the boundary: one candidate never touches another
+        # The boundary: one candidate never touches another. What asks a process to end would take the calls under way with it.
+        except (Exception, SystemExit, KeyboardInterrupt) as error:
             candidate = candidate.fail(f"{type(error).__name__}: {error}")
             self._count_failure(SyntheticError, f"{type(error).__name__}: {error}", "correct the task's class, or report this")
         finally:

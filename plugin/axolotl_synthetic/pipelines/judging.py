@@ -36,7 +36,7 @@ class Judging:
                 final_answer = self._task.final_answer(candidate.answer, candidate.question)
             except SyntheticError:
                 raise
-            except Exception as error:  # the boundary: one answer that cannot be read must not end the run
+            except (Exception, SystemExit) as error:  # the boundary: one answer that cannot be read must not end the run
                 return candidate.fail(f"task broken: {type(error).__name__}: {error}"), ()
             candidate = replace(candidate, final_answer=final_answer)
         verdicts = [check(candidate, seed) for check in self._single]

@@ -15,6 +15,7 @@ import signal
 import subprocess
 import sys
 import tempfile
+import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -27,8 +28,8 @@ from axolotl_synthetic.errors import Interrupted, ProcessEndedError, StorageErro
 if TYPE_CHECKING:
     from axolotl_synthetic.pipelines.job import Job
 
-# A socket's path has at most 107 bytes, of which multiprocessing uses these: /pymp-abcdefgh/listener-abcdefgh.
-LONGEST_TEMPORARY = 107 - 32
+# A socket's path has at most 107 bytes, of which we and multiprocessing use these: /axolotl-abcdefgh/pymp-abcdefgh/listener-abcdefgh.
+LONGEST_TEMPORARY = 107 - 49
 # How often a wish to stop is looked for.
 LOOK_SECONDS = 0.2
 
@@ -39,6 +40,9 @@ class PipelineProcess:
     def __init__(self) -> None:
         # -P: the working directory must not stand in for installed packages. A session of its own: Ctrl-C is for its parent to handle.
         command = [sys.executable, "-P", "-m", "axolotl_synthetic.pipelines.driver", str(os.getpid())]
+        # Who asks all processes of a run to end asks that one, too, even while it imports: we handle that. distilabel sets a handler of
+        # its own, so the signal is not ignored but blocked, which a process inherits.
+        mask = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
         try:
             self._process = subprocess.Popen(
                 command,
@@ -49,6 +53,8 @@ class PipelineProcess:
             )
         except OSError as error:
             raise SyntheticError(f"no process can be started: {error}; free memory or processes, then start again") from error
+        finally:
+            signal.pthread_sigmask(signal.SIG_SETMASK, mask)
 
     def run(self, job: Job, log: Path) -> None:
         """Run a job until a limit ends it.
@@ -92,13 +98,17 @@ class PipelineProcess:
         """Wait for the process's answer; tell it of a wish to stop through the ledger."""
         from axolotl_synthetic.ledger import Ledger
 
+        def ask() -> None:
+            # On a ledger that cannot be written the calls end by themselves.
+            with suppress(SyntheticError), Ledger(job.ledger) as ledger:
+                ledger.ask_to_stop()
+
         assert self._process.stdout is not None
         told = False
         while not select.select([self._process.stdout], [], [], LOOK_SECONDS)[0]:
             if asked() and not told:
-                # On a ledger that cannot be written the calls end by themselves.
-                with suppress(SyntheticError), Ledger(job.ledger) as ledger:
-                    ledger.ask_to_stop()
+                # In a thread: while SQLite waits for a lock, no handler would hear of another wish, which is to end everything at once.
+                threading.Thread(target=ask, daemon=True).start()
                 told = True
         if line := self._process.stdout.readline():
             answer = json.loads(line)
@@ -139,14 +149,15 @@ def die_with(parent: int) -> None:
 
 @contextmanager
 def _temporary_folder() -> Iterator[Path]:
-    """A folder for distilabel's files. It lies outside the output folder: when that one's disk is full, the run can still end well."""
+    """A folder for all temporary files of the run's processes, which may be killed. It lies outside the output folder: when that one's disk
+    is full, the run can still end well."""
     if len(os.fsencode(tempfile.gettempdir())) > LONGEST_TEMPORARY:
         raise StorageError(
             f"{tempfile.gettempdir()}: the path of the temporary folder is longer than the {LONGEST_TEMPORARY} bytes that leave room for"
             " the name of a socket in it; set TMPDIR to a shorter one"
         )
     try:
-        folder = Path(tempfile.mkdtemp(prefix="axolotl-synthetic-"))
+        folder = Path(tempfile.mkdtemp(prefix="axolotl-"))
     except OSError as error:
         raise StorageError(f"no temporary folder can be made: {error}; free some space, or set TMPDIR to another folder") from error
     try:

@@ -6,9 +6,9 @@ distilabel pickles, hashes and stores each batch several times. For a text that 
 
 from __future__ import annotations
 
-import importlib
-from dataclasses import asdict
-from functools import lru_cache
+import base64
+import pickle
+from dataclasses import replace
 from typing import Any
 
 import orjson
@@ -21,45 +21,36 @@ def to_text(candidate: Candidate) -> str:
     """Return the candidate as JSON.
 
     Raises:
-        ConfigError: if its question is of a user's class that JSON cannot hold.
+        ConfigError: if a task of the user's own put something into it that no other process can be told.
     """
     question = candidate.question
-    if question is None or type(question) is Question:
-        return orjson.dumps(candidate).decode()
     try:
-        kind = f"{type(question).__module__}:{type(question).__qualname__}"
-        row = {**candidate.__dict__, "question": asdict(question), "question_class": kind}
-        text = orjson.dumps(row).decode()
+        if question is None or type(question) is Question:
+            return orjson.dumps(candidate).decode()
+        # JSON would make other values of the dates, tuples and sets of a user's class, and pass over what it keeps out of its fields.
+        pickled = pickle.dumps(question)
         # Tried here, where the error still has a candidate, and not only in another process.
-        from_text(text)
-        return text
+        pickle.loads(pickled)
+        row = {**replace(candidate, question=None).__dict__, "own_question": base64.b64encode(pickled).decode()}
+        return orjson.dumps(row).decode()
     except Exception as error:  # whatever a class of the user's does while it is copied
         raise ConfigError(
-            f"synthetic.task: its questions cannot be handed from one process to another ({type(error).__name__}: {error}); make them of"
-            " `Question`, or of a dataclass at the top of a module whose fields are texts, numbers and lists of them"
+            f"synthetic.task: its questions or prompts cannot be handed from one process to another ({type(error).__name__}: {error}); make"
+            " them of `Question`, or of a class at the top of a module, with values that Python's `pickle` can copy"
         ) from error
 
 
 def from_text(text: str) -> Candidate:
     """Return the candidate that `to_text` made this of."""
     row: dict[str, Any] = orjson.loads(text)
-    kind = row.pop("question_class", None)
-    if row["question"] is not None:
-        make = Question if kind is None else _class(kind)
-        row["question"] = make(**_with_tuples(row["question"]))
+    own = row.pop("own_question", None)
+    if own is not None:
+        row["question"] = pickle.loads(base64.b64decode(own))
+    elif row["question"] is not None:
+        row["question"] = Question(**_with_tuples(row["question"]))
     return Candidate(**_with_tuples(row))
 
 
 def _with_tuples(row: dict[str, Any]) -> dict[str, Any]:
     """Return a row's values as the frozen records have them."""
     return {name: tuple(one) if isinstance(one, list) else one for name, one in row.items()}
-
-
-@lru_cache
-def _class(kind: str) -> Any:
-    module, _, names = kind.partition(":")
-    found: Any = importlib.import_module(module)
-    for name in names.split("."):
-        found = getattr(found, name)
-    assert issubclass(found, Question)
-    return found

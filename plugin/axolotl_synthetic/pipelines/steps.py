@@ -226,7 +226,7 @@ class Verify(Step):  # type: ignore[misc]
         """Run a part of the work, unless one before it failed; keep its error, and ask the engine to stop for it."""
         try:
             work(*arguments)
-        except Exception as error:
+        except BaseException as error:  # of a task's class that ends the process as well
             self._error = encoded(error if isinstance(error, SyntheticError) else _broken("verification", error))
             # On a ledger that cannot be written the engine stops by itself.
             with suppress(SyntheticError), Ledger(self.job.ledger) as ledger:
