@@ -18,7 +18,7 @@ class EndsSlowly(KeepColumns):  # type: ignore[misc]
     """A step that is still at work when distilabel looks whether it has ended."""
 
     def unload(self) -> None:
-        time.sleep(0.2)
+        time.sleep(2.0)
         super().unload()
 
 
