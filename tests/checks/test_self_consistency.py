@@ -3,6 +3,7 @@
 import asyncio
 import json
 from dataclasses import replace
+from itertools import permutations
 
 import pytest
 
@@ -38,6 +39,17 @@ def verdict(votes, answer: str = "#### 60", threshold: float = 0.5, seed=SEED, t
 )
 def test_the_majority_must_be_large_enough_and_the_candidates_own(votes, threshold, passes):
     assert verdict(votes, threshold=threshold).passed is passes
+
+
+@pytest.mark.parametrize("votes", list(permutations(["60", "60 apples", "60 pears"])))
+def test_votes_that_differ_are_no_majority_in_any_order_though_a_third_equals_both(votes):
+    assert verdict(votes, "#### 60").detail.startswith("no majority: 2 of 3 answers (67%) say ")
+
+
+@pytest.mark.parametrize("votes", list(permutations(["60", "60 apples", "60 apples", "60 pears"])))
+def test_the_larger_set_of_votes_that_agree_wins_in_any_order(votes):
+    assert verdict(votes, "#### 60 apples").detail.startswith("3 of 4 answers (75%) say 60")
+    assert not verdict(votes, "#### 60 pears").passed
 
 
 def test_the_votes_are_kept_in_the_detail_where_a_program_can_read_them():

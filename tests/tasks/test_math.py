@@ -337,3 +337,8 @@ def test_nothing_raises_and_whatever_it_is_it_equals_itself(one):
 )
 def test_a_lenient_reader_takes_the_last_number_where_nothing_is_marked(reply, loose):
     assert TASK.loose_answer(reply, Question("?")) == loose
+
+
+@pytest.mark.parametrize("reply", ["The answer is 5.\n#### 7 apples", "The answer to part one is 5.\nSo the final answer is 7 apples."])
+def test_an_amount_with_its_words_is_not_passed_over_for_an_earlier_bare_number(reply):
+    assert TASK.final_answer(reply, Question("How many?")) == "7 apples"

@@ -135,6 +135,13 @@ EQUAL = [
 ]
 
 DIFFERENT = [
+    # Each side has a word that the other lacks, though they share one.
+    ("5 leap years", "5 light years", "a shared word, and one of its own on each side"),
+    ("5 red apples", "5 green apples", "two colours"),
+    ("9 happy kids", "9 unhappy kids", "a negation by a prefix"),
+    ("9 adult tickets", "9 child tickets", "two kinds of ticket"),
+    ("3 full boxes", "3 empty boxes", "contraries, of which one says nothing by itself"),
+    ("5 apples left", "5 apples eaten", "what is left and what is gone"),
     # Dates and times.
     ("25 December", "25 January", "another month"),
     ("25 December", "24 December", "another day"),

@@ -86,7 +86,9 @@ def make(task: Task, keeps_answer: Mapping[str, bool], options: Options | None =
             return failed(f"no majority: {count}, and as many {_short(groups[1][0])}; {said}")
         if share < chosen.threshold:
             return failed(f"{count}, fewer than {chosen.threshold:.0%}; {said}")
-        if candidate.final_answer is None or not task.equivalent(most[0], candidate.final_answer, candidate.question):
+        if candidate.final_answer is None or not all(
+            task.equivalent(vote, candidate.final_answer, candidate.question) for vote in set(most)
+        ):
             return failed(f"{count}, and this one {_short(candidate.final_answer)}; {said}")
         return passed(f"{count}; {said}")
 
@@ -101,18 +103,21 @@ def agreement(detail: str) -> tuple[int, int] | None:
 
 
 def _groups(votes: Sequence[str | None], task: Task, question: Question) -> list[list[str]]:
-    """The votes by what they say, in the order in which it was first said; those that say nothing are in none."""
-    groups: list[list[str]] = []
-    for vote in votes:
-        if vote is None:
-            continue
-        for group in groups:
-            if task.equivalent(group[0], vote, question):
-                group.append(vote)
-                break
-        else:
-            groups.append([vote])
-    return groups
+    """The largest sets of votes that all say the same, the first said first; those that say nothing are in none.
+
+    `5` equals `5 apples` and `5 pears`, which differ: it is in both sets, so that the order of the votes decides nothing.
+    """
+    said = [vote for vote in votes if vote is not None]
+    sets: list[set[str]] = []
+    for vote in dict.fromkeys(said):
+        joined = [{*(other for other in group if task.equivalent(other, vote, question)), vote} for group in sets] or [{vote}]
+        every = [*sets, *joined]
+        sets = [group for at, group in enumerate(every) if not _is_within(group, every, at)]
+    return [[vote for vote in said if vote in group] for group in sets]
+
+
+def _is_within(group: set[str], every: list[set[str]], at: int) -> bool:
+    return any(group < other or (group == other and before < at) for before, other in enumerate(every))
 
 
 def _short(vote: str | None) -> str | None:

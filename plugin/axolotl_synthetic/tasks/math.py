@@ -131,7 +131,7 @@ def _final_answer(text: str, decimal: Decimal | None) -> str | None:
     prose = None
     for raw in _marked(text[-LONGEST_READ:]):
         value = _value(raw, decimal)
-        if value is not None and not is_prose(value):
+        if value is not None and (not is_prose(value) or read_value(value, decimal).amount is not None):
             return value
         prose = prose or value
     return prose

@@ -1,6 +1,7 @@
 """The words around a number that name no unit of the table: when those of two answers say the same, and when they say the contrary.
 
-A side without words says nothing against the other: `12` is `12 apples`. Where both have words and share none, they differ.
+A side without words says nothing against the other: `12` is `12 apples`, and `12 apples` may be `12 red apples`. Where each has a
+word that the other lacks, they differ: `red apples` and `green apples`.
 """
 
 from __future__ import annotations
@@ -45,6 +46,9 @@ credit | debit
 won win wins | lost lose loses
 forward forwards | backward backwards
 clockwise | counterclockwise anticlockwise
+full | empty
+left remaining unsold uneaten unread | sold eaten used spent read
+missing | extra
 male males boys men | female females girls women
 """
 _SIDES: dict[str, set[tuple[int, int]]] = {}
@@ -72,14 +76,18 @@ def tokens(text: str) -> tuple[str, ...]:
 
 @lru_cache(maxsize=4_096)
 def say_the_same(one: str, other: str) -> bool:
-    """Say whether the words of two texts may name the same thing: one has none, or they share one and none is another's contrary."""
+    """Say whether the words of two texts may name the same thing: the one has all words of the other, and none is another's contrary."""
     first, second = tokens(one), tokens(other)
     if first == second:
         return True
     if contrary(first, second):
         return False
     mine, others = _meant(first), _meant(second)
-    return not mine or not others or any(_alike(word, another) for word in mine for another in others)
+    return _within(mine, others) or _within(others, mine)
+
+
+def _within(some: set[str], others: set[str]) -> bool:
+    return all(any(_alike(word, other) for other in others) for word in some)
 
 
 def contrary(some: tuple[str, ...], others: tuple[str, ...]) -> bool:
