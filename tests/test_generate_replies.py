@@ -237,3 +237,18 @@ def test_a_judge_whose_replies_cannot_be_read_ends_the_run_with_a_word(project):
     assert (
         "the last 20 candidates all failed, the last with `judge: its reply does not end in a score: 'I would rather not say.'`" in done.err
     )
+    assert "see that the teacher works" not in done.err
+    assert "let another model judge (`by` of the judge, or another model for it)" in done.err
+
+
+def test_another_model_that_judges_brings_a_run_whose_judge_could_not_be_read_to_its_end(project):
+    def reply(body: dict[str, Any]) -> Any:
+        return (MATH if body["model"] == "judge" else MathReplies(mumbled=1))(body)
+
+    with FakeServer(reply) as server:
+        block: dict[str, Any] = {"budget": {"samples": 10, "queries": 200}, "augmenter": {"base_url": server.base_url, "model": "judge"}}
+        project.configure(server, verify=["format", "judge"], **block | {"budget": {"samples": 200}})
+        assert project.run().code == 3
+        project.configure(server, verify=["format", {"judge": {"by": "augmenter"}}], **block)
+        assert project.run().code == 0
+    assert project.manifest["counts"]["accepted"] == 10

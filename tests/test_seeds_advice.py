@@ -343,3 +343,14 @@ def test_what_is_no_answer_is_not_made_one(tmp_path, value):
 def test_a_choice_that_is_a_boolean_is_none(tmp_path):
     path = written(tmp_path, "a.jsonl", '{"question": "Is it?", "choices": [true, false], "answer": "A"}\n')
     assert "choices is true, not text; write it as text" in refused(path, required=("question", "choices"), optional=("labels", "answer"))
+
+
+@pytest.mark.parametrize("delimiter", ["^", "~", "¦", "\x1f"])
+@pytest.mark.parametrize("header", [("question", "answer"), ("id", "question", "answer")])
+def test_a_delimiter_that_is_not_known_is_named_and_the_advised_line_reads_all_seeds(tmp_path, delimiter, header):
+    rows = ROWS if len(header) == 2 else [(str(number), *row) for number, row in enumerate(ROWS)]
+    content = "".join(delimiter.join(row) + "\n" for row in [header, *rows])
+    message = refused(written(tmp_path, "a.csv", content))
+    assert "divided by a character that is not known for it; save it with commas" in message
+    assert (f"`sep={delimiter}`" in message) is delimiter.isprintable()
+    assert pairs(read(written(tmp_path, "a.csv", f"sep={delimiter}\n" + content))) == PAIRS

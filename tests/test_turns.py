@@ -112,6 +112,18 @@ def test_both_ends_are_cut_off(before, behind):
         '<tool_call>{"name": "add"}</tool_call>',
         '[TOOL_CALLS][{"name": "add"}]',
         "Let me see.<|tool_calls_section_begin|>add",
+        "There are 60.\n<tool_response>6 * 10</tool_response>",
+        'There are 60.\n<function=add>{"x": 6}</function>',
+        'There are 60.\n<function_calls>\n<invoke name="add">\n</invoke>\n</function_calls>',
+        '<invoke name="add">\n</invoke>\nThere are 60.',
+        # StarCoder's documents, and words that no vocabulary has.
+        "There are 60.<file_sep>The next file.",
+        "There are <unk> cards.",
+        # Citations of a search within what is said.
+        "There are 60【4†source】 in all.",
+        "There are 60\ue200cite\ue202turn0search0\ue201 in all.",
+        "It is sixty. USER: And with 7 jars? ASSISTANT: 70",
+        "It is sixty.\nuser: And with 7 jars?\nassistant: 70",
         # Somebody else's turn from its first word on.
         "<|im_start|>user\nAnd with 7 jars?",
         "<think>6</think>\n<|im_end|>\n<|im_start|>user\nAnd with 7 jars?",
@@ -149,6 +161,10 @@ def test_where_the_answer_ends_is_not_known_and_nothing_is_taken(raw):
         "### Instructions\n1. Mix.\n2. Bake.",
         "### Question\nWhy?\n\n### Answer\nBecause.",
         "The state is <|psi|> and its norm is <|PHI|>.",
+        "Log in so.\nuser: ada\npassword: none",
+        "assistant\nnurse\nteacher",
+        "Write `<function=add>` and `<unk>` as they are.",
+        "【重要】There are 60.",
         "The state is <|psi|>",
         "x = a[|i|] + 3",
         "Write a `[INST]` and then `[/INST]`.",
@@ -194,3 +210,10 @@ def test_a_hostile_reply_of_megabytes_takes_no_time(piece):
     divide(piece * (2_000_000 // len(piece)) + "\nx")
     divide("#### 60\n" + piece * (2_000_000 // len(piece)) + "\nx")
     assert time.monotonic() - began < 20
+
+
+@pytest.mark.parametrize(
+    "raw", ["assistant\n\n" + SAID, SAID + "【4†source】", SAID + "\ue200cite\ue202turn0search0\ue201", SAID + "<unk>", SAID + "<file_sep>"]
+)
+def test_a_header_without_its_tokens_and_what_stands_behind_the_answer_are_taken_off(raw):
+    assert divide(raw).answer == SAID

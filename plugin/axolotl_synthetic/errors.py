@@ -120,3 +120,14 @@ class RetryableCall(CallFailed):
 
 class RefusedCall(CallFailed):
     """A call that will never succeed: the content was filtered, the prompt is too long, …"""
+
+
+def remedy_for(reason: str) -> str:
+    """Return what to do where all candidates fail by calls of the same `reason`. A judge's replies are kept in the ledger: the same
+    requests would bring the same ones again."""
+    if reason == "judge":
+        return (
+            "let another model judge (`by` of the judge, or another model for it), or correct its rubric, or raise"
+            " `generation.max_new_tokens` if it was cut off: unchanged, it would be read the same replies again"
+        )
+    return "see that the teacher works"

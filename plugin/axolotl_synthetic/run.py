@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from axolotl_synthetic import dataset, terminal
 from axolotl_synthetic.config import Budget, Settings, fruitless_after
-from axolotl_synthetic.errors import ConfigError, ServiceError, StorageError, SyntheticError
+from axolotl_synthetic.errors import ConfigError, ServiceError, StorageError, SyntheticError, remedy_for
 from axolotl_synthetic.ledger import NOTICE, Ledger, Progress
 from axolotl_synthetic.lock import held, is_held
 from axolotl_synthetic.pipelines.process import PipelineProcess, waiting
@@ -197,7 +197,8 @@ def _pilot(prepared: Prepared, number: int) -> Mapping[str, costs.Rates]:
         paid = ledger.paid([call for row in rows for call in row["requests"]])
     if rows and not paid:
         last = next((row["reason"] for row in reversed(rows) if row["status"] == "failed"), "")
-        raise ServiceError(f"the pilot's {len(rows)} candidates all failed, the last with `{last}`; see that the teacher works")
+        remedy = remedy_for(last.partition(":")[0])
+        raise ServiceError(f"the pilot's {len(rows)} candidates all failed, the last with `{last}`; {remedy}")
     return pilot.measure(settings, prepared.rates, rows, {number: pilot.Paid(*one) for number, one in paid.items()})
 
 

@@ -81,6 +81,7 @@ _GLUED_ANALYSIS = re.compile(
 # A reply without any of these is its own answer, and most are: they are looked for before any pattern is.
 _SIGNS = (
     *("◁", "＜", "[/INST]", "[INST]", "[EO", "[|", "]~b", "[e~[", "[TOOL_C", "[UNUSED", "【", "assistant", "lt;", "u003"),
+    *("\ue200", "<function=", " USER:"),
     *("\nUser", "\nHuman", "\nUSER", "\nHUMAN", "\n用户", "\nuser", "**User", "**Human", "# User", "# Human", "# Instruction"),
 )
 _SUSPECT = re.compile(r"<(?:\s?/?\s?[A-Za-z]\w*(?:[:_-]\w+)*(?:\s[^<>]*)?>|[|｜]|</?SYS>|/[|｜]|channel\||turn\|)")

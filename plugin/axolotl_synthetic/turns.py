@@ -22,12 +22,16 @@ _LONGEST_TOKEN = 64
 _GREEK = "alpha|beta|gamma|delta|epsilon|zeta|eta|theta|iota|kappa|lambda|omicron|rho|sigma|tau|upsilon|phi|chi|psi|omega"
 _BARS = rf"<[|｜](?!(?i:{_GREEK})[|｜])[A-Za-z][\w▁:-]{{2,39}}[|｜]>|\[\|[A-Za-z]\w{{2,39}}\|\]"
 # Of Llama 2, Gemma 2 to 4, InternLM, Baichuan, Kimi, Cohere, Seed-OSS, Nemotron, Ling, MiniMax.
+_TOOL_TAG = r"</?(?:tool|function)_(?:calls?|response|results?)>|<function=[\w.:-]{1,40}>|<invoke name=\"[\w.:-]{1,40}\">"
 _BARE = (
     r"<(?:bos|eos|pad|eot|eod|eoa|eoh|BOS_TOKEN|EOS_TOKEN|seed:[be]os|end_of_(?:turn|sentence|text))>|<\|turn>|<turn\|>|\[EO[STM]\]"
     r"|<reserved_\d{1,4}>|\[UNUSED_TOKEN_\d{1,4}\]|<unused\d{1,4}>|<extra_id_\d{1,3}>|<SPECIAL_\d{1,4}>|<</?SYS>>|\[e~\[|\]~[b!]\]"
-    r"|<start_of_turn>|\[/?INST\]|<role>(?:HUMAN|ASSISTANT|SYSTEM)</role>|</?(?:tool_call|function_call)>|\[TOOL_CALLS\]"
+    r"|<start_of_turn>|\[/?INST\]|<role>(?:HUMAN|ASSISTANT|SYSTEM)</role>|\[TOOL_CALLS\]"
+    # StarCoder, and citations of searches by OpenAI's models.
+    r"|<(?:unk|file_sep|repo_name|issue_start|jupyter_start|fim_(?:prefix|middle|suffix|pad))>"
+    r"|【\d{1,3}(?::\d{1,3})?†[^】\n]{0,40}】|\ue200[^\ue201\n]{1,60}\ue201"
 )
-_TOKEN = rf"(?:{_BARS}|{_BARE})"
+_TOKEN = rf"(?:{_BARS}|{_BARE}|{_TOOL_TAG})"
 _ROLE = r"(?i:user|human|system|assistant|model|tool|observation|ipython)(?=\s|[<:]|\Z)"
 _OTHERS_TURN = re.compile(
     r"(?:<[|｜](?i:im_start|start_header_id|header_start|start|start_of_role|turn|begin)[|｜]>|<start_of_turn>|<\|turn>|<extra_id_1>|\]~b\])\s*"
@@ -35,7 +39,7 @@ _OTHERS_TURN = re.compile(
     r"|<[|｜](?:hy_)?(?i:user|human|system|im_user|im_system|user_start|observation)[|｜]>|\[\|(?:user|system)\|\]"
     r"|<reserved_(?:106|195)>|<role>(?:HUMAN|SYSTEM)</role>|\[INST\]|<<SYS>>"
 )
-_TOOL = re.compile(r"(?i:<[|｜][^|｜>]*(?:tool|python_tag|function|action)[^|｜>]*[|｜]>|<(?:tool|function)_call>|\[TOOL_CALLS\])")
+_TOOL = re.compile(rf"(?i:<[|｜][^|｜>]*(?:tool|python_tag|function|action)[^|｜>]*[|｜]>|{_TOOL_TAG}|\[TOOL_CALLS\])")
 _BOX = re.compile(r"<\|(?:begin|end)_of_box\|>")
 _LAST = re.compile(rf"(?:(?:{_TOKEN}|<s>|</s>)(?:assistant|model|user)?)\Z")
 _FIRST = re.compile(rf"\s*(?:{_TOKEN}|<s>)(?:(?:assistant|model)(?=\s|<|\Z))?")
@@ -55,7 +59,7 @@ _BEHIND = re.compile(rf"[ \t]*(?:\n|\Z|{_TOKEN}|<s>|{_ROLE}|\w[\w ]{{0,20}}:)|\w
 _USER = r"(?:User|USER|Human|HUMAN|用户)"
 _LABEL = re.compile(
     rf"^[ \t]*(?:(?:\#{{1,4}}[ ]?|\*\*)?{_USER}(?:\*\*)?[ ]?[:：]|\#{{2,4}}[ ](?:Instruction|Human|User)[ ]?:[ \t]*$|user[ \t]*$)"
-    r"|(?<=[^\s\w])assistant(?=\n\n)|(?<=\d)assistant(?=\n\n)",
+    r"|(?<=[^\s\w])assistant(?=\n\n)|(?<=\d)assistant(?=\n\n)|^user:|(?<=[.!?])[ ]USER:(?=\s)",
     re.MULTILINE,
 )
 # Behind a final answer nothing more is said, and more names are known for sure.
@@ -67,6 +71,9 @@ _BEHIND_THE_END = re.compile(
     re.MULTILINE | re.IGNORECASE,
 )
 _LONE_ASSISTANT = re.compile(r"^(?:assistant|model)[ \t]*$", re.MULTILINE)
+_NAMED_ASSISTANT = re.compile(r"^(?:assistant|model):", re.MULTILINE)
+# Llama 3's own header with its tokens skipped.
+_OWN_HEADER = re.compile(r"\s*assistant\n\n\s*(?=\S)")
 # What introduces a dialogue that the answer is to hold.
 _INTRODUCED = re.compile(
     r"(?:[:：]|\A|^\s*(?:\#{1,6}[ ].*|[-*_=]{3,}|\*\*.*\*\*|(?:```|~~~).*)"
@@ -82,7 +89,8 @@ def own_turn(text: str) -> tuple[str, str]:
     be the answer. A text without markers comes back byte for byte."""
     if "_of_box|>" in text:
         text = _without_boxes(text)
-    begin, end = 0, len(text)
+    header = _OWN_HEADER.match(text)
+    begin, end = header.end() if header else 0, len(text)
     # HTML strikes text out by a pair of <s>; any other is a special token.
     strikes_out = "</s>" in text.rstrip().removesuffix("</s>")
     while first := _FIRST.match(text, begin):
@@ -160,6 +168,8 @@ def _before_names(text: str, mentions: Mentions) -> tuple[str, str]:
             continue
         name = label[0].strip()
         if name == "user" and not _LONE_ASSISTANT.search(text, end):
+            continue
+        if name == "user:" and not _NAMED_ASSISTANT.search(text, end):
             continue
         before = text[:start].rstrip()
         if not before:

@@ -18,7 +18,7 @@ from dataclasses import replace
 
 from axolotl_synthetic.checks import load_inquiries, names_of
 from axolotl_synthetic.config import CANDIDATES_PER_SAMPLE
-from axolotl_synthetic.errors import CallFailed, ServiceError, SyntheticError
+from axolotl_synthetic.errors import CallFailed, ServiceError, SyntheticError, remedy_for
 from axolotl_synthetic.ledger import CANDIDATES, EXHAUSTED, FRUITLESS, NOTICE, Ledger, Progress, Waiting
 from axolotl_synthetic.pipelines.admission import BudgetReached, Stopped
 from axolotl_synthetic.pipelines.calls import Asked, Calls
@@ -213,7 +213,7 @@ class Engine:
             self._denied = 0
         except CallFailed as error:
             candidate = candidate.fail(str(error))
-            self._count_failure(ServiceError, f"{error}", "see that the teacher works")
+            self._count_failure(ServiceError, f"{error}", remedy_for(error.reason))
         except BudgetReached as reached:
             self._denied += 1
             candidate = candidate.fail(f"budget: no {reached.args[0]} left for the next call") if chain.began else _skipped(candidate)

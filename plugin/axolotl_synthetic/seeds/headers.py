@@ -15,6 +15,8 @@ from itertools import islice
 from axolotl_synthetic.seeds.columns import looks_like_data, loosely, recognised
 
 DELIMITERS = {",": "comma", ";": "semicolon", "\t": "tab", "|": "vertical bar"}
+# What divides cells elsewhere: a header or a row that were taken for one cell would be advised to stay so.
+UNKNOWN_DELIMITERS = "^~¦§\x01\x1e\x1f"
 # Rows that are looked through for the header behind a title, or for how many cells most rows have.
 LOOKED_AT = 100
 COMMENT = "a comment"
@@ -54,6 +56,9 @@ def explain(sample: str, delimiter: str, wanted: Mapping[str, str], required: Co
     first, header = lines[0]
     if any(column in header for column in wanted.values()):
         return None
+    if (unknown := _unknown_delimiter(sample, lines)) is not None:
+        either = f", or write the line `sep={unknown}` above all others" if unknown.isprintable() else ""
+        return first, f"the file seems to be divided by a character that is not known for it; save it with commas{either}"
     named = recognised(wanted, wanted, header)
     delimiters = [delimiter, *(other for other in DELIMITERS if other != delimiter)]
     for other in delimiters:
@@ -82,6 +87,16 @@ def explain(sample: str, delimiter: str, wanted: Mapping[str, str], required: Co
             f"{_shown(header)} looks like a row, not like the names of columns; write a line above it that names them, {example}"
             " (in its place, where it is a title)"
         )
+    return None
+
+
+def _unknown_delimiter(sample: str, lines: Lines) -> str | None:
+    """Return a character that is no known delimiter and is on most lines as often as on the others, if there is one."""
+    text = [line for line in sample.splitlines()[: lines[-1][0]] if line.strip()]
+    for character in UNKNOWN_DELIMITERS if len(text) > 1 else "":
+        [(number, share)] = Counter(line.count(character) for line in text).most_common(1)
+        if number and 3 * share >= 2 * len(text):
+            return character
     return None
 
 
