@@ -29,7 +29,7 @@ import time
 from collections import Counter, deque
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Self, TextIO
 
 import uvloop
@@ -45,7 +45,10 @@ MEDIAN, SIGMA, LONGEST = 0.4, 0.8, 8.0
 
 @dataclass(slots=True)
 class Call:
-    """One request for a completion, as it arrived. `open` counts those that were being served or waiting, this one included."""
+    """One request for a completion, as it arrived: `path` has its query, `fields` are its headers.
+
+    `open` counts those that were being served or waiting, this one included.
+    """
 
     number: int
     body: dict[str, Any]
@@ -54,6 +57,8 @@ class Call:
     attempt: int
     open: int
     at: float
+    path: str = ""
+    fields: dict[str, str] = field(default_factory=dict, repr=False)
     fault: str | None = None
     answered: bool = False
 
@@ -69,6 +74,7 @@ class FakeServer:
         slots: so many calls are served at once, the others wait; None is no limit.
         models: names that it knows; None is all.
         api_key: if given, a call without it gets a 401.
+        admit: refuses a request by its path and headers, the list of models included, with a response; or lets it in with None.
         context: longest prompt, in tokens; None is no limit.
         vary_repeats: an equal request gets another reply each time, as at a temperature above 0; else always the same.
         keep_calls: whether to remember every call in `calls`.
@@ -84,6 +90,7 @@ class FakeServer:
         slots: int | None = 64,
         models: Sequence[str] | None = None,
         api_key: str | None = None,
+        admit: Callable[[str, dict[str, str]], tuple[Any, ...] | None] | None = None,
         context: int | None = None,
         vary_repeats: bool = False,
         seed: int = 0,
@@ -97,6 +104,7 @@ class FakeServer:
         self.slots = math.inf if slots is None else slots
         self.models = models
         self.api_key = api_key
+        self.admit = admit
         self.context = context
         self.vary_repeats = vary_repeats
         self.seed = seed
@@ -132,7 +140,7 @@ class FakeServer:
 
     # A call's way: arrived → (refused) | waits for a slot → served after its latency → answered or struck by its fault.
 
-    def arrived(self, connection: Connection, raw: bytes, headers: tuple[str, ...], key: str | None) -> None:
+    def arrived(self, connection: Connection, raw: bytes, fields: dict[str, str], key: str | None, path: str) -> None:
         try:
             body = json.loads(raw)
             messages = body["messages"]
@@ -146,7 +154,7 @@ class FakeServer:
         content = request_key(body)
         attempt = self._attempts.get(content, 0)
         self._attempts[content] = attempt + 1
-        call = Call(number, body, headers, key is not None, attempt, self.open, time.monotonic() - self.began)
+        call = Call(number, body, tuple(fields), key is not None, attempt, self.open, time.monotonic() - self.began, path, fields)
         if self.keep_calls:
             self.calls.append(call)
         fault = self._refuse(body, messages, key)

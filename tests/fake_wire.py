@@ -59,11 +59,15 @@ class Connection(asyncio.Protocol):
         self.busy = True
         self.last = fields.get("connection", "").lower() == "close"
         method, path, _ = request.split(" ", 2)
-        if method == "POST" and path.endswith("/chat/completions"):
+        address = path.partition("?")[0]
+        refused = self.server.admit(path, fields) if self.server.admit is not None else None
+        if refused is not None:
+            self.send(*refused)
+        elif method == "POST" and address.endswith("/chat/completions"):
             authorization = fields.get("authorization")
             key = None if authorization is None else authorization.removeprefix("Bearer ")
-            self.server.arrived(self, body, tuple(fields), key)
-        elif method == "GET" and path.endswith("/models"):
+            self.server.arrived(self, body, fields, key, path)
+        elif method == "GET" and address.endswith("/models"):
             names = self.server.models or ("fake-model",)
             self.send(200, {"object": "list", "data": [{"id": name, "object": "model"} for name in names]})
         elif path == "/stats":

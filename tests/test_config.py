@@ -299,3 +299,76 @@ def test_no_block_whatever_ends_in_anything_but_settings_or_a_message(block):
         load_settings(block)
     except ConfigError as error:
         assert "synthetic" in str(error)
+
+
+# Parameters, addresses and headers.
+
+
+@pytest.mark.parametrize(
+    ("teacher", "said"),
+    [
+        ({"generation": {"top_k": 5}}, "generation.top_k: unknown key; did you mean `top_p`?"),
+        ({"generation": {"reasoning_efort": "low"}}, "generation.reasoning_efort: unknown key; did you mean `reasoning_effort`?"),
+        ({"generation": {"stop": []}}, "generation.stop: []: value should have at least 1 item"),
+        ({"generation": {"stop": True}}, "generation.stop.0: True: input should be a valid string"),
+        ({"generation": {"seed": True}}, "generation.seed: True: must be a number"),
+        (
+            {"generation": {"extra_body": {"temperature": 1}}},
+            "generation.extra_body: must not hold `temperature`: write `temperature` beside",
+        ),
+        (
+            {"generation": {"extra_body": {"max_completion_tokens": 1}}},
+            "generation.extra_body: must not hold `max_completion_tokens`: write",
+        ),
+        ({"generation": {"extra_body": {"stream": True}}}, "generation.extra_body: must not hold `stream`: replies are read whole"),
+        ({"generation": {"extra_body": {"a": {"api_key": "recog"}}}}, "generation.extra_body: must not hold `api_key`: keys are never"),
+        ({"generation": {"extra_body": {"a": yaml.safe_load("2024-10-21")}}}, "generation.extra_body: must hold what JSON can"),
+        ({"generation": {"extra_body": {"a": {1: 2}}}}, "generation.extra_body: must hold what JSON can"),
+        ({"headers_env": {"X-Name": "recog value"}}, "headers_env.X-Name: must be the NAME of an environment variable"),
+        ({"headers_env": {"X Name": "X"}}, "headers_env: must hold names of headers"),
+        ({"headers_env": {"Content-Type": "X"}}, "headers_env: must hold names of headers"),
+        ({"headers_env": {"X-Name": "X", "x-name": "Y"}}, "headers_env: holds a header twice"),
+        ({"query": {"api_key": "recog"}}, "query: must not hold `api_key`: keys are never written down"),
+        ({"system_role": "folded"}, "system_role: 'folded': input should be 'auto', 'fold' or 'keep'"),
+        ({"base_url": "https://x.com/v1/completions"}, "base_url: must be the address before `/chat/completions`"),
+        ({"base_url": "https://x.com/v1/models/"}, "base_url: must be the address before `/chat/completions`"),
+        ({"provider": "embedded", "generation": {"reasoning_effort": "low"}}, "generation: `reasoning_effort` cannot be sent: this model"),
+        ({"provider": "embedded", "query": {}}, "query: unknown key; `query` is for `provider: openai`"),
+        ({"provider": "distilabel", "llm": "X", "generation": {"seed": 1}}, "generation: `seed` cannot be sent: distilabel takes one"),
+        (
+            {"provider": "distilabel", "llm": "X", "system_role": "fold"},
+            "system_role: unknown key; `system_role` is for `provider: openai`; write what the class takes into `kwargs`",
+        ),
+    ],
+)
+def test_a_parameter_that_cannot_be_sent_is_refused_in_words(teacher, said):
+    (found,) = problems({"teacher": teacher})
+    assert found.startswith(f"synthetic.teacher.{said}")
+    assert "recog" not in found.replace("recognisable", "")
+
+
+def test_parameters_are_read_as_they_are_written_and_again_as_they_are_dumped():
+    text = """
+    base_url: https://example.com/openai/v1/chat/completions/
+    headers_env: {api-key: AZURE_KEY, HTTP-Referer: REFERER}
+    query: {api-version: 2024-10-21, n: 3}
+    system_role: fold
+    generation:
+      temperature: null
+      stop: "#"
+      seed: 0
+      reasoning_effort: none
+      extra_body: {top_k: 20, provider: {order: [a, b]}, prompt_cache_key: seeds, chat_template_kwargs: {enable_thinking: false}}
+    """
+    settings = load_settings({"teacher": yaml.safe_load(text)})
+    assert settings.teacher.base_url == "https://example.com/openai/v1"
+    assert settings.teacher.query == {"api-version": "2024-10-21", "n": "3"}
+    assert (settings.teacher.generation.stop, settings.teacher.generation.reasoning_effort) == (["#"], "none")
+    assert load_settings(settings.model_dump(mode="json")) == settings
+
+
+def test_what_is_not_set_is_not_dumped_so_that_finished_runs_keep_their_fingerprint():
+    teacher = load_settings({}).model_dump()["teacher"]
+    assert set(teacher["generation"]) == {"temperature", "max_new_tokens", "top_p"}
+    assert not {"headers_env", "query", "system_role"} & set(teacher)
+    assert load_settings({"teacher": {"system_role": "keep"}}).model_dump()["teacher"]["system_role"] == "keep"

@@ -281,7 +281,7 @@ def test_a_line_that_is_no_yaml_is_named_and_not_shown(tmp_path):
     assert "sk-recog" not in said
 
 
-def test_stop_is_not_taken_for_top_p():
+def test_an_unknown_key_of_generation_gets_the_nearest_name_and_no_farther_one():
     with pytest.raises(ConfigError) as caught:
         load_settings({"teacher": {"generation": {"pots": 1}}})
     assert "did you mean" not in str(caught.value)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import sqlite3
 import subprocess
@@ -11,6 +12,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
@@ -24,7 +26,7 @@ from axolotl_synthetic.records import Reply, Request
 PRICE = Price(input=1.0, output=2.0)
 
 
-def call(text: str = "2 + 2?", *, sample: int = 0, price: Price | None = None, **generation: float) -> Call:
+def call(text: str = "2 + 2?", *, sample: int = 0, price: Price | None = None, **generation: Any) -> Call:
     request = Request("answer", "teacher", ({"role": "user", "content": text},), sample)
     return Call(request, "a-model", Generation(**{"max_new_tokens": 100, **generation}), price)
 
@@ -83,6 +85,40 @@ def test_calls_that_differ_in_what_is_asked_are_two(other):
 )
 def test_calls_that_differ_in_nothing_a_model_sees_but_its_length_limit_are_one(other):
     assert other.key == call().key
+
+
+@pytest.mark.parametrize(
+    ("generation", "key"),
+    [({}, "16454f34ffd97857cf5dac97a3429867"), ({"temperature": 0.3, "top_p": 0.9}, "cc8a6fedf6f8b6f99ce58259dc30cca6")],
+)
+def test_the_key_is_that_of_ledgers_made_before_there_were_further_parameters(generation, key):
+    # The keys are those that version 0.1 computes.
+    request = Request("answer", "teacher", ({"role": "user", "content": "2 + 2?"},))
+    empty = Generation(**generation, stop=None, seed=None, reasoning_effort=None, extra_body={})
+    assert Call(request, "m", empty, None).key.hex() == key
+
+
+def test_every_further_parameter_is_part_of_the_key_whatever_its_order(path):
+    body = {"a": 1, "b": {"c": 2, "d": 3}}
+    others: list[dict[str, Any]] = [
+        {"temperature": None},
+        {"stop": "#"},
+        {"stop": ["#", "##"]},
+        {"seed": 0},
+        {"seed": 1},
+        {"reasoning_effort": "low"},
+        {"extra_body": body},
+        {"extra_body": {"a": True, "b": {"c": 2, "d": 3}}},
+    ]
+    assert len({call(**one).key for one in [{}, *others]}) == 1 + len(others)
+    assert call(extra_body={"b": {"d": 3, "c": 2}, "a": 1}).key == call(extra_body=body).key
+    with Ledger(path) as ledger:
+        for one in others:
+            paid(ledger, call(**one), reply(str(one)))
+        assert [found(ledger, call(**one)) for one in others] == [str(one) for one in others]
+        assert found(ledger, call()) is None
+        [(parameters,)] = ledger._db.execute("SELECT parameters FROM calls ORDER BY id DESC LIMIT 1").fetchall()
+    assert json.loads(parameters) == {"temperature": 0.7, "extra_body": others[-1]["extra_body"]}
 
 
 # Which reply still serves.

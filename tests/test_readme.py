@@ -33,10 +33,11 @@ def commands() -> list[str]:
 
 def test_the_yaml_is_valid():
     whole, study, *others = (yaml.safe_load(text) for text in blocks("yaml"))
-    whole, sql, review = (load_settings(one["synthetic"]) for one in (whole, *others))
+    whole, sql, review, teacher = (load_settings(one.get("synthetic", one)) for one in (whole, *others))
     assert Study.model_validate(study["study"]).samples == [50, 200, 800]
     assert whole.seeds.holdout == 50
     assert sql.task == "text_to_sql"
+    assert teacher.teacher.query == {"api-version": "2024-10-21"}
     # What it calls the defaults are the defaults.
     assert review.review == load_settings({"review": {}}).review
 

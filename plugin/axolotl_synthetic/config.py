@@ -8,12 +8,15 @@ What a name stands for (a task, a check, a distilabel class) is looked up by the
 from __future__ import annotations
 
 import difflib
+import json
 import os
 import re
 import stat
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from datetime import date
+from functools import cached_property
 from pathlib import Path
-from typing import Annotated, Any, Literal, get_args
+from typing import Annotated, Any, ClassVar, Literal, get_args
 from urllib.parse import urlsplit
 
 from pydantic import (
@@ -27,6 +30,7 @@ from pydantic import (
     ValidationError,
     ValidationInfo,
     field_validator,
+    model_serializer,
 )
 from pydantic_core import ErrorDetails
 
@@ -46,6 +50,8 @@ SECRET_KEYS = re.compile(
 # A text that brings a key along, in an address or a header.
 SECRET_TEXTS = re.compile(r"[?&;][\w-]*(key|token|secret|password|sig|signature)=|\bbearer\s+\S|://[^/\s]*@", re.IGNORECASE)
 DATABASE_SUFFIXES = (".sqlite", ".sqlite3", ".db", ".sql")
+# Headers that the HTTP client writes by itself.
+OWN_HEADERS = frozenset({"connection", "content-length", "content-type", "host", "transfer-encoding"})
 ENVIRONMENT_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 # What a file system and the kernel take of a name and of a path, the latter with room for our files' names.
 LONGEST_NAME, LONGEST_PATH = 255, 4_000
@@ -83,6 +89,16 @@ class Block(BaseModel):
     """Any part of the `synthetic:` block: unknown keys are refused, and what was read does not change."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True, allow_inf_nan=False)
+    LATER: ClassVar[frozenset[str]] = frozenset()
+    """Fields that are dumped only where they are set, so that the fingerprints of runs that had none of them stay the same."""
+
+    @model_serializer(mode="wrap")
+    def _without_defaults_of_later_fields(self, dump: Callable[[Block], dict[str, Any]]) -> dict[str, Any]:
+        dumped = dump(self)
+        for name in self.LATER & dumped.keys():
+            if getattr(self, name) == type(self).model_fields[name].default:
+                del dumped[name]
+        return dumped
 
     @field_validator("*", mode="before")
     @classmethod
@@ -146,7 +162,10 @@ def _url(value: str, example: str) -> str:
     if not fits or " " in value:
         raise ValueError(f"must be an address alone, with a port from 1 to 65535 if any and a host that can exist, such as {example}")
     if "?" in value or "#" in value:
-        raise ValueError(f"must be an address without `?…` and `#…`, such as {example}; put a key into the variable named by `api_key_env`")
+        raise ValueError(
+            f"must be an address without `?…` and `#…`, such as {example}; put a key into the variable named by `api_key_env`, and a"
+            " teacher's `?api-version=…` into `query: {api-version: …}`"
+        )
     return value.rstrip("/")
 
 
@@ -212,15 +231,63 @@ class Budget(Block):
     """US dollars; needs the models' `price`."""
 
 
+# Parameters that have a key of their own, or whose replies could not be read.
+NOT_EXTRA: Mapping[str, str] = {
+    "model": "write it as the teacher's `model`",
+    "messages": "they are the run's own",
+    **dict.fromkeys(("max_tokens", "max_completion_tokens", "max_new_tokens"), "write `max_new_tokens` beside `extra_body`"),
+    **{name: f"write `{name}` beside `extra_body`" for name in ("temperature", "top_p", "stop", "seed", "reasoning_effort")},
+    **dict.fromkeys(("stream", "stream_options"), "replies are read whole"),
+    "n": "each call brings one reply",
+}
+
+
 class Generation(Block):
     """How a model samples."""
 
-    temperature: float = Field(default=0.7, ge=0, le=2)
-    """Sampling temperature; the paper's is 0.7."""
+    LATER = frozenset({"stop", "seed", "reasoning_effort", "extra_body"})
+
+    temperature: float | None = Field(default=0.7, ge=0, le=2)
+    """Sampling temperature; the paper's is 0.7. Null: not sent, for models that refuse it."""
     max_new_tokens: int = Field(default=512, ge=1, le=10_000_000)
     """The longest reply, in tokens."""
     top_p: float | None = Field(default=None, gt=0, le=1)
     """Nucleus sampling; null leaves it to the server."""
+    stop: Annotated[list[Annotated[str, Field(min_length=1)]], BeforeValidator(_items, json_schema_input_type=str | list[str])] | None = (
+        Field(default=None, min_length=1)
+    )
+    """A text, or several, at which a reply ends."""
+    seed: int | None = Field(default=None, ge=0, lt=2**31)
+    """Sent with each call, with the sample's number added so that several answers to one prompt differ."""
+    reasoning_effort: str | None = Field(default=None, min_length=1)
+    """How much a model thinks, in its server's words: low, medium, high, none, …"""
+    extra_body: dict[str, Any] = {}
+    """Further parameters, for whatever else the server takes: {top_k: 20, chat_template_kwargs: {enable_thinking: false}}."""
+
+    @field_validator("extra_body")
+    @classmethod
+    def validate_extra_body(cls, value: dict[str, Any]) -> dict[str, Any]:
+        if (name := next((name for name in value if name in NOT_EXTRA), None)) is not None:
+            raise ValueError(f"must not hold `{name}`: {NOT_EXTRA[name]}")
+        # OpenAI's `prompt_cache_key` only tells which calls share a prefix.
+        if (key := secret_in({name: item for name, item in value.items() if name != "prompt_cache_key"})) is not None:
+            raise ValueError(f"must not hold `{key}`: keys are never written down; use `api_key_env` or `headers_env`")
+        try:
+            if json.loads(json.dumps(value)) != value:
+                raise TypeError
+        except (TypeError, ValueError):
+            raise ValueError("must hold what JSON can: texts, numbers, true, false, null, lists, and blocks whose keys are texts") from None
+        return value
+
+    @cached_property
+    def further(self) -> dict[str, Any]:
+        """Those parameters that are set and that the first version's ledgers did not know."""
+        return {name: value for name in sorted(self.LATER) if (value := getattr(self, name)) not in (None, {})}
+
+    @cached_property
+    def parameters(self) -> str:
+        """All that are set but for the length limit, as JSON."""
+        return json.dumps(self.model_dump(exclude={"max_new_tokens"}, exclude_none=True))
 
 
 class Price(Block):
@@ -249,22 +316,60 @@ class Model(Block):
     """Augmenter only: a weak one does not invent new questions. Null: weak if it is smaller than the teacher by its name."""
 
 
+def _as_texts(value: object) -> object:
+    # YAML reads `api-version: 2024-10-21` as a date.
+    if not isinstance(value, Mapping):
+        return value
+    return {key: str(item) if isinstance(item, date | int) and not isinstance(item, bool) else item for key, item in value.items()}
+
+
 class OpenAIModel(Model):
     """Any OpenAI-compatible server."""
+
+    LATER = frozenset({"headers_env", "query", "system_role"})
 
     provider: Literal["openai"] = "openai"
     """Which kind of teacher this is."""
     model: str = "meta-llama/Llama-3.1-70B-Instruct"
     """The model's name, as the server knows it."""
     base_url: str = "http://localhost:8000/v1"
-    """The server's address, up to and with `/v1`."""
+    """The server's address, as a rule up to and with `/v1`; where only the one with it, or without it, serves, that is found out."""
     api_key_env: EnvironmentName = "OPENAI_API_KEY"
     """The NAME of the environment variable that holds the key. A server on this machine may go without one."""
+    headers_env: dict[str, EnvironmentName] = {}
+    """Headers, each with the NAME of the environment variable that holds its value: {api-key: AZURE_OPENAI_API_KEY}. A header that brings
+    a key takes the place of `api_key_env`, unless that names a variable of its own."""
+    query: Annotated[dict[str, str], BeforeValidator(_as_texts)] = {}
+    """Added to the address of each call: {api-version: 2024-10-21}."""
+    system_role: Literal["auto", "fold", "keep"] = "auto"
+    """For models without a system role: `fold` puts its text before the first user turn, `keep` does not, and `auto` folds once the server
+    has refused it."""
 
     @field_validator("base_url")
     @classmethod
     def validate_base_url(cls, value: str) -> str:
-        return _url(value, "http://localhost:8000/v1")
+        url = _url(value, "http://localhost:8000/v1").removesuffix("/chat/completions").rstrip("/")
+        if (found := re.search(r"[^/]/(completions|responses|messages|embeddings|models)$", url)) is not None:
+            raise ValueError(f"must be the address before `/chat/completions`, such as http://localhost:8000/v1, without `/{found[1]}`")
+        return url
+
+    @field_validator("headers_env")
+    @classmethod
+    def validate_headers_env(cls, value: dict[str, str]) -> dict[str, str]:
+        names = [name.lower() for name in value]
+        for name in names:
+            if not re.fullmatch(r"[!#$%&'*+.^_`|~0-9a-z-]+", name) or name in OWN_HEADERS:
+                raise ValueError(f"must hold names of headers such as X-Name, and none of {', '.join(sorted(OWN_HEADERS))}")
+        if len(set(names)) < len(names):
+            raise ValueError("holds a header twice, for their case does not count; keep one of them")
+        return value
+
+    @field_validator("query")
+    @classmethod
+    def validate_query(cls, value: dict[str, str]) -> dict[str, str]:
+        if (key := secret_in(value)) is not None:
+            raise ValueError(f"must not hold `{key}`: keys are never written down; use `api_key_env` or `headers_env`")
+        return value
 
 
 class EmbeddedModel(Model):
@@ -277,9 +382,16 @@ class EmbeddedModel(Model):
     concurrency: int = Field(default=8, ge=1, le=64)
     """Calls open at once; the server keeps one slot for each."""
 
+    @field_validator("generation")
+    @classmethod
+    def validate_generation(cls, value: Generation) -> Generation:
+        if value.reasoning_effort is not None:
+            raise ValueError("`reasoning_effort` cannot be sent: this model does not think; remove it")
+        return value
+
 
 class DistilabelModel(Model):
-    """Any LLM class of distilabel."""
+    """Any LLM class of distilabel. A parameter of `generation` that the class does not take is refused when it is loaded."""
 
     provider: Literal["distilabel"]
     """Which kind of teacher this is."""
@@ -289,6 +401,13 @@ class DistilabelModel(Model):
     """The name to record; null takes it from `kwargs`."""
     kwargs: dict[str, Any] = {}
     """What the class is made with. Keys stay in the environment variables that the class reads."""
+
+    @field_validator("generation")
+    @classmethod
+    def validate_generation(cls, value: Generation) -> Generation:
+        if value.seed is not None:
+            raise ValueError("`seed` cannot be sent: distilabel takes one for all calls, so that answers to one prompt would be the same")
+        return value
 
     @field_validator("kwargs")
     @classmethod
@@ -539,7 +658,8 @@ def _describe(detail: ErrorDetails, raw: Mapping[str, Any]) -> str:
         return f"{path}: {message}"
     if detail["type"] == "missing":
         return f"{path}: is required"
-    if name == "api_key_env" or SECRET_KEYS.search(name) or name in ("kwargs", "base_url", "api_url", "databases"):
+    hidden = {"api_key_env", "kwargs", "base_url", "api_url", "databases", "headers_env", "query", "extra_body"}
+    if hidden & set(location) or SECRET_KEYS.search(name) or (name == "generation" and detail["type"] == "value_error"):
         return f"{path}: {message}"
     return f"{path}: {_shown(detail['input'])}: {message}"
 
@@ -553,7 +673,9 @@ def _remedy(location: list[Any], raw: Mapping[str, Any]) -> str:
     if SECRET_KEYS.search(key):
         return "; keys are never written into a config: export it and name the variable in `api_key_env`"
     known = _known_keys(location[:-1], raw)
-    # At 0.6, the library's own limit, `stop` would be `top_p`.
+    if len(location) == 2 and key in OpenAIModel.model_fields and "provider" in known:
+        return f"; `{key}` is for `provider: openai`" + ("; write what the class takes into `kwargs`" if "kwargs" in known else "")
+    # At 0.6, the library's own limit, `stops` would be `top_p`.
     close = difflib.get_close_matches(key, known, n=1, cutoff=0.7)
     return f"; did you mean `{close[0]}`?" if close else f"; known here: {', '.join(known)}"
 

@@ -122,8 +122,10 @@ class Call:
     @cached_property
     def key(self) -> bytes:
         """What makes two calls the same sample: model, messages, sampling parameters but for the length limit, sample number."""
-        sampling = [self.model, self.generation.temperature, self.generation.top_p, self.request.sample]
-        return hashlib.blake2b(orjson.dumps(sampling) + self.prompt, digest_size=16).digest()
+        sampling: list[Any] = [self.model, self.generation.temperature, self.generation.top_p, self.request.sample]
+        # Without them the key is that of older ledgers, whose replies are still found.
+        sampling += [self.generation.further] if self.generation.further else []
+        return hashlib.blake2b(orjson.dumps(sampling, option=orjson.OPT_SORT_KEYS) + self.prompt, digest_size=16).digest()
 
     @cached_property
     def most_tokens(self) -> tuple[int, int]:
@@ -262,11 +264,6 @@ def _with_places(statement: str, rows: int, values: int) -> str:
     return statement.format(rows=", ".join([row] * rows))
 
 
-@lru_cache(maxsize=16)
-def _parameters(generation: Generation) -> str:
-    return json.dumps(generation.model_dump(exclude={"max_new_tokens"}, exclude_none=True))
-
-
 def _storable(said: str) -> str:
     """Whatever a server said, half a surrogate pair included, must not void the group that it is written with."""
     return said.encode(errors="replace").decode()
@@ -397,7 +394,7 @@ class Ledger:
             " usd) VALUES {rows}",
             [
                 (
-                    *(number, call.key, call.request.purpose, call.request.role, call.model, prompt, _parameters(call.generation)),
+                    *(number, call.key, call.request.purpose, call.request.role, call.model, prompt, call.generation.parameters),
                     *(call.generation.max_new_tokens, call.request.sample, call.attempt, now, "sent", None if call.price is None else 0.0),
                 )
                 for number, call, prompt in zip(ids, calls, prompts, strict=True)

@@ -33,7 +33,10 @@ LEDGER = "ledger.sqlite"
 # is taken in without another run: see `run.has_decisions`.
 IRRELEVANT: dict[str, Any] = {
     **dict.fromkeys(("grade", "output_dir", "engine", "study", "review", "weight"), True),
-    **{role: {"concurrency", "timeout", "retries", "price", "api_key_env", "base_url"} for role in ("teacher", "augmenter")},
+    **{
+        role: {"concurrency", "timeout", "retries", "price", "api_key_env", "base_url", "headers_env", "query"}
+        for role in ("teacher", "augmenter")
+    },
     "seeds": {"may_fail"},
 }
 # A check's calls are averaged over the rounds; beyond these a further one changes nothing, and a budget of 10^9 would take for ever.

@@ -145,3 +145,19 @@ def test_a_model_that_is_not_there_ends_the_run(tmp_path):
 )
 def test_the_ledger_knows_it_by_the_name_given_or_that_of_its_arguments(model, kwargs, name):
     assert model_name(DistilabelModel(provider="distilabel", llm="OpenAILLM", model=model, kwargs=kwargs)) == name
+
+
+def test_its_class_is_sent_the_further_parameters_that_it_takes(monkeypatch):
+    with FakeServer() as server:
+        settings = openai_llm(server, monkeypatch)
+        (reply,) = ask(settings, generation=Generation(temperature=None, stop="###", extra_body={"top_k": 5}))
+    assert isinstance(reply, Reply)
+    assert (server.calls[0].body["stop"], server.calls[0].body["top_k"]) == (["###"], 5)
+
+
+@pytest.mark.parametrize("generation", [{"reasoning_effort": "low"}, {"reasoning_effort": "low", "stop": "#"}])
+def test_a_parameter_that_its_class_does_not_take_is_refused_before_the_first_call(monkeypatch, generation):
+    with FakeServer() as server:
+        settings = openai_llm(server, monkeypatch).model_copy(update={"generation": Generation(**generation)})
+        with pytest.raises(ConfigError, match=r"synthetic\.teacher\.generation: OpenAILLM takes no `reasoning_effort`; "):
+            open_teacher(settings)

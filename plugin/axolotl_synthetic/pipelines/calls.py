@@ -25,6 +25,7 @@ from axolotl_synthetic.pipelines.admission import Admission, BudgetReached, Stop
 from axolotl_synthetic.pipelines.window import Window
 from axolotl_synthetic.records import Reply, Request, Role
 from axolotl_synthetic.teachers import ModelSettings, Teacher, model_name
+from axolotl_synthetic.teachers.parameters import fold
 
 # 1.5, 3, 6, 12, 24, 48 s and up to 2 s of jitter each: the default of six retries outlasts a server that is away for a minute.
 BACKOFF = wait_exponential_jitter(multiplier=1.5, max=60, jitter=2)
@@ -119,6 +120,9 @@ class Calls:
             SyntheticError: if nothing can be asked any more.
         """
         asked = self.models[request.role]
+        if getattr(asked.settings, "system_role", None) == "fold":
+            # Before the ledger's key is made, for the model reads another prompt than under `keep`.
+            request = replace(request, messages=tuple(fold(request.messages)))
         call = Call(request, asked.name, asked.settings.generation, asked.settings.price, surplus=asked.surplus)
         key = call.key
         while True:

@@ -37,7 +37,10 @@ LM_EVAL = "lm_eval"
 # What of the block changes no cell's result.
 IRRELEVANT: dict[str, Any] = {
     **dict.fromkeys(("strategy", "budget", "output_dir", "engine", "study", "review"), True),
-    **{role: {"concurrency", "timeout", "retries", "price", "api_key_env", "base_url"} for role in ("teacher", "augmenter")},
+    **{
+        role: {"concurrency", "timeout", "retries", "price", "api_key_env", "base_url", "headers_env", "query"}
+        for role in ("teacher", "augmenter")
+    },
     "seeds": {"may_fail", "limit"},
     "grade": {"after_train"},
 }

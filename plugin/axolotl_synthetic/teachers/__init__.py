@@ -52,6 +52,7 @@ def serve(settings: ModelSettings) -> AbstractContextManager[ModelSettings]:
 
     Returns:
         A context whose value is the settings to open teachers with: for the embedded model, those of the server just started.
+        An OpenAI-compatible server's may come with `/v1` added to its address or taken from it.
 
     Raises:
         ServiceError: if the model cannot be used; the message says what to do.
@@ -63,7 +64,7 @@ def serve(settings: ModelSettings) -> AbstractContextManager[ModelSettings]:
     if isinstance(settings, OpenAIModel):
         from axolotl_synthetic.teachers import openai
 
-        openai.check(settings)
+        return nullcontext(openai.check(settings))
     return nullcontext(settings)
 
 

@@ -77,6 +77,12 @@ class DistilabelTeacher:
         self._llm = llm
         call = llm.agenerate if isinstance(llm, AsyncLLM) else llm.generate
         self._accepts = set(inspect.signature(call).parameters)
+        given = {**settings.generation.further, **({} if settings.generation.top_p is None else {"top_p": None})}
+        if refused := sorted(given.keys() - self._accepts):
+            raise ConfigError(
+                f"synthetic.teacher.generation: {settings.llm} takes no {', '.join(f'`{name}`' for name in refused)}; remove it, or write"
+                " what the class takes into `kwargs`"
+            )
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="distilabel-llm")
         self._waiting: list[tuple[list[Message], Generation, asyncio.Future[Reply]]] = []
         self._batches: asyncio.Task[None] | None = None
@@ -101,8 +107,8 @@ class DistilabelTeacher:
 
     def _arguments(self, generation: Generation) -> dict[str, Any]:
         """The sampling parameters that this class knows."""
-        wanted = {**generation.model_dump(exclude_none=True), "do_sample": generation.temperature > 0}
-        if not generation.temperature and "do_sample" in self._accepts:
+        wanted = {**generation.model_dump(exclude_none=True), "do_sample": generation.temperature != 0}
+        if generation.temperature == 0 and "do_sample" in self._accepts:
             del wanted["temperature"]  # transformers refuses 0; it is greedy by `do_sample` alone
         return {name: value for name, value in wanted.items() if name in self._accepts}
 

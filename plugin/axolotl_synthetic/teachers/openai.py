@@ -1,7 +1,8 @@
 """Any OpenAI-compatible server, over aiohttp: one POST a call, and what each status means.
 
-The key is read from the environment when the session is opened and goes into one header, to one server; it is cut out of whatever
-that says before anybody sees it (`redaction.py`). What a body says is read in `replies.py`, how the server is reached in `network.py`.
+Keys are read from the environment when the session is opened and go into headers, to one server; they are cut out of whatever that
+says before anybody sees it (`redaction.py`). What is sent is decided in `parameters.py`, what a body says is read in `replies.py`, how the
+server is reached in `network.py`.
 """
 
 from __future__ import annotations
@@ -13,15 +14,16 @@ import re
 import time
 from collections.abc import Mapping, Sequence
 from typing import Any
-from urllib.parse import urlsplit
+from urllib.parse import urlencode, urlsplit
 
 import aiohttp
 import orjson
 
-from axolotl_synthetic.config import Generation, OpenAIModel
-from axolotl_synthetic.errors import ConfigError, RefusedCall, RetryableCall, ServiceError
+from axolotl_synthetic.config import SECRET_KEYS, Generation, OpenAIModel
+from axolotl_synthetic.errors import CallFailed, ConfigError, RefusedCall, RetryableCall, ServiceError
 from axolotl_synthetic.records import Message, Reply
 from axolotl_synthetic.teachers import network
+from axolotl_synthetic.teachers.parameters import Parameters
 from axolotl_synthetic.teachers.redaction import Redactor
 from axolotl_synthetic.teachers.replies import read_reply
 from axolotl_synthetic.teachers.server_errors import ServersError, status_inside
@@ -41,24 +43,28 @@ class OpenAITeacher:
 
     def __init__(self, settings: OpenAIModel) -> None:
         self._settings = settings
-        self._url = f"{settings.base_url}{PATH}"
-        key = api_key(settings)
-        self._redacted = Redactor([key] if key else [])
-        self._authorization = {"Authorization": f"Bearer {key}"} if key else {}
+        self._url = _address(settings, PATH)
+        self._secret_headers, self._redacted = _secret_headers(settings)
+        self._parameters = Parameters(settings.system_role)
         self._session = network.session(settings.base_url, settings.timeout)
 
     async def complete(self, messages: Sequence[Message], generation: Generation, sample: int) -> Reply:
-        body: dict[str, Any] = {
-            "model": self._settings.model,
-            "messages": messages,
-            "temperature": generation.temperature,
-            "max_tokens": generation.max_new_tokens,
-        }
-        if generation.top_p is not None:
-            body["top_p"] = generation.top_p
-        if isinstance(self._settings, ServedModel):
-            body["seed"] = sample
-        began = time.monotonic()
+        takes_seed = generation.seed is not None or isinstance(self._settings, ServedModel)
+        seed = (generation.seed or 0) + sample if takes_seed else None
+        while True:
+            body = self._parameters.body(self._settings.model, messages, generation, seed)
+            began = time.monotonic()
+            status, headers, content = await self._ask(body)
+            if status == 200:
+                break
+            error = ServersError(content)
+            if not self._parameters.adapts(status, error, body):
+                raise self._refusal(status, headers, error, body)
+        self._parameters.accept(body)
+        return read_reply(content, time.monotonic() - began, self._redacted, generation.max_new_tokens)
+
+    async def _ask(self, body: Mapping[str, Any]) -> tuple[int, Mapping[str, str], bytes]:
+        """Return the status, that of an error within a 200 included, the headers and the content."""
         try:
             status, headers, content = await self._post(orjson.dumps(body))
         except aiohttp.ClientConnectorError as error:
@@ -69,17 +75,13 @@ class OpenAITeacher:
             raise RetryableCall("timeout", f"no reply within {self._settings.timeout:g} s") from error
         except (aiohttp.ClientError, OSError, EOFError, ValueError) as error:  # a host that a redirect names may be none
             raise RetryableCall("connection", self._redacted(error)) from error
-        if status == 200:
-            status = status_inside(content) or 200
-        if status != 200:
-            raise self._refusal(status, headers, content)
-        return read_reply(content, time.monotonic() - began, self._redacted, generation.max_new_tokens)
+        return ((status_inside(content) or 200) if status == 200 else status, headers, content)
 
     async def _post(self, body: bytes) -> tuple[int, Mapping[str, str], bytes]:
-        """Send a request, and send it on where a redirect keeps it as it is (307, 308). The key goes to the server that it is for."""
+        """Send a request, and send it on where a redirect keeps it as it is (307, 308). Keys go to the server that they are for."""
         url = self._url
         for _ in range(MOST_REDIRECTS):
-            sent = {"Content-Type": "application/json"} | (self._authorization if network.same_server(self._url, url) else {})
+            sent = {"Content-Type": "application/json"} | (self._secret_headers if network.same_server(self._url, url) else {})
             async with self._session.post(url, data=body, headers=sent, allow_redirects=False) as response:
                 content = await _read(response)
                 status, headers = response.status, response.headers
@@ -91,9 +93,8 @@ class OpenAITeacher:
     async def close(self) -> None:
         await self._session.close()
 
-    def _refusal(self, status: int, headers: Mapping[str, str], content: bytes) -> Exception:
+    def _refusal(self, status: int, headers: Mapping[str, str], error: ServersError, body: Mapping[str, Any]) -> Exception:
         """What a status other than 200 means for this call, or for the run."""
-        error = ServersError(content)
         said = self._redacted(error.message)
         settings = self._settings
         if 300 <= status < 400:
@@ -102,17 +103,20 @@ class OpenAITeacher:
             return ServiceError(f"{settings.base_url} says that the account is out of credit (HTTP {status}: {said}); top it up")
         if status in (401, 403) or (status == 400 and error.is_about_the_key):
             return ServiceError(
-                f"{settings.base_url} refuses the key (HTTP {status}: {said}); set the environment variable {settings.api_key_env}"
+                f"{settings.base_url} refuses the key (HTTP {status}: {said}); set the environment variable {_key_variable(settings)}"
                 " to a key that may use this model"
             )
         if error.lasts:
             return ServiceError(f"{settings.base_url} says that the day's quota is used up (HTTP {status}: {said}); go on tomorrow")
         unknown = "model_not_found" in error.names or ("model" in said and "not exist" in said)
         if status == 404 or (status == 400 and unknown):
+            azure = "" if ".azure.com" not in settings.base_url or settings.query else ", or add `query: {api-version: …}`"
             return ServiceError(
                 f"{settings.base_url} does not know the model {settings.model!r}, or is no OpenAI-compatible server"
-                f" (HTTP {status}: {said}); correct `model` or `base_url`"
+                f" (HTTP {status}: {said}); correct `model` or `base_url`{azure}"
             )
+        if (remedy := self._parameters.remedy(status, error, body)) is not None:
+            return ServiceError(f"{settings.base_url} refuses a parameter (HTTP {status}: {said}); {remedy}")
         if status in (408, 409, 425, 429) or status >= 500:
             asked = retry_after(headers.get("Retry-After"))
             return RetryableCall(
@@ -140,6 +144,43 @@ class OpenAITeacher:
         return ServiceError(f"{self._settings.base_url} sends calls on to another address (HTTP {status}); {remedy}")
 
 
+def _address(settings: OpenAIModel, path: str) -> str:
+    return f"{settings.base_url}{path}" + (f"?{urlencode(settings.query)}" if settings.query else "")
+
+
+def _key_header(settings: OpenAIModel) -> str | None:
+    """Return the header of `headers_env` that brings the key, None where `api_key_env` does."""
+    if settings.api_key_env != OpenAIModel.model_fields["api_key_env"].default:
+        return next((name for name in settings.headers_env if name.lower() == "authorization"), None)
+    return next((name for name in settings.headers_env if SECRET_KEYS.search(name)), None)
+
+
+def _key_variable(settings: OpenAIModel) -> str:
+    header = _key_header(settings)
+    return settings.api_key_env if header is None else settings.headers_env[header]
+
+
+def _secret_headers(settings: OpenAIModel) -> tuple[dict[str, str], Redactor]:
+    """Return the headers whose values come from the environment, and what cuts those values out.
+
+    Raises:
+        ConfigError: if a variable is not set, or holds what no header can.
+    """
+    headers = {}
+    for name, variable in settings.headers_env.items():
+        headers[name] = os.environ.get(variable, "").strip()
+        if not re.fullmatch(r"[ -~]+", headers[name]):
+            problem = "holds what no header can" if headers[name] else "is not set"
+            raise ConfigError(f"synthetic.teacher.headers_env.{name}: the environment variable {variable} {problem}; export it")
+    # Of `Bearer sk-…` the key as well.
+    secrets = [secret for value in headers.values() for secret in (value, value.split()[-1])]
+    key = api_key(settings) if _key_header(settings) is None else None
+    if key is not None:
+        headers["Authorization"] = f"Bearer {key}"
+        secrets.append(key)
+    return headers, Redactor(secrets)
+
+
 def api_key(settings: OpenAIModel) -> str | None:
     """The key in the environment, None for a server on this machine that goes without.
 
@@ -162,38 +203,51 @@ def api_key(settings: OpenAIModel) -> str | None:
     )
 
 
-def check(settings: OpenAIModel) -> None:
+def check(settings: OpenAIModel) -> OpenAIModel:
     """Find out before the run whether the server can be reached and takes the key.
+
+    Returns:
+        The settings, with `/v1` added to `base_url` or taken from it where only that address has a list of models.
 
     Raises:
         ServiceError: if it cannot be reached, or refuses the key.
         ConfigError: if a key is needed and there is none.
     """
-    key = api_key(settings)
-    redacted = Redactor([key] if key else [])
-    url = f"{settings.base_url}/models"
+    headers, redacted = _secret_headers(settings)
 
-    async def ask() -> tuple[int, str]:
-        headers = {"Authorization": f"Bearer {key}"} if key else {}
+    async def ask(settings: OpenAIModel) -> tuple[int, str, bool]:
+        url = _address(settings, "/models")
         async with (
             network.session(settings.base_url, min(15, settings.timeout)) as session,
             session.get(url, headers=headers, allow_redirects=False) as response,
         ):
-            return response.status, network.redirected(url, response.headers.get("Location"))
+            target = network.redirected(url, response.headers.get("Location"))
+            return (response.status, target, response.status == 200 and _lists_models(await _read(response)))
 
+    base = settings.base_url
+    other = settings.model_copy(update={"base_url": base.removesuffix("/v1") if base.endswith("/v1") else f"{base}/v1"})
     try:
-        status, target = asyncio.run(ask())
-    except TimeoutError:
-        return  # busy, or a server without this address: the run itself will tell
+        status, target, listed = asyncio.run(ask(settings))
+        if status in (200, 404, 405) and not listed and asyncio.run(ask(other))[2]:
+            return other
+    except (TimeoutError, CallFailed):
+        return settings  # busy, or a server without this address: the run itself will tell
     except (aiohttp.ClientError, OSError, ValueError) as error:  # a proxy's host may be none that can exist
-        raise ServiceError(network.unreachable(settings.base_url, error, redacted(error))) from error
+        raise ServiceError(network.unreachable(base, error, redacted(error))) from error
     if status == 401:
-        raise ServiceError(
-            f"{settings.base_url} refuses the key (HTTP 401); set the environment variable {settings.api_key_env} to a valid key"
-        )
-    if status in (301, 302, 303) and target.endswith("/models"):
-        moved = redacted(target.removesuffix("/models"))
-        raise ServiceError(f"{settings.base_url} sends calls on to another address (HTTP {status}); write `base_url: {moved}`")
+        raise ServiceError(f"{base} refuses the key (HTTP 401); set the environment variable {_key_variable(settings)} to a valid key")
+    if status in (301, 302, 303) and target.partition("?")[0].endswith("/models"):
+        moved = redacted(target.partition("?")[0].removesuffix("/models"))
+        raise ServiceError(f"{base} sends calls on to another address (HTTP {status}); write `base_url: {moved}`")
+    return settings
+
+
+def _lists_models(content: bytes) -> bool:
+    try:
+        data = orjson.loads(content)
+    except ValueError:
+        return False
+    return isinstance(data, list) or (isinstance(data, dict) and any(isinstance(data.get(name), list) for name in ("data", "models")))
 
 
 def retry_after(value: str | None, *, now: float | None = None) -> float | None:

@@ -68,6 +68,7 @@ class ServersError:
     Attributes:
         names: its code, type and status, in small letters.
         message: what it says, uncut: the key may be in it.
+        parameter: the name of the parameter that it is about (OpenAI's `param`), empty where it names none.
         status: the HTTP status that its names stand for, None where they stand for none.
         wait: seconds that it asks to wait, None where it says none (Google's `retryDelay`).
         lasts: a quota is used up for the day.
@@ -90,6 +91,7 @@ class ServersError:
         told = error if isinstance(error, dict) else {}
         if told:
             self.message = next((str(told[name]) for name in _MESSAGES if told.get(name)), str(told))
+        self.parameter = told["param"] if isinstance(told.get("param"), str) else ""
         named = list(_codes(told, data))
         self.names = {str(name).lower() for name in named}
         self.status = next((n for name in named if (n := _status(str(name))) is not None), None)

@@ -1,0 +1,72 @@
+"""What named providers refuse, and in which words, as they are known to send them: a `FakeServer`'s `reply` and `admit`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from fake_replies import MathReplies, request_key
+
+Reply = Callable[[dict[str, Any]], Any]
+_MATH = MathReplies()
+
+
+def refused(message: str, param: str | None = None, code: str | None = None, status: int = 400) -> tuple[int, dict[str, Any]]:
+    return status, {"error": {"message": message, "type": "invalid_request_error", "param": param, "code": code}}
+
+
+def math(body: dict[str, Any]) -> str:
+    return _MATH(body, request_key(body))
+
+
+def o_series(body: dict[str, Any]) -> Any:
+    """OpenAI's o-series and GPT-5."""
+    if "max_tokens" in body:
+        said = "Unsupported parameter: 'max_tokens' is not supported with this model. Use 'max_completion_tokens' instead."
+        return refused(said, "max_tokens", "unsupported_parameter")
+    if body.get("temperature", 1) != 1:
+        said = f"Unsupported value: 'temperature' does not support {body['temperature']} with this model. Only the default (1) value is"
+        return refused(f"{said} supported.", "temperature", "unsupported_value")
+    return math(body)
+
+
+def newest_claude(body: dict[str, Any]) -> Any:
+    if "temperature" in body:
+        return 400, {"type": "error", "error": {"type": "invalid_request_error", "message": "`temperature` is deprecated for this model."}}
+    return math(body)
+
+
+def gemma(body: dict[str, Any]) -> Any:
+    """A chat template without a system role, behind vLLM."""
+    if any(message["role"] == "system" for message in body["messages"]):
+        return 400, {"object": "error", "message": "System role not supported", "type": "BadRequestError", "param": None, "code": 400}
+    return math(body)
+
+
+def qwen3(body: dict[str, Any]) -> Any:
+    """Qwen3 on DashScope."""
+    if body.get("enable_thinking") is not False:
+        said = "parameter.enable_thinking must be set to false for non-streaming calls"
+        return 400, {"error": {"code": "invalid_parameter_error", "param": None, "message": said, "type": "invalid_request_error"}}
+    return math(body)
+
+
+def azure(path: str, fields: dict[str, str], *, key: str) -> Any:
+    """A deployment on Azure."""
+    address, _, query = path.partition("?")
+    if fields.get("api-key") != key:
+        return 401, {"error": {"code": "401", "message": "Access denied due to invalid subscription key or wrong API endpoint."}}
+    if query != "api-version=2024-10-21" or address != "/openai/deployments/gpt/chat/completions":
+        return 404, {"error": {"code": "404", "message": "Resource not found"}}
+    return None
+
+
+def only_below(prefix: str, *, lm_studio: bool = False) -> Callable[[str, dict[str, str]], Any]:
+    """Serve nothing else: with 404, or with 200 and an error as LM Studio does."""
+
+    def admit(path: str, fields: dict[str, str]) -> Any:
+        if path in (f"{prefix}/models", f"{prefix}/chat/completions"):
+            return None
+        return (200, {"error": f"Unexpected endpoint or method. ({path}). Returning 200 anyway"}) if lm_studio else (404, b"Not Found")
+
+    return admit
