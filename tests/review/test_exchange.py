@@ -332,7 +332,7 @@ def test_an_edit_that_does_not_pass_is_told(tmp_path, argilla, review):
     argilla.person("ann").answer(argilla.records(review["dataset"]).values(), verdict="edit", corrected_answer="It is 1.\n#### 1")
     result = command("pull", config(made, tmp_path))
     assert result.exit_code == 0
-    assert "1 edits by final_answer: does not agree with the seed's answer" in result.stdout
+    assert "1 edit by final_answer: does not agree with the seed's answer" in result.stdout
     assert "300 chats" in result.stdout
 
 
@@ -363,7 +363,7 @@ def test_status_shows_who_answered_how_far_they_agree_and_what_was_overruled(tmp
     assert "pushed    2 records" in lines
     assert "answers   3 submitted, 0 discarded, 1 draft" in lines
     assert "decided   1 accept, 0 edit, 0 reject" in lines
-    assert "open      1 samples" in lines
+    assert "open      1 sample" in lines
     assert "agreement Krippendorff's alpha, verdicts: not defined yet; quality: not defined yet" in lines
     table = [line.replace("│", " ").split() for line in lines]
     assert [ann.name, "2", "0", "0"] in table
@@ -382,6 +382,6 @@ def test_push_and_pull_say_what_they_did(tmp_path, argilla, review):
     pulled = command("pull", config(made, tmp_path)).stdout.splitlines()
     assert pulled[:3] == [
         "answers   1 submitted to 2 records, 1 of them new or changed",
-        "decided   1 samples: 1 accept, 0 edit, 0 reject",
-        "open      1 samples",
+        "decided   1 sample: 1 accept, 0 edit, 0 reject",
+        "open      1 sample",
     ]
