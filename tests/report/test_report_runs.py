@@ -21,8 +21,10 @@ def read(project, monkeypatch):
 def test_a_run_is_reported_under_way_after_its_end_by_force_and_when_it_is_complete(tmp_path, monkeypatch):
     project = Project(tmp_path / "project", seeds=40)
     verify = ["format", "final_answer", "duplicate", {"self_consistency": {"k": 3}}]
-    with FakeServer(reply=MathReplies(wrong=0.2), latency=0.08) as server:
-        project.configure(server, strategy=MIX, budget={"samples": 40}, seeds={"path": "seeds.jsonl", "holdout": 4}, verify=verify)
+    with FakeServer(reply=MathReplies(wrong=0.2), latency=0.3) as server:
+        # So slow that it is still at work after the first report.
+        slow = {"teacher": {"concurrency": 4}, "seeds": {"path": "seeds.jsonl", "holdout": 4}}
+        project.configure(server, strategy=MIX, budget={"samples": 40}, verify=verify, **slow)
         run = project.start()
         assert until(lambda: (project.out / "ledger.sqlite").exists() and server.count > 20)
         assert "it is at work now" in read(project, monkeypatch)

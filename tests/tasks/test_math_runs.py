@@ -93,6 +93,6 @@ def test_infinite_numbers_in_the_seeds_stop_the_run_before_it_asks_anybody(tmp_p
         done = project.run()
         assert server.stats()["count"] == 0
     assert done.code == 2
-    assert "answer 'inf' is not a number that can be compared" in done.err
+    assert "answer is Infinity, not text; write it as text" in done.err
     assert "seeds.jsonl:4" in done.err
     assert "Traceback" not in done.err
