@@ -220,8 +220,8 @@ def tell_problems(prepared: Prepared) -> None:
     held_out = prepared.seeds.held_out
     if held_out and not any(prepared.task.gold_answer(seed) is not None for seed in held_out):
         terminal.notice(
-            f"seeds: {number_of(len(held_out), 'held-out seed is', 'held-out seeds are')} kept for nothing: none has a final answer to grade"
-            " a student by (the task"
+            f"seeds: {number_of(len(held_out), 'held-out seed is', 'held-out seeds are')} kept for nothing: none has a final answer"
+            " to grade a student by (the task"
             f" {prepared.settings.task}); set `seeds.holdout: 0` to generate from them, and grade by lm-eval tasks in `grade.tasks`"
         )
     without = sum(seed.answer is None for seed in prepared.seeds.seeds)
