@@ -228,7 +228,7 @@ def test_a_budget_that_the_study_cannot_keep_to_is_refused_before_the_first_call
 def test_the_plan_alone_asks_nobody_and_writes_nothing(project):
     done = start(project, "--plan").wait()
     assert done.code == 0, done.err
-    assert "4 cells: 2 strategies × 1 numbers of seeds × 2 budgets × 1 repeats" in done.err
+    assert "4 cells: 2 strategies × 1 number of seeds × 2 budgets × 1 repeat" in done.err
     assert not (project.folder / "study").exists()
 
 
