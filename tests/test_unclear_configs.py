@@ -222,6 +222,7 @@ def test_a_long_name_of_a_check_is_cut_short():
     assert "no check is named 'xxx" in said and len(said) < 600
 
 
+@pytest.mark.slow  # reads half a gigabyte
 def test_too_little_memory_is_one_message(folder):
     with open("seeds.jsonl", "w") as file:
         for number in range(250_000):
