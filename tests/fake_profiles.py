@@ -1,4 +1,4 @@
-"""What named providers refuse, and in which words, as they are known to send them: a `FakeServer`'s `reply` and `admit`."""
+"""Refusals of named providers in the words that they are known to send: a `FakeServer`'s `reply` and `admit`."""
 
 from __future__ import annotations
 

@@ -51,7 +51,7 @@ class ScriptedLLM(LLM):
 
 
 class ScriptedAsyncLLM(AsyncLLM):
-    """The same as an asynchronous LLM."""
+    """Scripted LLM that distilabel calls asynchronously."""
 
     says: dict[str, Any]
     output_tokens: int = 0

@@ -260,7 +260,7 @@ class Generation(Block):
     seed: int | None = Field(default=None, ge=0, lt=2**31)
     """Sent with each call, with the sample's number added so that several answers to one prompt differ."""
     reasoning_effort: str | None = Field(default=None, min_length=1)
-    """How much a model thinks, in its server's words: low, medium, high, none, …"""
+    """Measure of how much a model thinks, in its server's words: low, medium, high, none, …"""
     extra_body: dict[str, Any] = {}
     """Further parameters, for whatever else the server takes: {top_k: 20, chat_template_kwargs: {enable_thinking: false}}."""
 

@@ -21,10 +21,15 @@ A `SyntheticError`'s text is all that a user sees: it names what was wrong, wher
 
 from __future__ import annotations
 
+import json
 from typing import TYPE_CHECKING, Literal
 
 if TYPE_CHECKING:
     from axolotl_synthetic.records import Reply
+
+
+# Characters of an error's text that another process is told.
+LONGEST_TOLD = 1000
 
 
 class SyntheticError(Exception):
@@ -131,3 +136,15 @@ def remedy_for(reason: str) -> str:
             " `generation.max_new_tokens` if it was cut off: unchanged, it would be read the same replies again"
         )
     return "see that the teacher works"
+
+
+def encoded(error: SyntheticError) -> str:
+    """Return an error as the text in which one process tells another of it."""
+    return json.dumps([type(error).__name__, str(error)[:LONGEST_TOLD]])
+
+
+def decoded(text: str) -> SyntheticError:
+    """Return the error that `encoded` made this text of."""
+    name, message = json.loads(text)
+    made: SyntheticError = globals().get(name, SyntheticError)(message)
+    return made

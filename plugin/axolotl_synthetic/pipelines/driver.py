@@ -2,7 +2,7 @@
 
 It is started (process.py) before there is a job: what it imports, distilabel above all, is ready when the job comes. A process of
 its own keeps distilabel's logging, signal handlers and threads away from the command. Its standard input has a line of JSON and the
-pickled job; its standard output takes one line of JSON: null for a whole run, or the class and the text of the error that ended it.
+pickled job; its standard output takes one line: `WHOLE` for a whole run, or the error that ended it, encoded.
 """
 
 from __future__ import annotations
@@ -29,10 +29,10 @@ from typing import Any, TextIO
 
 from axolotl_synthetic import terminal
 from axolotl_synthetic.checks import DEFAULTS
-from axolotl_synthetic.errors import ProcessEndedError, StorageError, SyntheticError
+from axolotl_synthetic.errors import ProcessEndedError, StorageError, SyntheticError, decoded, encoded
 from axolotl_synthetic.ledger import Ledger
 from axolotl_synthetic.pipelines.job import Job
-from axolotl_synthetic.pipelines.process import die_with
+from axolotl_synthetic.pipelines.process import WHOLE, die_with
 
 # What most jobs need.
 EARLY: tuple[str, ...] = (
@@ -98,7 +98,7 @@ def _have_a_home() -> None:
 
 def _answer(answers: TextIO, error: SyntheticError | None) -> None:
     with suppress(OSError):  # the command is gone, and nobody waits
-        answers.write(json.dumps(None if error is None else [type(error).__name__, str(error)]) + "\n")
+        answers.write((WHOLE if error is None else encoded(error)) + "\n")
         answers.flush()
 
 
@@ -125,7 +125,6 @@ class _Run:
     def result(self) -> SyntheticError | None:
         """Run the pipeline; return the error that ended it early, None when a limit did."""
         from axolotl_synthetic.pipelines.graph import build
-        from axolotl_synthetic.pipelines.steps import decoded
 
         let_children_die_with_us()
         threading.excepthook = self._thread_broke

@@ -15,7 +15,7 @@ from axolotl_synthetic.teachers import ModelSettings
 
 @dataclass(frozen=True)
 class Job:
-    """What to generate, and where it is written.
+    """One run: the settings to generate by, and the files that it writes.
 
     Attributes:
         settings: the user's.

@@ -22,14 +22,15 @@ from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING
 
-from axolotl_synthetic import errors
-from axolotl_synthetic.errors import Interrupted, ProcessEndedError, StorageError, SyntheticError
+from axolotl_synthetic.errors import Interrupted, ProcessEndedError, StorageError, SyntheticError, decoded
 
 if TYPE_CHECKING:
     from axolotl_synthetic.pipelines.job import Job
 
 # A socket's path has at most 107 bytes, of which we and multiprocessing use these: /axolotl-abcdefgh/pymp-abcdefgh/listener-abcdefgh.
 LONGEST_TEMPORARY = 107 - 49
+# The answer of the process when a limit of the budget ended the run.
+WHOLE = "whole"
 # How often a wish to stop is looked for.
 LOOK_SECONDS = 0.2
 
@@ -111,8 +112,8 @@ class PipelineProcess:
                 threading.Thread(target=ask, daemon=True).start()
                 told = True
         if line := self._process.stdout.readline():
-            answer = json.loads(line)
-            return None if answer is None else getattr(errors, answer[0], SyntheticError)(answer[1])
+            answer = line.decode().strip()
+            return None if answer == WHOLE else decoded(answer)
         return ProcessEndedError(
             f"the process that runs the pipeline ended unexpectedly (exit code {self._process.wait()}); often it is the kernel, out of"
             " memory: see that there is enough, then run the same command again: what was paid for is kept"

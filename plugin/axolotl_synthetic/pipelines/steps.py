@@ -7,7 +7,6 @@ word, or for ever, when one does. An error travels in the rows, and the last row
 distilabel reads the annotation `StepInput` at run time, so annotations are not postponed in this file.
 """
 
-import json
 import os
 import signal
 import sys
@@ -23,8 +22,7 @@ from typing import Any
 from distilabel.steps import GeneratorStep, Step, StepInput
 from pydantic import Field, PrivateAttr
 
-from axolotl_synthetic import errors
-from axolotl_synthetic.errors import ConfigError, SyntheticError
+from axolotl_synthetic.errors import ConfigError, SyntheticError, encoded
 from axolotl_synthetic.ledger import Ledger
 from axolotl_synthetic.pipelines import open_files
 from axolotl_synthetic.pipelines.job import Job
@@ -231,18 +229,6 @@ class Verify(Step):  # type: ignore[misc]
             # On a ledger that cannot be written the engine stops by itself.
             with suppress(SyntheticError), Ledger(self.job.ledger) as ledger:
                 ledger.ask_to_stop()
-
-
-def encoded(error: SyntheticError) -> str:
-    """Return an error as the text that rows carry."""
-    return json.dumps([type(error).__name__, str(error)[:1000]])
-
-
-def decoded(text: str) -> SyntheticError:
-    """Return the error that `encoded` made this text of."""
-    name, message = json.loads(text)
-    made: SyntheticError = getattr(errors, name, SyntheticError)(message)
-    return made
 
 
 def _broken(who: str, error: BaseException | None) -> SyntheticError:

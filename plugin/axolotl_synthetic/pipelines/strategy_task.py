@@ -1,4 +1,4 @@
-"""What the three strategies have in common as Tasks of distilabel (`strategy_steps.py`): a batch of rows in, their samples out. What a
+"""The part that the three strategies share as Tasks of distilabel (`strategy_steps.py`): a batch of rows in, their samples out. What a
 strategy asks is in `strategies/`, how the calls of a batch are made in `rounds.py`, what the columns hold in `columns.py`.
 
 distilabel reads annotations at run time, so they are not postponed in this file.
@@ -59,7 +59,7 @@ class StrategyTask(Task):  # type: ignore[misc]  # distilabel is not typed
     round: RuntimeParameter[NonNegativeInt] = Field(default=0, description="The number of samples that each row has had before.")
 
     purposes: ClassVar[tuple[Purpose, ...]]
-    """What its calls are for, in their order."""
+    """Purposes of its calls, in their order."""
 
     _kind: Any = PrivateAttr(None)
     _examples: Any = PrivateAttr(None)

@@ -234,7 +234,7 @@ class Verify(Step):  # type: ignore[misc]  # distilabel is not typed
 
 @dataclass(frozen=True)
 class _Tools:
-    """What a step judges by, made from its arguments."""
+    """The checks and the models of a step, made from its arguments."""
 
     task: Any
     examples: Examples

@@ -42,7 +42,7 @@ _WORDS = {"stop", "seed", "user", "store", "tools", "provider", "models", "servi
 
 
 class Parameters:
-    """What one server takes, learnt from its replies and remembered for the run.
+    """Parameters that one server takes, learnt from its replies and remembered for the run.
 
     Args:
         system_role: the config's.
