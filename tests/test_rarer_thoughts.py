@@ -35,6 +35,8 @@ RARER = {
     "Granite": "Here's my thought process:\nSECRET\nHere's my response:\n" + SAID,
     "ollama": "Thinking...\nSECRET\n...done thinking.\n\n" + SAID,
     "details": "<details><summary>Thought for 3 s</summary>SECRET</details>\n" + SAID,
+    "bold": "**Thinking:** SECRET\n\n**Answer:** " + SAID,
+    "bold, a process": "**Thought process:**\nSECRET\n**Final Answer:**\n" + SAID,
     "fence": "```thinking\nSECRET\n```\n" + SAID,
     "longcat": "<longcat_think>SECRET</longcat_think>" + SAID,
     "mm": "<mm:think>SECRET</mm:think>" + SAID,

@@ -21,6 +21,7 @@ CUT = {
     "a document on a line of its own": "<|endoftext|>\nThe next document is about ships.",
     "user": "\n\nUser: And with 7 jars?\n\nAssistant: #### 70",
     "user, and nothing more": "\n\nUser:",
+    "human in a tag": "\n<human>: And with 7 jars?\n<bot>: #### 70",
     "human": "\n\nHuman: And with 7 jars?",
     "in bold": "\n\n**User:** And with 7 jars?",
     "question": "\n\nQuestion: And with 7 jars?\nAnswer: #### 70",
@@ -75,6 +76,8 @@ TRAILING = {
         "a beginning with a role": "<|im_end|>\n<|im_start|>user",
         "Mistral, another beginning": "</s><s>",
         "Hunyuan": "<｜hy_eos｜>",
+        "BERT": " [SEP]",
+        "BERT, padded": "[SEP][PAD][PAD]",
     },
 }
 
@@ -101,6 +104,8 @@ def test_both_ends_are_cut_off(before, behind):
         "There are 60.\nuser\nAnd with 7 jars?\nassistant\n70",
         "There are 60.assistant\n\nThere are 70.",
         "It is sixty.\n\n用户：还有呢？",
+        "It is sixty.\nQ: And with 7 jars?\nA: Seventy.",
+        "It is sixty.\n<human>: And with 7 jars?\n<bot>: Seventy.",
         # A token in a sentence: what comes before it is half of one.
         "A turn ends with <|im_end|> and so on.",
         "A turn begins with <|im_start|>user and then what is asked.",
@@ -157,6 +162,10 @@ def test_where_the_answer_ends_is_not_known_and_nothing_is_taken(raw):
         "- User: reads\n- Admin: writes",
         "user\nadmin\nguest",
         "The shop's assistant\n\nShe sells books.",
+        "Q: What is it?\nA: A riddle.\nQ: And this?\nA: Another.",
+        "Here are two questions:\nQ: What is it?\nA: A riddle.\nQ: And this?\nA: Another.",
+        "Keep the letters apart.\nQ: the fifth of a row",
+        "A [CLS] token stands first, and [SEP] ends each sentence.",
         "Question: What is it?\nAnswer: A riddle.\n\nQuestion: And this?\nAnswer: Another.",
         "### Instructions\n1. Mix.\n2. Bake.",
         "### Question\nWhy?\n\n### Answer\nBecause.",

@@ -54,6 +54,7 @@ _DETAILS = re.compile(
 # The words of Granite 3 and of Ollama's terminal around thoughts, and a fence of thoughts; one that is not closed ends with the reply.
 _WORDS = re.compile(
     r"\A\s*(?:(?i:Here(?: is|'s|’s) my thought process:).*?(?:(?i:Here(?: is|'s|’s) my (?:response|answer):)|\Z)"
+    r"|\*\*(?i:Thinking|Thoughts?|Thought process):\*\*.*?\*\*(?i:(?:Final )?Answer|Response):\*\*"
     r"|Thinking\.\.\.\n.*?(?:\n\.\.\.done thinking\.|\Z)|```(?:thinking|think|thoughts?|reasoning)\n.*?(?:\n```|\Z))",
     re.DOTALL,
 )
@@ -81,12 +82,13 @@ _GLUED_ANALYSIS = re.compile(
 # A reply without any of these is its own answer, and most are: they are looked for before any pattern is.
 _SIGNS = (
     *("◁", "＜", "[/INST]", "[INST]", "[EO", "[|", "]~b", "[e~[", "[TOOL_C", "[UNUSED", "【", "assistant", "lt;", "u003"),
-    *("\ue200", "<function=", " USER:"),
+    *("\ue200", "<function=", " USER:", "\nQ:", "[CLS]", "[SEP]", "[PAD]", "[BOS]"),
     *("\nUser", "\nHuman", "\nUSER", "\nHUMAN", "\n用户", "\nuser", "**User", "**Human", "# User", "# Human", "# Instruction"),
 )
 _SUSPECT = re.compile(r"<(?:\s?/?\s?[A-Za-z]\w*(?:[:_-]\w+)*(?:\s[^<>]*)?>|[|｜]|</?SYS>|/[|｜]|channel\||turn\|)")
 _FIRST_WORDS = re.compile(
-    r"\s*(?:analysis|assistant|commentary|Here.{1,3} my thought process:|Thinking\.\.\.|```(?:think|thought|reason))", re.IGNORECASE
+    r"\s*(?:analysis|assistant|commentary|Here.{1,3} my thought process:|Thinking\.\.\.|(?:\*\*|```)(?:think|thought|reason))",
+    re.IGNORECASE,
 )
 
 

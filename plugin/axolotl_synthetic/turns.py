@@ -41,8 +41,10 @@ _OTHERS_TURN = re.compile(
 )
 _TOOL = re.compile(rf"(?i:<[|｜][^|｜>]*(?:tool|python_tag|function|action)[^|｜>]*[|｜]>|{_TOOL_TAG}|\[TOOL_CALLS\])")
 _BOX = re.compile(r"<\|(?:begin|end)_of_box\|>")
-_LAST = re.compile(rf"(?:(?:{_TOKEN}|<s>|</s>)(?:assistant|model|user)?)\Z")
-_FIRST = re.compile(rf"\s*(?:{_TOKEN}|<s>)(?:(?:assistant|model)(?=\s|<|\Z))?")
+# BERT's and others', which a text about them also names: they are tokens at the two ends alone.
+_AT_AN_END = r"\[(?:CLS|SEP|PAD|BOS|EOS)\]"
+_LAST = re.compile(rf"(?:(?:{_TOKEN}|{_AT_AN_END}|<s>|</s>)(?:assistant|model|user)?)\Z")
+_FIRST = re.compile(rf"\s*(?:{_TOKEN}|{_AT_AN_END}|<s>)(?:(?:assistant|model)(?=\s|<|\Z))?")
 _IN_THE_MIDDLE = re.compile(rf"{_TOKEN}|</s>")
 # What ends a turn, or begins one.
 _TURNS = re.compile(
@@ -59,6 +61,7 @@ _BEHIND = re.compile(rf"[ \t]*(?:\n|\Z|{_TOKEN}|<s>|{_ROLE}|\w[\w ]{{0,20}}:)|\w
 _USER = r"(?:User|USER|Human|HUMAN|用户)"
 _LABEL = re.compile(
     rf"^[ \t]*(?:(?:\#{{1,4}}[ ]?|\*\*)?{_USER}(?:\*\*)?[ ]?[:：]|\#{{2,4}}[ ](?:Instruction|Human|User)[ ]?:[ \t]*$|user[ \t]*$)"
+    r"|^[ \t]*<(?i:human|user)>[ ]?[:：]|^[ \t]*Q:(?=\s)"
     r"|(?<=[^\s\w])assistant(?=\n\n)|(?<=\d)assistant(?=\n\n)|^user:|(?<=[.!?])[ ]USER:(?=\s)",
     re.MULTILINE,
 )
@@ -67,10 +70,12 @@ _NAMES = "User|Human|Assistant|Question|Problem|Instruction|Input|Response|Q|Nex
 _BEHIND_THE_END = re.compile(
     r"^[ \t]*\#\#\#\#[ ]?\S[^\n]{0,200}?(?P<turn>(?<=[^\sA-Z])assistant(?=\n)"
     rf"|\s{{0,20}}\n\s{{0,20}}(?:(?:\#{{1,4}}[ ]?|\*\*)?(?:{_NAMES})[ ]?\d{{0,3}}(?:\*\*)?[ ]?[:：]"
+    r"|<(?:human|user|bot|assistant)>[ ]?[:：]"
     r"|\#{2,4}[ ](?:Instruction|Question|Problem|User|Human|Input|Response)\b|(?:user|human|assistant|model|system)[ \t]*$))",
     re.MULTILINE | re.IGNORECASE,
 )
 _LONE_ASSISTANT = re.compile(r"^(?:assistant|model)[ \t]*$", re.MULTILINE)
+_ANSWER_BEHIND = re.compile(r"^[ \t]*A:\s", re.MULTILINE)
 _NAMED_ASSISTANT = re.compile(r"^(?:assistant|model):", re.MULTILINE)
 # Llama 3's own header with its tokens skipped.
 _OWN_HEADER = re.compile(r"\s*assistant\n\n\s*(?=\S)")
@@ -168,6 +173,8 @@ def _before_names(text: str, mentions: Mentions) -> tuple[str, str]:
             continue
         name = label[0].strip()
         if name == "user" and not _LONE_ASSISTANT.search(text, end):
+            continue
+        if name == "Q:" and not _ANSWER_BEHIND.search(text, end):
             continue
         if name == "user:" and not _NAMED_ASSISTANT.search(text, end):
             continue

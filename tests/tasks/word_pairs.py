@@ -3,6 +3,14 @@
 from __future__ import annotations
 
 EQUAL = [
+    # Remainders, places and bounds.
+    ("2 R 3", "2 remainder 3", "a remainder in letters and words"),
+    ("2R3", "2 with a remainder of 3", "a remainder without spaces"),
+    ("1st", "first", "a place in digits and in words"),
+    ("2nd", "Second", "a place with a capital"),
+    ("at least 5", "≥ 5", "a bound in words and by its sign"),
+    ("at most $5", r"\le \$5", "a bound in LaTeX, with a unit"),
+    ("$5 per hour", "$5", "money an hour, cut short"),
     # Dates and times.
     ("December 25th", "25 December", "a date in two orders"),
     ("25 December 2024", "December 25, 2024", "a date that begins with its day"),
@@ -67,7 +75,6 @@ EQUAL = [
     ("3 times", "3", "a count of times"),
     ("5 slices of pizza", "5 pizza slices", "what is counted in two orders"),
     ("45 square units", "45 units²", "an area in no unit"),
-    ("20 miles per day", "20 miles", "a rate, shortened"),
     ("$2 per pound", "$2/lb", "a price for a mass"),
     ("60 words per minute", "1 word per second", "a rate of things in two units"),
     ("5 человек", "5 людей", "a Russian noun with two stems"),
@@ -135,6 +142,18 @@ EQUAL = [
 ]
 
 DIFFERENT = [
+    # Rates, remainders, places and bounds.
+    ("5 m/s", "5 m", "a speed is no length"),
+    ("60 km/h", "60 km", "a speed is no distance"),
+    ("5 m³/s", "5 m³", "a flow is no volume"),
+    ("5 g per day", "5 g", "a rate of use is no amount"),
+    ("2 R 3", "3 R 2", "quotient and remainder in the other order"),
+    ("2 R 3", "2", "a quotient without its remainder"),
+    ("2 R 3", "6", "a remainder is no product"),
+    ("1st", "2nd", "another place"),
+    ("first", "1", "a place is no count"),
+    ("at least 5", "> 5", "a bound with and without its end"),
+    ("at least 5", "≤ 5", "the other side of a bound"),
     # Each side has a word that the other lacks, though they share one.
     ("5 leap years", "5 light years", "a shared word, and one of its own on each side"),
     ("5 red apples", "5 green apples", "two colours"),

@@ -1,4 +1,4 @@
-"""Numbers inside a phrase: bounds (`at most 5`, `5 or more`, `about 5`), changes (`a profit of $5`) and shares (`1 in 3`)."""
+"""Numbers inside a phrase: bounds (`at most 5`, `5 or more`, `≥ 5`, `about 5`), changes (`a profit of $5`) and shares (`1 in 3`)."""
 
 from __future__ import annotations
 
@@ -9,20 +9,25 @@ from axolotl_synthetic.tasks.numbers import read_number
 
 _AMOUNT = r"(?P<{}>[-$€£¥]?\w.*?)"
 _BOUNDS = tuple(
-    (re.compile(rf"(?:(?:{before})\s+{_AMOUNT.format('behind')}|{_AMOUNT.format('before')},?\s+(?:{behind}))", re.IGNORECASE), sign)
+    (
+        re.compile(
+            rf"(?:(?:{before})(?:(?<=[≤≥<>])|\s+){_AMOUNT.format('behind')}|{_AMOUNT.format('before')},?\s+(?:{behind}))", re.IGNORECASE
+        ),
+        sign,
+    )
     for sign, before, behind in (
         (
             "≤",
-            r"at most|no more than|not more than|up to|(?:a )?maximum(?: of)?|max\.?",
+            r"≤|at most|no more than|not more than|up to|(?:a )?maximum(?: of)?|max\.?",
             r"at (?:the )?most|or (?:less|fewer|below)|maximum|max\.?|tops",
         ),
         (
             "≥",
-            r"at least|no less than|no fewer than|not less than|(?:a )?minimum(?: of)?",
+            r"≥|at least|no less than|no fewer than|not less than|(?:a )?minimum(?: of)?",
             r"at (?:the )?least|or (?:more|above|greater)|minimum",
         ),
-        (">", "more than|over|greater than|above|exceeding", "exclusive"),
-        ("<", "less than|fewer than|under|below", "exclusive"),
+        (">", ">|more than|over|greater than|above|exceeding", "exclusive"),
+        ("<", "<|less than|fewer than|under|below", "exclusive"),
         ("≈", r"about|approximately|approx\.?|around|roughly|almost|nearly|[≈~]", "approximately|approx\\.?|roughly"),
     )
 )

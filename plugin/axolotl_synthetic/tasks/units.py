@@ -76,6 +76,8 @@ _MEASURES = {
 }
 # Spelled alike and not the same: a pound of silver or of money, a degree of warmth or of an angle, ¥ of two countries.
 _ALSO = {"pound": {"£", "mass"}, "°": {"°C", "°F"}, "yuan": {"¥"}, "yen": {"¥"}}
+# Of these a rate may be cut short: `$5` for `$5 an hour`.
+_MONEY = {"$", "€", "£", "¥", "₹"}
 _PHRASES = {
     "mph": "mi/h", "kph": "km/h", "kmh": "km/h", "kmph": "km/h", "mps": "m/s", "per cent": "%", "por ciento": "%", "pour cent": "%",
     "percentage point": "pp", "percentage points": "pp", "percent points": "pp", "basis point": "bp", "basis points": "bp",
@@ -209,7 +211,8 @@ def convertible(one: Unit, other: Unit) -> bool:
     if one.per and other.per and not same_measure(one.per, other.per):
         return False
     if bool(one.per) != bool(other.per):
-        return other.name == one.name.split("/")[0] or one.name == other.name.split("/")[0]
+        rate, whole = (one, other) if one.per else (other, one)
+        return whole.of in _MONEY and whole.name == rate.name.split("/")[0]
     return same_measure(one.of, other.of) or other.of in _ALSO.get(one.of, ()) or one.of in _ALSO.get(other.of, ())
 
 

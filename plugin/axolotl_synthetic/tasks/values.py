@@ -36,6 +36,10 @@ _RELATION = re.compile(r"[<>≤≥≠∈]|\\(?:in|gt|lt|notin|subset|subseteq|eq
 _RANGE = re.compile(
     r"(?:from\s+|between\s+)?(?P<low>\S.*?)\s*(?P<sign>-|\bto\b|\bthrough\b|\band\b)\s*(?P<high>[$€£¥₹]?\d.*)", re.IGNORECASE
 )
+# What is left by a division, and a place in an order: neither is a product of letters.
+_REMAINDER = re.compile(r"(?P<quotient>-?\d+),?\s*(?:R|r|rem\.?|(?:with |and )?(?:a )?remainder(?: of)?)\s*(?P<rest>\d+)")
+_ORDINAL_WORDS = ("first", "second", "third", "fourth", "fifth", "sixth", "seventh", "eighth", "ninth", "tenth")
+_ORDINAL = re.compile(rf"(?P<place>\d+)(?:st|nd|rd|th)|(?P<word>{'|'.join(_ORDINAL_WORDS)})", re.IGNORECASE)
 _NOTHING = re.compile(
     r"∅|\\(?:emptyset|varnothing)|\{\s*\}|(?:the )?empty set|(?:there (?:is|are) |it has )?no (?:solutions?|roots?)(?: exists?)?"
     r"|(?:the equation |it )?has no solutions?",
@@ -66,7 +70,8 @@ class Value:
         text: as it was read, with ASCII digits and a decimal point.
         amount: of a number.
         parts: of a group or a pair; the sides of an equation.
-        mark: brackets of a group (none: a list), the sign of a pair, the name to which an equation gives a value.
+        mark: brackets of a group (none: a list; `remainder`: of a division), the sign of a pair, the name to which an equation gives a
+            value.
         unit: of an expression.
         numbers: hour, minute and second; year, month and day.
     """
@@ -109,7 +114,7 @@ def _read(text: str) -> Value:
             return Value("number", text, amount)
     if _NOTHING.fullmatch(text):
         return Value("text", "∅")
-    for reader in (_time, _date, _bound, _pair, _group, _list, _equation, _both_signs):
+    for reader in (_time, _date, _remainder, _ordinal, _bound, _pair, _group, _list, _equation, _both_signs):
         if (value := reader(text)) is not None:
             return value
     relation = _RELATION.search(text) is not None
@@ -138,6 +143,18 @@ def _bound(text: str) -> Value | None:
         return None
     sign, amount = found
     return Value("bound", text, parts=(Value("number", text, amount),), mark=sign) if sign else Value("number", text, amount)
+
+
+def _remainder(text: str) -> Value | None:
+    match = _REMAINDER.fullmatch(text)
+    return None if match is None else Value("group", text, parts=(_read(match["quotient"]), _read(match["rest"])), mark="remainder")
+
+
+def _ordinal(text: str) -> Value | None:
+    match = _ORDINAL.fullmatch(text)
+    if match is None:
+        return None
+    return Value("text", str(int(match["place"]) if match["place"] else _ORDINAL_WORDS.index(match["word"].lower()) + 1) + ".")
 
 
 def _pair(text: str) -> Value | None:
