@@ -144,10 +144,23 @@ class Peer:
 @dataclass
 class Ours:
     """The real command: as `axolotl synthetic`, which imports torch before it hands over to us, or as `axolotl-synthetic`, which does
-    not. Not from the environment that this runs in: with what developers need beside it, `axolotl` takes a quarter of a second more."""
+    not. Not from the environment that this runs in: with what developers need beside it, `axolotl` takes a quarter of a second more.
 
-    name: str = "axolotl synthetic"
-    environment: ClassVar[dict[str, str]] = {"HF_HUB_OFFLINE": "1", "AXOLOTL_DO_NOT_TRACK": "1", "OPENAI_API_KEY": ""}
+    Attributes:
+        source: another checkout whose code is run, such as the release before; None for this one.
+    """
+
+    program: str = "axolotl synthetic"
+    source: Path | None = None
+
+    @property
+    def name(self) -> str:
+        return self.program if self.source is None else f"{self.program} of {self.source.name}"
+
+    @property
+    def environment(self) -> dict[str, str]:
+        path = {} if self.source is None else {"PYTHONPATH": str(self.source.resolve() / "plugin")}
+        return {"HF_HUB_OFFLINE": "1", "AXOLOTL_DO_NOT_TRACK": "1", "OPENAI_API_KEY": ""} | path
 
     def prepare(self) -> None:
         # The set of versions that this runs with; .ci/setup has written its name.
@@ -158,7 +171,7 @@ class Ours:
         _read_once((_python(ENVIRONMENT), "-c", imports), tuple(self.environment.items()))
 
     def start(self) -> list[str | Path]:
-        program, *group = self.name.split()
+        program, *group = self.program.split()
         return [_python(ENVIRONMENT).with_name(program), *group]
 
     def command(self, base_url: str, samples: int, calls: int, folder: Path) -> Command:

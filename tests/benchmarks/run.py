@@ -17,7 +17,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import psutil
-from contestants import BENCH, OURS, PEERS, Contestant, Floor
+from contestants import BENCH, OURS, PEERS, Contestant, Floor, Ours
 from goals import Goal, goals
 from rich.console import Console
 from rich.table import Table
@@ -33,13 +33,15 @@ def main() -> None:
     parser.add_argument("--quick", action="store_true", help="a tenth of the sizes: does it work? The numbers mean little")
     parser.add_argument("--peers", action=argparse.BooleanOptionalAction, default=True)
     parser.add_argument("--ours", action=argparse.BooleanOptionalAction, default=True)
+    parser.add_argument("--before", type=Path, help="another checkout of ours, such as the release before, measured right behind this one")
     parser.add_argument("--json", type=Path, default=BENCH / "results.json")
     options = parser.parse_args()
     # Ended from outside, it still ends what it measures and removes its files.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     chosen = options.only or [name for name in SCENARIOS if name not in NOT_BY_DEFAULT or options.memory]
+    before = [Ours("axolotl-synthetic", options.before)] if options.before else []
     # We go right behind the floor that we are compared with, so that a machine that slows down does so for both.
-    contestants: list[Contestant] = [Floor(), *(OURS if options.ours else ()), *(PEERS if options.peers else ())]
+    contestants: list[Contestant] = [Floor(), *(OURS if options.ours else ()), *before, *(PEERS if options.peers else ())]
     # A log file is wide enough for the table; a terminal is as wide as it is.
     console = Console() if sys.stdout.isatty() else Console(width=140)
     rows: list[Row] = []

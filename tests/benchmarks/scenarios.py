@@ -8,11 +8,10 @@ import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
-from itertools import product
 from pathlib import Path
 from typing import Any
 
-from contestants import BENCH, CONCURRENCY, OURS, ROOT, Command, Contestant, Floor, Ours, SkippedError
+from contestants import BENCH, CONCURRENCY, ROOT, Command, Contestant, Floor, Ours, SkippedError
 from measuring import Measured, Server, measure
 
 # A contestant that hangs costs this long and no more.
@@ -66,41 +65,42 @@ def instant(contestants: Sequence[Contestant], shrink: int) -> Iterator[Row]:
 def resume(contestants: Sequence[Contestant], shrink: int) -> Iterator[Row]:
     """The same command again: on a finished folder, and on one that has nothing left but its ledger."""
     samples = 20_000 // shrink
-    if reason := _unprepared(OURS[-1]):
-        yield Row("resume", OURS[-1].name, samples, note=reason)
-        return
-    with Server("instant", CONCURRENCY) as server, _folder() as folder:
-        first_of_ours = OURS[-1]
-        command = first_of_ours.command(server.base_url, samples, 1, folder)
-        first = _run(command, first_of_ours, folder)
-        if first.code != 0:
-            yield Row("resume", "the first run", samples, note=_failure(first, folder))
-            return
-        for ours, case in product(OURS, ("finished", "ledger only")):
-            if case == "ledger only":
-                for path in (folder / "synthetic").iterdir():
-                    if path.is_file() and not path.name.startswith("ledger.sqlite"):
-                        path.unlink()
-            server.reset()
-            measured = _run([*ours.start(), *command[-2:]], ours, folder)
-            asked = server.stats()["count"]
-            row = _row("resume", f"{ours.name}, {case}", samples, asked, measured, ours.made(folder, folder / "log"), folder)
-            yield row if row.note or not asked else Row(**row.as_dict() | {"note": f"{asked} calls were paid again"})
+    for ours in _ours(contestants):
+        if reason := _unprepared(ours):
+            yield Row("resume", ours.name, samples, note=reason)
+            continue
+        with Server("instant", CONCURRENCY) as server, _folder() as folder:
+            command = ours.command(server.base_url, samples, 1, folder)
+            first = _run(command, ours, folder)
+            if first.code != 0:
+                yield Row("resume", f"{ours.name}, the first run", samples, note=_failure(first, folder))
+                continue
+            for case in ("finished", "ledger only"):
+                if case == "ledger only":
+                    for path in (folder / "synthetic").iterdir():
+                        if path.is_file() and not path.name.startswith("ledger.sqlite"):
+                            path.unlink()
+                server.reset()
+                measured = _run(command, ours, folder)
+                asked = server.stats()["count"]
+                row = _row("resume", f"{ours.name}, {case}", samples, asked, measured, ours.made(folder, folder / "log"), folder)
+                yield row if row.note or not asked else Row(**row.as_dict() | {"note": f"{asked} calls were paid again"})
 
 
 def memory(contestants: Sequence[Contestant], shrink: int) -> Iterator[Row]:
     """Does the peak depend on how many answers there are?"""
     with Server("instant", CONCURRENCY) as server:
         for samples in (20_000 // shrink, 400_000 // shrink):
-            yield from _one(f"memory {samples}", server, samples, 1, Ours(), None)
+            for ours in _ours(contestants)[1:]:  # both commands run the same engine
+                yield from _one(f"memory {samples}", server, samples, 1, ours, None)
 
 
 def plan(contestants: Sequence[Contestant], shrink: int) -> Iterator[Row]:
     """Start-up: the median of a few runs of the command that asks nobody."""
-    for ours in OURS:
+    for ours in _ours(contestants):
         if reason := _unprepared(ours):
             yield Row("plan", ours.name, note=reason)
-            return
+            continue
         with _folder() as folder:
             config = ours.config("http://127.0.0.1:9/v1", 2000, 1, folder)
             runs = [_run([*ours.start(), "plan", config], ours, folder) for _ in range(PLAN_RUNS)]
@@ -124,6 +124,10 @@ SCENARIOS: dict[str, Scenario] = {
 }
 # Half an hour for one number: only when asked for.
 NOT_BY_DEFAULT = {"memory"}
+
+
+def _ours(contestants: Sequence[Contestant]) -> list[Ours]:
+    return [contestant for contestant in contestants if isinstance(contestant, Ours)]
 
 
 def _side_by_side(scenario: str, latency: str, samples: int, calls: int, contestants: Sequence[Contestant]) -> Iterator[Row]:

@@ -1,8 +1,9 @@
 """distilabel pipelines: from seeds to judged candidates, through the ledger. The only folder that knows distilabel's steps.
 
-`pipeline.py` runs a job: `caller.py` is the process that makes the calls (`caller_process.py` starts it), `graph.py` and `steps.py`
-are the pipeline beside it. In the first, `engine.py` keeps the window of candidates rolling, `calls.py` makes one call, `schedule.py`
-says which candidate is next.
+A command starts a process (`process.py`) in which `driver.py` runs distilabel's graph (`graph.py`): `Generate >> Verify` of `steps.py`.
+In the first, `engine.py` keeps the window of candidates rolling, `calls.py` makes one call and `schedule.py` says which candidate is
+next; in the second, `verification.py` judges them and writes the samples. The steps of `strategy_steps.py`, `verify_step.py` and
+`write_step.py` are for pipelines of anybody's own (`axolotl_synthetic.steps`).
 """
 
 import warnings
