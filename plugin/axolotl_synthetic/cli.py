@@ -21,6 +21,7 @@ import click
 
 from axolotl_synthetic import extras, versions
 from axolotl_synthetic.errors import ConfigError, Interrupted, ServiceError, SyntheticError
+from axolotl_synthetic.records import STRATEGIES
 from axolotl_synthetic.wording import number_of
 
 if TYPE_CHECKING:
@@ -124,6 +125,7 @@ def preview(config: Path, number: int) -> None:
 
     with waiting() as process:
         from axolotl_synthetic import run, terminal
+        from axolotl_synthetic.show import show_checks
 
         settings, training = _read(config)
         rows = run.preview(settings, number, student=_student(training), process=process)
@@ -136,9 +138,33 @@ def preview(config: Path, number: int) -> None:
         console.print(row["answer"] or "(none)", markup=False, highlight=False)
         if row["status"] == "failed":
             console.print(f"failed: {row['reason']}", markup=False)
-        for check in row["checks"]:
-            verdict = {True: "passed", False: "FAILED", None: "did not apply"}[check["passed"]]
-            console.print(f"{check['name']}: {verdict}" + (f" ({check['detail']})" if check["detail"] else ""), markup=False)
+        show_checks(console, row)
+
+
+@synthetic.command()
+@CONFIG
+@click.argument("id", required=False)
+@click.option("--status", type=click.Choice(["accepted", "rejected", "failed"]), help="Only those that ended so.")
+@click.option("--strategy", type=click.Choice(STRATEGIES), help="Only those of one strategy.")
+@click.option("--reason", metavar="NAME", help="Only those that this check rejected, or whose failure begins so.")
+@click.option("-n", "number", type=click.IntRange(min=1), default=5, show_default=True, help="How many are drawn; always the same.")
+@click.option("--json", "as_json", is_flag=True, help="One JSON object a line, for programs.")
+@_one_message
+def show(config: Path, id: str | None, as_json: bool, **wishes: Any) -> None:
+    """Samples with their verdicts and the calls that they came from: messages, reply, tokens, cost. Changes nothing.
+
+    Without an ID some are drawn: `--status rejected --reason final_answer -n 3`.
+    """
+    from axolotl_synthetic import show as showing
+    from axolotl_synthetic import terminal
+
+    settings, _ = _read(config)
+    found = showing.find(settings, showing.Choice(id=id, **wishes))
+    if as_json:
+        for one in found:
+            click.echo(json.dumps(one.to_dict()))
+    else:
+        showing.show(terminal.out(), found)
 
 
 @synthetic.command()
@@ -171,6 +197,19 @@ def pipeline(config: Path) -> None:
 
     settings, _ = _read(config)
     click.echo(run.picture(settings), nl=False)
+
+
+@synthetic.command()
+@click.option("--study", "of_study", is_flag=True, help="Of STUDY.yml instead.")
+@_one_message
+def schema(of_study: bool) -> None:
+    """The JSON Schema of the `synthetic:` block, by which editors complete and check a YAML.
+
+    Save it, and name the file in the first line of your YAML: `# yaml-language-server: $schema=synthetic.schema.json`.
+    """
+    from axolotl_synthetic import schema as schemas
+
+    click.echo(json.dumps(schemas.of_study() if of_study else schemas.of_config(), indent=2))
 
 
 @synthetic.command()

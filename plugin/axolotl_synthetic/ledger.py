@@ -20,7 +20,7 @@ import time
 from collections import OrderedDict
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import astuple, dataclass, fields
+from dataclasses import astuple, dataclass, fields, replace
 from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import Any
@@ -216,6 +216,31 @@ class Past:
     completion_tokens: int | None
     seconds: float | None
     usd: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class Exchange:
+    """One call with its texts, for people to read. What is unknown is None; `seconds` are of the call, `usd` is in US dollars."""
+
+    id: int
+    purpose: Purpose
+    role: Role
+    model: str
+    attempt: int
+    outcome: str
+    messages: Sequence[Message]
+    parameters: Mapping[str, Any]
+    reply: str | None
+    thinking: str | None
+    error: str | None
+    finish_reason: str | None
+    prompt_tokens: int | None
+    completion_tokens: int | None
+    seconds: float | None
+    usd: float | None
+
+    def to_dict(self) -> dict[str, Any]:
+        return {field.name: getattr(self, field.name) for field in fields(self)}
 
 
 @dataclass(frozen=True, slots=True)
@@ -537,6 +562,18 @@ class Ledger:
                 (json.dumps(list(ids)),),
             ).fetchall()
         return {number: (role, prompt, completion, seconds) for number, role, prompt, completion, seconds in rows}
+
+    def exchanges(self, ids: Sequence[int]) -> list[Exchange]:
+        """Return some calls with their texts, in the order in which they were sent."""
+        names = ", ".join(field.name for field in fields(Exchange))
+        with _read(self.path):
+            rows = self._db.execute(
+                f"SELECT {names.replace('id,', 'calls.id,', 1)} FROM calls JOIN prompts ON prompts.id = calls.prompt"
+                " WHERE calls.id IN (SELECT value FROM json_each(?)) ORDER BY calls.id",
+                (json.dumps(list(ids)),),
+            ).fetchall()
+            found = [Exchange(*row) for row in rows]
+            return [replace(call, **{name: orjson.loads(getattr(call, name)) for name in ("messages", "parameters")}) for call in found]
 
     def failures(self) -> dict[str, int]:
         """Failed calls by the name of their error, which ends at its first colon (not at that of an address)."""

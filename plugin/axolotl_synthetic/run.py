@@ -329,9 +329,7 @@ def find(settings: Settings, *, student: str | None = None) -> Found:
     folder = settings.folder
     manifest, graded = dataset.read_manifest(folder), read_grade(folder)
     ledger = folder / LEDGER if (folder / LEDGER).exists() else None
-    # Samples that lie beside a new run's spool are those of the run before it.
-    places = (folder / dataset.SAMPLES, folder / SPOOL) if manifest is not None else (folder / SPOOL, folder / dataset.SAMPLES)
-    samples = next((path for path in places if path.exists()), None)
+    samples, _ = samples_of(folder)
     if manifest is None and ledger is None and samples is None and graded is None:
         raise ConfigError(f"{folder}: there is nothing to report on; `axolotl synthetic generate CONFIG` starts a run there")
     prepared, unprepared = None, ""
@@ -357,6 +355,15 @@ def find(settings: Settings, *, student: str | None = None) -> Found:
         ledger=ledger,
         grade=graded,
     )
+
+
+def samples_of(folder: Path) -> tuple[Path | None, bool]:
+    """Return where a folder's samples are, None before there are any, and whether a run is still at them or was stopped."""
+    is_whole = dataset.read_manifest(folder) is not None
+    # Samples that lie beside a new run's spool are those of the run before it.
+    places = (folder / dataset.SAMPLES, folder / SPOOL) if is_whole else (folder / SPOOL, folder / dataset.SAMPLES)
+    path = next((path for path in places if path.exists()), None)
+    return path, path is not None and path.name == SPOOL
 
 
 def counts(folder: Path) -> dataset.Counts:
