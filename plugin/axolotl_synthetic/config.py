@@ -173,7 +173,8 @@ class Seeds(Block):
     """The user's own questions."""
 
     path: PathText = "seeds.jsonl"
-    """A file (jsonl, json, csv, tsv or parquet), a folder of files or of `save_to_disk`, or a Hub dataset."""
+    """A file (jsonl, json, csv, tsv or parquet, also with .gz or .zst behind it), a pattern of several (`seeds/*.jsonl`), an address of one
+    (`hf://`, `s3://`, `gs://`, `https://`), a folder of files or of `save_to_disk`, or a Hub dataset."""
     name: str | None = None
     """The Hub dataset's configuration."""
     split: str = "train"

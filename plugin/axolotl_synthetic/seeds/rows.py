@@ -7,15 +7,18 @@ libraries are imported where they are needed, so that a jsonl file is read at on
 from __future__ import annotations
 
 import csv
+import io
 import json
 import os
 import re
+import zlib
 from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 from axolotl_synthetic.errors import SeedsError
+from axolotl_synthetic.seeds.files import File, find_files, suffix_of
 from axolotl_synthetic.seeds.headers import DELIMITERS, divided, explain
 from axolotl_synthetic.wording import number_of
 
@@ -70,21 +73,26 @@ def read_rows(
     Raises:
         SeedsError: if there is nothing at `path` that can be read.
     """
-    file = Path(path).expanduser()
-    suffix = file.suffix.lower()
+    folder = Path(path).expanduser()
     try:
-        if file.is_file():
-            if suffix not in FORMATS:
-                raise SeedsError(f"synthetic.seeds.path: {path} ends in {suffix or 'no suffix'}; save it as one of {', '.join(FORMATS)}")
-            if suffix in (".csv", ".tsv"):
-                yield from _csv_rows(file, path, note, wanted or {}, required)
-                return
-            readers = {".json": _json_rows, ".parquet": _parquet_rows}
-            yield from readers.get(suffix, _jsonl_rows)(file, path)
-        elif not file.is_dir() and (suffix in FORMATS or path.startswith((".", "/", "~"))):
-            raise SeedsError(f"synthetic.seeds.path: there is no file {path} in {Path.cwd()}; paths are relative to the working directory")
+        if files := find_files(path):
+            for file in files:
+                if file.suffix not in FORMATS:
+                    what = file.suffix or "no suffix"
+                    raise SeedsError(f"synthetic.seeds.path: {file.path} ends in {what}; save it as one of {', '.join(FORMATS)}")
+                if file.suffix in (".csv", ".tsv"):
+                    yield from _csv_rows(file, file.path, note, wanted or {}, required)
+                    continue
+                readers = {".json": _json_rows, ".parquet": _parquet_rows}
+                yield from readers.get(file.suffix, _jsonl_rows)(file, file.path)
+        elif not folder.is_dir() and ("://" in path or suffix_of(path) in FORMATS or path.startswith((".", "/", "~"))):
+            where = "" if "://" in path else f" in {Path.cwd()}; paths are relative to the working directory"
+            raise SeedsError(f"synthetic.seeds.path: there is no file {path}{where}")
         else:
             yield from _dataset_rows(path, name, split)
+    # What gzip and zstd say of a file that is damaged, and fsspec of one that cannot be reached, has no class in common.
+    except (EOFError, zlib.error) as error:
+        raise SeedsError(f"synthetic.seeds.path: {path} is damaged: {error}; compress it anew") from error
     except OSError as error:
         raise SeedsError(
             f"synthetic.seeds.path: {path} cannot be read: {error.strerror or error}; check the file and its rights"
@@ -129,8 +137,8 @@ def _object_row(value: object, place: str) -> Row | BadRow:
     return BadRow(place, f'a {type(value).__name__}, not an object; write {{"question": …}}')
 
 
-def _jsonl_rows(file: Path, path: str) -> Iterator[Row | BadRow]:
-    with file.open("rb") as lines:
+def _jsonl_rows(file: File, path: str) -> Iterator[Row | BadRow]:
+    with file.open() as lines:
         for number, raw in enumerate(lines, start=1):
             place = f"{path}:{number}"
             text = _decoded(raw.removeprefix(b"\xef\xbb\xbf") if number == 1 else raw, place)
@@ -157,9 +165,9 @@ def _json_problem(error: Exception) -> str:
     return f"{error.msg} at column {error.colno}" if isinstance(error, json.JSONDecodeError) else "too deep or too long a number"
 
 
-def _json_rows(file: Path, path: str) -> Iterator[Row | BadRow]:
+def _json_rows(file: File, path: str) -> Iterator[Row | BadRow]:
     try:
-        content = json.loads(file.read_bytes().decode("utf-8-sig"), object_pairs_hook=_object)
+        content = json.loads(file.read().decode("utf-8-sig"), object_pairs_hook=_object)
     except UnicodeDecodeError as error:
         raise SeedsError(f"synthetic.seeds.path: {path} is not UTF-8 (byte {error.start + 1}); save it as UTF-8") from error
     except (ValueError, RecursionError) as error:
@@ -180,12 +188,16 @@ def _json_rows(file: Path, path: str) -> Iterator[Row | BadRow]:
 
 
 def _csv_rows(
-    file: Path, path: str, note: Callable[[str], None], wanted: Mapping[str, str], required: Collection[str]
+    file: File, path: str, note: Callable[[str], None], wanted: Mapping[str, str], required: Collection[str]
 ) -> Iterator[Row | BadRow]:
     # A byte that is not UTF-8 is carried along as a surrogate, so that it spoils its own row only.
-    with file.open(encoding="utf-8-sig", errors="surrogateescape", newline="") as lines:
+    def opened() -> IO[str]:
+        return io.TextIOWrapper(file.open(), encoding="utf-8-sig", errors="surrogateescape", newline="")
+
+    # Opened twice: what is decompressed while it is read does not go back to its start.
+    with opened() as lines:
         sample = lines.read(SAMPLED_CHARACTERS)
-        lines.seek(0)
+    with opened() as lines:
         above = 0
         if named := _SEP.match(sample):
             lines.readline()
@@ -260,16 +272,17 @@ def _by(delimiter: str) -> str:
     return f"a {DELIMITERS.get(delimiter, repr(delimiter))}"
 
 
-def _parquet_rows(file: Path, path: str) -> Iterator[Row | BadRow]:
+def _parquet_rows(file: File, path: str) -> Iterator[Row | BadRow]:
     import pyarrow
     import pyarrow.parquet
 
     number = 0
     try:
-        for batch in pyarrow.parquet.ParquetFile(file).iter_batches(batch_size=BATCH_ROWS):
-            for values in batch.to_pylist():
-                number += 1
-                yield Row(f"{path}:row {number}", values)
+        with file.open() as opened:
+            for batch in pyarrow.parquet.ParquetFile(opened).iter_batches(batch_size=BATCH_ROWS):
+                for values in batch.to_pylist():
+                    number += 1
+                    yield Row(f"{path}:row {number}", values)
     except (pyarrow.ArrowException, UnicodeDecodeError) as error:
         raise SeedsError(f"synthetic.seeds.path: {path} is no readable parquet file after row {number}: {error}; write it anew") from error
 
