@@ -7,17 +7,17 @@ That form is for comparison alone: what is trained on is always the text as the 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
-from dataclasses import replace
+from collections.abc import Iterator
 from functools import lru_cache
+from typing import ClassVar
 
 from axolotl_synthetic.numerals import Decimal, plain
-from axolotl_synthetic.records import Message, Question, Seed
+from axolotl_synthetic.records import Question, Seed
 from axolotl_synthetic.tasks.amounts import written_amount
+from axolotl_synthetic.tasks.base import TaskBase
 from axolotl_synthetic.tasks.equality import same_value
 from axolotl_synthetic.tasks.notation import cleaned, is_prose
-from axolotl_synthetic.tasks.replies import ANSWER_IN_OTHER_LANGUAGES, read_question, read_yes_no
-from axolotl_synthetic.tasks.templates import chat, chat_by_pattern
+from axolotl_synthetic.tasks.replies import ANSWER_IN_OTHER_LANGUAGES
 from axolotl_synthetic.tasks.values import Value, read_value
 
 # A final answer stands at a reply's end; a runaway reply is not read further back than this many characters.
@@ -47,11 +47,10 @@ _NO_NUMBER = re.compile(
 )
 
 
-class Math:
+class Math(TaskBase):
     name = "math"
-    required: tuple[str, ...] = ("question",)
     optional: tuple[str, ...] = ("answer",)
-    has_final_answer = True
+    prompts: ClassVar[str] = "math"
     reads_numbers = True
     """Return whether the seeds' convention for `,` and `.` decides what an answer means."""
 
@@ -68,41 +67,11 @@ class Math:
             return f"answer's own final answer {gold!r} reads as {found!r}; put one value behind #### on the last line"
         return None
 
-    def prompt(self, question: Question) -> str:
-        return question.text
-
     def solution(self, seed: Seed) -> str | None:
         return None if seed.answer is None else _solution(seed.answer, seed.question.decimal)
 
-    def answer_messages(self, question: Question, examples: Sequence[Seed]) -> tuple[Message, ...]:
-        turns: list[Message] = []
-        for example in examples:
-            solution = self.solution(example)
-            # A bare value would teach the teacher to skip the reasoning.
-            if solution is not None and not solution.startswith("####"):
-                turns += [{"role": "user", "content": example.question.text}, {"role": "assistant", "content": solution}]
-        return chat(self.name, "answer", turns, question=question.text)
-
-    def rephrase_messages(self, question: Question, examples: Sequence[Seed]) -> tuple[Message, ...]:
-        return chat(self.name, "rephrase", question=question.text)
-
-    def new_question_messages(self, question: Question, examples: Sequence[Seed]) -> tuple[Message, ...]:
-        patterns = [*(example.question.text for example in examples[:3]), question.text]
-        return chat_by_pattern(self.name, "new_question", patterns)
-
-    def self_check_messages(self, question: Question) -> tuple[Message, ...]:
-        return chat(self.name, "self_check", question=question.text)
-
-    def read_rephrase(self, reply: str, question: Question) -> Question | None:
-        text = read_question(reply)
-        return None if text is None else replace(question, text=text)
-
-    def read_new_question(self, reply: str, question: Question) -> Question | None:
-        text = read_question(reply)
-        return None if text is None else Question(text, decimal=question.decimal)
-
-    def read_self_check(self, reply: str) -> bool | None:
-        return read_yes_no(reply)
+    def is_bare(self, solution: str) -> bool:
+        return solution.startswith("####")
 
     def final_answer(self, text: str, question: Question) -> str | None:
         """Return the last value behind `####`, else in `\\boxed{}`, else behind "answer is"; a number as digits with its words."""

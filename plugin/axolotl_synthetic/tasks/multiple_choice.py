@@ -7,20 +7,21 @@ from __future__ import annotations
 
 import json
 import string
-from collections.abc import Sequence
+from collections.abc import Hashable, Mapping
 from dataclasses import replace
+from typing import ClassVar
 
-from axolotl_synthetic.records import Message, Question, Seed
+from axolotl_synthetic.records import Question, Seed
+from axolotl_synthetic.tasks.base import TaskBase
 from axolotl_synthetic.tasks.choices import label_of, labels_marked, listed_choices, same_text
-from axolotl_synthetic.tasks.replies import read_question, read_yes_no
-from axolotl_synthetic.tasks.templates import chat, chat_by_pattern
+from axolotl_synthetic.tasks.replies import read_question
 
 
-class MultipleChoice:
+class MultipleChoice(TaskBase):
     name = "multiple_choice"
     required: tuple[str, ...] = ("question", "choices")
     optional: tuple[str, ...] = ("labels", "answer")
-    has_final_answer = True
+    prompts: ClassVar[str] = "multiple_choice"
 
     def problem(self, seed: Seed) -> str | None:
         question = seed.question
@@ -55,28 +56,11 @@ class MultipleChoice:
             return last
         return seed.answer if seed.answer.endswith(f"\n{last}") else f"{seed.answer}\n{last}"
 
-    def answer_messages(self, question: Question, examples: Sequence[Seed]) -> tuple[Message, ...]:
-        turns: list[Message] = []
-        for example in examples:
-            solution = self.solution(example)
-            # A bare label would teach the teacher to skip the reasoning.
-            if solution is not None and not solution.startswith("Answer:"):
-                turns += [{"role": "user", "content": self.prompt(example.question)}, {"role": "assistant", "content": solution}]
+    def values(self, question: Question) -> Mapping[str, Hashable]:
         # What is asked for must be what `final_answer` takes: a letter under choices 1. to 4. is none of them.
         letters = all(len(label) == 1 and label.isalpha() for label in question.labels)
         kind = "letter" if letters else "number" if all(map(str.isdecimal, question.labels)) else "label"
-        label = "its letter" if kind == "letter" else f"the {kind} in front of it"
-        return chat(self.name, "answer", turns, prompt=self.prompt(question), kind=kind, label=label)
-
-    def rephrase_messages(self, question: Question, examples: Sequence[Seed]) -> tuple[Message, ...]:
-        return chat(self.name, "rephrase", question=question.text)
-
-    def new_question_messages(self, question: Question, examples: Sequence[Seed]) -> tuple[Message, ...]:
-        patterns = [*(self.prompt(example.question) for example in examples[:3]), self.prompt(question)]
-        return chat_by_pattern(self.name, "new_question", patterns)
-
-    def self_check_messages(self, question: Question) -> tuple[Message, ...]:
-        return chat(self.name, "self_check", prompt=self.prompt(question))
+        return {**super().values(question), "kind": kind, "label": "its letter" if kind == "letter" else f"the {kind} in front of it"}
 
     def read_rephrase(self, reply: str, question: Question) -> Question | None:
         # Some models repeat or invent choices behind the stem; the seed's own are kept.
@@ -89,15 +73,9 @@ class MultipleChoice:
             return None
         return Question(stem, choices, tuple(string.ascii_uppercase[: len(choices)]))
 
-    def read_self_check(self, reply: str) -> bool | None:
-        return read_yes_no(reply)
-
     def final_answer(self, text: str, question: Question) -> str | None:
         """The label that the reply marks last, by the label itself or by the choice's text."""
         return next(labels_marked(text, question), None)
-
-    def loose_answer(self, text: str, question: Question) -> str | None:
-        return self.final_answer(text, question)
 
     def gold_answer(self, seed: Seed) -> str | None:
         if seed.answer is None:

@@ -6,24 +6,21 @@ a file. What a query gives is for `sql/`, which runs it where it can do no harm;
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from dataclasses import replace
+from collections.abc import Hashable, Iterable, Mapping, Sequence
+from typing import ClassVar
 
 from axolotl_synthetic.records import Message, Question, Seed
 from axolotl_synthetic.sql import Database, GoldFailed, compare, compiles, normal_form
+from axolotl_synthetic.tasks.base import PATTERNS, TaskBase
 from axolotl_synthetic.tasks.queries import fenced, marked_queries, unmarked_queries
-from axolotl_synthetic.tasks.replies import read_question, read_yes_no
 from axolotl_synthetic.tasks.templates import chat, chat_by_pattern
 
-# Questions about the same database that the augmenter sees besides the seed's own.
-PATTERNS = 3
 
-
-class TextToSQL:
+class TextToSQL(TaskBase):
     name = "text_to_sql"
     required: tuple[str, ...] = ("question", "database")
     optional: tuple[str, ...] = ("answer",)
-    has_final_answer = True
+    prompts: ClassVar[str] = "text_to_sql"
     prose = False  # a query is in no language, and shares long runs of words with others of its database
 
     def problem(self, seed: Seed) -> str | None:
@@ -38,7 +35,7 @@ class TextToSQL:
         return None if verdict.stands else f"answer cannot be asked of {seed.question.database}: {verdict.why}; correct the query"
 
     def prompt(self, question: Question) -> str:
-        (turn,) = chat(self.name, "question", schema=question.context, question=question.text)
+        (turn,) = chat(self.prompts, "question", schema=question.context, question=question.text)
         return turn["content"]
 
     def solution(self, seed: Seed) -> str | None:
@@ -47,35 +44,19 @@ class TextToSQL:
             return None
         return seed.answer if seed.answer.endswith("```") else fenced(gold)
 
-    def answer_messages(self, question: Question, examples: Sequence[Seed]) -> tuple[Message, ...]:
-        turns: list[Message] = []
-        for example in examples:
-            solution = self.solution(example)
-            # A bare query would teach the teacher to skip the reasoning.
-            if solution is not None and not solution.startswith("```"):
-                turns += [{"role": "user", "content": self.prompt(example.question)}, {"role": "assistant", "content": solution}]
-        return chat(self.name, "answer", turns, prompt=self.prompt(question))
+    def is_bare(self, solution: str) -> bool:
+        return solution.startswith("```")
 
-    def rephrase_messages(self, question: Question, examples: Sequence[Seed]) -> tuple[Message, ...]:
-        return chat(self.name, "rephrase", question=question.text)
+    def values(self, question: Question) -> Mapping[str, Hashable]:
+        return {**super().values(question), "schema": question.context}
 
     def new_question_messages(self, question: Question, examples: Sequence[Seed]) -> tuple[Message, ...]:
         same = [example.question.text for example in examples if example.question.context == question.context]
-        return chat_by_pattern(self.name, "new_question", [*same[:PATTERNS], question.text], schema=question.context)
-
-    def self_check_messages(self, question: Question) -> tuple[Message, ...]:
-        return chat(self.name, "self_check", schema=question.context, question=question.text)
-
-    def read_rephrase(self, reply: str, question: Question) -> Question | None:
-        text = read_question(reply)
-        return None if text is None else replace(question, text=text)
+        return chat_by_pattern(self.prompts, "new_question", [*same[:PATTERNS], question.text], **self.values(question))
 
     def read_new_question(self, reply: str, question: Question) -> Question | None:
         # It stays with the seed's database.
         return self.read_rephrase(reply, question)
-
-    def read_self_check(self, reply: str) -> bool | None:
-        return read_yes_no(reply)
 
     def final_answer(self, text: str, question: Question) -> str | None:
         """The query of the last ```sql block, else the last that begins a line, in its normal form."""
