@@ -101,7 +101,7 @@ def test_every_axolotl_command_runs(workplace):
     # Those of the review need an Argilla: tests/review/ runs them.
     asked = [command for command in commands() if command.startswith("axolotl ") and " review " not in command]
     assert [command.split()[1:3] for command in asked] == [
-        *(["synthetic", "plan"], ["synthetic", "preview"], ["synthetic", "generate"], ["synthetic", "status"]),
+        *(["synthetic", "plan"], ["synthetic", "preview"], ["synthetic", "generate"], ["synthetic", "status"], ["synthetic", "show"]),
         *(["train", "config.yml"], ["synthetic", "grade"], ["synthetic", "report"]),
     ]
     said = {command: run(folder, command) for command in asked}

@@ -309,6 +309,21 @@ def report(config: Path) -> None:
     click.echo(terminal.shown(f"written to {reporting.write(found)}"))
 
 
+@synthetic.command()
+@click.argument("kind", type=click.Choice(["task", "check"]))
+@click.argument("name")
+@click.option("--folder", type=click.Path(path_type=Path), default=Path(), show_default="this one", help="Where the files go.")
+@_one_message
+def new(kind: str, name: str, folder: Path) -> None:
+    """A task or a check of your own to start from, with its test: `axolotl synthetic new task SupportTicket`."""
+    from axolotl_synthetic import skeletons, terminal
+
+    file, test = skeletons.write(kind, name, folder)
+    named = next(line for line in file.read_text(encoding="utf-8").splitlines() if "Named in the YAML" in line)
+    used = named.partition("as `")[2].partition("`")[0]
+    terminal.print_lines({"written": [f"{file}: change it to what you need", f"{test}: its test"], "used": [f"{used} (in the block)"]})
+
+
 @synthetic.group()
 def review() -> None:
     """Let people accept, correct or reject samples in Argilla's web page, and take their decisions into the training file."""

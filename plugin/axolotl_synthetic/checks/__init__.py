@@ -16,6 +16,8 @@ A check's file has
     files(options)                files that it reads, so that a run is made anew when one of them has changed
     problem(options, task)        why it cannot be used so, as what follows `synthetic.verify.<name>`; None when it can
     serves(task)                  whether it says anything about this task's samples; else it is none of the defaults
+
+A check of the user's own is a function by its dotted path, `verify: [my_package.my_check]`: see `Judge`.
 """
 
 from __future__ import annotations
@@ -26,11 +28,12 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 from pydantic import ValidationError
 
 from axolotl_synthetic.errors import ConfigError, SyntheticError
+from axolotl_synthetic.own_code import imported
 from axolotl_synthetic.records import Candidate, Reply, Request, Seed, Verdict
 from axolotl_synthetic.yaml_reader import short
 
@@ -38,7 +41,14 @@ if TYPE_CHECKING:
     from axolotl_synthetic.strategies import Source
     from axolotl_synthetic.tasks import Task
 
-Judge = Callable[[Candidate, Seed], Verdict]
+
+class Judge(Protocol):
+    """What decides on one candidate. A check of your own is a function like this, with `passed`, `failed` and `not_applicable` of
+    `axolotl_synthetic.records` for its verdicts."""
+
+    def __call__(self, candidate: Candidate, seed: Seed, /) -> Verdict: ...
+
+
 Verify = Sequence[str | Mapping[str, Mapping[str, Any]]] | None
 Ask = Callable[[Request], Awaitable[Reply]]
 
@@ -143,6 +153,9 @@ def load_checks(
     beside = {"seeds": seeds, "held_out": held_out, "include_seeds": include_seeds}
     checks = []
     for name, module, options in _chosen(verify, task):
+        if not isinstance(module, ModuleType):
+            checks.append(Check(name, module))
+            continue
         parameters = inspect.signature(module.make).parameters
         given: dict[str, Any] = {key: value for key, value in beside.items() if key in parameters}
         given |= {"options": options} if hasattr(module, "Options") else options
@@ -157,7 +170,10 @@ def load_inquiries(verify: Verify, task: Task) -> tuple[Inquiry, ...]:
     Raises:
         ConfigError: as `load_checks`.
     """
-    return tuple(Inquiry(name, module, options) for name, module, options in _chosen(verify, task) if hasattr(module, "inquire"))
+    chosen = _chosen(verify, task)
+    return tuple(
+        Inquiry(name, module, options) for name, module, options in chosen if isinstance(module, ModuleType) and hasattr(module, "inquire")
+    )
 
 
 def extra_calls(inquiries: Sequence[Inquiry], strategy: str, rounds: int) -> float:
@@ -166,8 +182,15 @@ def extra_calls(inquiries: Sequence[Inquiry], strategy: str, rounds: int) -> flo
 
 
 def files_read(verify: Verify, task: Task) -> tuple[Path, ...]:
-    """The files that the checks of a run read."""
-    return tuple(path for _, module, options in _chosen(verify, task) if hasattr(module, "files") for path in module.files(options))
+    """Return the files that the checks of a run read, those of the user's own checks among them."""
+    files: list[Path] = []
+    for _, module, options in _chosen(verify, task):
+        if not isinstance(module, ModuleType):
+            source = inspect.getsourcefile(module)
+            files += [Path(source)] if source else []
+        elif hasattr(module, "files"):
+            files += module.files(options)
+    return tuple(files)
 
 
 def names_of(verify: Verify, task: Task) -> tuple[str, ...]:
@@ -175,23 +198,50 @@ def names_of(verify: Verify, task: Task) -> tuple[str, ...]:
     return tuple(name for name, _, _ in _chosen(verify, task))
 
 
-def _chosen(verify: Verify, task: Task) -> list[tuple[str, ModuleType, Any]]:
-    """The checks that a config names, each with its file and its options, in the order in which they run."""
+def _chosen(verify: Verify, task: Task) -> list[tuple[str, ModuleType | Judge, Any]]:
+    """Return the checks that a config names, each with its file, or the user's function, and its options, in the order in which they
+    run: the user's own behind ours."""
     chosen: dict[str, Mapping[str, Any]] = {}
     for entry in _defaults(task) if verify is None else verify:
         chosen.update({entry: {}} if isinstance(entry, str) else entry)
-    problems = [f"synthetic.verify: no check is named {short(name)}; there are {', '.join(NAMES)}" for name in chosen if name not in NAMES]
+    problems = [
+        f"synthetic.verify: no check is named {short(name)}; there are {', '.join(NAMES)}, or the dotted path of a function of yours"
+        for name in chosen
+        if name not in NAMES and "." not in name
+    ]
     modules = {name: _module(name) for name in NAMES if name in chosen}
-    found = []
+    found: list[tuple[str, ModuleType | Judge, Any]] = []
     for name, module in modules.items():
         options, wrong = _options(name, module, chosen[name])
         if not wrong and hasattr(module, "problem") and (unfit := module.problem(options, task)) is not None:
             wrong = [f"synthetic.verify.{name}{unfit}"]
         problems += wrong
         found.append((name, module, options))
+    for name in (name for name in chosen if "." in name):
+        if chosen[name]:
+            problems.append(f"synthetic.verify.{name}: a function of yours takes no options; write its values into it")
+        try:
+            found.append((name, _own_check(name), {}))
+        except ConfigError as error:
+            problems.append(str(error))
     if problems:
         raise ConfigError("\n".join(problems))
     return found
+
+
+def _own_check(name: str) -> Judge:
+    wanted = "write a function that takes a candidate and its seed, and returns a Verdict"
+    check = imported(name, "synthetic.verify", wanted.removeprefix("write "))
+    if not callable(check) or inspect.isclass(check):
+        raise ConfigError(
+            f"synthetic.verify: {name!r} is no function; write one that takes a candidate and its seed, and returns a Verdict"
+        )
+    try:
+        inspect.signature(check).bind(None, None)
+    except TypeError as error:
+        raise ConfigError(f"synthetic.verify: {name!r} does not take a candidate and its seed: {error}") from error
+    judge: Judge = check
+    return judge
 
 
 def _defaults(task: Task) -> list[str]:

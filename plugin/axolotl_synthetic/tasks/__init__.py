@@ -8,17 +8,19 @@ comes with the question, and queries are run by `sql/`.
 from __future__ import annotations
 
 import importlib
-import os
-import sys
 from collections.abc import Sequence
 from typing import Protocol
 
 from axolotl_synthetic.errors import ConfigError
+from axolotl_synthetic.own_code import imported
 from axolotl_synthetic.records import Message, Question, Seed
+from axolotl_synthetic.tasks.base import TaskBase
+
+__all__ = ["BUILT_IN", "Task", "TaskBase", "load_task"]
 
 
 class Task(Protocol):
-    """A kind of question. `instruction.py` is the shortest example of one."""
+    """A kind of question. `TaskBase` has a default for every member."""
 
     name: str
     """As in `task:`."""
@@ -89,22 +91,12 @@ def load_task(name: str) -> Task:
         module = importlib.import_module(f"{__name__}.{name}")
         task: Task = module.TASK
         return task
-    package, _, attribute = name.rpartition(".")
-    if not package:
+    if "." not in name:
         raise ConfigError(f"synthetic.task: {name!r} is no task; use {', '.join(BUILT_IN)} or the dotted path of a class of yours")
-    # As `python -m` does it, which our own script and Axolotl's do not. Behind everything else, so that no file there hides a library.
-    if (here := os.getcwd()) not in sys.path:
-        sys.path.append(here)
-    try:
-        made: Task = getattr(importlib.import_module(package), attribute)()
-    # Whatever the user's own module raises, over a word that is misspelt or a file that it does not find.
-    except (Exception, SystemExit) as error:
-        said = f"{type(error).__name__}: {error}" if not isinstance(error, ImportError) else str(error)
-        raise ConfigError(
-            f"synthetic.task: {name!r} cannot be used: {said}; it must be an importable class made without arguments"
-        ) from error
+    made: Task = imported(name, "synthetic.task", "an importable class made without arguments", call=True)
     wanted = {*Task.__annotations__, *(name for name in vars(Task) if not name.startswith("_"))}
     missing = sorted(name for name in wanted if not hasattr(made, name))
     if missing:
-        raise ConfigError(f"synthetic.task: {name!r} lacks {', '.join(missing)}; see axolotl_synthetic.tasks.Task")
+        lacking = ", ".join(missing)
+        raise ConfigError(f"synthetic.task: {name!r} lacks {lacking}; derive it from axolotl_synthetic.tasks.TaskBase, which has them")
     return made

@@ -1,0 +1,46 @@
+"""Skeletons of a task and of a check of the user's own, each with its test, for `axolotl synthetic new`."""
+
+from __future__ import annotations
+
+import keyword
+import re
+from pathlib import Path
+from string import Template
+
+from axolotl_synthetic.errors import ConfigError, StorageError
+
+KINDS = ("task", "check")
+
+
+def write(kind: str, name: str, folder: Path) -> list[Path]:
+    """Write a skeleton and its test.
+
+    Args:
+        kind: one of `KINDS`.
+        name: of the class or the function, as `SupportTicket` or `support_ticket`.
+        folder: where the files go; it must be there, and none of the files.
+
+    Returns:
+        The files.
+
+    Raises:
+        ConfigError: if the name is none of Python's, or a file is there.
+        StorageError: if they cannot be written.
+    """
+    words = re.findall(r"[A-Z]+(?![a-z])|[A-Z]?[a-z0-9]+", name)
+    module = "_".join(words).lower()
+    if not name.isidentifier() or not name.isascii() or not module.isidentifier() or keyword.iskeyword(module):
+        raise ConfigError(f"{name!r} cannot name a {kind}; take letters, digits and `_`, such as SupportTicket")
+    values = {"module": module, "class": "".join(word[:1].upper() + word[1:] for word in words), "words": " ".join(words).lower()}
+    files = {folder / f"{module}.py": f"{kind}.py.txt", folder / f"test_{module}.py": f"test_{kind}.py.txt"}
+    for file in files:
+        if file.exists():
+            raise ConfigError(f"{file} is there already; take another name, or move it away")
+    try:
+        for file, template in files.items():
+            text = (Path(__file__).parent / template).read_text(encoding="utf-8")
+            with file.open("x", encoding="utf-8") as made:
+                made.write(Template(text).substitute(values))
+    except OSError as error:
+        raise StorageError(f"{folder}: {error.strerror}; choose a folder that can be written") from error
+    return list(files)
