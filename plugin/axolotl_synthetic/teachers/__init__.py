@@ -11,9 +11,8 @@ from contextlib import AbstractContextManager, nullcontext
 from typing import Protocol
 
 from axolotl_synthetic.config import DistilabelModel, EmbeddedModel, Generation, OpenAIModel
+from axolotl_synthetic.config import ModelSettings as ModelSettings
 from axolotl_synthetic.records import Message, Reply
-
-ModelSettings = OpenAIModel | EmbeddedModel | DistilabelModel
 
 
 class Teacher(Protocol):
@@ -80,7 +79,8 @@ def open_teacher(settings: ModelSettings) -> Teacher:
 
         return distilabel.open_teacher(settings)
     if isinstance(settings, OpenAIModel):
-        from axolotl_synthetic.teachers import openai
+        from axolotl_synthetic.teachers import endpoints, openai
 
-        return openai.OpenAITeacher(settings)
-    raise TypeError("an embedded model is opened through `serve`")
+        teachers = [openai.OpenAITeacher(one) for one in settings.endpoints]
+        return teachers[0] if len(teachers) == 1 else endpoints.SpreadTeacher(teachers)
+    raise TypeError(f"a model of the provider {settings.provider} is opened through `serve`")

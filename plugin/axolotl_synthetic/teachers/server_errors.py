@@ -74,6 +74,8 @@ class ServersError:
         lasts: a quota is used up for the day.
         is_about_the_key: the key is wrong, whatever the status.
         is_about_money: the account is out of credit, whatever the status.
+        is_about_calls_under_way: those have reserved the credit that is left (OpenRouter's 402).
+        is_about_the_content: a filter has flagged what was asked (OpenRouter's 403).
     """
 
     def __init__(self, content: bytes) -> None:
@@ -103,6 +105,9 @@ class ServersError:
         reasons = {str(one.get("reason")) for one in details}
         said = self.message.lower()
         self.is_about_the_key = "API_KEY_INVALID" in reasons or self.status == 401 or any(text in said for text in _ABOUT_THE_KEY)
+        metadata = told["metadata"] if isinstance(told.get("metadata"), dict) else {}
+        self.is_about_the_content = "flagged_input" in metadata or "reasons" in metadata
+        self.is_about_calls_under_way = "in_flight" in str(metadata.get("limit_source"))
         self.is_about_money = self.status == 402 or any(_STATUSES.get(_bare(name)) == 402 for name in self.names)
 
     @property
