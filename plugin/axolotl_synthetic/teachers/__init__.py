@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from contextlib import AbstractContextManager, nullcontext
 from typing import Protocol
 
-from axolotl_synthetic.config import DistilabelModel, EmbeddedModel, Generation, OpenAIModel
+from axolotl_synthetic.config import DistilabelModel, EmbeddedModel, Generation, LiteLLMModel, OpenAIModel
 from axolotl_synthetic.config import ModelSettings as ModelSettings
 from axolotl_synthetic.records import Message, Reply
 
@@ -64,6 +64,10 @@ def serve(settings: ModelSettings) -> AbstractContextManager[ModelSettings]:
         from axolotl_synthetic.teachers import openai
 
         return nullcontext(openai.check(settings))
+    if isinstance(settings, LiteLLMModel):
+        from axolotl_synthetic.teachers import litellm
+
+        return nullcontext(litellm.check(settings))
     return nullcontext(settings)
 
 
@@ -83,4 +87,8 @@ def open_teacher(settings: ModelSettings) -> Teacher:
 
         teachers = [openai.OpenAITeacher(one) for one in settings.endpoints]
         return teachers[0] if len(teachers) == 1 else endpoints.SpreadTeacher(teachers)
+    if isinstance(settings, LiteLLMModel):
+        from axolotl_synthetic.teachers import litellm
+
+        return litellm.open_teacher(settings)
     raise TypeError(f"a model of the provider {settings.provider} is opened through `serve`")

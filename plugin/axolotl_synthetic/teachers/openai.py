@@ -49,7 +49,7 @@ class OpenAITeacher:
         self._parameters = Parameters(settings.system_role)
         versioned = ".azure.com" not in settings.url or settings.query
         advice = "" if versioned else ", or add `query: {api-version: …}`"
-        self._addressee = Addressee(settings.url, settings.model, _key_variable(settings), self._redacted, advice)
+        self._addressee = Addressee(settings.url, settings.model, _key_variable(settings), self._redacted, advice=advice)
         self._session = network.session(settings.url, settings.timeout)
 
     async def complete(self, messages: Sequence[Message], generation: Generation, sample: int) -> Reply:
@@ -71,6 +71,7 @@ class OpenAITeacher:
         """Return the status, that of an error within a 200 included, the headers and the content."""
         try:
             status, headers, content = await self._post(orjson.dumps(body))
+            content = without_comments(content)
         except aiohttp.ClientConnectorError as error:
             if network.is_lasting(error):
                 raise ServiceError(network.unreachable(self._settings.url, error, self._redacted(error))) from error
@@ -249,6 +250,13 @@ def _lists_models(content: bytes) -> bool:
     except ValueError:
         return False
     return isinstance(data, list) or (isinstance(data, dict) and any(isinstance(data.get(name), list) for name in ("data", "models")))
+
+
+def without_comments(content: bytes) -> bytes:
+    """Return a body without the comments of event streams that OpenRouter and DeepSeek keep a connection alive with."""
+    if not content.lstrip().startswith(b":"):
+        return content
+    return b"\n".join(line for line in content.split(b"\n") if not line.startswith(b":"))
 
 
 async def _read(response: aiohttp.ClientResponse) -> bytes:

@@ -44,6 +44,7 @@ class Addressee:
         model: the model that was asked for.
         variable: the environment variable with the key.
         redacted: cuts secrets out of what it says.
+        otherwise: what else it may be that does not know a model.
         advice: what else may be wrong with its address, behind a comma; empty for nothing.
     """
 
@@ -51,6 +52,7 @@ class Addressee:
     model: str
     variable: str
     redacted: Redactor
+    otherwise: str = ", or is no OpenAI-compatible server"
     advice: str = ""
 
 
@@ -82,7 +84,7 @@ def refusal(to: Addressee, status: int, headers: Mapping[str, str], error: Serve
     unknown = "model_not_found" in error.names or ("model" in said and "not exist" in said)
     if status == 404 or (status == 400 and unknown):
         return ServiceError(
-            f"{to.name} does not know the model {to.model!r}, or is no OpenAI-compatible server"
+            f"{to.name} does not know the model {to.model!r}{to.otherwise}"
             f" (HTTP {status}: {said}); correct `model` or `base_url`{to.advice}"
         )
     if remedy is not None:
