@@ -20,7 +20,7 @@ from projects import Done, Project
 
 ROOT = Path(__file__).parents[1]
 PAGE = (ROOT / "plugin" / "docs" / "teachers.md").read_text(encoding="utf-8")
-SECTIONS = {title: text for title, text in re.findall(r"^## (.+?)\n(.*?)(?=^## |\Z)", PAGE, re.DOTALL | re.MULTILINE)}
+SECTIONS: dict[str, str] = dict(re.findall(r"^## (.+?)\n(.*?)(?=^## |\Z)", PAGE, re.DOTALL | re.MULTILINE))
 SAMPLES = 6
 # Calls of ours that are open at once: the server's second call shall not be the last.
 CONCURRENCY = 2

@@ -156,11 +156,8 @@ class LiteLLMTeacher:
         if _CONNECTION.search(str(error)) and said is None:
             left = _NEVER_LEFT in str(error)
             return RetryableCall("connection", self._redacted(error), cost="none" if left else "unknown", slow_down=left)
-        status = getattr(error, "status_code", None)
-        if not isinstance(status, int) or not 400 <= status < 600:
+        if (status := servers_status(error)) is None:
             return RetryableCall(type(error).__name__, self._redacted(error))
-        if status == 500 and message.status is not None:
-            status = message.status  # Anthropic's 529 comes as a 500
         return refusal(self._addressee, status, _headers(error), message, self._parameters.remedy(status, message, body))
 
 
@@ -175,6 +172,17 @@ def servers_words(error: Exception) -> bytes | None:
         if isinstance(found, dict) or (isinstance(found, list) and found and isinstance(found[0], dict)):
             return json.dumps(found).encode()
     return None
+
+
+def servers_status(error: BaseException | None) -> int | None:
+    """Return the server's own status: that of the innermost error, for LiteLLM makes a 500 of those that it does not know (402, 529)."""
+    found = None
+    while error is not None:
+        status = getattr(error, "status_code", None) or getattr(getattr(error, "response", None), "status_code", None)
+        if isinstance(status, int) and 400 <= status < 600:
+            found = status
+        error = error.__cause__ or error.__context__
+    return found
 
 
 def _headers(error: Exception) -> Mapping[str, str]:
