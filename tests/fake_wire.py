@@ -70,6 +70,8 @@ class Connection(asyncio.Protocol):
         elif method == "GET" and address.endswith("/models"):
             names = self.server.models or ("fake-model",)
             self.send(200, {"object": "list", "data": [{"id": name, "object": "model"} for name in names]})
+        elif path == "/health":
+            self.send(200, b"")
         elif path == "/stats":
             self.send(200, self.server.stats())
         elif path == "/reset":

@@ -8,11 +8,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from contextlib import AbstractContextManager, nullcontext
+from pathlib import Path
 from typing import Protocol
 
-from axolotl_synthetic.config import DistilabelModel, EmbeddedModel, Generation, LiteLLMModel, OpenAIModel
+from axolotl_synthetic.config import DistilabelModel, EmbeddedModel, Generation, LiteLLMModel, OpenAIModel, VLLMModel
 from axolotl_synthetic.config import ModelSettings as ModelSettings
-from axolotl_synthetic.records import Message, Reply
+from axolotl_synthetic.records import Message, Reply, Role
 
 
 class Teacher(Protocol):
@@ -46,11 +47,19 @@ def model_name(settings: ModelSettings) -> str:
     return settings.model
 
 
-def serve(settings: ModelSettings) -> AbstractContextManager[ModelSettings]:
+def serve(
+    settings: ModelSettings, folder: Path = Path(), role: Role = "teacher", beside: ModelSettings | None = None
+) -> AbstractContextManager[ModelSettings]:
     """Start what a model needs beside the run, for as long as the context lasts.
 
+    Args:
+        settings: the model.
+        folder: where servers that are started write their logs.
+        role: whose model it is.
+        beside: the model that was started before it, which has GPUs of its own.
+
     Returns:
-        A context whose value is the settings to open teachers with: for the embedded model, those of the server just started.
+        A context whose value is the settings to open teachers with: for the embedded model and vLLM, those of the servers just started.
         An OpenAI-compatible server's may come with `/v1` added to its address or taken from it.
 
     Raises:
@@ -60,6 +69,10 @@ def serve(settings: ModelSettings) -> AbstractContextManager[ModelSettings]:
         from axolotl_synthetic.teachers import embedded
 
         return embedded.serve(settings)
+    if isinstance(settings, VLLMModel):
+        from axolotl_synthetic.teachers import vllm
+
+        return vllm.serve(settings, folder, role, vllm.gpus_of(beside))
     if isinstance(settings, OpenAIModel):
         from axolotl_synthetic.teachers import openai
 
