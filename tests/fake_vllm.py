@@ -4,9 +4,9 @@
     ...  # a run with that folder in PATH
     started(records)
 
-It takes `vllm serve MODEL …` and `python -m vllm.entrypoints.openai.api_server --model MODEL …`, starts a worker process in a session of its
-own as vLLM's engine is one, and writes down how it was started. FAKE_VLLM says what goes wrong: `dies`, `ends` (after some calls), `hangs`
-(never ready), `stubborn` (ignores SIGTERM, and so does its worker).
+It takes `vllm serve MODEL …` and `python -m vllm.entrypoints.openai.api_server --model MODEL …`, starts a worker process in a session of
+its own as vLLM's engine is one, and writes down how it was started. FAKE_VLLM says what goes wrong: `dies`, `ends` (after some calls),
+`hangs` (never ready), `stubborn` (ignores SIGTERM).
 """
 
 from __future__ import annotations
