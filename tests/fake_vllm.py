@@ -62,6 +62,7 @@ def _options(arguments: list[str]) -> argparse.Namespace:
     parser.add_argument("--tensor-parallel-size", type=int, default=1)
     parser.add_argument("--uvicorn-log-level")
     parser.add_argument("--max-model-len", type=int)
+    parser.add_argument("--reasoning-parser")
     parser.add_argument("--load-seconds", type=float, default=0.0)
     return parser.parse_args(arguments)
 

@@ -16,6 +16,7 @@ import yaml
 
 from fake_providers import KEY, PROVIDERS, THINKING, Profile
 from fake_server import FakeServer
+from fake_vllm import install, started
 from projects import Done, Project
 
 ROOT = Path(__file__).parents[1]
@@ -114,7 +115,38 @@ def test_what_the_yaml_says_is_what_the_server_gets(runs, title):
 
 
 def test_every_section_with_a_yaml_is_of_a_provider_that_was_tried():
-    assert {title for title in SECTIONS if "```yaml" in SECTIONS[title]} == set(PROVIDERS)
+    assert {title for title in SECTIONS if "```yaml" in SECTIONS[title]} == {*PROVIDERS, "Several servers", "vLLM started by the run"}
+
+
+def test_the_yaml_of_several_servers_spreads_its_calls(tmp_path, monkeypatch):
+    [teacher] = teachers_of("Several servers")
+    monkeypatch.setenv(teacher["api_key_env"], KEY)
+    with ExitStack() as stack:
+        servers = [stack.enter_context(FakeServer(api_key=KEY, models=[teacher["model"]], latency=0.05)) for _ in teacher["base_url"]]
+        project = Project(tmp_path / "project", seeds=70)
+        urls = [server.base_url for server in servers]
+        project.configure(servers[0], teacher={**teacher, "base_url": urls}, budget={"samples": 60})
+        done = project.run()
+    assert done.code == 0, done.err
+    # 1.25 times 20 at most for each, where all are open at once.
+    assert all(10 <= server.count <= 25 for server in servers)
+
+
+def test_the_yaml_of_vllm_starts_its_servers_on_the_gpus_that_it_names(tmp_path, monkeypatch):
+    [teacher] = teachers_of("vLLM started by the run")
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "0,1,2,3,4,5,6,7")
+    (tmp_path / "vllm-env").mkdir()
+    records = install(tmp_path / "vllm-env" / "bin")
+    project = Project(tmp_path / "project", seeds=20)
+    project.configure("", teacher=teacher, budget={"samples": SAMPLES})
+    config = yaml.safe_load((project.folder / "config.yml").read_text())
+    config["synthetic"]["teacher"] = teacher
+    (project.folder / "config.yml").write_text(yaml.safe_dump(config))
+    done = project.run()
+    assert done.code == 0, done.err
+    assert [(one["gpus"], one["parallel"]) for one in started(records)] == [("0,1", 2), ("2,3", 2), ("4,5", 2), ("6,7", 2)]
+    assert all(one["arguments"][-6:-2] == [*map(str, teacher["args"])] for one in started(records))
 
 
 def test_every_link_of_the_page_leads_to_one_of_its_sections_or_elsewhere():
