@@ -15,11 +15,17 @@ help:
 	@echo "make study        set up, then a small study on this machine: which strategy is worth it (examples/study)"
 	@echo "make test         set up, then the tests (test-all: the slow ones too)"
 	@echo "make test-oldest  set up the oldest versions in .venv-oldest, then what depends on them: training, grading, recipes"
+	@echo "make .venv-vllm/.ready   set up vLLM for CPUs, which a slow test then runs"
 	@echo "make check        lint, types, import contract"
 	@echo "make bench        speed and memory beside other tools"
 
 $(READY): setup.cfg pyproject.toml .ci/sets $(wildcard .ci/constraints-*.txt) .ci/setup .ci/python
 	PYTHON="$(PYTHON)" bash .ci/setup
+	@touch $@
+
+# vLLM for CPUs, for the slow test of `provider: vllm`, in an environment of its own: it pins another torch.
+.venv-vllm/.ready: .ci/vllm .ci/python
+	PYTHON="$(PYTHON)" bash .ci/vllm
 	@touch $@
 
 quickstart: $(READY)
@@ -52,4 +58,4 @@ bench: $(READY)
 	$(BIN)/python tests/benchmarks/run.py
 
 clean:
-	rm -rf .venv .venv-oldest .bench .cache examples/*/out
+	rm -rf .venv .venv-oldest .venv-vllm .bench .cache examples/*/out

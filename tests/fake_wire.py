@@ -63,13 +63,15 @@ class Connection(asyncio.Protocol):
         refused = self.server.admit(path, fields) if self.server.admit is not None else None
         if refused is not None:
             self.send(*refused)
-        elif method == "POST" and address.endswith("/chat/completions"):
-            authorization = fields.get("authorization")
+        elif method == "POST" and address.endswith(("/chat/completions", "/messages")):
+            authorization = fields.get("authorization", fields.get("x-api-key"))
             key = None if authorization is None else authorization.removeprefix("Bearer ")
             self.server.arrived(self, body, fields, key, path)
         elif method == "GET" and address.endswith("/models"):
             names = self.server.models or ("fake-model",)
             self.send(200, {"object": "list", "data": [{"id": name, "object": "model"} for name in names]})
+        elif path == "/health":
+            self.send(200, b"")
         elif path == "/stats":
             self.send(200, self.server.stats())
         elif path == "/reset":

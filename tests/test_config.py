@@ -253,7 +253,7 @@ def test_dollars_are_no_limit_where_everything_is_free():
 
 def test_a_provider_that_there_is_not_is_named_with_those_there_are():
     (found,) = problems({"teacher": {"provider": "anthropic"}})
-    assert found.endswith("provider must be openai, embedded or distilabel")
+    assert found.endswith("provider must be openai, litellm, vllm, embedded or distilabel")
 
 
 def test_a_key_of_another_provider_is_refused():

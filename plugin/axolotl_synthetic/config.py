@@ -147,6 +147,13 @@ def _environment_name(value: object) -> object:
 
 
 EnvironmentName = Annotated[str, BeforeValidator(_environment_name)]
+# A value or a list of them: the branch is chosen before it is read, so that a problem is told once.
+ONE, SEVERAL = "(one)", "(several)"
+ONE_OR_SEVERAL = Discriminator(lambda value: SEVERAL if isinstance(value, list) else ONE)
+OneText = Annotated[str, Tag(ONE)]
+SeveralTexts = Annotated[Annotated[list[str], Field(min_length=1)], Tag(SEVERAL)]
+OneName = Annotated[EnvironmentName, Tag(ONE)]
+SeveralNames = Annotated[Annotated[list[EnvironmentName], Field(min_length=1)], Tag(SEVERAL)]
 
 
 def _url(value: str, example: str) -> str:
@@ -167,6 +174,13 @@ def _url(value: str, example: str) -> str:
             " teacher's `?api-version=…` into `query: {api-version: …}`"
         )
     return value.rstrip("/")
+
+
+def _base_url(value: str) -> str:
+    url = _url(value, "http://localhost:8000/v1").removesuffix("/chat/completions").rstrip("/")
+    if (found := re.search(r"[^/]/(completions|responses|messages|embeddings|models)$", url)) is not None:
+        raise ValueError(f"must be the address before `/chat/completions`, such as http://localhost:8000/v1, without `/{found[1]}`")
+    return url
 
 
 class Seeds(Block):
@@ -317,6 +331,25 @@ class Model(Block):
     """Augmenter only: a weak one does not invent new questions. Null: weak if it is smaller than the teacher by its name."""
 
 
+# Arguments that have a key of their own, or that the run needs to decide.
+NOT_LITELLM: Mapping[str, str] = {
+    **dict.fromkeys(("model", "api_key"), "write `model` and `api_key_env` beside `kwargs`"),
+    **dict.fromkeys(("api_base", "base_url"), "write `base_url` beside `kwargs`"),
+    **dict.fromkeys(("messages", "timeout", "n", "stream", "num_retries", "max_retries", "fallbacks", "caching"), "the run decides it"),
+    **dict.fromkeys(("callbacks", "success_callback", "failure_callback", "mock_response"), "the run calls the model alone"),
+    **{name: f"write it under `generation`{more}" for name, more in {"max_tokens": " as `max_new_tokens`"}.items()},
+    **dict.fromkeys(("temperature", "top_p", "stop", "seed", "reasoning_effort", "extra_body"), "write it under `generation`"),
+    "thinking": "write it into `generation.extra_body`",
+}
+NOT_VLLM: Mapping[str, str] = {
+    **dict.fromkeys(("--host", "--port", "--uds", "--root-path", "--served-model-name", "--headless", "--config"), "the run decides it"),
+    **dict.fromkeys(("--tensor-parallel-size", "-tp"), "write `tensor_parallel`"),
+    **dict.fromkeys(("--data-parallel-size", "-dp"), "write `replicas`"),
+    "--api-key": "the servers are reached from this machine alone, and go without one",
+    "--model": "write `model`",
+}
+
+
 def _as_texts(value: object) -> object:
     # YAML reads `api-version: 2024-10-21` as a date.
     if not isinstance(value, Mapping):
@@ -324,8 +357,21 @@ def _as_texts(value: object) -> object:
     return {key: str(item) if isinstance(item, date | int) and not isinstance(item, bool) else item for key, item in value.items()}
 
 
+def _texts(value: object) -> object:
+    # YAML reads 8192 as a number.
+    if not isinstance(value, list):
+        return value
+    return [str(item) if isinstance(item, int | float) and not isinstance(item, bool) else item for item in value]
+
+
+# Fields of a model that change where and how calls are made, and no reply: a finished run stays finished when they are changed.
+OF_THE_WAY = {"concurrency", "timeout", "retries", "price", "api_key_env", "base_url", "headers_env", "query"} | {
+    *("tensor_parallel", "replicas", "python", "start_timeout")
+}
+
+
 class OpenAIModel(Model):
-    """Any OpenAI-compatible server."""
+    """Any OpenAI-compatible server, or several that serve the same model."""
 
     LATER = frozenset({"headers_env", "query", "system_role"})
 
@@ -333,10 +379,12 @@ class OpenAIModel(Model):
     """Which kind of teacher this is."""
     model: str = "meta-llama/Llama-3.1-70B-Instruct"
     """The model's name, as the server knows it."""
-    base_url: str = "http://localhost:8000/v1"
-    """The server's address, as a rule up to and with `/v1`; where only the one with it, or without it, serves, that is found out."""
-    api_key_env: EnvironmentName = "OPENAI_API_KEY"
-    """The NAME of the environment variable that holds the key. A server on this machine may go without one."""
+    base_url: Annotated[OneText | SeveralTexts, ONE_OR_SEVERAL] = "http://localhost:8000/v1"
+    """The server's address, as a rule up to and with `/v1`; where only the one with it, or without it, serves, that is found out. A list
+    spreads the calls over several servers of the same model."""
+    api_key_env: Annotated[OneName | SeveralNames, ONE_OR_SEVERAL] = "OPENAI_API_KEY"
+    """The NAME of the environment variable that holds the key. A server on this machine may go without one. A list: one for each address
+    of `base_url`, or several keys for the one address."""
     headers_env: dict[str, EnvironmentName] = {}
     """Headers, each with the NAME of the environment variable that holds its value: {api-key: AZURE_OPENAI_API_KEY}. A header that brings
     a key takes the place of `api_key_env`, unless that names a variable of its own."""
@@ -348,11 +396,25 @@ class OpenAIModel(Model):
 
     @field_validator("base_url")
     @classmethod
-    def validate_base_url(cls, value: str) -> str:
-        url = _url(value, "http://localhost:8000/v1").removesuffix("/chat/completions").rstrip("/")
-        if (found := re.search(r"[^/]/(completions|responses|messages|embeddings|models)$", url)) is not None:
-            raise ValueError(f"must be the address before `/chat/completions`, such as http://localhost:8000/v1, without `/{found[1]}`")
-        return url
+    def validate_base_url(cls, value: str | list[str]) -> str | list[str]:
+        if isinstance(value, str):
+            return _base_url(value)
+        urls = [_base_url(url) for url in value]
+        if (twice := next((url for url in urls if urls.count(url) > 1), None)) is not None:
+            raise ValueError(f"holds {twice} twice; write each address once, and several keys for it into `api_key_env`")
+        return urls
+
+    @field_validator("api_key_env")
+    @classmethod
+    def validate_api_key_env(cls, value: str | list[str], info: ValidationInfo) -> str | list[str]:
+        urls = len(_items(info.data.get("base_url")))
+        if isinstance(value, list) and 1 != urls != len(value):
+            raise ValueError(
+                f"must name one variable for each of the {urls} addresses of `base_url`, or one for all; it names {len(value)}"
+            )
+        if isinstance(value, list) and len(set(value)) < len(value) and urls == 1:
+            raise ValueError("names a variable twice; keep one of them")
+        return value
 
     @field_validator("headers_env")
     @classmethod
@@ -370,6 +432,86 @@ class OpenAIModel(Model):
     def validate_query(cls, value: dict[str, str]) -> dict[str, str]:
         if (key := secret_in(value)) is not None:
             raise ValueError(f"must not hold `{key}`: keys are never written down; use `api_key_env` or `headers_env`")
+        return value
+
+    @property
+    def endpoints(self) -> tuple[OpenAIModel, ...]:
+        """These settings once for each address and key, in the order in which they are written."""
+        urls, keys = _items(self.base_url), _items(self.api_key_env)
+        count = max(len(urls), len(keys))
+        pairs = zip(urls * (count // len(urls)), keys * (count // len(keys)), strict=True)
+        return tuple(self.model_copy(update={"base_url": url, "api_key_env": key}) for url, key in pairs)
+
+    @property
+    def url(self) -> str:
+        """The address of settings with a single one, as `endpoints` gives them."""
+        return str(_items(self.base_url)[0])
+
+    @property
+    def key_variable(self) -> str:
+        """The name of the variable with the key, of settings with a single one."""
+        return str(_items(self.api_key_env)[0])
+
+
+class LiteLLMModel(Model):
+    """Any provider that LiteLLM knows, for servers that speak no OpenAI dialect."""
+
+    provider: Literal["litellm"]
+    """Which kind of teacher this is."""
+    model: str = Field(min_length=1)
+    """The model's name as LiteLLM writes it: anthropic/claude-…, gemini/…, bedrock/…"""
+    base_url: str | None = None
+    """The server's address; null: the provider's own."""
+    api_key_env: EnvironmentName | None = None
+    """The NAME of the environment variable that holds the key; null: those that LiteLLM reads for the provider."""
+    kwargs: dict[str, Any] = {}
+    """Further arguments of `litellm.acompletion` that say where the model is: {aws_region_name: us-east-1}, {vertex_project: NAME}."""
+
+    @field_validator("base_url")
+    @classmethod
+    def validate_base_url(cls, value: str | None) -> str | None:
+        return None if value is None else _url(value, "https://api.anthropic.com")
+
+    @field_validator("kwargs")
+    @classmethod
+    def validate_kwargs(cls, value: dict[str, Any]) -> dict[str, Any]:
+        if (key := secret_in(value)) is not None:
+            raise ValueError(
+                f"must not hold `{key}`: keys are never written down; name the variable in `api_key_env`, or export what LiteLLM reads"
+            )
+        if (name := next((name for name in value if name in NOT_LITELLM), None)) is not None:
+            raise ValueError(f"must not hold `{name}`: {NOT_LITELLM[name]}")
+        return value
+
+
+class VLLMModel(Model):
+    """A model that vLLM serves on this machine, started and stopped by the run."""
+
+    provider: Literal["vllm"]
+    """Which kind of teacher this is."""
+    model: str = Field(min_length=1)
+    """A folder, or a name on the Hub."""
+    tensor_parallel: int = Field(default=1, ge=1, le=1024)
+    """GPUs for one copy of the model."""
+    replicas: int = Field(default=1, ge=1, le=1024)
+    """Copies of the model, each on GPUs of its own."""
+    args: Annotated[list[str], BeforeValidator(_texts)] = []
+    """Further arguments of `vllm serve`: [--max-model-len, 8192]."""
+    python: PathText | None = None
+    """The Python of an environment that has vLLM; null: the `vllm` of PATH, or that of this environment."""
+    start_timeout: float = Field(default=1800, ge=1, le=LONGEST_WAIT)
+    """Seconds until all servers must be ready, downloads included."""
+    system_role: Literal["auto", "fold", "keep"] = "auto"
+    """See `provider: openai`."""
+
+    @field_validator("args")
+    @classmethod
+    def validate_args(cls, value: list[str]) -> list[str]:
+        names = [text.partition("=")[0].replace("_", "-") for text in value]
+        if (name := next((name for name in names if name in NOT_VLLM), None)) is not None:
+            raise ValueError(f"must not hold `{name}`: {NOT_VLLM[name]}")
+        if value and not value[0].startswith("-"):
+            raise ValueError("must be what stands behind the model on the command line, such as [--max-model-len, 8192]")
         return value
 
 
@@ -424,12 +566,24 @@ def _provider(value: Any) -> str:
     return str(getattr(value, "provider", "openai"))
 
 
+ModelSettings = OpenAIModel | LiteLLMModel | VLLMModel | EmbeddedModel | DistilabelModel
+PROVIDERS: Mapping[str, type[Model]] = {
+    "openai": OpenAIModel,
+    "litellm": LiteLLMModel,
+    "vllm": VLLMModel,
+    "embedded": EmbeddedModel,
+    "distilabel": DistilabelModel,
+}
 AnyModel = Annotated[
-    Annotated[OpenAIModel, Tag("openai")] | Annotated[EmbeddedModel, Tag("embedded")] | Annotated[DistilabelModel, Tag("distilabel")],
+    Annotated[OpenAIModel, Tag("openai")]
+    | Annotated[LiteLLMModel, Tag("litellm")]
+    | Annotated[VLLMModel, Tag("vllm")]
+    | Annotated[EmbeddedModel, Tag("embedded")]
+    | Annotated[DistilabelModel, Tag("distilabel")],
     Discriminator(
         _provider,
         custom_error_type="unknown_provider",
-        custom_error_message="provider must be openai, embedded or distilabel",
+        custom_error_message="provider must be openai, litellm, vllm, embedded or distilabel",
     ),
 ]
 
@@ -561,7 +715,7 @@ class Settings(Block):
     def folder(self) -> Path:
         return Path(self.output_dir).expanduser()
 
-    def model_for(self, role: Literal["teacher", "augmenter"]) -> OpenAIModel | EmbeddedModel | DistilabelModel:
+    def model_for(self, role: Literal["teacher", "augmenter"]) -> ModelSettings:
         return self.augmenter if role == "augmenter" and self.augmenter is not None else self.teacher
 
 
@@ -666,7 +820,7 @@ def _describe(detail: ErrorDetails, raw: Mapping[str, Any]) -> str:
 
 
 # pydantic puts the chosen branch of a union into a location; a user's YAML has no such key.
-_TAGS = {"openai", "embedded", "distilabel"}
+_TAGS = {*PROVIDERS, ONE, SEVERAL}
 
 
 def _remedy(location: list[Any], raw: Mapping[str, Any]) -> str:
@@ -675,7 +829,8 @@ def _remedy(location: list[Any], raw: Mapping[str, Any]) -> str:
         return "; keys are never written into a config: export it and name the variable in `api_key_env`"
     known = _known_keys(location[:-1], raw)
     if len(location) == 2 and key in OpenAIModel.model_fields and "provider" in known:
-        return f"; `{key}` is for `provider: openai`" + ("; write what the class takes into `kwargs`" if "kwargs" in known else "")
+        taker = "the class" if "llm" in known else "LiteLLM"
+        return f"; `{key}` is for `provider: openai`" + (f"; write what {taker} takes into `kwargs`" if "kwargs" in known else "")
     # At 0.6, the library's own limit, `stops` would be `top_p`.
     close = difflib.get_close_matches(key, known, n=1, cutoff=0.7)
     return f"; did you mean `{close[0]}`?" if close else f"; known here: {', '.join(known)}"
@@ -692,12 +847,11 @@ def _known_keys(location: list[Any], raw: Mapping[str, Any]) -> list[str]:
         "review": Review,
         "select": Select,
     }
-    providers: Mapping[str, type[Block]] = {"openai": OpenAIModel, "embedded": EmbeddedModel, "distilabel": DistilabelModel}
     if not location:
         return list(Settings.model_fields)
     name = str(location[-1])
     if name in ("teacher", "augmenter"):
-        return list(providers[_provider(raw[name])].model_fields)
+        return list(PROVIDERS[_provider(raw[name])].model_fields)
     return list(blocks[name].model_fields) if name in blocks else []
 
 

@@ -14,7 +14,7 @@ from typing import Any
 from axolotl_synthetic import dataset, terminal, versions
 from axolotl_synthetic.checks import Check, extra_calls, files_read, load_checks, load_inquiries
 from axolotl_synthetic.checks.gold import failing_seeds
-from axolotl_synthetic.config import Settings
+from axolotl_synthetic.config import OF_THE_WAY, Settings
 from axolotl_synthetic.errors import ConfigError, StorageError
 from axolotl_synthetic.ledger import Ledger, worst_prompt_tokens
 from axolotl_synthetic.plan import Case, Plan, costs, decide
@@ -33,10 +33,7 @@ LEDGER = "ledger.sqlite"
 # is taken in without another run: see `run.has_decisions`.
 IRRELEVANT: dict[str, Any] = {
     **dict.fromkeys(("grade", "output_dir", "engine", "study", "review", "weight"), True),
-    **{
-        role: {"concurrency", "timeout", "retries", "price", "api_key_env", "base_url", "headers_env", "query"}
-        for role in ("teacher", "augmenter")
-    },
+    **dict.fromkeys(("teacher", "augmenter"), OF_THE_WAY),
     "seeds": {"may_fail"},
 }
 # A check's calls are averaged over the rounds; beyond these a further one changes nothing, and a budget of 10^9 would take for ever.

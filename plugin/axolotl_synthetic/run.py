@@ -539,10 +539,10 @@ def _run_pipeline(
     settings, folder = prepared.settings, prepared.settings.folder
     with ExitStack() as stack:
         process = process or stack.enter_context(waiting())
-        teacher = stack.enter_context(serve(settings.teacher))
+        teacher = stack.enter_context(serve(settings.teacher, folder))
         augmenter = teacher
-        if settings.augmenter is not None:
-            augmenter = stack.enter_context(serve(settings.augmenter))
+        if settings.augmenter is not None and settings.augmenter != settings.teacher:
+            augmenter = stack.enter_context(serve(settings.augmenter, folder, "augmenter", settings.teacher))
         models, fewer = open_files.fitted({"teacher": teacher, "augmenter": augmenter})
         for text in fewer:
             terminal.notice(text)

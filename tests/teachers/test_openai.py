@@ -14,7 +14,8 @@ import pytest
 from axolotl_synthetic.config import Generation, OpenAIModel
 from axolotl_synthetic.errors import CallFailed, ConfigError, RefusedCall, RetryableCall, ServiceError
 from axolotl_synthetic.records import Reply
-from axolotl_synthetic.teachers.openai import OpenAITeacher, api_key, check, read_reply, retry_after
+from axolotl_synthetic.teachers.openai import OpenAITeacher, api_key, check, read_reply
+from axolotl_synthetic.teachers.refusals import retry_after
 
 from fake_faults import KINDS, Fault
 from fake_server import FakeServer
@@ -119,7 +120,7 @@ def test_a_fault_that_may_pass_is_worth_a_retry(kind, expected):
     error = failure(Fault(kind))
     assert isinstance(error, RetryableCall)
     assert (error.reason, error.cost) == expected
-    assert error.slow_down == (kind in ("http_429", "http_503"))
+    assert error.slow_down == (kind in ("http_429", "http_503", "http_529"))
 
 
 @pytest.mark.parametrize(("kind", "expected"), REFUSED.items(), ids=REFUSED)

@@ -19,7 +19,7 @@ from types import FrameType
 from typing import Any
 
 from axolotl_synthetic import dataset, grading, terminal
-from axolotl_synthetic.config import Settings
+from axolotl_synthetic.config import OF_THE_WAY, Settings
 from axolotl_synthetic.errors import ConfigError, FolderInUseError, Interrupted, ServiceError, StorageError, SyntheticError
 from axolotl_synthetic.ledger import Ledger
 from axolotl_synthetic.records import Seed
@@ -37,10 +37,7 @@ LM_EVAL = "lm_eval"
 # What of the block changes no cell's result.
 IRRELEVANT: dict[str, Any] = {
     **dict.fromkeys(("strategy", "budget", "output_dir", "engine", "study", "review"), True),
-    **{
-        role: {"concurrency", "timeout", "retries", "price", "api_key_env", "base_url", "headers_env", "query"}
-        for role in ("teacher", "augmenter")
-    },
+    **dict.fromkeys(("teacher", "augmenter"), OF_THE_WAY),
     "seeds": {"may_fail", "limit"},
     "grade": {"after_train"},
 }

@@ -8,12 +8,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from contextlib import AbstractContextManager, nullcontext
+from pathlib import Path
 from typing import Protocol
 
-from axolotl_synthetic.config import DistilabelModel, EmbeddedModel, Generation, OpenAIModel
-from axolotl_synthetic.records import Message, Reply
-
-ModelSettings = OpenAIModel | EmbeddedModel | DistilabelModel
+from axolotl_synthetic.config import DistilabelModel, EmbeddedModel, Generation, LiteLLMModel, OpenAIModel, VLLMModel
+from axolotl_synthetic.config import ModelSettings as ModelSettings
+from axolotl_synthetic.records import Message, Reply, Role
 
 
 class Teacher(Protocol):
@@ -47,11 +47,19 @@ def model_name(settings: ModelSettings) -> str:
     return settings.model
 
 
-def serve(settings: ModelSettings) -> AbstractContextManager[ModelSettings]:
+def serve(
+    settings: ModelSettings, folder: Path = Path(), role: Role = "teacher", beside: ModelSettings | None = None
+) -> AbstractContextManager[ModelSettings]:
     """Start what a model needs beside the run, for as long as the context lasts.
 
+    Args:
+        settings: the model.
+        folder: where servers that are started write their logs.
+        role: whose model it is.
+        beside: the model that was started before it, which has GPUs of its own.
+
     Returns:
-        A context whose value is the settings to open teachers with: for the embedded model, those of the server just started.
+        A context whose value is the settings to open teachers with: for the embedded model and vLLM, those of the servers just started.
         An OpenAI-compatible server's may come with `/v1` added to its address or taken from it.
 
     Raises:
@@ -61,10 +69,18 @@ def serve(settings: ModelSettings) -> AbstractContextManager[ModelSettings]:
         from axolotl_synthetic.teachers import embedded
 
         return embedded.serve(settings)
+    if isinstance(settings, VLLMModel):
+        from axolotl_synthetic.teachers import vllm
+
+        return vllm.serve(settings, folder, role, vllm.gpus_of(beside))
     if isinstance(settings, OpenAIModel):
         from axolotl_synthetic.teachers import openai
 
         return nullcontext(openai.check(settings))
+    if isinstance(settings, LiteLLMModel):
+        from axolotl_synthetic.teachers import litellm
+
+        return nullcontext(litellm.check(settings))
     return nullcontext(settings)
 
 
@@ -80,7 +96,12 @@ def open_teacher(settings: ModelSettings) -> Teacher:
 
         return distilabel.open_teacher(settings)
     if isinstance(settings, OpenAIModel):
-        from axolotl_synthetic.teachers import openai
+        from axolotl_synthetic.teachers import endpoints, openai
 
-        return openai.OpenAITeacher(settings)
-    raise TypeError("an embedded model is opened through `serve`")
+        teachers = [openai.OpenAITeacher(one) for one in settings.endpoints]
+        return teachers[0] if len(teachers) == 1 else endpoints.SpreadTeacher(teachers)
+    if isinstance(settings, LiteLLMModel):
+        from axolotl_synthetic.teachers import litellm
+
+        return litellm.open_teacher(settings)
+    raise TypeError(f"a model of the provider {settings.provider} is opened through `serve`")

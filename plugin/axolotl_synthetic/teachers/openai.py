@@ -8,7 +8,6 @@ server is reached in `network.py`.
 from __future__ import annotations
 
 import asyncio
-import email.utils
 import os
 import re
 import time
@@ -19,12 +18,14 @@ from urllib.parse import urlencode, urlsplit
 import aiohttp
 import orjson
 
+from axolotl_synthetic import terminal
 from axolotl_synthetic.config import SECRET_KEYS, Generation, OpenAIModel
 from axolotl_synthetic.errors import CallFailed, ConfigError, RefusedCall, RetryableCall, ServiceError
 from axolotl_synthetic.records import Message, Reply
 from axolotl_synthetic.teachers import network
 from axolotl_synthetic.teachers.parameters import Parameters
 from axolotl_synthetic.teachers.redaction import Redactor
+from axolotl_synthetic.teachers.refusals import Addressee, refusal
 from axolotl_synthetic.teachers.replies import read_reply
 from axolotl_synthetic.teachers.server_errors import ServersError, status_inside
 
@@ -46,7 +47,10 @@ class OpenAITeacher:
         self._url = _address(settings, PATH)
         self._secret_headers, self._redacted = _secret_headers(settings)
         self._parameters = Parameters(settings.system_role)
-        self._session = network.session(settings.base_url, settings.timeout)
+        versioned = ".azure.com" not in settings.url or settings.query
+        advice = "" if versioned else ", or add `query: {api-version: …}`"
+        self._addressee = Addressee(settings.url, settings.model, _key_variable(settings), self._redacted, advice=advice)
+        self._session = network.session(settings.url, settings.timeout)
 
     async def complete(self, messages: Sequence[Message], generation: Generation, sample: int) -> Reply:
         takes_seed = generation.seed is not None or isinstance(self._settings, ServedModel)
@@ -67,9 +71,10 @@ class OpenAITeacher:
         """Return the status, that of an error within a 200 included, the headers and the content."""
         try:
             status, headers, content = await self._post(orjson.dumps(body))
+            content = without_comments(content)
         except aiohttp.ClientConnectorError as error:
             if network.is_lasting(error):
-                raise ServiceError(network.unreachable(self._settings.base_url, error, self._redacted(error))) from error
+                raise ServiceError(network.unreachable(self._settings.url, error, self._redacted(error))) from error
             raise RetryableCall("connection", self._redacted(error), cost="none", slow_down=True) from error
         except TimeoutError as error:
             raise RetryableCall("timeout", f"no reply within {self._settings.timeout:g} s") from error
@@ -94,70 +99,40 @@ class OpenAITeacher:
         await self._session.close()
 
     def _refusal(self, status: int, headers: Mapping[str, str], error: ServersError, body: Mapping[str, Any]) -> Exception:
-        """What a status other than 200 means for this call, or for the run."""
-        said = self._redacted(error.message)
-        settings = self._settings
+        """Return what a status other than 200 means for this call, or for the run."""
         if 300 <= status < 400:
             return self._redirect(status, headers)
-        if status == 402 or (status < 500 and error.is_about_money):
-            return ServiceError(f"{settings.base_url} says that the account is out of credit (HTTP {status}: {said}); top it up")
-        if status in (401, 403) or (status == 400 and error.is_about_the_key):
-            return ServiceError(
-                f"{settings.base_url} refuses the key (HTTP {status}: {said}); set the environment variable {_key_variable(settings)}"
-                " to a key that may use this model"
-            )
-        if error.lasts:
-            return ServiceError(f"{settings.base_url} says that the day's quota is used up (HTTP {status}: {said}); go on tomorrow")
-        unknown = "model_not_found" in error.names or ("model" in said and "not exist" in said)
-        if status == 404 or (status == 400 and unknown):
-            azure = "" if ".azure.com" not in settings.base_url or settings.query else ", or add `query: {api-version: …}`"
-            return ServiceError(
-                f"{settings.base_url} does not know the model {settings.model!r}, or is no OpenAI-compatible server"
-                f" (HTTP {status}: {said}); correct `model` or `base_url`{azure}"
-            )
-        if (remedy := self._parameters.remedy(status, error, body)) is not None:
-            return ServiceError(f"{settings.base_url} refuses a parameter (HTTP {status}: {said}); {remedy}")
-        if status in (408, 409, 425, 429) or status >= 500:
-            asked = retry_after(headers.get("Retry-After"))
-            return RetryableCall(
-                f"http_{status}",
-                said,
-                cost="query" if status in (409, 425, 429, 503) else "unknown",
-                retry_after=error.wait if asked is None else asked,
-                slow_down=status in (429, 503),
-            )
-        names = [name for name in ("context_length", "content_filter") if error.names & {name, f"{name}_exceeded"}]
-        return RefusedCall(names[0] if names else f"http_{status}", said, cost="query")
+        return refusal(self._addressee, status, headers, error, self._parameters.remedy(status, error, body))
 
     def _redirect(self, status: int, headers: Mapping[str, str]) -> ServiceError:
         """Refuse another address, which would get a GET without the question (RFC 9110, section 15.4), or which leads nowhere."""
         target = network.redirected(self._url, headers.get("Location"))
         if status in (307, 308) and target:
             return ServiceError(
-                f"{self._settings.base_url} sends calls on to another address (HTTP {status}) more than {MOST_REDIRECTS} times, the last to"
+                f"{self._settings.url} sends calls on to another address (HTTP {status}) more than {MOST_REDIRECTS} times, the last to"
                 f" {self._redacted(target.partition('?')[0])}; correct `base_url`"
             )
         moved = target.partition("?")[0].removesuffix(PATH)
         remedy = f"write `base_url: {self._redacted(moved)}`" if target else "correct `base_url`"
         if target and not target.partition("?")[0].endswith(PATH):
             remedy = f"correct `base_url`: it leads to {self._redacted(moved)}"
-        return ServiceError(f"{self._settings.base_url} sends calls on to another address (HTTP {status}); {remedy}")
+        return ServiceError(f"{self._settings.url} sends calls on to another address (HTTP {status}); {remedy}")
 
 
 def _address(settings: OpenAIModel, path: str) -> str:
-    return f"{settings.base_url}{path}" + (f"?{urlencode(settings.query)}" if settings.query else "")
+    return f"{settings.url}{path}" + (f"?{urlencode(settings.query)}" if settings.query else "")
 
 
 def _key_header(settings: OpenAIModel) -> str | None:
     """Return the header of `headers_env` that brings the key, None where `api_key_env` does."""
-    if settings.api_key_env != OpenAIModel.model_fields["api_key_env"].default:
+    if settings.key_variable != OpenAIModel.model_fields["api_key_env"].default:
         return next((name for name in settings.headers_env if name.lower() == "authorization"), None)
     return next((name for name in settings.headers_env if SECRET_KEYS.search(name)), None)
 
 
 def _key_variable(settings: OpenAIModel) -> str:
     header = _key_header(settings)
-    return settings.api_key_env if header is None else settings.headers_env[header]
+    return settings.key_variable if header is None else settings.headers_env[header]
 
 
 def _secret_headers(settings: OpenAIModel) -> tuple[dict[str, str], Redactor]:
@@ -187,59 +162,86 @@ def api_key(settings: OpenAIModel) -> str | None:
     Raises:
         ConfigError: if the server is elsewhere and the variable is not set, or what it holds is no key.
     """
-    key = os.environ.get(settings.api_key_env, "").strip()
+    key = os.environ.get(settings.key_variable, "").strip()
     if not re.fullmatch(r"[!-~]*", key):
         # The HTTP client would say so, and show the key.
         raise ConfigError(
-            f"synthetic.teacher.api_key_env: what {settings.api_key_env} holds is no key: it has spaces or other signs in it; export it"
+            f"synthetic.teacher.api_key_env: what {settings.key_variable} holds is no key: it has spaces or other signs in it; export it"
         )
     if key:
         return key
-    if urlsplit(settings.base_url).hostname in network.LOCAL_HOSTS:
+    if urlsplit(settings.url).hostname in network.LOCAL_HOSTS:
         return None
     raise ConfigError(
-        f"synthetic.teacher.api_key_env: the environment variable {settings.api_key_env} is not set, and {settings.base_url} needs"
-        f" a key; `export {settings.api_key_env}=…` (or name another variable)"
+        f"synthetic.teacher.api_key_env: the environment variable {settings.key_variable} is not set, and {settings.url} needs"
+        f" a key; `export {settings.key_variable}=…` (or name another variable)"
     )
 
 
 def check(settings: OpenAIModel) -> OpenAIModel:
-    """Find out before the run whether the server can be reached and takes the key.
+    """Find out before the run whether the servers can be reached and take the keys.
 
     Returns:
-        The settings, with `/v1` added to `base_url` or taken from it where only that address has a list of models.
+        The settings, with `/v1` added to an address or taken from it where only that one has a list of models.
 
     Raises:
-        ServiceError: if it cannot be reached, or refuses the key.
+        ServiceError: if no server can be reached, or one refuses its key.
         ConfigError: if a key is needed and there is none.
     """
+    urls: list[str] = []
+    away: list[ServiceError] = []
+    for one in settings.endpoints:
+        _secret_headers(one)  # of all, before the first is asked
+    for one in settings.endpoints:
+        try:
+            urls.append(_check(one))
+        except _Unreachable as error:
+            away.append(error)
+            urls.append(one.url)
+    if len(away) == len(urls):
+        raise away[0]
+    for unreachable in away:
+        terminal.notice(f"{unreachable}; the run begins without it")
+    # Several keys for one address have asked it several times.
+    urls = list(dict.fromkeys(urls))
+    return settings.model_copy(update={"base_url": urls if isinstance(settings.base_url, list) else urls[0]})
+
+
+class _Unreachable(ServiceError):
+    """A server that other endpoints may stand in for."""
+
+
+def _check(settings: OpenAIModel) -> str:
+    """Return the address at which a single server has a list of models; as it was written, where it has none."""
     headers, redacted = _secret_headers(settings)
 
-    async def ask(settings: OpenAIModel) -> tuple[int, str, bool]:
+    async def ask(settings: OpenAIModel) -> tuple[int, str, bytes]:
         url = _address(settings, "/models")
         async with (
-            network.session(settings.base_url, min(15, settings.timeout)) as session,
+            network.session(settings.url, min(15, settings.timeout)) as session,
             session.get(url, headers=headers, allow_redirects=False) as response,
         ):
-            target = network.redirected(url, response.headers.get("Location"))
-            return (response.status, target, response.status == 200 and _lists_models(await _read(response)))
+            return response.status, network.redirected(url, response.headers.get("Location")), await _read(response)
 
-    base = settings.base_url
+    base = settings.url
     other = settings.model_copy(update={"base_url": base.removesuffix("/v1") if base.endswith("/v1") else f"{base}/v1"})
     try:
-        status, target, listed = asyncio.run(ask(settings))
-        if status in (200, 404, 405) and not listed and asyncio.run(ask(other))[2]:
-            return other
+        status, target, content = asyncio.run(ask(settings))
+        if status in (200, 404, 405) and not (status == 200 and _lists_models(content)):
+            status_there, _, content_there = asyncio.run(ask(other))
+            if status_there == 200 and _lists_models(content_there):
+                return other.url
     except (TimeoutError, CallFailed):
-        return settings  # busy, or a server without this address: the run itself will tell
+        return base  # busy, or a server without this address: the run itself will tell
     except (aiohttp.ClientError, OSError, ValueError) as error:  # a proxy's host may be none that can exist
-        raise ServiceError(network.unreachable(base, error, redacted(error))) from error
-    if status == 401:
+        raise _Unreachable(network.unreachable(base, error, redacted(error))) from error
+    # Anthropic's list of models is not OpenAI's, and takes the key in a header of its own; calls take it as OpenAI's do.
+    if status == 401 and not (b"x-api-key" in content and "x-api-key" not in map(str.lower, headers)):
         raise ServiceError(f"{base} refuses the key (HTTP 401); set the environment variable {_key_variable(settings)} to a valid key")
     if status in (301, 302, 303) and target.partition("?")[0].endswith("/models"):
         moved = redacted(target.partition("?")[0].removesuffix("/models"))
         raise ServiceError(f"{base} sends calls on to another address (HTTP {status}); write `base_url: {moved}`")
-    return settings
+    return base
 
 
 def _lists_models(content: bytes) -> bool:
@@ -250,20 +252,11 @@ def _lists_models(content: bytes) -> bool:
     return isinstance(data, list) or (isinstance(data, dict) and any(isinstance(data.get(name), list) for name in ("data", "models")))
 
 
-def retry_after(value: str | None, *, now: float | None = None) -> float | None:
-    """Seconds to wait, of a `Retry-After` header in either of its forms (RFC 9110, section 10.2.3), None when it says nothing."""
-    if value is None:
-        return None
-    try:
-        return max(0.0, float(value))
-    except ValueError:
-        pass
-    try:
-        date = email.utils.parsedate_to_datetime(value)
-        seconds = date.timestamp() - (time.time() if now is None else now)
-    except (ValueError, OverflowError, OSError):  # a year or a time zone that no clock has
-        return None
-    return max(0.0, seconds)
+def without_comments(content: bytes) -> bytes:
+    """Return a body without the comments of event streams that OpenRouter and DeepSeek keep a connection alive with."""
+    if not content.lstrip().startswith(b":"):
+        return content
+    return b"\n".join(line for line in content.split(b"\n") if not line.startswith(b":"))
 
 
 async def _read(response: aiohttp.ClientResponse) -> bytes:

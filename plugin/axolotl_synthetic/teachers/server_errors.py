@@ -56,6 +56,8 @@ _SAID = (
 _PATTERNS = tuple((status, re.compile(pattern, re.IGNORECASE)) for status, pattern in _SAID)
 # What is said where the key is wrong, and the status is 400 (Gemini, xAI).
 _ABOUT_THE_KEY = ("api key not valid", "incorrect api key", "invalid api key", "api key is invalid", "api key expired", "missing api key")
+# Anthropic's, of status 400.
+_NO_CREDIT = "credit balance is too low"
 _CODES = ("code", "type", "status", "status_code", "statusCode", "http_code", "http_status", "error_code", "errorCode", "errcode")
 _MESSAGES = ("message", "detail", "msg", "error_msg", "errorMessage", "error_description", "title", "error")
 # A sentence: what is longer is a page, in which any word may stand.
@@ -74,6 +76,8 @@ class ServersError:
         lasts: a quota is used up for the day.
         is_about_the_key: the key is wrong, whatever the status.
         is_about_money: the account is out of credit, whatever the status.
+        is_about_calls_under_way: those have reserved the credit that is left (OpenRouter's 402).
+        is_about_the_content: a filter has flagged what was asked (OpenRouter's 403).
     """
 
     def __init__(self, content: bytes) -> None:
@@ -103,7 +107,10 @@ class ServersError:
         reasons = {str(one.get("reason")) for one in details}
         said = self.message.lower()
         self.is_about_the_key = "API_KEY_INVALID" in reasons or self.status == 401 or any(text in said for text in _ABOUT_THE_KEY)
-        self.is_about_money = self.status == 402 or any(_STATUSES.get(_bare(name)) == 402 for name in self.names)
+        metadata = told["metadata"] if isinstance(told.get("metadata"), dict) else {}
+        self.is_about_the_content = "flagged_input" in metadata or "reasons" in metadata
+        self.is_about_calls_under_way = "in_flight" in str(metadata.get("limit_source"))
+        self.is_about_money = self.status == 402 or _NO_CREDIT in said or any(_STATUSES.get(_bare(name)) == 402 for name in self.names)
 
     @property
     def status_by_its_words(self) -> int | None:

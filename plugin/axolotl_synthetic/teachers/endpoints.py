@@ -1,0 +1,142 @@
+"""Spreads the calls to one model over several servers that serve it, or over several keys for one.
+
+Calls with the same prompt stay on one server, whose prefix cache then serves them, while it is not overloaded: servers are ranked for each
+prompt by rendezvous hashing (Thaler and Ravishankar, 1998), and the first with room gets the call, as in consistent hashing with bounded
+loads (Mirrokni, Thorup and Zadimoghaddam, 2018). A server that fails is out of use for a while, and comes back by one call that succeeds.
+With all of them out, calls go on as they do to a single server that is down.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import math
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import orjson
+
+from axolotl_synthetic.config import Generation
+from axolotl_synthetic.errors import RefusedCall, RetryableCall
+from axolotl_synthetic.records import Message, Reply
+from axolotl_synthetic.teachers.openai import OpenAITeacher
+
+# A server may have so many times the calls that are open at a server on average: the higher, the more prompts stay where they are cached.
+OVERLOAD = 1.25
+# One bad reply may be of the prompt's; so many in a row without a good one are the server's.
+FAILURES = 3
+# Seconds out of use: doubled each time that a server fails on its return.
+FIRST_BREAK, LONGEST_BREAK = 1.0, 60.0
+
+
+@dataclass(eq=False)
+class Endpoint:
+    """One server, and how its calls have gone.
+
+    Attributes:
+        place: of the server in the config, by which it is ranked: an address may change between runs, as a started server's does.
+        open: calls under way.
+        failures: in a row.
+        breaks: how often it was put out of use since its last success; 0 while it is in use.
+        back_at: when it may be tried again, on the clock of `time.monotonic`.
+        left_at: when it was put out of use; calls that began before tell nothing new.
+        is_tried: whether a call is under way that tells whether it is back.
+    """
+
+    teacher: OpenAITeacher
+    place: int
+    open: int = 0
+    failures: int = 0
+    breaks: int = 0
+    back_at: float = 0.0
+    left_at: float = float("-inf")
+    is_tried: bool = False
+
+    @property
+    def is_in_use(self) -> bool:
+        return not self.breaks
+
+    def answered(self, began: float) -> None:
+        if began >= self.left_at:
+            self.failures = self.breaks = 0
+
+    def failed(self, error: RetryableCall, began: float, now: float) -> None:
+        """Count a failure, and put the server out of use where it is the server's own."""
+        if began < self.left_at:
+            return
+        self.failures += 1
+        is_servers_own = error.slow_down or error.reason == "connection" or self.failures >= FAILURES or self.breaks
+        if not is_servers_own or error.reply is not None:
+            return
+        pause = min(LONGEST_BREAK, FIRST_BREAK * 2**self.breaks)
+        self.breaks += 1
+        self.left_at = now
+        self.back_at = now + max(pause, min(LONGEST_BREAK, error.retry_after or 0.0))
+
+
+class SpreadTeacher:
+    """See `teachers.Teacher`."""
+
+    def __init__(self, teachers: Sequence[OpenAITeacher], clock: Callable[[], float] = time.monotonic) -> None:
+        self._endpoints = [Endpoint(teacher, place) for place, teacher in enumerate(teachers)]
+        self._clock = clock
+
+    async def complete(self, messages: Sequence[Message], generation: Generation, sample: int) -> Reply:
+        ranked = self._ranked(messages)
+        while True:
+            endpoint = choose(ranked, self._clock())
+            began = self._clock()
+            tries = endpoint.is_tried = not endpoint.is_in_use
+            endpoint.open += 1
+            try:
+                reply = await endpoint.teacher.complete(messages, generation, sample)
+            except RefusedCall:
+                endpoint.answered(began)
+                raise
+            except RetryableCall as error:
+                endpoint.failed(error, began, self._clock())
+                ranked.remove(endpoint)
+                if not any(other.is_in_use for other in ranked):
+                    # As if there were one server, which is down; those that are out wait for their own time.
+                    raise
+                if error.cost == "none":
+                    continue  # it never left, so that no ledger needs to hear of it
+                if error.reply is None:
+                    # The others are not to be asked for less, and the next attempt need not wait for this one's return.
+                    error.slow_down, error.retry_after = False, 0.0
+                raise
+            finally:
+                endpoint.open -= 1
+                endpoint.is_tried = endpoint.is_tried and not tries
+            endpoint.answered(began)
+            return reply
+
+    async def close(self) -> None:
+        for endpoint in self._endpoints:
+            await endpoint.teacher.close()
+
+    def _ranked(self, messages: Sequence[Message]) -> list[Endpoint]:
+        """Return the endpoints in the order in which a prompt prefers them."""
+        prompt = hashlib.blake2b(orjson.dumps(list(messages)), digest_size=16).digest()
+
+        def weight(endpoint: Endpoint) -> bytes:
+            return hashlib.blake2b(prompt + endpoint.place.to_bytes(4), digest_size=8).digest()
+
+        return sorted(self._endpoints, key=weight)
+
+
+def choose(ranked: Sequence[Endpoint], now: float) -> Endpoint:
+    """Return the endpoint for a call: one that is due for its return, else the first in use that has room, else the one that is back first.
+
+    Args:
+        ranked: endpoints in the order in which the call's prompt prefers them.
+        now: on the clock of their `back_at`.
+    """
+    # One call tries a server that was out; the next ones wait for how it ends.
+    if (due := next((one for one in ranked if one.breaks and one.back_at <= now and not one.is_tried), None)) is not None:
+        return due
+    used = [one for one in ranked if one.is_in_use]
+    if not used:
+        return min(ranked, key=lambda one: one.back_at)
+    room = math.ceil(OVERLOAD * (1 + sum(one.open for one in used)) / len(used))
+    return next(one for one in used if one.open < room)

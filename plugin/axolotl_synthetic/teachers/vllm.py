@@ -1,0 +1,233 @@
+"""vLLM on this machine, started by the run and there for as long as it: a server for each replica, on GPUs of its own, reached at 127.0.0.1
+through `endpoints.py` like servers that somebody else started. The servers run below `guard.py`, which ends them with the run.
+
+vLLM pins its own torch and often lives in an environment of its own. It is taken from `python:`, which is run as `PYTHON -m
+vllm.entrypoints.openai.api_server`; else it is the `vllm` of PATH; else the module in this environment.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import shutil
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+from axolotl_synthetic import terminal
+from axolotl_synthetic.config import VLLMModel
+from axolotl_synthetic.errors import ConfigError, ServiceError, StorageError
+from axolotl_synthetic.records import Role
+from axolotl_synthetic.teachers import guard
+from axolotl_synthetic.teachers.openai import ServedModel
+from axolotl_synthetic.wording import number_of
+
+MODULE = "vllm.entrypoints.openai.api_server"
+INSTALL = (
+    "install it into an environment of its own (`python -m venv vllm-env && vllm-env/bin/pip install vllm`) and write `python:"
+    " vllm-env/bin/python`, or put its `vllm` into PATH"
+)
+POLL_SECONDS = 0.2
+# Seconds for one look at a server, and for all of one to end: more than the guard's own patience.
+LOOK_SECONDS, END_SECONDS = 2.0, 3 * guard.GRACE
+# Of a server that died, so much of its log is shown.
+LAST_LINES, LONGEST_LINE, MOST_READ = 15, 300, 64 * 1024
+# Of a log's line beside the progress, in characters.
+SHOWN = 100
+# Nothing of the run's own is meant for it: another Python's packages, and a key that the server would then want of us.
+NOT_ITS = ("PYTHONPATH", "PYTHONHOME", "PYTHONSAFEPATH", "VLLM_API_KEY")
+# A variable that nobody sets: the user's own key has no business at this server.
+KEY = "AXOLOTL_SYNTHETIC_VLLM_KEY"
+
+
+@dataclass
+class Replica:
+    """One server: its guard, its address, its log."""
+
+    process: subprocess.Popen[bytes]
+    port: int
+    log: Path
+    is_ready: bool = False
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.port}"
+
+    def last_lines(self) -> list[str]:
+        """Return the end of its log, without what a terminal would obey and without empty lines."""
+        with suppress(OSError):
+            with self.log.open("rb") as file:
+                file.seek(max(0, self.log.stat().st_size - MOST_READ))
+                lines = file.read().decode(errors="replace").splitlines()
+            return [terminal.shown(line.rstrip())[:LONGEST_LINE] for line in lines if line.strip()][-LAST_LINES:]
+        return []
+
+
+def gpus_of(settings: object) -> int:
+    """Return how many GPUs a model's servers take."""
+    return settings.tensor_parallel * settings.replicas if isinstance(settings, VLLMModel) else 0
+
+
+@contextmanager
+def serve(settings: VLLMModel, folder: Path, role: Role = "teacher", taken: int = 0) -> Iterator[ServedModel]:
+    """Start the servers, wait until they are ready, give the settings to reach them, stop them.
+
+    Args:
+        settings: the model.
+        folder: where the servers' logs go.
+        role: whose model it is.
+        taken: GPUs that another model's servers have.
+
+    Raises:
+        ConfigError: if there are too few GPUs, or no such Python.
+        ServiceError: if vLLM is not installed, or a server does not start; the message has the end of its log.
+    """
+    command = [*_program(settings, role), *_arguments(settings)]
+    devices = _devices(settings, role, taken)
+    replicas: list[Replica] = []
+    with ExitStack() as stack:
+        stack.callback(_end, replicas)
+        for number in range(settings.replicas):
+            log = folder / f"vllm-{role}-{number + 1}.log"
+            replicas.append(_start(command, log, devices[number] if devices else None))
+        _wait(settings, role, replicas)
+        shared = settings.model_dump(include={*ServedModel.model_fields} - {"provider", "base_url"})
+        yield ServedModel(**shared, base_url=[f"{replica.url}/v1" for replica in replicas], api_key_env=KEY)
+
+
+def _program(settings: VLLMModel, role: Role) -> list[str]:
+    if settings.python is not None:
+        python = Path(settings.python).expanduser()
+        look = [str(python), "-c", "import importlib.util, sys; sys.exit(importlib.util.find_spec('vllm') is None)"]
+        try:
+            missing = subprocess.run(look, stdin=subprocess.DEVNULL, capture_output=True, env=_environment(None), check=False).returncode
+        except OSError as error:
+            raise ConfigError(f"synthetic.{role}.python: {settings.python}: {error.strerror}; name the Python of an environment") from error
+        if missing:
+            raise ServiceError(f"synthetic.{role}.python: {settings.python} has no vLLM; {settings.python} -m pip install vllm")
+        return [str(python.absolute()), "-m", MODULE, "--model", settings.model]
+    if (executable := shutil.which("vllm")) is not None:
+        return [executable, "serve", settings.model]
+    if importlib.util.find_spec("vllm") is not None:
+        return [sys.executable, "-m", MODULE, "--model", settings.model]
+    raise ServiceError(f"`provider: vllm` needs vLLM, which is neither in PATH nor in this environment; {INSTALL}")
+
+
+def _arguments(settings: VLLMModel) -> list[str]:
+    """Return what stands behind the model but for the port; the user's own come last, so that they count."""
+    parallel = [] if settings.tensor_parallel == 1 else ["--tensor-parallel-size", str(settings.tensor_parallel)]
+    # A line for each call would make a log of gigabytes.
+    return ["--host", "127.0.0.1", *parallel, "--uvicorn-log-level", "warning", *settings.args]
+
+
+def _devices(settings: VLLMModel, role: Role, taken: int) -> list[str] | None:
+    """Return a value of CUDA_VISIBLE_DEVICES for each replica, None on a machine without GPUs.
+
+    Raises:
+        ConfigError: if there are too few.
+    """
+    visible = visible_gpus()
+    if not visible:
+        return None
+    size, wanted = settings.tensor_parallel, gpus_of(settings)
+    if taken + wanted > len(visible):
+        others = f" and {taken} are the teacher's" if taken else ""
+        raise ConfigError(
+            f"synthetic.{role}.replicas: {settings.replicas} with tensor_parallel {size} need {number_of(wanted, 'GPU')}; {len(visible)}"
+            f" can be seen here{others}: lower `replicas` or `tensor_parallel`, or correct CUDA_VISIBLE_DEVICES"
+        )
+    return [",".join(visible[at : at + size]) for at in range(taken, taken + wanted, size)]
+
+
+def visible_gpus() -> list[str]:
+    """Return the names of the GPUs that may be used: those of CUDA_VISIBLE_DEVICES, else all that the driver lists."""
+    named = os.environ.get("CUDA_VISIBLE_DEVICES")
+    if named is not None:
+        return [name.strip() for name in named.split(",") if name.strip() and name.strip() != "-1"]
+    if (tool := shutil.which("nvidia-smi")) is None:
+        return []
+    listed = subprocess.run([tool, "-L"], stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False)
+    return [str(number) for number, line in enumerate(line for line in listed.stdout.splitlines() if line.startswith("GPU "))]
+
+
+def _start(command: Sequence[str], log: Path, devices: str | None) -> Replica:
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    whole = [*command, "--port", str(port)]
+    try:
+        log.write_text(f"{' '.join(whole)}\n", encoding="utf-8")
+    except OSError as error:
+        raise StorageError(f"{log}: {error.strerror}; make it writable, or choose another output_dir") from error
+    process = subprocess.Popen(
+        [sys.executable, "-P", guard.__file__, str(log.absolute()), *whole],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        env=_environment(devices),
+        start_new_session=True,
+    )
+    return Replica(process, port, log)
+
+
+def _environment(devices: str | None) -> dict[str, str]:
+    environment = {name: value for name, value in os.environ.items() if name not in NOT_ITS}
+    return environment if devices is None else environment | {"CUDA_VISIBLE_DEVICES": devices}
+
+
+def _wait(settings: VLLMModel, role: Role, replicas: Sequence[Replica]) -> None:
+    """Wait until all servers answer, with progress on the terminal."""
+    until = time.monotonic() + settings.start_timeout
+
+    def look() -> terminal.Stand:
+        waiting = next((replica for replica in replicas if not replica.is_ready), replicas[-1])
+        ready = sum(replica.is_ready for replica in replicas)
+        return terminal.Stand(ready, len(replicas), "servers", "".join(waiting.last_lines()[-1:])[:SHOWN], timed=False)
+
+    with terminal.watched(f"starting vLLM for the {role}", look):
+        while not all(replica.is_ready for replica in replicas):
+            for replica in replicas:
+                if (code := replica.process.poll()) is not None:
+                    raise ServiceError(_died(replica, f"ended while it started (exit code {code})"))
+                replica.is_ready = replica.is_ready or _answers(replica)
+            if time.monotonic() > until:
+                late = next(replica for replica in replicas if not replica.is_ready)
+                raise ServiceError(_died(late, f"was not ready after {settings.start_timeout:g} s (raise `start_timeout`)"))
+            time.sleep(POLL_SECONDS)
+
+
+def _died(replica: Replica, what: str) -> str:
+    lines = "".join(f"\n    {line}" for line in replica.last_lines())
+    return f"vLLM {what}; correct `model` or `args` by the end of its log {replica.log}:{lines}"
+
+
+def _answers(replica: Replica) -> bool:
+    # A proxy of the environment is not for this machine.
+    opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+    try:
+        with opener.open(f"{replica.url}/health", timeout=LOOK_SECONDS) as response:
+            return bool(response.status == 200)
+    except OSError:  # urllib's errors are of this kind
+        return False
+
+
+def _end(replicas: Sequence[Replica]) -> None:
+    """Stop the servers, all at the same time, and tell of one that had ended by itself."""
+    for replica in replicas:
+        if replica.is_ready and (code := replica.process.poll()) is not None:
+            terminal.notice(f"vLLM ended during the run (exit code {code}); the end of its log {replica.log}: {replica.last_lines()[-1:]}")
+        assert replica.process.stdin is not None
+        with suppress(OSError):
+            replica.process.stdin.close()
+    for replica in replicas:
+        try:
+            replica.process.wait(END_SECONDS)
+        except subprocess.TimeoutExpired:
+            replica.process.kill()  # the server dies with its guard
+            replica.process.wait()
