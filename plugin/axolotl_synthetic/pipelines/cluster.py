@@ -96,7 +96,7 @@ def connect_first(job: Job, is_stopping: Callable[[], bool], tell: Callable[[str
     Args:
         job: the run.
         is_stopping: whether the user asked to stop.
-        tell: takes what is waited for; empty when nothing is any more.
+        tell: takes what is waited for.
 
     Raises:
         ServiceError: if the cluster cannot be reached or used, or has no room.
@@ -136,7 +136,6 @@ def _connect(
                     tell(said)
                     end = time.monotonic() + seconds
                 case "ready", verifiers:
-                    tell("")
                     return replace(connected, verifiers=verifiers)
                 case "error", said:
                     raise decoded(said)

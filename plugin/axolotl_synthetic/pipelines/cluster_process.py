@@ -46,6 +46,7 @@ from axolotl_synthetic.wording import number_of
 START_SECONDS = 60.0
 # A chunk under way on a verifier, and one that waits there, so that it need not wait for the way here and back.
 AT_A_VERIFIER = 2
+SETTLE_SECONDS = 5.0
 AWAY_PAUSE = 0.5
 # Without a verifier for so long, the cluster is given up; a killed one is back within five seconds.
 WITHOUT_SECONDS = 20.0
@@ -147,7 +148,9 @@ def _refuse_nobody(address: str) -> None:
                 f"engine: ray: RAY_ADDRESS is {address}: must be the host:port of a cluster's head that this machine has joined; unset it"
                 " or correct it"
             )
-    host, _, port = address.rpartition(":")
+    host, colon, port = address.rpartition(":")
+    if not colon:
+        return  # `auto` or `local`, for Ray
     try:
         socket.create_connection((host.strip("[]"), int(port)), HEAD_SECONDS).close()
     except (OSError, ValueError, OverflowError) as error:
@@ -225,9 +228,8 @@ class _Dispatch:
             SyntheticError: what ends the run.
             _Lost: if the cluster is gone.
         """
-        import ray
 
-        count = cluster.verifiers or max(1, int(ray.available_resources().get("CPU", 1)))
+        count = cluster.verifiers or await _free_processors()
         self._start(count)
         started = asyncio.create_task(self._started(whole))
         beat = asyncio.create_task(self._beat())
@@ -255,20 +257,20 @@ class _Dispatch:
 
         waits = [asyncio.create_task(self._ready(actor)) for actor in self._actors]
         end = time.monotonic() + START_SECONDS
-        while (waiting := [wait for wait in waits if not wait.done()]) if whole else not any(actor.is_up for actor in self._actors):
-            up = sum(actor.is_up for actor in self._actors)
+        while (up := sum(actor.is_up for actor in self._actors)) < (len(self._actors) if whole else 1):
             there = f"{up} of {number_of(len(self._actors), 'verifier')} started"
-            if time.monotonic() > end or all(actor.is_dead for actor in self._actors):
+            dead = sum(actor.is_dead for actor in self._actors)
+            if time.monotonic() > end or dead > (0 if whole else len(self._actors) - 1):
                 has, free = (resources().get("CPU", 0) for resources in (ray.cluster_resources, ray.available_resources))
                 raise ServiceError(
                     f"engine: ray: {there} within {START_SECONDS:.0f} s: each takes a processor of the cluster, which has {has:g}, {free:g}"
                     f" of them free; stop what else runs there, add a node, or write `verifiers: {max(1, up + int(free))}`"
                 )
             self._messages.send(("waiting", f"waiting for the cluster: {there}"))
-            await asyncio.wait(waiting or waits, timeout=BEAT_SECONDS)
-            for wait in waits:
-                if wait.done():
-                    wait.result()
+            pending = [wait for wait in waits if not wait.done()]
+            done, _ = await asyncio.wait(pending, timeout=BEAT_SECONDS, return_when=asyncio.FIRST_COMPLETED)
+            for wait in done:
+                wait.result()
 
     async def _ready(self, actor: _Actor, *, may_refuse: bool = True) -> None:
         """Wait until a verifier can judge, or is dead.
@@ -397,6 +399,16 @@ async def _first(*tasks: asyncio.Task[None]) -> None:
             task.result()
         if tasks[0].done():
             return
+
+
+async def _free_processors() -> int:
+    """Return how many processors of the cluster are free; of one that has just begun this takes a moment to be known."""
+    import ray
+
+    end = time.monotonic() + SETTLE_SECONDS
+    while not ray.cluster_resources().get("CPU") and time.monotonic() < end:
+        await asyncio.sleep(AWAY_PAUSE)
+    return max(1, int(ray.available_resources().get("CPU", 0)))
 
 
 def _put(file: str) -> tuple[tuple[int, ...], Sequence[Any]]:

@@ -163,7 +163,10 @@ class _Run:
         from axolotl_synthetic.pipelines.cluster import connect_first
 
         with Ledger(self._job.ledger) as ledger:
-            connect_first(self._job, ledger.is_asked_to_stop, lambda said: ledger.set_meta(**{CLUSTER: said}))
+            try:
+                connect_first(self._job, ledger.is_asked_to_stop, lambda said: ledger.set_meta(**{CLUSTER: said}))
+            finally:
+                ledger.set_meta(**{CLUSTER: ""})
 
     def _watch(self) -> None:
         while self._error is None and not self._over.wait(LOOK_SECONDS):
