@@ -77,7 +77,7 @@ def test_all_problems_are_reported_at_once():
             "strategy": {"answer_augmentation": 0.5, "new_question": 0.3},
             "budget": {"samples": 0},
             "teacher": {"concurrency": 0},
-            "engine": "ray",
+            "engine": "spark",
             "grade": {"limit": 0},
         }
     )
@@ -88,18 +88,40 @@ def test_all_problems_are_reported_at_once():
         "synthetic.budget.samples: 0: input should be greater than or equal to 1",
         "synthetic.teacher.concurrency: 0: input should be greater than or equal to 1",
         "synthetic.grade.limit: 0: input should be greater than or equal to 1",
-        "synthetic.engine: `engine: ray` does not work in this version; leave `engine` out or write `engine: local`",
+        "synthetic.engine: 'spark': input should be 'local' or 'ray'",
     ]
 
 
 @pytest.mark.parametrize(
-    ("block", "named"),
+    ("engine", "cluster"),
     [
-        ({"engine": "ray"}, "synthetic.engine: `engine: ray` does not work in this version"),
+        ("local", None),
+        ("ray", ("auto", None)),
+        ({"ray": {}}, ("auto", None)),
+        ({"ray": {"address": "10.0.0.1:6379", "verifiers": 8}}, ("10.0.0.1:6379", 8)),
+        ({"ray": {"address": "local"}}, ("local", None)),
     ],
 )
-def test_what_a_later_version_brings_is_refused_by_name(block, named):
-    assert problems(block)[0].startswith(named)
+def test_an_engine_is_a_name_or_a_cluster(engine, cluster):
+    found = load_settings({"engine": engine}).cluster
+    assert (found and (found.address, found.verifiers)) == cluster
+
+
+@pytest.mark.parametrize(
+    ("ray", "problem"),
+    [
+        ({"generators": 4}, "synthetic.engine.ray.generators: leave it out: the calls are made by one process beside the ledger, which"),
+        ({"verifier": 4}, "synthetic.engine.ray.verifier: unknown key; did you mean `verifiers`?"),
+        ({"verifiers": 0}, "synthetic.engine.ray.verifiers: 0: input should be greater than or equal to 1"),
+        ({"verifiers": True}, "synthetic.engine.ray.verifiers: True: must be a number; write one"),
+        ({"address": "ray://head:10001"}, "synthetic.engine.ray.address: 'ray://head:10001': must be an address without `…://`: run on"),
+        ({"address": "head"}, "synthetic.engine.ray.address: 'head': must be auto, local, or the host:port of a cluster's head"),
+        (None, "synthetic.engine.ray: None: input should be a valid dictionary"),
+    ],
+)
+def test_what_a_cluster_cannot_be_is_refused_with_the_remedy(ray, problem):
+    (found,) = problems({"engine": {"ray": ray}})
+    assert found.startswith(problem)
 
 
 @pytest.mark.parametrize(

@@ -12,9 +12,11 @@ import yaml
 
 from axolotl_synthetic.config import load_settings
 from axolotl_synthetic.ledger import Ledger
+from axolotl_synthetic.pipelines import engine as engine_module
 from axolotl_synthetic.pipelines.engine import Engine
 from axolotl_synthetic.pipelines.job import Job
 from axolotl_synthetic.prepare import prepare
+from axolotl_synthetic.records import Candidate
 
 from fake_server import FakeServer
 from projects import Done, Project
@@ -111,24 +113,29 @@ def test_a_question_that_cannot_be_handed_to_another_process_ends_the_run_with_o
     assert project.ends()
 
 
+def job_of(project: Project, folder: Path, most: int | None = None) -> Job:
+    """A job for an `Engine` in this process, by the project's config."""
+    settings = load_settings(yaml.safe_load((project.folder / "config.yml").read_text())["synthetic"])
+    with Ledger(folder / "ledger.sqlite") as ledger:
+        ledger.begin_run()
+    return Job(
+        settings=settings,
+        models={"teacher": settings.teacher, "augmenter": settings.teacher},  # type: ignore[dict-item]
+        seeds=prepare(settings).seeds.seeds,
+        shares={"answer_augmentation": 1.0},
+        ledger=folder / "ledger.sqlite",
+        spool=folder / "spool",
+        most_candidates=most,
+    )
+
+
 @pytest.mark.parametrize("broken", ["emit", "watch"])
 def test_a_task_of_the_engine_that_breaks_ends_the_run(project, tmp_path, monkeypatch, broken):
     monkeypatch.chdir(project.folder)
     monkeypatch.setenv("OPENAI_API_KEY", "none")
     with FakeServer() as server:
         project.configure(server)
-        settings = load_settings(yaml.safe_load((project.folder / "config.yml").read_text())["synthetic"])
-        prepared = prepare(settings)
-        job = Job(
-            settings=settings,
-            models={"teacher": settings.teacher, "augmenter": settings.teacher},  # type: ignore[dict-item]
-            seeds=prepared.seeds.seeds,
-            shares={"answer_augmentation": 1.0},
-            ledger=tmp_path / "ledger.sqlite",
-            spool=tmp_path / "spool",
-        )
-        with Ledger(tmp_path / "ledger.sqlite") as ledger:
-            ledger.begin_run()
+        job = job_of(project, tmp_path)
 
         def breaks(*_: object) -> None:
             raise LookupError("no such place")
@@ -139,3 +146,30 @@ def test_a_task_of_the_engine_that_breaks_ends_the_run(project, tmp_path, monkey
             monkeypatch.setattr(Ledger, "is_asked_to_stop", breaks)
         asyncio.run(asyncio.wait_for(engine.run(), SECONDS))
     assert "broke the run: LookupError: no such place" in str(engine.error)
+
+
+def test_calls_wait_for_verification_that_is_too_far_behind(project, tmp_path, monkeypatch):
+    monkeypatch.chdir(project.folder)
+    monkeypatch.setenv("OPENAI_API_KEY", "none")
+    monkeypatch.setattr(engine_module, "MOST_UNJUDGED", 30)
+    with FakeServer() as server:
+        project.configure(server, budget={"queries": 1000})
+        job = job_of(project, tmp_path, most=100)
+        emitted: list[Candidate] = []
+
+        async def judge_late() -> None:
+            with Ledger(job.ledger) as ledger:
+                while len(emitted) < 100:
+                    at_rest = len(emitted)
+                    await asyncio.sleep(0.5)
+                    if len(emitted) == at_rest:
+                        rests.append(at_rest)
+                        ledger.report(seen=at_rest)
+
+        async def both() -> None:
+            await asyncio.gather(Engine(job, emitted.append, threading.Event()).run(), judge_late())
+
+        rests: list[int] = []
+        asyncio.run(asyncio.wait_for(both(), SECONDS))
+    assert rests == [30, 60, 90]
+    assert len(server.calls) == 100

@@ -38,9 +38,12 @@ from axolotl_synthetic.errors import ConfigError
 from axolotl_synthetic.records import STRATEGIES
 from axolotl_synthetic.yaml_reader import plain, short
 
-# What is planned and this version does not do yet: refused by name, so that nobody believes that it was done.
-NOT_YET: Mapping[str, str] = {
-    "engine": "`engine: ray` does not work in this version; leave `engine` out or write `engine: local`",
+# Keys that one may expect here: refused with the reason, so that nobody looks for how they are spelled.
+REFUSED: Mapping[tuple[Any, ...], str] = {
+    ("engine", "ray", "generators"): (
+        "leave it out: the calls are made by one process beside the ledger, which keeps dozens of GPUs busy; spread over several processes"
+        " they were measured to be slower"
+    ),
 }
 # Names of what must not be written down: `openai_key`, `aws_secret_access_key`, `hf_token`, `X-Api-Key`; not `max_tokens`, nor
 # `api_key_env`, which holds a name.
@@ -661,6 +664,45 @@ class Review(Block):
         return _url(value, "http://localhost:6900")
 
 
+class RayCluster(Block):
+    """A Ray cluster whose processors verify."""
+
+    address: str = "auto"
+    """`auto`: the cluster that this machine belongs to (RAY_ADDRESS can name it); `local`: one on this machine, for this run alone; or
+    the `host:port` of a cluster's head that this machine has joined."""
+    verifiers: int | None = Field(default=None, ge=1, le=4_096)
+    """Processes that verify, on a processor each; null: as many as the cluster has free processors when the run starts."""
+
+    @field_validator("address")
+    @classmethod
+    def validate_address(cls, value: str) -> str:
+        if "://" in value:
+            raise ValueError("must be an address without `…://`: run on a machine of the cluster, and write auto or its head's host:port")
+        if value not in ("auto", "local") and not re.fullmatch(r"\S+:\d{1,5}", value):
+            raise ValueError("must be auto, local, or the host:port of a cluster's head, such as 10.0.0.1:6379")
+        return value
+
+
+class RayEngine(Block):
+    """The pipeline on this machine, its verification on a Ray cluster."""
+
+    ray: RayCluster
+    """Which cluster, and how much of it."""
+
+
+ENGINES = ("engine_name", "engine_block")
+"""Tags of the two ways in which an engine is written."""
+
+
+def _engine_kind(value: object) -> str:
+    return ENGINES[isinstance(value, Mapping | RayEngine)]
+
+
+AnyEngine = Annotated[
+    Annotated[Literal["local", "ray"], Tag(ENGINES[0])] | Annotated[RayEngine, Tag(ENGINES[1])], Discriminator(_engine_kind)
+]
+
+
 class Settings(Block):
     """The whole `synthetic:` block."""
 
@@ -695,8 +737,8 @@ class Settings(Block):
     """Where the run's files go."""
     seed: int = Field(default=42, ge=-(2**63), lt=2**63)
     """Of every random draw."""
-    engine: Literal["local"] = "local"
-    """Where the pipeline runs."""
+    engine: AnyEngine = "local"
+    """Where samples are verified: `local`, `ray`, or {ray: {address: …, verifiers: …}}."""
 
     @field_validator("output_dir")
     @classmethod
@@ -714,6 +756,13 @@ class Settings(Block):
     @property
     def folder(self) -> Path:
         return Path(self.output_dir).expanduser()
+
+    @property
+    def cluster(self) -> RayCluster | None:
+        """Return the Ray cluster to verify on, None for this machine."""
+        if isinstance(self.engine, RayEngine):
+            return self.engine.ray
+        return RayCluster() if self.engine == "ray" else None
 
     def model_for(self, role: Literal["teacher", "augmenter"]) -> ModelSettings:
         return self.augmenter if role == "augmenter" and self.augmenter is not None else self.teacher
@@ -802,8 +851,8 @@ def _describe(detail: ErrorDetails, raw: Mapping[str, Any]) -> str:
     """One problem as a line: where, what stands there, what to do."""
     location = [part for part in detail["loc"] if part not in _TAGS]
     path = ".".join(["synthetic", *(part if isinstance(part, str) else short(part) for part in location)])
-    if len(location) == 1 and location[0] in NOT_YET and raw.get(str(location[0])) is not None:
-        return f"{path}: {NOT_YET[str(location[0])]}"
+    if tuple(location) in REFUSED:
+        return f"{path}: {REFUSED[tuple(location)]}"
     if detail["type"] == "extra_forbidden":
         return f"{path}: unknown key{_remedy(location, raw)}"
     context = detail.get("ctx", {})
@@ -820,7 +869,7 @@ def _describe(detail: ErrorDetails, raw: Mapping[str, Any]) -> str:
 
 
 # pydantic puts the chosen branch of a union into a location; a user's YAML has no such key.
-_TAGS = {*PROVIDERS, ONE, SEVERAL}
+_TAGS = {*PROVIDERS, ONE, SEVERAL, *ENGINES}
 
 
 def _remedy(location: list[Any], raw: Mapping[str, Any]) -> str:
@@ -846,6 +895,8 @@ def _known_keys(location: list[Any], raw: Mapping[str, Any]) -> list[str]:
         "price": Price,
         "review": Review,
         "select": Select,
+        "engine": RayEngine,
+        "ray": RayCluster,
     }
     if not location:
         return list(Settings.model_fields)

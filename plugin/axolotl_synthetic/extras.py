@@ -8,13 +8,14 @@ from typing import Literal
 
 from axolotl_synthetic.errors import MissingExtraError
 
-Extra = Literal["review", "report", "litellm"]
+Extra = Literal["review", "report", "litellm", "ray"]
 
 # The modules to import, with the names of the packages that bring them. setup.cfg has the versions.
 MODULES: Mapping[Extra, Mapping[str, str]] = {
     "review": {"argilla": "argilla", "krippendorff": "krippendorff"},
     "report": {"matplotlib": "matplotlib", "sklearn": "scikit-learn"},
     "litellm": {"litellm": "litellm"},
+    "ray": {"ray": "ray"},
 }
 
 

@@ -91,8 +91,8 @@ CREATE TABLE IF NOT EXISTS progress (
 INSERT OR IGNORE INTO spent (one) VALUES (1);
 INSERT OR IGNORE INTO progress (one) VALUES (1);
 """
-# What a run tells the terminal, beside `Progress`: which calls wait, and what is wrong and no reason to end.
-WAITING, NOTICE, STOP, CALLING = "waiting", "notice", "stop", "calling"
+# What a run tells the terminal, beside `Progress`: which calls wait, what is wrong and no reason to end, and what it needs of a cluster.
+WAITING, NOTICE, STOP, CALLING, CLUSTER = "waiting", "notice", "stop", "calling", "cluster"
 # Columns of `calls` that ledgers of version 1.0 have not.
 ADDED = {"thinking": "TEXT", "reasoning_tokens": "INTEGER"}
 REPLY = "reply, finish_reason, prompt_tokens, completion_tokens, seconds, coalesce(thinking, ''), reasoning_tokens"
@@ -522,7 +522,7 @@ class Ledger:
         runs = json.dumps([*self.runs(), time.time()])
         with _told(self.path), self._transaction():
             self._db.execute("DELETE FROM progress")
-            self._db.executemany("DELETE FROM meta WHERE key = ?", [(WAITING,), (NOTICE,), (STOP,), (CALLING,)])
+            self._db.executemany("DELETE FROM meta WHERE key = ?", [(WAITING,), (NOTICE,), (STOP,), (CALLING,), (CLUSTER,)])
             self._db.execute("INSERT INTO progress (one) VALUES (1)")
             self._db.execute("INSERT OR REPLACE INTO meta (key, value) VALUES ('runs', ?)", (runs,))
 

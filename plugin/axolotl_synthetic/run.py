@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 from axolotl_synthetic import dataset, terminal
 from axolotl_synthetic.config import Budget, Settings, fruitless_after
 from axolotl_synthetic.errors import ConfigError, ServiceError, StorageError, SyntheticError, remedy_for
-from axolotl_synthetic.ledger import NOTICE, Ledger, Progress
+from axolotl_synthetic.ledger import CLUSTER, NOTICE, Ledger, Progress
 from axolotl_synthetic.lock import held, is_held
 from axolotl_synthetic.pipelines.process import PipelineProcess, waiting
 from axolotl_synthetic.plan import Forecast, Plan, costs, decide, estimates
@@ -278,7 +278,9 @@ def status(settings: Settings) -> Status:
 
 
 def _waiting(ledger: Ledger) -> str:
-    """Say for how long calls wait that a server sent away; empty when none does."""
+    """Say what is waited for: a cluster, or the next attempt of calls that a server sent away; empty when nothing is."""
+    if said := ledger.meta(CLUSTER):
+        return said
     if (waiting := ledger.waiting()) is None:
         return ""
     calls = "a call waits" if waiting.calls == 1 else f"{waiting.calls:,} calls wait"

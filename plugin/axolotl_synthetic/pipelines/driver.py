@@ -30,9 +30,10 @@ from typing import Any, TextIO
 from axolotl_synthetic import terminal
 from axolotl_synthetic.checks import DEFAULTS
 from axolotl_synthetic.errors import ProcessEndedError, StorageError, SyntheticError, decoded, encoded
-from axolotl_synthetic.ledger import Ledger
+from axolotl_synthetic.ledger import CLUSTER, Ledger
 from axolotl_synthetic.pipelines.job import Job
 from axolotl_synthetic.pipelines.process import WHOLE, die_with
+from axolotl_synthetic.pipelines.verifiers import cluster_of
 
 # What most jobs need.
 EARLY: tuple[str, ...] = (
@@ -132,6 +133,7 @@ class _Run:
         rows: Sequence[Any] = ()
         broke: Exception | None = None
         try:
+            self._connect()
             pipeline = build(self._job, self._folder)
             # The collector need not look through what was imported in each of the forked processes, nor copy it by doing so.
             gc.freeze()
@@ -153,6 +155,18 @@ class _Run:
         if broke is not None:
             return SyntheticError(f"distilabel's pipeline broke: {broke}; see {self._log}")
         return SyntheticError(f"distilabel's pipeline ended before the calls did; see {self._log}")
+
+    def _connect(self) -> None:
+        """Connect to the cluster that verifies, where there is one, before anything is paid for. The steps are forked after that."""
+        if cluster_of(self._job) is None:
+            return
+        from axolotl_synthetic.pipelines.cluster import connect_first
+
+        with Ledger(self._job.ledger) as ledger:
+            try:
+                connect_first(self._job, ledger.is_asked_to_stop, lambda said: ledger.set_meta(**{CLUSTER: said}))
+            finally:
+                ledger.set_meta(**{CLUSTER: ""})
 
     def _watch(self) -> None:
         while self._error is None and not self._over.wait(LOOK_SECONDS):

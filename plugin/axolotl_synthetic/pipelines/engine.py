@@ -34,6 +34,8 @@ from axolotl_synthetic.teachers import open_teacher
 FAILURES_IN_A_ROW = 20
 # Candidates that the budget denies before the run gives up looking for later ones whose calls are all in the ledger.
 LOOK_AHEAD = 256
+# Candidates that verification may be behind, some 2 kB each in queues: where checks are slower than the teacher, millions would wait.
+MOST_UNJUDGED = 20_000
 POLL_SECONDS = 0.02
 STOP_POLL_SECONDS = 0.2
 
@@ -122,6 +124,7 @@ class Engine:
             while len(self._under_way) >= places:
                 self._ended.clear()
                 await self._ended.wait()
+            await self._let_verification_catch_up(started)
             if samples is not None and not await self._needed(started, samples):
                 ended_by = FRUITLESS if self._fruitless else "samples"
                 break
@@ -145,6 +148,13 @@ class Engine:
         if self._calls.stopping.is_set():
             return ""
         return ended_by if ended_by == "samples" else self._calls.denied_by or ended_by
+
+    async def _let_verification_catch_up(self, started: int) -> None:
+        """Wait while too many candidates are not judged yet, those under way included, unless the run is ending."""
+        while started - self._known.seen >= MOST_UNJUDGED and not self._calls.stopping.is_set():
+            self._known = self._ledger.progress()
+            if started - self._known.seen >= MOST_UNJUDGED:
+                await asyncio.sleep(POLL_SECONDS)
 
     async def _needed(self, started: int, samples: int) -> bool:
         """Wait until another candidate is surely needed (True) or surely is not, or the run is ending (False)."""

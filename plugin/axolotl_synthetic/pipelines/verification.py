@@ -1,4 +1,4 @@
-"""Judges candidates: each by itself as it comes, then against the accepted ones before it, in the order of their numbers.
+"""Judges candidates: each by itself as it comes (verifiers.py), then against the accepted ones before it, in the order of their numbers.
 
 Writes the spool (a line of `samples.jsonl` for each candidate, in order) and tells the engine through the ledger how many were
 accepted.
@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import heapq
 import math
+import threading
 from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
 
@@ -17,6 +18,7 @@ from axolotl_synthetic.errors import StorageError
 from axolotl_synthetic.ledger import FRUITLESS, Ledger
 from axolotl_synthetic.pipelines.job import Job
 from axolotl_synthetic.pipelines.judging import Judging
+from axolotl_synthetic.pipelines.verifiers import Judged, open_verifiers
 from axolotl_synthetic.records import Candidate, Verdict, to_json, to_sample
 from axolotl_synthetic.strategies import load_strategies
 from axolotl_synthetic.tasks import load_task
@@ -30,6 +32,7 @@ class Verification:
 
     Raises:
         StorageError: if the spool or the ledger cannot be written, here and in every method.
+        ServiceError: if the cluster that judges cannot be used, likewise.
     """
 
     def __init__(self, job: Job) -> None:
@@ -55,14 +58,39 @@ class Verification:
         with self._told("make it writable, or choose another output_dir"):
             self._ledger = Ledger(job.ledger)
             self._spool = open(job.spool, "w", encoding="utf-8")
+        # What a cluster has judged comes in a thread of its own.
+        self._lock = threading.Lock()
+        self._verifiers = open_verifiers(job, self._judging, self._seeds, self._keep, self._is_stopping)
 
     def take(self, candidates: Sequence[Candidate]) -> None:
         """Judge what has ended, in any order. After a wish to stop there is no use in it: a rerun judges everything anew."""
-        if self._ledger.is_asked_to_stop():
+        if self._is_stopping():
             return
-        with self._told("free some space, then run the same command again"):
-            for candidate in candidates:
-                self._take(candidate)
+        if settled := [candidate for candidate in candidates if not _is_open(candidate)]:
+            self._keep([(candidate, ()) for candidate in settled])
+        if unsettled := [candidate for candidate in candidates if _is_open(candidate)]:
+            self._verifiers.judge(unsettled)
+
+    def close(self) -> None:
+        """Wait until all is judged, but not after a wish to stop."""
+        self._verifiers.close()
+        with closing(self._ledger), self._told("free some space, then run the same command again"):
+            self._spool.close()
+
+    def _is_stopping(self) -> bool:
+        with self._lock:
+            return self._ledger.is_asked_to_stop()
+
+    def _keep(self, judged: Sequence[Judged]) -> None:
+        """Take candidates that were judged by themselves, and tell the engine how many there are."""
+        with self._lock, self._told("free some space, then run the same command again"):
+            for candidate, verdicts in judged:
+                self.seen += 1
+                self._waiting += candidate.status is None and bool(candidate.id)
+                heapq.heappush(self._early, (candidate.number, candidate, verdicts))
+                while self._early and self._early[0][0] == self._next:
+                    self._next += 1
+                    self._finish(*heapq.heappop(self._early)[1:])
             self._spool.flush()
             ended = {"ended_by": FRUITLESS} if self._is_over else {}
             self._ledger.report(seen=self.seen, waiting=self._waiting, **self._counts, **ended)
@@ -75,21 +103,6 @@ class Verification:
         the ledger, and they are no part of the run.
         """
         return self._since_accepted >= self._patience
-
-    def close(self) -> None:
-        with closing(self._ledger), self._told("free some space, then run the same command again"):
-            self._spool.close()
-
-    def _take(self, candidate: Candidate) -> None:
-        self.seen += 1
-        verdicts: Sequence[Verdict] = ()
-        if candidate.status is None and candidate.id:
-            candidate, verdicts = self._judging.alone(candidate, self._seeds[candidate.seed_id])
-            self._waiting += candidate.status is None
-        heapq.heappush(self._early, (candidate.number, candidate, verdicts))
-        while self._early and self._early[0][0] == self._next:
-            self._next += 1
-            self._finish(*heapq.heappop(self._early)[1:])
 
     def _finish(self, candidate: Candidate, verdicts: Sequence[Verdict]) -> None:
         if not candidate.id:
@@ -110,3 +123,8 @@ class Verification:
             yield
         except OSError as error:
             raise StorageError(f"{self._job.spool}: {error.strerror}; {remedy}") from error
+
+
+def _is_open(candidate: Candidate) -> bool:
+    """Return whether a candidate is to be judged: it was planned, and has not failed."""
+    return candidate.status is None and bool(candidate.id)
