@@ -34,7 +34,7 @@ LEDGER = "ledger.sqlite"
 IRRELEVANT: dict[str, Any] = {
     **dict.fromkeys(("grade", "output_dir", "engine", "study", "review", "weight"), True),
     **{
-        role: {"concurrency", "timeout", "retries", "price", "api_key_env", "base_url", "headers_env", "query"}
+        role: {"concurrency", "timeout", "retries", "price", "api_key_env", "base_url", "headers_env", "query", "batch"}
         for role in ("teacher", "augmenter")
     },
     "seeds": {"may_fail"},

@@ -38,7 +38,7 @@ LM_EVAL = "lm_eval"
 IRRELEVANT: dict[str, Any] = {
     **dict.fromkeys(("strategy", "budget", "output_dir", "engine", "study", "review"), True),
     **{
-        role: {"concurrency", "timeout", "retries", "price", "api_key_env", "base_url", "headers_env", "query"}
+        role: {"concurrency", "timeout", "retries", "price", "api_key_env", "base_url", "headers_env", "query", "batch"}
         for role in ("teacher", "augmenter")
     },
     "seeds": {"may_fail", "limit"},
@@ -277,7 +277,7 @@ class Sweep:
         priced = True
         for role, prompt, completion, _ in paid.values():
             tokens += (prompt or 0) + (completion or 0)
-            price = self.settings.model_for(role).price
+            price = self.settings.model_for(role).charged
             priced = priced and price is not None
             if price is not None:
                 usd += ((prompt or 0) * price.input + (completion or 0) * price.output) / 1e6

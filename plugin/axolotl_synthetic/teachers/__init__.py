@@ -8,10 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from contextlib import AbstractContextManager, nullcontext
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from axolotl_synthetic.config import DistilabelModel, EmbeddedModel, Generation, OpenAIModel
 from axolotl_synthetic.records import Message, Reply
+
+if TYPE_CHECKING:
+    from axolotl_synthetic.teachers.batches import Batches
 
 ModelSettings = OpenAIModel | EmbeddedModel | DistilabelModel
 
@@ -84,3 +87,15 @@ def open_teacher(settings: ModelSettings) -> Teacher:
 
         return openai.OpenAITeacher(settings)
     raise TypeError("an embedded model is opened through `serve`")
+
+
+def open_batches(settings: OpenAIModel) -> Batches:
+    """The batches of a model that has `batch`, for the running event loop."""
+    assert settings.batch is not None
+    if settings.batch.protocol == "anthropic":
+        from axolotl_synthetic.teachers import anthropic_batches
+
+        return anthropic_batches.AnthropicBatches(settings)
+    from axolotl_synthetic.teachers import openai_batches
+
+    return openai_batches.OpenAIBatches(settings)
