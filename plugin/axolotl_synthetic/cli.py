@@ -238,6 +238,7 @@ def status(config: Path, as_json: bool) -> None:
                 "calls": [_calls(stand.queries, progress.reused, stand.tokens, stand.usd)],
                 "failed": [f"{number_of(number, 'call')}: {reason}" for reason, number in stand.failures.items()],
                 "waiting": [stand.waiting] if stand.running and stand.waiting else [],
+                "batches": [f"{run.batch_line([batch])} ({batch.remote or 'no id yet'})" for batch in stand.batches],
                 "samples": [verdicts],
             }
         )

@@ -60,6 +60,10 @@ ENVIRONMENT_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 LONGEST_NAME, LONGEST_PATH = 255, 4_000
 # No number of calls, tokens or seconds is larger; what is, is a mistake that would break a sum further on.
 MOST, LONGEST_WAIT, DEAREST = 1_000_000_000, 604_800, 1_000_000
+# The share of the price that a call in a batch costs at OpenAI, Azure, Anthropic and Groq.
+BATCH_SHARE = 0.5
+# The server whose batches are of another form than OpenAI's.
+ANTHROPIC_HOST = "api.anthropic.com"
 # No server answers in less, in seconds: every call would fail, and might be billed.
 SHORTEST_WAIT = 0.1
 # After 20 candidates for each sample asked for, what is being rejected will go on being rejected: a run ends there.
@@ -315,6 +319,37 @@ class Price(Block):
     """Per million prompt tokens."""
     output: float = Field(ge=0, le=DEAREST)
     """Per million completion tokens."""
+    batch: float | None = Field(default=None, ge=0, le=1)
+    """Share of the price that a call in a batch costs; null: 0.5, as OpenAI, Azure, Anthropic and Groq have it."""
+
+    def in_batches(self) -> Price:
+        """Return the price of a call in a batch."""
+        share = BATCH_SHARE if self.batch is None else self.batch
+        return self.model_copy(update={"input": self.input * share, "output": self.output * share})
+
+
+def _batch(value: object) -> object:
+    if value is True:
+        return {}
+    return {"protocol": value} if isinstance(value, str) else None if value is False else value
+
+
+class Batch(Block):
+    """How calls go out in batches. See `plugin/docs/batch.md`."""
+
+    protocol: Literal["openai", "anthropic"] | None = None
+    """OpenAI's files and batches, which Azure and Groq have as well, or Anthropic's message batches; null: by the host of `base_url`."""
+    poll: float = Field(default=60, ge=0.02, le=3_600)
+    """Seconds between two looks at a batch, at most; the first comes after 5. A batch whose creation was interrupted is looked for until
+    as many seconds after it."""
+    window: str = Field(default="24h", min_length=1)
+    """`completion_window` of OpenAI's protocol; Groq takes up to 7d."""
+    endpoint: str | None = Field(default=None, pattern=r"^/")
+    """`url` of a call in OpenAI's protocol; null: /v1/chat/completions, or /chat/completions for a deployment in the `base_url`."""
+    requests: int | None = Field(default=None, ge=1, le=MOST)
+    """Calls in one batch at most; null: 50,000 by OpenAI's protocol, 100,000 by Anthropic's. More go into several."""
+    megabytes: float | None = Field(default=None, gt=0, le=MOST)
+    """Size of one batch at most, in millions of bytes; null: 190 by OpenAI's protocol (the limit is 200), 240 by Anthropic's (256)."""
 
 
 class Model(Block):
@@ -332,6 +367,11 @@ class Model(Block):
     """Absent: the cost is unknown, and shown as such."""
     strength: Literal["strong", "weak"] | None = None
     """Augmenter only: a weak one does not invent new questions. Null: weak if it is smaller than the teacher by its name."""
+
+    @property
+    def charged(self) -> Price | None:
+        """The price of a call as it is sent, None when it is unknown."""
+        return self.price
 
 
 # Arguments that have a key of their own, or that the run needs to decide.
@@ -368,7 +408,7 @@ def _texts(value: object) -> object:
 
 
 # Fields of a model that change where and how calls are made, and no reply: a finished run stays finished when they are changed.
-OF_THE_WAY = {"concurrency", "timeout", "retries", "price", "api_key_env", "base_url", "headers_env", "query"} | {
+OF_THE_WAY = {"concurrency", "timeout", "retries", "price", "api_key_env", "base_url", "headers_env", "query", "batch"} | {
     *("tensor_parallel", "replicas", "python", "start_timeout")
 }
 
@@ -376,7 +416,7 @@ OF_THE_WAY = {"concurrency", "timeout", "retries", "price", "api_key_env", "base
 class OpenAIModel(Model):
     """Any OpenAI-compatible server, or several that serve the same model."""
 
-    LATER = frozenset({"headers_env", "query", "system_role"})
+    LATER = frozenset({"headers_env", "query", "system_role", "batch"})
 
     provider: Literal["openai"] = "openai"
     """Which kind of teacher this is."""
@@ -396,6 +436,35 @@ class OpenAIModel(Model):
     system_role: Literal["auto", "fold", "keep"] = "auto"
     """For models without a system role: `fold` puts its text before the first user turn, `keep` does not, and `auto` folds once the server
     has refused it."""
+    batch: Annotated[Batch | None, BeforeValidator(_batch, json_schema_input_type=bool | Literal["openai", "anthropic"] | Batch | None)] = (
+        None
+    )
+    """Calls go out in batches, which take up to a day and cost half: true, the protocol (openai or anthropic), or a block of settings."""
+
+    @field_validator("batch")
+    @classmethod
+    def validate_batch(cls, value: Batch | None, info: ValidationInfo) -> Batch | None:
+        """Fill the protocol in, and refuse parameters that Anthropic's own form does not have."""
+        if value is None:
+            return None
+        urls, keys = _items(info.data.get("base_url")), _items(info.data.get("api_key_env"))
+        if len(urls) > 1 or len(keys) > 1:
+            raise ValueError("goes to one address with one key; write a single `base_url` and `api_key_env`, or remove it")
+        if value.protocol is None:
+            host = urlsplit(str(urls[0] or "")).hostname
+            value = value.model_copy(update={"protocol": "anthropic" if host == ANTHROPIC_HOST else "openai"})
+        generation = info.data.get("generation")
+        if value.protocol == "anthropic" and isinstance(generation, Generation):
+            for name in ("seed", "reasoning_effort"):
+                if getattr(generation, name) is not None:
+                    raise ValueError(
+                        f"`generation.{name}` cannot be sent in Anthropic's batches; remove it (`extra_body` takes `thinking`)"
+                    )
+        return value
+
+    @property
+    def charged(self) -> Price | None:
+        return self.price if self.price is None or self.batch is None else self.price.in_batches()
 
     @field_validator("base_url")
     @classmethod
@@ -893,6 +962,7 @@ def _known_keys(location: list[Any], raw: Mapping[str, Any]) -> list[str]:
         "grade": Grade,
         "generation": Generation,
         "price": Price,
+        "batch": Batch,
         "review": Review,
         "select": Select,
         "engine": RayEngine,

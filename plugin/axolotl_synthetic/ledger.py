@@ -23,7 +23,7 @@ from contextlib import contextmanager
 from dataclasses import astuple, dataclass, fields, replace
 from functools import cached_property, lru_cache
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import orjson
 
@@ -88,6 +88,28 @@ CREATE TABLE IF NOT EXISTS progress (
     reused INTEGER NOT NULL DEFAULT 0,
     ended_by TEXT NOT NULL DEFAULT ''
 );
+CREATE TABLE IF NOT EXISTS batches (  -- see batch_ledger.py
+    id INTEGER PRIMARY KEY,
+    token TEXT NOT NULL UNIQUE,
+    protocol TEXT NOT NULL,
+    model TEXT NOT NULL,
+    base_url TEXT NOT NULL,
+    intended REAL NOT NULL,
+    file TEXT,
+    remote TEXT,
+    state TEXT NOT NULL,
+    told TEXT NOT NULL,
+    total INTEGER NOT NULL,
+    done INTEGER NOT NULL,
+    failed INTEGER NOT NULL,
+    spelling TEXT NOT NULL
+);
+CREATE TABLE IF NOT EXISTS batched (
+    call INTEGER PRIMARY KEY REFERENCES calls,
+    batch INTEGER REFERENCES batches,    -- NULL until the call is in one
+    tokens INTEGER NOT NULL,             -- reserved for the call
+    usd REAL NOT NULL                    -- likewise
+);
 INSERT OR IGNORE INTO spent (one) VALUES (1);
 INSERT OR IGNORE INTO progress (one) VALUES (1);
 """
@@ -105,6 +127,8 @@ class Call:
     Attributes:
         price: of the model, None when it is unknown.
         surplus: prompt and completion tokens that the model's server has billed beyond what can be asked for; they may come again.
+        batched: the call waits for a batch, so that it may be sent long after it is reserved.
+        reserved: tokens and dollars that a former run reserved for it; None for a call of this run.
     """
 
     request: Request
@@ -113,6 +137,8 @@ class Call:
     price: Price | None
     attempt: int = 0
     surplus: tuple[int, int] = (0, 0)
+    batched: bool = False
+    reserved: tuple[int, float] | None = None
 
     @cached_property
     def prompt(self) -> bytes:
@@ -135,11 +161,13 @@ class Call:
     @cached_property
     def worst_tokens(self) -> int:
         """An upper bound of prompt and completion tokens together."""
-        return sum(self.most_tokens) + sum(self.surplus)
+        return sum(self.most_tokens) + sum(self.surplus) if self.reserved is None else self.reserved[0]
 
     @cached_property
     def worst_usd(self) -> float:
         """An upper bound of its cost in US dollars, 0 when the price is unknown."""
+        if self.reserved is not None:
+            return self.reserved[1]
         (prompt, completion), (more, longer) = self.most_tokens, self.surplus
         return _usd(self.price, prompt + more, completion + longer)
 
@@ -345,7 +373,7 @@ class Ledger:
     def close(self) -> None:
         self._db.close()
 
-    def __enter__(self) -> Ledger:
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -425,6 +453,8 @@ class Ledger:
                 for number, call, prompt in zip(ids, calls, prompts, strict=True)
             ],
         )
+        held = [(number, call.worst_tokens, call.worst_usd) for number, call in zip(ids, calls, strict=True) if call.batched]
+        self._on_rows("INSERT INTO batched (call, tokens, usd) VALUES {rows}", held)
         return ids
 
     def _prompt_ids(self, calls: Sequence[Call]) -> list[int]:

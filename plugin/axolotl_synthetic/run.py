@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from axolotl_synthetic import dataset, terminal
+from axolotl_synthetic.batch_ledger import Batch, BatchLedger
 from axolotl_synthetic.config import Budget, Settings, fruitless_after
 from axolotl_synthetic.errors import ConfigError, ServiceError, StorageError, SyntheticError, remedy_for
 from axolotl_synthetic.ledger import CLUSTER, NOTICE, Ledger, Progress
@@ -222,7 +223,8 @@ def _short_run(prepared: Prepared, number: int, process: PipelineProcess | None 
 @dataclass(frozen=True)
 class Status:
     """Where a run stands. `progress` is of the run under way or, where there is none, of the last; `failures` are calls that
-    failed, by reason. `waiting` says for what calls wait that a server sent away, empty when none does."""
+    failed, by reason. `waiting` says for what calls wait that a server sent away, empty when none does. `batches` are open at a provider,
+    as they stood at the last look."""
 
     folder: Path
     running: bool
@@ -233,6 +235,7 @@ class Status:
     usd: float | None
     failures: Mapping[str, int]
     waiting: str = ""
+    batches: Sequence[Batch] = ()
 
     def to_dict(self) -> dict[str, Any]:
         """Return what `status --json` prints. `state` is running, stopped, complete or budget_exhausted."""
@@ -249,6 +252,9 @@ class Status:
             "tokens": self.tokens,
             "usd": self.usd,
             "failures": dict(self.failures),
+            "batches": [
+                {"id": one.remote, "state": one.told, "total": one.total, "done": one.done, "failed": one.failed} for one in self.batches
+            ],
         }
 
 
@@ -261,7 +267,7 @@ def status(settings: Settings) -> Status:
     folder = settings.folder
     if not (folder / LEDGER).exists():
         raise ConfigError(f"{folder}: no run was started there; `axolotl synthetic generate CONFIG` starts one")
-    with Ledger(folder / LEDGER, read_only=True) as ledger:
+    with BatchLedger(folder / LEDGER, read_only=True) as ledger:
         totals = ledger.totals()
         tokens = totals.prompt_tokens + totals.completion_tokens
         return Status(
@@ -274,7 +280,18 @@ def status(settings: Settings) -> Status:
             usd=totals.usd,
             failures=ledger.failures(),
             waiting=_waiting(ledger),
+            batches=[batch for batch, _ in ledger.open_batches()],
         )
+
+
+def batch_line(batches: Sequence[Batch]) -> str:
+    """Say where batches stand, as their provider said at the last look; empty where there are none."""
+    if not batches:
+        return ""
+    told = list(dict.fromkeys(one.told or "being made" for one in batches))
+    name = f"batch {told[0]}" if len(batches) == 1 else f"{len(batches)} batches ({', '.join(told)})"
+    ended, total = sum(one.done + one.failed for one in batches), sum(one.total for one in batches)
+    return f"{name}: {ended:,} of {total:,} calls, for {terminal.duration(time.time() - min(one.intended for one in batches))}"
 
 
 def _waiting(ledger: Ledger) -> str:
@@ -602,10 +619,10 @@ class _Look:
 
     def _stand(self) -> terminal.Stand:
         budget = self._budget
-        with Ledger(self._path, read_only=True) as ledger:
+        with BatchLedger(self._path, read_only=True) as ledger:
             progress = ledger.progress()
             queries, _, _ = ledger.spent()
-            waiting = _waiting(ledger)
+            waiting = " · ".join(filter(None, (_waiting(ledger), batch_line([batch for batch, _ in ledger.open_batches()]))))
         # What waits for an earlier candidate is as good as accepted, and the bar shall not stand still for it.
         accepted = progress.accepted + progress.waiting
         verdicts = f"{progress.rejected:,} rejected · {progress.failed:,} failed" + (f" · {waiting}" if waiting else "")

@@ -104,6 +104,15 @@ class Admission:
         if self._limited:
             self._add(promised, -1)
 
+    @property
+    def waiting(self) -> int:
+        """Return how many chains wait to be let in."""
+        return len(self._begun) + len(self._new)
+
+    def picked_up(self, call: Call) -> None:
+        """A call of a former run is under way still, and its reservation may come back."""
+        self._count_open(call, 1)
+
     def settled(self, call: Call) -> None:
         """A call's reservation was settled."""
         self._count_open(call, -1)

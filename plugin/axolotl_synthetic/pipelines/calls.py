@@ -10,7 +10,7 @@ import asyncio
 import random
 import time
 from collections import deque
-from collections.abc import Mapping
+from collections.abc import Awaitable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from functools import partial
@@ -22,6 +22,7 @@ from axolotl_synthetic.config import Budget
 from axolotl_synthetic.errors import CallFailed, RetryableCall, SyntheticError
 from axolotl_synthetic.ledger import Call, Ledger, Settled, Stored
 from axolotl_synthetic.pipelines.admission import Admission, BudgetReached, Stopped, Wanted
+from axolotl_synthetic.pipelines.waves import MOST_OPEN, Parked, Waves
 from axolotl_synthetic.pipelines.window import Window
 from axolotl_synthetic.records import Reply, Request, Role
 from axolotl_synthetic.teachers import ModelSettings, Teacher, model_name
@@ -41,14 +42,24 @@ class Asked:
 
     settings: ModelSettings
     teacher: Teacher
+    batched: bool = False
+    """Its calls go out in batches."""
+    waves: Waves | None = None
+    """Its batches; also without `batched`, where some of a former run are open."""
     window: Window = field(init=False)
     name: str = field(init=False)
     surplus: tuple[int, int] = (0, 0)
     """Prompt and completion tokens that the server has billed beyond what can be asked for, at most."""
 
     def __post_init__(self) -> None:
-        self.window = Window(self.settings.concurrency)
+        self.window = Window(MOST_OPEN if self.batched else self.settings.concurrency)
         self.name = model_name(self.settings)
+
+    async def ask(self, call_id: int, call: Call) -> Reply:
+        """Ask the model once; a call of a batch waits for its wave."""
+        if call.batched and self.waves is not None:
+            return await self.waves.complete(call_id, call)
+        return await self.teacher.complete(call.request.messages, call.generation, call.request.sample)
 
     def learn(self, call: Call, reply: Reply) -> None:
         """Reserve more for the calls to come, where the server billed more for this one than can be asked for."""
@@ -77,7 +88,10 @@ class Calls:
     def __init__(self, reader: Ledger, writer: Ledger, models: Mapping[Role, Asked], budget: Budget) -> None:
         self._reader = reader
         self._writer = _Groups(writer)
-        self._in_flight: dict[bytes, asyncio.Future[Stored]] = {}
+        # None as a result: look into the ledger again.
+        self._in_flight: dict[bytes, asyncio.Future[Stored | None]] = {}
+        self._picked_up: set[asyncio.Task[None]] = set()
+        self._shared = 0
         self.models = models
         self.admission = Admission(reader, budget)
         self.stopping = asyncio.Event()
@@ -88,6 +102,38 @@ class Calls:
     def denied_by(self) -> str | None:
         """The limit that a candidate was turned away for, None while there was none."""
         return self.admission.denied_by
+
+    @property
+    def blocked(self) -> int:
+        """Return how many candidates wait for a batch, for an equal call, or for what others will free of the budget."""
+        waves = {id(asked.waves): asked.waves for asked in self.models.values() if asked.waves is not None}
+        return self._shared + self.admission.waiting + sum(one.waiting for one in waves.values())
+
+    def pick_up(self, asked: Asked, key: bytes, parked: Parked) -> None:
+        """Take a call of a former run for one of this run: whoever asks for the same waits for its reply."""
+        future: asyncio.Future[Stored | None] = asyncio.get_running_loop().create_future()
+        self._in_flight[key] = future
+        self.admission.picked_up(parked.call)
+
+        async def settle() -> None:
+            failed: BaseException | None = None
+            try:
+                await self._reply(parked.call_id, parked.call, asked, parked.reply)
+            except RetryableCall:
+                pass  # whoever wants it asks anew
+            except BaseException as error:
+                failed = error
+            del self._in_flight[key]
+            self.admission.settled(parked.call)
+            if failed is None:
+                future.set_result(None)
+            else:
+                future.set_exception(failed)
+                future.exception()  # seen: nobody may be waiting for it
+
+        task = asyncio.create_task(settle())
+        self._picked_up.add(task)
+        task.add_done_callback(self._picked_up.discard)
 
     def chain(self, calls: int) -> Chain:
         """The calls of one candidate.
@@ -108,6 +154,8 @@ class Calls:
         self.admission.stop()
 
     async def close(self) -> None:
+        if self._picked_up:
+            await asyncio.wait(self._picked_up)
         await self._writer.close()
 
     async def ask(self, request: Request, chain: Chain) -> Stored:
@@ -123,12 +171,18 @@ class Calls:
         if getattr(asked.settings, "system_role", None) == "fold":
             # Before the ledger's key is made, for the model reads another prompt than under `keep`.
             request = replace(request, messages=tuple(fold(request.messages)))
-        call = Call(request, asked.name, asked.settings.generation, asked.settings.price, surplus=asked.surplus)
+        call = Call(*(request, asked.name, asked.settings.generation, asked.settings.charged), surplus=asked.surplus, batched=asked.batched)
         key = call.key
         while True:
             if (under_way := self._in_flight.get(key)) is not None:
                 chain.close()  # who made that call may need the room for a retry
-                stored = await asyncio.shield(under_way)
+                self._shared += 1
+                try:
+                    stored = await asyncio.shield(under_way)
+                finally:
+                    self._shared -= 1
+                if stored is None:
+                    continue
                 self.reused += 1
                 return stored
             if (known := self._reader.find(call)) is not None:
@@ -142,7 +196,7 @@ class Calls:
                 # While it waited, another candidate may have made this very call.
                 if key not in self._in_flight and self._reader.find(call) is None:
                     raise
-        future: asyncio.Future[Stored] = asyncio.get_running_loop().create_future()
+        future: asyncio.Future[Stored | None] = asyncio.get_running_loop().create_future()
         self._in_flight[key] = future
         try:
             stored = await self._with_retries(call, asked, chain)
@@ -203,17 +257,19 @@ class Calls:
                 if call_id is not None:
                     chain.sent(call)
                     try:
-                        return await self._reply(call_id, call, asked)
+                        return await self._reply(call_id, call, asked, asked.ask(call_id, call))
                     finally:
                         self.admission.settled(call)
             # Longer than the chain's first call, by which it was let in.
             await chain.admit(call, again=True)
 
-    async def _reply(self, call_id: int, call: Call, asked: Asked) -> Stored:
+    async def _reply(self, call_id: int, call: Call, asked: Asked, coming: Awaitable[Reply]) -> Stored:
         try:
-            reply = await asked.teacher.complete(call.request.messages, call.generation, call.request.sample)
+            reply = await coming
             if not _is_text(reply.text):
                 raise RetryableCall("no_text", "the reply holds half of a surrogate pair, which no file can hold", reply=reply)
+        except Stopped:
+            raise  # its batch goes on without us, or it was given back
         except CallFailed as error:
             if isinstance(error, RetryableCall) and error.slow_down:
                 asked.window.complained()

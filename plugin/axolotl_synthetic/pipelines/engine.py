@@ -17,7 +17,7 @@ from contextlib import AsyncExitStack, suppress
 from dataclasses import replace
 
 from axolotl_synthetic.checks import load_inquiries, names_of
-from axolotl_synthetic.config import CANDIDATES_PER_SAMPLE
+from axolotl_synthetic.config import CANDIDATES_PER_SAMPLE, OpenAIModel
 from axolotl_synthetic.errors import CallFailed, ServiceError, SyntheticError, remedy_for
 from axolotl_synthetic.ledger import CANDIDATES, EXHAUSTED, FRUITLESS, NOTICE, Ledger, Progress, Waiting
 from axolotl_synthetic.pipelines.admission import BudgetReached, Stopped
@@ -25,6 +25,7 @@ from axolotl_synthetic.pipelines.calls import Asked, Calls
 from axolotl_synthetic.pipelines.exhaustion import Exhaustion, key_of
 from axolotl_synthetic.pipelines.job import Job
 from axolotl_synthetic.pipelines.schedule import Planned, schedule
+from axolotl_synthetic.pipelines.waves import MOST_OPEN, Waves
 from axolotl_synthetic.records import Candidate, Role
 from axolotl_synthetic.strategies import Source, load_strategies, worked_examples
 from axolotl_synthetic.tasks import Task, load_task
@@ -38,6 +39,8 @@ LOOK_AHEAD = 256
 MOST_UNJUDGED = 20_000
 POLL_SECONDS = 0.02
 STOP_POLL_SECONDS = 0.2
+# Candidates that are started at once where calls go out in batches.
+WAVE_STEP = 256
 
 
 class Engine:
@@ -55,7 +58,8 @@ class Engine:
 
     def __init__(self, job: Job, emit: Callable[[Candidate], None], stop: threading.Event) -> None:
         self._job = job
-        self._emit = emit
+        self._hand_on = emit
+        self._emitted = 0
         self._stop = stop
         self.error: SyntheticError | None = None
         self._task = load_task(self._job.settings.task)
@@ -82,12 +86,15 @@ class Engine:
             self._calls = Calls(reader, writer, models, budget)
             stack.push_async_callback(self._calls.close)
             self._ledger = reader
+            self._waves = self._open_waves(stack, models)
             reader.set_calling(os.getpid())
             stack.callback(reader.set_calling, 0)
             watcher = asyncio.create_task(self._watch())
             watcher.add_done_callback(lambda task: self._end_if_broken(task, "the look for a wish to stop"))
             # At most one call of a candidate is open at a time, so this many candidates keep every model busy.
             places = sum({id(asked): asked.settings.concurrency for asked in models.values()}.values())
+            if any(asked.batched for asked in models.values()):
+                places = MOST_OPEN
             try:
                 ended_by = await self._roll(places)
             except SyntheticError as error:
@@ -107,10 +114,33 @@ class Engine:
             if role == "augmenter" and settings == job.models["teacher"]:
                 models[role] = models["teacher"]  # one model, one window
                 continue
+            if job.most_candidates is not None and isinstance(settings, OpenAIModel):
+                settings = settings.model_copy(update={"batch": None})  # a short run is for somebody who waits for it
             teacher = open_teacher(settings)
             stack.push_async_callback(teacher.close)
-            models[role] = Asked(settings, teacher)
+            models[role] = Asked(settings, teacher, isinstance(settings, OpenAIModel) and settings.batch is not None)
         return models
+
+    def _open_waves(self, stack: AsyncExitStack, models: Mapping[Role, Asked]) -> bool:
+        """Open the batches of the models that have them, and pick up those of former runs; returns whether calls go out in any."""
+        from axolotl_synthetic.pipelines import picking_up
+
+        opened = picking_up.open_waves(self._job, models, self._calls, self._is_idle)
+        for waves in opened:
+            task = asyncio.create_task(waves.run())
+            task.add_done_callback(lambda task: self._end_if_broken(task, "the sending of batches"))
+            stack.push_async_callback(_finish, task, waves)
+        return any(asked.batched for asked in models.values())
+
+    def _is_idle(self) -> bool:
+        """Return whether every candidate waits for a batch, or for what one will free, and no verdict can start another one."""
+        if len(self._under_way) > self._calls.blocked:
+            return False
+        return self._job.settings.budget.samples is None or self._ledger.progress().seen >= self._emitted
+
+    def _emit(self, candidate: Candidate) -> None:
+        self._emitted += 1
+        self._hand_on(candidate)
 
     async def _roll(self, places: int) -> str:
         """Start candidates while they may start; returns the limit that ended it, empty when the user or an error did."""
@@ -125,6 +155,8 @@ class Engine:
                 self._ended.clear()
                 await self._ended.wait()
             await self._let_verification_catch_up(started)
+            if self._waves and started % WAVE_STEP == 0:
+                await self._let_in()
             if samples is not None and not await self._needed(started, samples):
                 ended_by = FRUITLESS if self._fruitless else "samples"
                 break
@@ -155,6 +187,13 @@ class Engine:
             self._known = self._ledger.progress()
             if started - self._known.seen >= MOST_UNJUDGED:
                 await asyncio.sleep(POLL_SECONDS)
+
+    async def _let_in(self) -> None:
+        """Let those that were started come to their first call, and wait while many of them find no room in the budget: a window as large
+        as a wave would start them without end."""
+        await asyncio.sleep(0)
+        while self._calls.admission.waiting >= WAVE_STEP and not self._calls.stopping.is_set():
+            await asyncio.sleep(POLL_SECONDS)
 
     async def _needed(self, started: int, samples: int) -> bool:
         """Wait until another candidate is surely needed (True) or surely is not, or the run is ending (False)."""
@@ -306,6 +345,13 @@ def _exhaustion(job: Job, task: Task) -> Exhaustion | None:
         return None if seed is None or solution is None else key_of(task.prompt(seed.question), solution)
 
     return Exhaustion(own, len(job.seeds), sum(share > 0 for share in job.shares.values()))
+
+
+async def _finish(task: asyncio.Task[None], waves: Waves) -> None:
+    """End the sending of batches; those under way go on at their providers."""
+    task.cancel()
+    await asyncio.wait({task})
+    await waves.close()
 
 
 def _skipped(candidate: Candidate) -> Candidate:

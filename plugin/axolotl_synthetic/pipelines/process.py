@@ -78,7 +78,9 @@ class PipelineProcess:
             error = self._result(job, asked)
         # Who asks to stop may ask every process of the run, as systemd and Slurm do: those of distilabel end at once.
         if asked() and (error is None or isinstance(error, ProcessEndedError)):
-            raise Interrupted("stopped; every reply that was paid for is kept: run the same command again to go on")
+            raise Interrupted(
+                f"stopped; every reply that was paid for is kept: run the same command again to go on{_left_open(job.ledger)}"
+            )
         if error is not None:
             raise error
 
@@ -118,6 +120,19 @@ class PipelineProcess:
             f"the process that runs the pipeline ended unexpectedly (exit code {self._process.wait()}); often it is the kernel, out of"
             " memory: see that there is enough, then run the same command again: what was paid for is kept"
         )
+
+
+def _left_open(path: Path) -> str:
+    """Say which batches go on without the run; empty where none does."""
+    from axolotl_synthetic.batch_ledger import BatchLedger
+    from axolotl_synthetic.wording import number_of
+
+    with suppress(SyntheticError), BatchLedger(path, read_only=True) as ledger:
+        if left := ledger.open_batches():
+            calls = sum(waiting for _, waiting in left)
+            goes = "goes on at its provider, and that picks it up" if len(left) == 1 else "go on at their provider, and that picks them up"
+            return f"; {number_of(len(left), 'batch', 'batches')} with {number_of(calls, 'call')} {goes}"
+    return ""
 
 
 @contextmanager

@@ -10,7 +10,7 @@ import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 
-from axolotl_synthetic.config import EmbeddedModel, Model, Price, Settings
+from axolotl_synthetic.config import BATCH_SHARE, EmbeddedModel, Model, OpenAIModel, Price, Settings
 from axolotl_synthetic.records import ANSWER_AUGMENTATION, NEW_QUESTION, QUESTION_REPHRASE, Purpose, Role
 from axolotl_synthetic.wording import number_of
 
@@ -138,8 +138,8 @@ def _assumed(settings: Settings, lengths: Mapping[Purpose, Length], calls: Mappi
         length, role = lengths.get(purpose, lengths["answer"]), ROLES[purpose]
         model = settings.model_for(role)
         longest = model.generation.max_new_tokens
-        price = model.price or Price(input=0, output=0)
-        priced = priced and model.price is not None
+        price = model.charged or Price(input=0, output=0)
+        priced = priced and model.charged is not None
         # … and each call when it fits beside those before it, which have cost what they cost by then.
         least_tokens = max(least_tokens, tokens + promised * (length.worst_prompt + longest))
         least_usd = max(least_usd, usd + promised * _usd(price, length.worst_prompt, longest))
@@ -174,7 +174,26 @@ def assumptions(settings: Settings, lengths: Mapping[Purpose, Length]) -> str:
         f" {number_of(round(answer.completion), 'token')}, {_speed(settings.teacher):.0f} tokens/s a call, every candidate accepted and no"
         " call repeated"
         " (of the answers that the paper's teacher gave for Spider about 10 % were wrong); `--pilot 20` measures instead"
+        + batches(settings)
     )
+
+
+def batches(settings: Settings) -> str:
+    """Return what calls in batches mean for cost and time, in words; empty where there are none."""
+    sent: dict[str, Price | None] = {}
+    for role in ("teacher", "augmenter"):
+        model = settings.model_for(role)
+        if isinstance(model, OpenAIModel) and model.batch is not None:
+            sent[role] = model.price
+    if not sent:
+        return ""
+    shares = {
+        f"{BATCH_SHARE if price.batch is None else price.batch:.0%}" + (" (the default)" if price.batch is None else "")
+        for price in sent.values()
+        if price is not None
+    }
+    cost = f" cost {' or '.join(sorted(shares))} of the price (`price.batch`) and" if shares else ""
+    return f"; calls in batches{cost} may take a day for each wave, whatever the time above says"
 
 
 def blend(rates: Mapping[str, Rates], shares: Mapping[str, float]) -> Rates:

@@ -73,7 +73,7 @@ def _measured(settings: Settings, assumed: Rates, rows: Sequence[Row], calls: Ma
 
 
 def _usd(settings: Settings, call: Paid) -> float:
-    price = settings.model_for(call.role).price
+    price = settings.model_for(call.role).charged
     return 0.0 if price is None else ((call.prompt_tokens or 0) * price.input + (call.completion_tokens or 0) * price.output) / 1e6
 
 

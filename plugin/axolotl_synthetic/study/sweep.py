@@ -274,7 +274,7 @@ class Sweep:
         priced = True
         for role, prompt, completion, _ in paid.values():
             tokens += (prompt or 0) + (completion or 0)
-            price = self.settings.model_for(role).price
+            price = self.settings.model_for(role).charged
             priced = priced and price is not None
             if price is not None:
                 usd += ((prompt or 0) * price.input + (completion or 0) * price.output) / 1e6

@@ -9,11 +9,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from axolotl_synthetic.config import DistilabelModel, EmbeddedModel, Generation, LiteLLMModel, OpenAIModel, VLLMModel
 from axolotl_synthetic.config import ModelSettings as ModelSettings
 from axolotl_synthetic.records import Message, Reply, Role
+
+if TYPE_CHECKING:
+    from axolotl_synthetic.teachers.batches import Batches
 
 
 class Teacher(Protocol):
@@ -105,3 +108,15 @@ def open_teacher(settings: ModelSettings) -> Teacher:
 
         return litellm.open_teacher(settings)
     raise TypeError(f"a model of the provider {settings.provider} is opened through `serve`")
+
+
+def open_batches(settings: OpenAIModel) -> Batches:
+    """The batches of a model that has `batch`, for the running event loop."""
+    assert settings.batch is not None
+    if settings.batch.protocol == "anthropic":
+        from axolotl_synthetic.teachers import anthropic_batches
+
+        return anthropic_batches.AnthropicBatches(settings)
+    from axolotl_synthetic.teachers import openai_batches
+
+    return openai_batches.OpenAIBatches(settings)

@@ -33,6 +33,8 @@ from axolotl_synthetic.teachers.server_errors import ServersError, status_inside
 MAX_REPLY_BYTES = 8 * 1024 * 1024
 PATH = "/chat/completions"
 MOST_REDIRECTS = 5
+# https://docs.claude.com/en/api/versioning
+ANTHROPIC_VERSION = "2023-06-01"
 
 
 class ServedModel(OpenAIModel):
@@ -156,6 +158,12 @@ def _secret_headers(settings: OpenAIModel) -> tuple[dict[str, str], Redactor]:
     return headers, Redactor(secrets)
 
 
+def anthropic_headers(headers: Mapping[str, str]) -> dict[str, str]:
+    """Return the headers as Anthropic's own protocol takes the key."""
+    key = {"x-api-key": headers["Authorization"].removeprefix("Bearer ")} if "Authorization" in headers else {}
+    return {"anthropic-version": ANTHROPIC_VERSION} | {name: value for name, value in headers.items() if name != "Authorization"} | key
+
+
 def api_key(settings: OpenAIModel) -> str | None:
     """The key in the environment, None for a server on this machine that goes without.
 
@@ -214,6 +222,8 @@ class _Unreachable(ServiceError):
 def _check(settings: OpenAIModel) -> str:
     """Return the address at which a single server has a list of models; as it was written, where it has none."""
     headers, redacted = _secret_headers(settings)
+    if settings.batch is not None and settings.batch.protocol == "anthropic":
+        headers = anthropic_headers(headers)
 
     async def ask(settings: OpenAIModel) -> tuple[int, str, bytes]:
         url = _address(settings, "/models")

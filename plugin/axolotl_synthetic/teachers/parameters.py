@@ -54,6 +54,15 @@ class Parameters:
         self._limit = LIMIT
         self._accepted: set[str] = set()
 
+    @property
+    def spelling(self) -> dict[str, Any]:
+        """What was learnt of how to send: the limit's name, and whether the system's text is folded in."""
+        return {"limit": self._limit, "folds": self._folds}
+
+    @spelling.setter
+    def spelling(self, told: Mapping[str, Any]) -> None:
+        self._limit, self._folds = str(told["limit"]), bool(told["folds"])
+
     def body(self, model: str, messages: Sequence[Message], generation: Generation, seed: int | None) -> dict[str, Any]:
         """Return what to send."""
         body: dict[str, Any] = {"model": model, "messages": fold(messages) if self._folds else messages}

@@ -1,0 +1,239 @@
+"""One batch at its provider: made once, found again, and looked at until it has ended. Each step is in the ledger before it is relied on.
+
+It is patient where a provider is away, and ends by `Stopped` when the run does. When a batch is sent, and what becomes of its calls, is
+decided in `waves.py`; the requests are in `teachers/batches.py`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable, Coroutine, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any, TypeVar
+
+from axolotl_synthetic.batch_ledger import Batch, BatchLedger
+from axolotl_synthetic.config import OpenAIModel
+from axolotl_synthetic.errors import ServiceError
+from axolotl_synthetic.ledger import NOTICE
+from axolotl_synthetic.pipelines.admission import Stopped
+from axolotl_synthetic.teachers.batches import Batches, NotThere, Result, Stand, TooMuch, Unreachable
+
+T = TypeVar("T")
+# Seconds before the first look at a batch, and by which factor each further one is later.
+FIRST_POLL, SLOWER = 5.0, 1.5
+# A provider keeps results for 29 days or more; a batch that is gone after them was lost.
+KEPT_SECONDS = 29 * 86_400.0
+# Of what went wrong, for the line of progress.
+LONGEST_TOLD = 100
+
+
+class NotMade(Exception):
+    """The provider has not made the batch, and never will."""
+
+
+class Delivery:
+    """The way to the provider.
+
+    Args:
+        settings: the model, with `batch`.
+        client: its provider.
+        ledger: a connection of its own; closed by `close`.
+        stopping: set when the run ends.
+    """
+
+    def __init__(self, settings: OpenAIModel, client: Batches, ledger: BatchLedger, stopping: asyncio.Event) -> None:
+        assert settings.batch is not None
+        self._settings = settings
+        self._poll = settings.batch.poll
+        self._client = client
+        self._ledger = ledger
+        self._stopping = stopping
+        self._thread = ThreadPoolExecutor(1, thread_name_prefix="batches")
+
+    async def make(self, batch: Batch, calls: Sequence[int], lines: Sequence[bytes]) -> Batch:
+        """Have the provider make a batch of these calls.
+
+        Returns:
+            It with its ids.
+
+        Raises:
+            NotMade: if it was not made, for a reason that may pass.
+            TooMuch: if it was not made, for there is no room for it.
+            Stopped, ServiceError: if the run ends, or the provider cannot be used. Where it is not known whether the batch was made, it
+                stays `intended`, and the next run finds out; else it is void.
+        """
+        batch = await self.write(self._ledger.intend, batch, calls)
+        try:
+            file = await self._patiently(lambda: self._client.upload(batch.token, lines))
+        except (NotMade, TooMuch, Stopped, ServiceError):
+            await self._void(batch)
+            raise
+        if file is not None:
+            await self.write(self._ledger.note, batch.id, file=file)
+            batch = await self.write(self._ledger.batch, batch.id)
+        try:
+            stand = await self._create(batch, lines)
+        except (NotMade, TooMuch):
+            await self._void(batch)
+            raise
+        await self.write(self._ledger.note, batch.id, remote=stand.id, state="open", told=stand.told)
+        return await self.write(self._ledger.batch, batch.id)
+
+    async def _create(self, batch: Batch, lines: Sequence[bytes]) -> Stand:
+        said = ""
+        for attempt in range(self._settings.retries + 1):
+            if self._stopping.is_set():
+                await self._void(batch)
+                raise Stopped
+            try:
+                # A wish to stop does not break it off: without its id the next run would have to look for it.
+                return await self._client.create(batch.token, batch.file, lines)
+            except Unreachable as error:
+                if error.done:
+                    if (found := await self.find(batch, time.time())) is not None:
+                        return found
+                    raise NotMade(str(error)) from error
+                said = str(error)
+                await self.sleep(self._pause(attempt, error.wait))
+            except ServiceError:
+                await self._void(batch)
+                raise
+        raise NotMade(said)
+
+    async def _void(self, batch: Batch) -> None:
+        await self.write(self._ledger.note, batch.id, state="void", told="not made")
+
+    async def found_again(self, batch: Batch) -> Batch | None:
+        """Return a batch of a former run with its id at the provider, None if it was never made."""
+        if batch.remote is not None:
+            return batch
+        found = None
+        if batch.file is not None or batch.protocol != "openai":  # else there was nothing to make it of
+            found = await self.find(batch, batch.intended)
+        if found is None:
+            await self._void(batch)
+            return None
+        await self.write(self._ledger.note, batch.id, remote=found.id, state="open", told=found.told)
+        return await self.write(self._ledger.batch, batch.id)
+
+    async def find(self, batch: Batch, asked: float) -> Stand | None:
+        """Return the provider's batch of ours, None when it is sure that there is none and will be none.
+
+        Args:
+            asked: Unix time at which the provider was asked to make it.
+        """
+        known = await self.write(self._ledger.known)
+
+        async def look() -> Stand | None:
+            return await self._client.find(batch.token, batch.file, batch.total, batch.intended, known)
+
+        if (found := await self._patiently(look, always=True)) is not None:
+            return found
+        # The request that was to make it may be on its way still: without its file it makes none.
+        if (file := batch.file) is not None:
+            await self._patiently(lambda: self._client.forbid(file), always=True)
+        else:
+            await self.sleep(asked + self._poll - time.time())
+        return await self._patiently(look, always=True)
+
+    async def ended(self, batch: Batch) -> Stand | None:
+        """Look at a batch until it has ended; None if the provider has given it up, which it does after a month.
+
+        Raises:
+            ServiceError: if the provider does not know it.
+        """
+        assert batch.remote is not None
+        wait = min(FIRST_POLL, self._poll)
+        while True:
+            await self.sleep(wait)
+            wait = min(self._poll, wait * SLOWER)
+            try:
+                stand = await self._unless_stopped(self._client.look(batch.remote))
+            except (Unreachable, TooMuch) as error:
+                wait = max(wait, min(self._poll, getattr(error, "wait", None) or 0.0))
+                await self.write(self._ledger.note, batch.id, told=f"no answer: {error}"[:LONGEST_TOLD])
+                continue
+            except NotThere as error:
+                if time.time() - batch.intended > KEPT_SECONDS:
+                    return None
+                raise ServiceError(
+                    f"{self._settings.base_url} does not know the batch {batch.remote} ({error}); use the key of the account that made it:"
+                    " its calls may be paid for"
+                ) from error
+            told = {"told": stand.told, "done": stand.done, "failed": stand.failed, "total": stand.total or batch.total}
+            await self.write(self._ledger.note, batch.id, **told)
+            if stand.ended:
+                return stand
+
+    async def each_result(self, stand: Stand, take: Callable[[Result], None]) -> None:
+        """Hand over the results of a batch that ended, some of them more than once where the connection broke."""
+
+        async def read() -> None:
+            async for result in self._client.results(stand):
+                take(result)
+
+        try:
+            await self._patiently(read, always=True)
+        except NotThere as error:
+            raise ServiceError(
+                f"{self._settings.base_url} does not have the results of the batch {stand.id} ({error}); use the key of the account that"
+                " made it"
+            ) from error
+
+    async def tell(self, said: str) -> None:
+        """Leave a word for the user at the end of the run."""
+        before = await self.write(self._ledger.meta, NOTICE)
+        if said not in (before or ""):
+            await self.write(lambda: self._ledger.set_meta(**{NOTICE: f"{before}; {said}" if before else said}))
+
+    async def write(self, what: Callable[..., T], *arguments: Any, **values: Any) -> T:
+        """Use the ledger, in a thread: a disk that is slow holds up no candidate."""
+        return await asyncio.get_running_loop().run_in_executor(self._thread, lambda: what(*arguments, **values))
+
+    async def sleep(self, seconds: float) -> None:
+        """Wait, but not into the end of a run."""
+        if seconds > 0:
+            try:
+                await asyncio.wait_for(self._stopping.wait(), seconds)
+            except TimeoutError:
+                return
+        if self._stopping.is_set():
+            raise Stopped
+
+    async def close(self) -> None:
+        await self._client.close()
+        self._thread.shutdown()
+        self._ledger.close()
+
+    async def _patiently(self, ask: Callable[[], Coroutine[Any, Any, T]], *, always: bool = False) -> T:
+        """Ask, and ask again where that may help: as often as a call, or until the provider is back."""
+        attempt = 0
+        while True:
+            try:
+                return await self._unless_stopped(ask())
+            except Unreachable as error:
+                if not always and attempt >= self._settings.retries:
+                    raise NotMade(str(error)) from error
+                wait = error.wait
+            except TooMuch:
+                if not always:
+                    raise
+                wait = None
+            await self.sleep(self._pause(attempt, wait))
+            attempt += 1
+
+    def _pause(self, attempt: int, asked: float | None) -> float:
+        return min(self._poll, SLOWER ** min(attempt, 30) if asked is None else asked)
+
+    async def _unless_stopped(self, work: Coroutine[Any, Any, T]) -> T:
+        """Do what may be broken off at any time, and break it off when the run ends."""
+        task, stop = asyncio.create_task(work), asyncio.create_task(self._stopping.wait())
+        try:
+            await asyncio.wait({task, stop}, return_when=asyncio.FIRST_COMPLETED)
+            if not task.done():
+                raise Stopped
+            return task.result()
+        finally:
+            for one in (task, stop):
+                one.cancel()
