@@ -303,6 +303,8 @@ class Price(Block):
 class Model(Block):
     """What every provider has."""
 
+    LATER = frozenset({"thinking"})
+
     concurrency: int = Field(default=64, ge=1, le=4096)
     """Calls open at once."""
     timeout: float = Field(default=600, ge=SHORTEST_WAIT, le=LONGEST_WAIT)
@@ -313,6 +315,9 @@ class Model(Block):
     """How the model samples."""
     price: Price | None = None
     """Absent: the cost is unknown, and shown as such."""
+    thinking: Literal["drop", "keep"] = "drop"
+    """Whether the training file keeps what the teacher thought before an accepted answer, as `reasoning_content` of the assistant's
+    message. No check or prompt reads it either way."""
     strength: Literal["strong", "weak"] | None = None
     """Augmenter only: a weak one does not invent new questions. Null: weak if it is smaller than the teacher by its name."""
 
@@ -327,7 +332,7 @@ def _as_texts(value: object) -> object:
 class OpenAIModel(Model):
     """Any OpenAI-compatible server."""
 
-    LATER = frozenset({"headers_env", "query", "system_role"})
+    LATER = Model.LATER | {"headers_env", "query", "system_role"}
 
     provider: Literal["openai"] = "openai"
     """Which kind of teacher this is."""
@@ -535,6 +540,9 @@ class Settings(Block):
     weight: float | None = Field(default=None, gt=0, le=1)
     """Share of the training file that Axolotl trains on, drawn anew by its `seed`: the `weight` of our entry in `datasets:`. Null: all.
     Needs Axolotl 0.20."""
+    thinking_key: str = Field(default="reasoning_content", pattern=r"^[A-Za-z_]\w*$")
+    """The name by which the student's chat template reads thoughts, for a teacher of `thinking: keep`: `template_thinking_key` of our entry
+    in `datasets:`."""
     grade: Grade = Grade()
     """What is graded, and when."""
     output_dir: PathText = Field(default="./synthetic", validate_default=True)
@@ -556,6 +564,11 @@ class Settings(Block):
         if there is not None and not os.path.isdir(there):
             raise ValueError(f"{'is' if there == Path(whole) else f'lies below {there}, which is'} a file and no folder; name a folder")
         return value
+
+    @property
+    def keeps_thinking(self) -> bool:
+        """Return whether thoughts are trained on."""
+        return self.teacher.thinking == "keep"
 
     @property
     def folder(self) -> Path:
@@ -634,6 +647,8 @@ def _combinations(raw: Mapping[str, Any]) -> Iterator[str]:
             yield "synthetic.budget.usd: no limit where every price is 0; add samples, queries or tokens"
     if part("teacher").get("strength") is not None:
         yield "synthetic.teacher.strength: only an augmenter has a strength; move it under `augmenter:`"
+    if part("augmenter").get("thinking") == "keep" and part("teacher").get("thinking") != "keep":
+        yield "synthetic.augmenter.thinking: only what the teacher thought before an answer can be kept; move it under `teacher:`"
     for role in ("teacher", "augmenter"):
         if part(role).get("provider") == "distilabel":
             kwargs = part(role).get("kwargs")

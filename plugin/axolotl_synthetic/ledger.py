@@ -449,8 +449,7 @@ class Ledger:
             said: tuple[Any, ...] = (None,) * 7
             cost = None if call.price is None else 0.0
             if reply is not None:
-                raw = reply.raw if one.error is None else _storable(reply.raw)
-                said = (raw, _storable(reply.finish_reason), reply.prompt_tokens, reply.completion_tokens, reply.seconds)
+                said = (_storable(reply.raw), _storable(reply.finish_reason), reply.prompt_tokens, reply.completion_tokens, reply.seconds)
                 said += (_storable(reply.thinking) or None, reply.reasoning_tokens)
                 cost = usd_of(call, reply)
             ended.append((one.call_id, outcome, None if one.error is None else _storable(one.error), cost, *said))

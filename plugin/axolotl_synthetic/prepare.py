@@ -32,7 +32,7 @@ LEDGER = "ledger.sqlite"
 # What changes nothing about the candidates, so that a finished run stays finished when it is changed. What people decide in review
 # is taken in without another run: see `run.has_decisions`.
 IRRELEVANT: dict[str, Any] = {
-    **dict.fromkeys(("grade", "output_dir", "engine", "study", "review", "weight"), True),
+    **dict.fromkeys(("grade", "output_dir", "engine", "study", "review", "weight", "thinking_key"), True),
     **{
         role: {"concurrency", "timeout", "retries", "price", "api_key_env", "base_url", "headers_env", "query"}
         for role in ("teacher", "augmenter")

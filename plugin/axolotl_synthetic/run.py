@@ -656,7 +656,7 @@ def _train(prepared: Prepared, samples: Path) -> dataset.TrainingFile:
         return task.prompt(seed.question)
 
     seeds = prepared.seeds.seeds if settings.include_seeds else ()
-    return dataset.write_training_file(settings.folder, samples, seeds, prompt, task.solution)
+    return dataset.write_training_file(settings.folder, samples, seeds, prompt, task.solution, thinking=settings.keeps_thinking)
 
 
 def _finish(prepared: Prepared, manifest: Mapping[str, Any], counts: dataset.Counts) -> None:

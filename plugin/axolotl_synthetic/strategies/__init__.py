@@ -33,12 +33,14 @@ class Source:
         examples: other seeds with answers.
         reuse_answer: a reworded question takes the seed's answer instead of asking the teacher.
         round: how many candidates of this strategy the seed has had before, from 0: the sample number of its calls.
+        keep_thinking: the teacher's thoughts before an answer are kept for the training file.
     """
 
     seed: Seed
     examples: Sequence[Seed]
     round: int
     reuse_answer: bool = False
+    keep_thinking: bool = False
 
 
 class Strategy(Protocol):

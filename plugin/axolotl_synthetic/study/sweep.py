@@ -206,14 +206,16 @@ class Sweep:
         def prompt(seed: Seed) -> str:
             return self.task.prompt(seed.question)
 
-        made = dataset.write_training_file(folder, folder / dataset.SAMPLES, seeds, prompt, self.task.solution)
+        made = dataset.write_training_file(
+            folder, folder / dataset.SAMPLES, seeds, prompt, self.task.solution, thinking=settings.keeps_thinking
+        )
         user_folder = self.settings.folder
         config = config_of(
             cell,
             self.settings,
             self.training,
             folder=folder,
-            entries=dataset.axolotl_entry(made.path),
+            entries=dataset.axolotl_entry(made.path, thinking_key=settings.thinking_key if settings.keeps_thinking else None),
             is_ours=lambda entry: dataset.is_axolotl_entry(entry, user_folder),
         )
         began = time.monotonic()
