@@ -34,6 +34,7 @@ from pydantic import (
 )
 from pydantic_core import ErrorDetails
 
+from axolotl_synthetic import prices
 from axolotl_synthetic.errors import ConfigError
 from axolotl_synthetic.records import STRATEGIES
 from axolotl_synthetic.yaml_reader import plain, short
@@ -292,12 +293,38 @@ class Generation(Block):
 
 
 class Price(Block):
-    """US dollars per million tokens."""
+    """US dollars per million tokens, and what is cheaper as a share of them."""
+
+    LATER = frozenset({"cached_input", "cache_write", "batch"})
 
     input: float = Field(ge=0, le=DEAREST)
     """Per million prompt tokens."""
     output: float = Field(ge=0, le=DEAREST)
     """Per million completion tokens."""
+    cached_input: float | None = Field(default=None, ge=0)
+    """What a prompt token costs that the server says it read from its cache, as a share of `input`: 0.1 is a tenth. Null: all of it."""
+    cache_write: float | None = Field(default=None, ge=0, le=100)
+    """What a prompt token costs that the server says it wrote to its cache, as a share of `input`: 1.25 for more. Null: all of it."""
+    batch: float | None = Field(default=None, ge=0)
+    """What a call in a batch costs, as a share of any other call: 0.5 is half. Null: as much."""
+
+    @field_validator("cached_input", "batch")
+    @classmethod
+    def validate_share(cls, value: float | None) -> float | None:
+        if value is not None and value > 1:
+            raise ValueError("must be a share, from 0 to 1, and no price: 0.5 for half of it")
+        return value
+
+    def usd(self, prompt: float, completion: float, cached: float = 0, written: float = 0) -> float:
+        """Return US dollars for so many tokens; `cached` and `written` are parts of the prompt's."""
+        share = 1.0 if self.cached_input is None else self.cached_input
+        surcharge = 1.0 if self.cache_write is None else self.cache_write
+        plain = max(0, prompt - cached - written)
+        return ((plain + cached * share + written * surcharge) * self.input + completion * self.output) / 1e6
+
+    def worst_usd(self, prompt: float, completion: float) -> float:
+        """Return an upper bound: nothing is read from the cache, and all is written to it."""
+        return self.usd(prompt, completion, written=prompt if (self.cache_write or 0) > 1 else 0)
 
 
 class Model(Block):
@@ -314,12 +341,30 @@ class Model(Block):
     generation: Generation = Generation()
     """How the model samples."""
     price: Price | None = None
-    """Absent: the cost is unknown, and shown as such."""
+    """Absent: what a known server asks for a known model; else the cost is unknown, and shown as such."""
     thinking: Literal["drop", "keep"] = "drop"
     """Whether the training file keeps what the teacher thought before an accepted answer, as `reasoning_content` of the assistant's
     message. No check or prompt reads it either way."""
     strength: Literal["strong", "weak"] | None = None
     """Augmenter only: a weak one does not invent new questions. Null: weak if it is smaller than the teacher by its name."""
+
+    @property
+    def listed(self) -> prices.Listed | None:
+        """The price that is looked up because none is given; None where it is not known."""
+        return None
+
+    @cached_property
+    def known_price(self) -> Price | None:
+        """The price to reckon with: the one given, or else the one that is looked up."""
+        if self.price is not None or (listed := self.listed) is None:
+            return self.price
+        return Price(
+            input=listed.input,
+            output=listed.output,
+            cached_input=None if listed.cached_input is None else min(1.0, listed.cached_input),
+            cache_write=listed.cache_write,
+            batch=None if listed.batch is None else min(1.0, listed.batch),
+        )
 
 
 def _as_texts(value: object) -> object:
@@ -350,6 +395,10 @@ class OpenAIModel(Model):
     system_role: Literal["auto", "fold", "keep"] = "auto"
     """For models without a system role: `fold` puts its text before the first user turn, `keep` does not, and `auto` folds once the server
     has refused it."""
+
+    @property
+    def listed(self) -> prices.Listed | None:
+        return None if self.price is not None else prices.look_up(self.base_url, self.model)
 
     @field_validator("base_url")
     @classmethod
@@ -635,7 +684,7 @@ def _combinations(raw: Mapping[str, Any]) -> Iterator[str]:
         yield "synthetic.budget: sets no limit; give at least one of samples, queries, tokens, usd"
     if budget.get("usd") is not None:
         for role in ("teacher", "augmenter"):
-            if (role == "teacher" or part(role)) and not part(role).get("price"):
+            if (role == "teacher" or part(role)) and not part(role).get("price") and _listed(part(role)) is None:
                 yield (
                     f"synthetic.budget.usd: {_shown(budget['usd'])} cannot be kept without synthetic.{role}.price; "
                     "add `price: {input: …, output: …}` in USD per million tokens"
@@ -657,6 +706,13 @@ def _combinations(raw: Mapping[str, Any]) -> Iterator[str]:
                     yield f"synthetic.{role}.kwargs.generation_kwargs: write `generation:` beside `kwargs:` instead"
     if raw.get("task") == "text_to_sql" and part("seeds").get("databases") is None:
         yield "synthetic.seeds.databases: text_to_sql needs to know where the databases are; write `databases: dbs/{database}.sqlite`"
+
+
+def _listed(model: Mapping[str, Any]) -> prices.Listed | None:
+    try:
+        return OpenAIModel.model_validate(model).listed
+    except ValidationError:  # which is told, or the model is another provider's
+        return None
 
 
 def _describe(detail: ErrorDetails, raw: Mapping[str, Any]) -> str:

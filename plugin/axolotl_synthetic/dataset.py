@@ -233,6 +233,7 @@ def manifest(
     seconds: float,
     samples: Path,
     training: TrainingFile,
+    prices: Mapping[str, Any] | None = None,
 ) -> dict[str, Any]:
     """The manifest, in the contract's words. Whoever writes it writes it last."""
     return {
@@ -244,7 +245,11 @@ def manifest(
         "seeds": dict(seeds),
         "queries": {**totals.queries, "reused": reused},
         "tokens": {"prompt": totals.prompt_tokens, "completion": totals.completion_tokens},
+        "reasoning_tokens": totals.reasoning_tokens,
+        "cached_tokens": totals.cached_tokens,
+        "cached_share": None if totals.cached_tokens is None else round(totals.cached_tokens / max(1, totals.prompt_tokens), 4),
         "usd": totals.usd,
+        "prices": dict(prices or {}),
         "seconds": round(seconds, 3),
         **outcome(counts, samples, training),
     }

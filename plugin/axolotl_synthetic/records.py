@@ -101,6 +101,8 @@ class Reply:
         seconds: from sending the request to the reply's last byte.
         thinking: what the server gave apart from the content as the model's reasoning.
         reasoning_tokens: those of `completion_tokens` that are reasoning, None when the server did not say.
+        cached_tokens, written_tokens: those of `prompt_tokens` that the server read from its cache or wrote to it, None when it did not
+            say.
     """
 
     raw: str
@@ -110,6 +112,8 @@ class Reply:
     seconds: float = 0.0
     thinking: str = ""
     reasoning_tokens: int | None = None
+    cached_tokens: int | None = None
+    written_tokens: int | None = None
 
     @property
     def text(self) -> str:

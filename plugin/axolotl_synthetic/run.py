@@ -19,7 +19,7 @@ from axolotl_synthetic.errors import ConfigError, ServiceError, StorageError, Sy
 from axolotl_synthetic.ledger import NOTICE, Ledger, Progress
 from axolotl_synthetic.lock import held, is_held
 from axolotl_synthetic.pipelines.process import PipelineProcess, waiting
-from axolotl_synthetic.plan import Forecast, Plan, costs, decide, estimates
+from axolotl_synthetic.plan import Forecast, Plan, costs, decide, estimates, priced
 from axolotl_synthetic.plan.measured import Measured
 from axolotl_synthetic.prepare import (
     LEDGER,
@@ -104,7 +104,9 @@ def plan(settings: Settings, *, student: str | None = None, pilot: int | None = 
         by_pilot = decide(settings, prepared.case, rates, prepared.study)
     estimates.refuse_too_small(settings.budget, rates)
     each, chosen = estimates.of_each(settings, rates, prepared.plan.strategy)
-    return Forecast(prepared.case, prepared.plan, each, chosen, costs.assumptions(settings, prepared.lengths), pilot, by_pilot)
+    return Forecast(
+        prepared.case, prepared.plan, each, chosen, costs.assumptions(settings, prepared.lengths), pilot, by_pilot, priced.priced(settings)
+    )
 
 
 def generate(
@@ -642,6 +644,7 @@ def _write(prepared: Prepared, ledger: Ledger, samples: Path, seconds: float) ->
         seconds=seconds,
         samples=samples,
         training=training,
+        prices=priced.priced(settings),
     )
     ledger.set_meta(**{prepared.meta("finished"): prepared.fingerprint})
     _finish(prepared, manifest, counts)

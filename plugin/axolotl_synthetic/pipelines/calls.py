@@ -123,7 +123,7 @@ class Calls:
         if getattr(asked.settings, "system_role", None) == "fold":
             # Before the ledger's key is made, for the model reads another prompt than under `keep`.
             request = replace(request, messages=tuple(fold(request.messages)))
-        call = Call(request, asked.name, asked.settings.generation, asked.settings.price, surplus=asked.surplus)
+        call = Call(request, asked.name, asked.settings.generation, asked.settings.known_price, surplus=asked.surplus)
         key = call.key
         while True:
             if (under_way := self._in_flight.get(key)) is not None:

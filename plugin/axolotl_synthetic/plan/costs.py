@@ -138,14 +138,14 @@ def _assumed(settings: Settings, lengths: Mapping[Purpose, Length], calls: Mappi
         length, role = lengths.get(purpose, lengths["answer"]), ROLES[purpose]
         model = settings.model_for(role)
         longest = model.generation.max_new_tokens
-        price = model.price or Price(input=0, output=0)
-        priced = priced and model.price is not None
+        price = model.known_price or Price(input=0, output=0)
+        priced = priced and model.known_price is not None
         # … and each call when it fits beside those before it, which have cost what they cost by then.
         least_tokens = max(least_tokens, tokens + promised * (length.worst_prompt + longest))
-        least_usd = max(least_usd, usd + promised * _usd(price, length.worst_prompt, longest))
+        least_usd = max(least_usd, usd + promised * price.worst_usd(length.worst_prompt, longest))
         promised = 1
         tokens += number * (length.prompt + length.completion)
-        usd += number * _usd(price, length.prompt, length.completion)
+        usd += number * price.usd(length.prompt, length.completion)
         seconds[role] += number * length.completion / _speed(model)
     return Rates(
         accepted=sure(1.0),
@@ -156,10 +156,6 @@ def _assumed(settings: Settings, lengths: Mapping[Purpose, Length], calls: Mappi
         least_tokens=least_tokens,
         least_usd=least_usd,
     )
-
-
-def _usd(price: Price, prompt: float, completion: float) -> float:
-    return (prompt * price.input + completion * price.output) / 1e6
 
 
 def _speed(model: Model) -> float:

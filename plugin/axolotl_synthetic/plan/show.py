@@ -14,6 +14,7 @@ from axolotl_synthetic import terminal
 from axolotl_synthetic.plan import Forecast, Plan
 from axolotl_synthetic.plan.costs import Value
 from axolotl_synthetic.plan.estimates import Estimate
+from axolotl_synthetic.plan.priced import in_words
 from axolotl_synthetic.plan.words import matters, number, shares
 from axolotl_synthetic.wording import number_of
 
@@ -38,6 +39,7 @@ def to_dict(forecast: Forecast) -> dict[str, Any]:
         "estimates": {name: _fields(one) for name, one in forecast.estimates.items()},
         "planned": _fields(forecast.planned),
         "assumed": forecast.assumed,
+        "prices": {role: None if price is None else dict(price) for role, price in forecast.prices.items()},
         "pilot": pilot,
     }
 
@@ -97,6 +99,7 @@ def _remarks(forecast: Forecast) -> list[str]:
     if unmeasured:
         which = "" if forecast.pilot is None else f" for {' and '.join(unmeasured)}, of which nothing could be measured"
         remarks.append(f"assumed{which}: {forecast.assumed}")
+    remarks += in_words(forecast.prices)
     return remarks
 
 

@@ -277,12 +277,12 @@ class Sweep:
             paid = ledger.paid(sorted({call for row in rows for call in row["requests"]}))
         tokens, usd = 0, 0.0
         priced = True
-        for role, prompt, completion, _ in paid.values():
+        for role, prompt, completion, _, cached, written in paid.values():
             tokens += (prompt or 0) + (completion or 0)
-            price = self.settings.model_for(role).price
+            price = self.settings.model_for(role).known_price
             priced = priced and price is not None
             if price is not None:
-                usd += ((prompt or 0) * price.input + (completion or 0) * price.output) / 1e6
+                usd += price.usd(prompt or 0, completion or 0, cached or 0, written or 0)
         return len(paid), tokens, usd if priced else None
 
     def _note(self, cell: Cell, result: CellResult) -> None:
