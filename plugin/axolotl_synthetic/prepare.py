@@ -134,7 +134,7 @@ def prepare(settings: Settings, *, student: str | None = None) -> Prepared:
     rounds = min(rounds, MOST_ROUNDS)
     extra = {name: extra_calls(inquiries, name, rounds) for name in STRATEGIES} if inquiries else {}
     found = lengths(settings, task, seeds.seeds, worst_prompt_tokens)
-    rates = costs.assume(settings, found, costs.calls_per_sample(settings, answered, extra))
+    rates = costs.assume(settings, found, costs.calls_per_sample(settings, answered, extra), rounds)
     study = None if settings.study is None else read_measured(Path(settings.study).expanduser(), task=settings.task)
     prepared = Prepared(settings, task, seeds, decide(settings, case, rates, study), case, found, rates, checks, study)
     most, samples = prepared.most_samples, settings.budget.samples
