@@ -448,12 +448,12 @@ def test_reasoning_and_its_tokens_come_back_as_they_were(path):
 def test_a_ledger_of_version_1_0_is_read_and_gets_the_new_columns_when_it_is_written(path):
     with Ledger(path, Budget()) as ledger:
         paid(ledger, call(price=PRICE), reply())
-        for name in ("thinking", "reasoning_tokens"):
+        for name in ("thinking", "reasoning_tokens", "cached_tokens", "written_tokens"):
             ledger._db.execute(f"ALTER TABLE calls DROP COLUMN {name}")
     with Ledger(path, read_only=True) as looking:
         assert looking.totals().prompt_tokens == 10
         assert len(list(looking.history())) == 1
-        assert looking.paid([1]) == {1: ("teacher", 10, 5, 0.5)}
+        assert looking.paid([1]) == {1: ("teacher", 10, 5, 0.5, None, None)}
         assert looking.waiting() is None
     with Ledger(path, Budget()) as ledger:
         assert found(ledger, call()) == "4"

@@ -22,7 +22,9 @@ from axolotl_synthetic import student, versions
 from axolotl_synthetic.config import load_settings
 from axolotl_synthetic.errors import ConfigError
 
+from fake_replies import MathReplies
 from fake_server import FakeServer
+from fake_wire import message
 from tiny_model import axolotl_config, save_tiny_model
 
 PLUGIN = "axolotl_synthetic.SyntheticPlugin"
@@ -765,3 +767,24 @@ def test_a_request_to_end_reaches_the_child(monkeypatch):
     with _signals_to(child):
         assert child.wait(30) == -signal.SIGTERM
     assert signal.getsignal(signal.SIGTERM) == before
+
+
+@pytest.mark.slow
+def test_axolotl_preprocesses_kept_thoughts_with_the_template_that_the_yaml_names(model, tmp_path):
+    with FakeServer(lambda body: message(MathReplies()(body), reasoning_content="I multiply.")) as server:
+        synthetic = block(server)
+        synthetic["teacher"]["thinking"] = "keep"
+        folder = project(tmp_path, model, synthetic, chat_template="qwen3")
+        done = axolotl(folder, "preprocess", "config.yml")
+        assert done.returncode == 0, done.stderr
+        count = server.count
+        # A template without thoughts is refused, and nothing more is asked.
+        config = yaml.safe_load((folder / "config.yml").read_text(encoding="utf-8"))
+        config |= {"chat_template": "chatml", "synthetic": {**synthetic, "output_dir": "another"}}
+        (folder / "config.yml").write_text(yaml.safe_dump(config), encoding="utf-8")
+        refused = axolotl(folder, "preprocess", "config.yml")
+        assert refused.returncode == 2, refused.stderr
+        assert "does not write `reasoning_content`" in refused.stderr
+        assert server.count == count
+    [text] = prepared_texts(folder)
+    assert text.count("<think>\nI multiply.\n</think>") == 6

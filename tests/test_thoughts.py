@@ -266,3 +266,28 @@ def test_a_marker_with_attributes_that_is_not_closed_leaves_no_answer(raw):
 def test_a_page_that_folds_something_away_is_left_alone():
     page = "See:\n<details><summary>More</summary>\nIt is 60.\n</details>\nDone."
     assert divide(page).answer == page
+
+
+@pytest.mark.parametrize("shape", BLOCKS)
+def test_what_may_be_trained_on_of_thoughts_has_no_marker_left(shape):
+    thoughts = Reply(BLOCKS[shape]).thoughts
+    left = [mark for mark in ("<", ">", "|", "[", "◁", "analysis", "process:", "response:") if mark in thoughts]
+    assert left == []
+    assert bool(thoughts) == (shape != "empty")
+    assert "####" not in thoughts
+
+
+@pytest.mark.parametrize(
+    "raw",
+    [
+        "Thinking...\n6 * 10\n...done thinking.\n\nThere are 60.\n#### 60",
+        "```thinking\n6 * 10\n```\nThere are 60.\n#### 60",
+        '<details type="reasoning" done="true">\n<summary>Thought for 3 s</summary>\n6 * 10\n</details>\nThere are 60.\n#### 60',
+    ],
+)
+def test_thoughts_are_taken_out_of_their_frame(raw):
+    assert Reply(raw).thoughts == "6 * 10"
+
+
+def test_thoughts_that_came_apart_come_before_those_in_the_reply():
+    assert Reply("<think>b</think>There are 60.", thinking="a").thoughts == "a\nb"

@@ -34,6 +34,7 @@ from pydantic import (
 )
 from pydantic_core import ErrorDetails
 
+from axolotl_synthetic import prices
 from axolotl_synthetic.errors import ConfigError
 from axolotl_synthetic.records import STRATEGIES
 from axolotl_synthetic.yaml_reader import plain, short
@@ -313,14 +314,38 @@ class Generation(Block):
 
 
 class Price(Block):
-    """US dollars per million tokens."""
+    """US dollars per million tokens, and what is cheaper as a share of them."""
+
+    LATER = frozenset({"cached_input", "cache_write", "batch"})
 
     input: float = Field(ge=0, le=DEAREST)
     """Per million prompt tokens."""
     output: float = Field(ge=0, le=DEAREST)
     """Per million completion tokens."""
-    batch: float | None = Field(default=None, ge=0, le=1)
-    """Share of the price that a call in a batch costs; null: 0.5, as OpenAI, Azure, Anthropic and Groq have it."""
+    cached_input: float | None = Field(default=None, ge=0)
+    """What a prompt token costs that the server says it read from its cache, as a share of `input`: 0.1 is a tenth. Null: all of it."""
+    cache_write: float | None = Field(default=None, ge=0, le=100)
+    """What a prompt token costs that the server says it wrote to its cache, as a share of `input`: 1.25 for more. Null: all of it."""
+    batch: float | None = Field(default=None, ge=0)
+    """What a call in a batch costs, as a share of any other call. Null: 0.5, as OpenAI, Azure, Anthropic and Groq have it."""
+
+    @field_validator("cached_input", "batch")
+    @classmethod
+    def validate_share(cls, value: float | None) -> float | None:
+        if value is not None and value > 1:
+            raise ValueError("must be a share, from 0 to 1, and no price: 0.5 for half of it")
+        return value
+
+    def usd(self, prompt: float, completion: float, cached: float = 0, written: float = 0) -> float:
+        """Return US dollars for so many tokens; `cached` and `written` are parts of the prompt's."""
+        share = 1.0 if self.cached_input is None else self.cached_input
+        surcharge = 1.0 if self.cache_write is None else self.cache_write
+        plain = max(0, prompt - cached - written)
+        return ((plain + cached * share + written * surcharge) * self.input + completion * self.output) / 1e6
+
+    def worst_usd(self, prompt: float, completion: float) -> float:
+        """Return an upper bound: nothing is read from the cache, and all is written to it."""
+        return self.usd(prompt, completion, written=prompt if (self.cache_write or 0) > 1 else 0)
 
     def in_batches(self) -> Price:
         """Return the price of a call in a batch."""
@@ -355,6 +380,8 @@ class Batch(Block):
 class Model(Block):
     """What every provider has."""
 
+    LATER = frozenset({"thinking"})
+
     concurrency: int = Field(default=64, ge=1, le=4096)
     """Calls open at once."""
     timeout: float = Field(default=600, ge=SHORTEST_WAIT, le=LONGEST_WAIT)
@@ -364,14 +391,35 @@ class Model(Block):
     generation: Generation = Generation()
     """How the model samples."""
     price: Price | None = None
-    """Absent: the cost is unknown, and shown as such."""
+    """Absent: what a known server asks for a known model; else the cost is unknown, and shown as such."""
+    thinking: Literal["drop", "keep"] = "drop"
+    """Whether the training file keeps what the teacher thought before an accepted answer, as `reasoning_content` of the assistant's
+    message. No check or prompt reads it either way."""
     strength: Literal["strong", "weak"] | None = None
     """Augmenter only: a weak one does not invent new questions. Null: weak if it is smaller than the teacher by its name."""
 
     @property
+    def listed(self) -> prices.Listed | None:
+        """The price that is looked up because none is given; None where it is not known."""
+        return None
+
+    @cached_property
+    def known_price(self) -> Price | None:
+        """The price to reckon with: the one given, or else the one that is looked up."""
+        if self.price is not None or (listed := self.listed) is None:
+            return self.price
+        return Price(
+            input=listed.input,
+            output=listed.output,
+            cached_input=None if listed.cached_input is None else min(1.0, listed.cached_input),
+            cache_write=listed.cache_write,
+            batch=None if listed.batch is None else min(1.0, listed.batch),
+        )
+
+    @property
     def charged(self) -> Price | None:
         """The price of a call as it is sent, None when it is unknown."""
-        return self.price
+        return self.known_price
 
 
 # Arguments that have a key of their own, or that the run needs to decide.
@@ -416,7 +464,7 @@ OF_THE_WAY = {"concurrency", "timeout", "retries", "price", "api_key_env", "base
 class OpenAIModel(Model):
     """Any OpenAI-compatible server, or several that serve the same model."""
 
-    LATER = frozenset({"headers_env", "query", "system_role", "batch"})
+    LATER = Model.LATER | {"headers_env", "query", "system_role", "batch"}
 
     provider: Literal["openai"] = "openai"
     """Which kind of teacher this is."""
@@ -464,7 +512,15 @@ class OpenAIModel(Model):
 
     @property
     def charged(self) -> Price | None:
-        return self.price if self.price is None or self.batch is None else self.price.in_batches()
+        price = self.known_price
+        return price if price is None or self.batch is None else price.in_batches()
+
+    @property
+    def listed(self) -> prices.Listed | None:
+        if self.price is not None:
+            return None
+        found = {prices.look_up(url, self.model) for url in _items(self.base_url)}
+        return found.pop() if len(found) == 1 else None
 
     @field_validator("base_url")
     @classmethod
@@ -800,6 +856,9 @@ class Settings(Block):
     weight: float | None = Field(default=None, gt=0, le=1)
     """Share of the training file that Axolotl trains on, drawn anew by its `seed`: the `weight` of our entry in `datasets:`. Null: all.
     Needs Axolotl 0.20."""
+    thinking_key: str = Field(default="reasoning_content", pattern=r"^[A-Za-z_]\w*$")
+    """The name by which the student's chat template reads thoughts, for a teacher of `thinking: keep`: `template_thinking_key` of our entry
+    in `datasets:`."""
     grade: Grade = Grade()
     """What is graded, and when."""
     output_dir: PathText = Field(default="./synthetic", validate_default=True)
@@ -821,6 +880,11 @@ class Settings(Block):
         if there is not None and not os.path.isdir(there):
             raise ValueError(f"{'is' if there == Path(whole) else f'lies below {there}, which is'} a file and no folder; name a folder")
         return value
+
+    @property
+    def keeps_thinking(self) -> bool:
+        """Return whether thoughts are trained on."""
+        return self.teacher.thinking == "keep"
 
     @property
     def folder(self) -> Path:
@@ -894,7 +958,7 @@ def _combinations(raw: Mapping[str, Any]) -> Iterator[str]:
         yield "synthetic.budget: sets no limit; give at least one of samples, queries, tokens, usd"
     if budget.get("usd") is not None:
         for role in ("teacher", "augmenter"):
-            if (role == "teacher" or part(role)) and not part(role).get("price"):
+            if (role == "teacher" or part(role)) and not part(role).get("price") and _listed(part(role)) is None:
                 yield (
                     f"synthetic.budget.usd: {_shown(budget['usd'])} cannot be kept without synthetic.{role}.price; "
                     "add `price: {input: …, output: …}` in USD per million tokens"
@@ -906,6 +970,8 @@ def _combinations(raw: Mapping[str, Any]) -> Iterator[str]:
             yield "synthetic.budget.usd: no limit where every price is 0; add samples, queries or tokens"
     if part("teacher").get("strength") is not None:
         yield "synthetic.teacher.strength: only an augmenter has a strength; move it under `augmenter:`"
+    if part("augmenter").get("thinking") == "keep" and part("teacher").get("thinking") != "keep":
+        yield "synthetic.augmenter.thinking: only what the teacher thought before an answer can be kept; move it under `teacher:`"
     for role in ("teacher", "augmenter"):
         if part(role).get("provider") == "distilabel":
             kwargs = part(role).get("kwargs")
@@ -914,6 +980,13 @@ def _combinations(raw: Mapping[str, Any]) -> Iterator[str]:
                     yield f"synthetic.{role}.kwargs.generation_kwargs: write `generation:` beside `kwargs:` instead"
     if raw.get("task") == "text_to_sql" and part("seeds").get("databases") is None:
         yield "synthetic.seeds.databases: text_to_sql needs to know where the databases are; write `databases: dbs/{database}.sqlite`"
+
+
+def _listed(model: Mapping[str, Any]) -> prices.Listed | None:
+    try:
+        return OpenAIModel.model_validate(model).listed
+    except ValidationError:  # which is told, or the model is another provider's
+        return None
 
 
 def _describe(detail: ErrorDetails, raw: Mapping[str, Any]) -> str:

@@ -29,6 +29,8 @@ FORMAT = 1
 MANIFEST = "manifest.json"
 SAMPLES = "samples.jsonl"
 CARD = "README.md"
+# The field of the assistant's message that holds what it thought, as Axolotl names it.
+THINKING = "reasoning_content"
 # Where the readers of a manifest look, and what has to be there.
 MANIFEST_KEYS: Mapping[str, type | tuple[type, ...]] = {
     "status": str,
@@ -133,7 +135,13 @@ def write_samples(folder: Path, spool: Path) -> Path:
 
 
 def write_training_file(
-    folder: Path, samples: Path, seeds: Sequence[Seed], prompt: Callable[[Seed], str], solution: Callable[[Seed], str | None]
+    folder: Path,
+    samples: Path,
+    seeds: Sequence[Seed],
+    prompt: Callable[[Seed], str],
+    solution: Callable[[Seed], str | None],
+    *,
+    thinking: bool = False,
 ) -> TrainingFile:
     """The seed pairs (those with an answer) and the accepted samples, as chats.
 
@@ -142,11 +150,12 @@ def write_training_file(
         samples: the `samples.jsonl` to take the accepted ones of.
         seeds: the seeds to include, none for none.
         prompt, solution: how the task writes a seed's question and answer for the student.
+        thinking: whether the teacher's thoughts are kept.
     """
     beside = folder / "train.jsonl.tmp"
     digest, rows = hashlib.sha256(), 0
     with _told(folder), open(beside, "wb") as file:
-        for row in _training_rows(samples, seeds, prompt, solution):
+        for row in _training_rows(samples, seeds, prompt, solution, thinking):
             line = (to_json(row) + "\n").encode()
             digest.update(line)
             file.write(line)
@@ -157,25 +166,39 @@ def write_training_file(
 
 
 def _training_rows(
-    samples: Path, seeds: Sequence[Seed], prompt: Callable[[Seed], str], solution: Callable[[Seed], str | None]
+    samples: Path, seeds: Sequence[Seed], prompt: Callable[[Seed], str], solution: Callable[[Seed], str | None], thinking: bool
 ) -> Iterator[dict[str, Any]]:
     for seed in seeds:
         if (answer := solution(seed)) is not None:
-            yield chat_row(prompt(seed), answer, seed.id, "seed", seed.id)
+            yield chat_row(prompt(seed), answer, seed.id, "seed", seed.id, "" if thinking else None)
     for row in read_samples(samples):
         if row["status"] == "accepted":
-            yield chat_row(row["question"], row["answer"], row["id"], row["strategy"], row["seed_id"])
+            thoughts = _thoughts(row) if thinking else None
+            yield chat_row(row["question"], row["answer"], row["id"], row["strategy"], row["seed_id"], thoughts)
 
 
-def chat_row(question: str, answer: str, row_id: str, strategy: str, seed_id: str) -> dict[str, Any]:
-    """Return a row of the training file."""
-    messages = [{"role": "user", "content": question}, {"role": "assistant", "content": answer}]
-    return {"messages": messages, "id": row_id, "strategy": strategy, "seed_id": seed_id}
+def _thoughts(row: Mapping[str, Any]) -> str:
+    """Return what led to a sample's answer; empty where nothing did, or where people have corrected what it led to."""
+    edited = {} if row.get("decision") is None else row["decision"]["after"]
+    return "" if {"question", "answer"} & edited.keys() else row.get("thinking") or ""
 
 
-def axolotl_entry(path: Path, weight: float | None = None) -> dict[str, Any]:
-    """Return the entry of Axolotl's `datasets:` for a training file; `weight` is the share of it to train on, None for all."""
-    entry = {
+def chat_row(question: str, answer: str, row_id: str, strategy: str, seed_id: str, thinking: str | None = None) -> dict[str, Any]:
+    """Return a row of the training file. With thoughts in any row there must be some, if empty, in all: Axolotl's reader takes the columns
+    of the first rows for those of all."""
+    said = {"role": "assistant", "content": answer} | ({} if thinking is None else {THINKING: thinking})
+    return {"messages": [{"role": "user", "content": question}, said], "id": row_id, "strategy": strategy, "seed_id": seed_id}
+
+
+def axolotl_entry(path: Path, weight: float | None = None, thinking_key: str | None = None) -> dict[str, Any]:
+    """Return the entry of Axolotl's `datasets:` for a training file.
+
+    Args:
+        path: the file.
+        weight: the share of it to train on, None for all.
+        thinking_key: the name by which the student's chat template reads thoughts, None where the file has none.
+    """
+    entry: dict[str, Any] = {
         "path": str(path),
         "ds_type": "json",
         "type": "chat_template",
@@ -184,6 +207,9 @@ def axolotl_entry(path: Path, weight: float | None = None) -> dict[str, Any]:
         "roles_to_train": ["assistant"],
         "train_on_eos": "turn",
     }
+    if thinking_key is not None:
+        entry["message_property_mappings"][thinking_key] = THINKING
+        entry |= {"field_thinking": THINKING, "template_thinking_key": thinking_key}
     return entry if weight is None else {**entry, "weight": weight}
 
 
@@ -207,6 +233,7 @@ def manifest(
     seconds: float,
     samples: Path,
     training: TrainingFile,
+    prices: Mapping[str, Any] | None = None,
 ) -> dict[str, Any]:
     """The manifest, in the contract's words. Whoever writes it writes it last."""
     return {
@@ -218,7 +245,11 @@ def manifest(
         "seeds": dict(seeds),
         "queries": {**totals.queries, "reused": reused},
         "tokens": {"prompt": totals.prompt_tokens, "completion": totals.completion_tokens},
+        "reasoning_tokens": totals.reasoning_tokens,
+        "cached_tokens": totals.cached_tokens,
+        "cached_share": None if totals.cached_tokens is None else round(totals.cached_tokens / max(1, totals.prompt_tokens), 4),
         "usd": totals.usd,
+        "prices": dict(prices or {}),
         "seconds": round(seconds, 3),
         **outcome(counts, samples, training),
     }

@@ -18,7 +18,7 @@ import os
 import sqlite3
 import time
 from collections import OrderedDict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import astuple, dataclass, fields, replace
 from functools import cached_property, lru_cache
@@ -35,7 +35,6 @@ FORMAT = 1
 # What `Progress.ended_by` says beside the budget's limits: the cap of candidates a sample; a long stretch in which none was accepted;
 # and no seed is left of which an answer would say something new.
 CANDIDATES, FRUITLESS, EXHAUSTED = "candidates", "fruitless", "exhausted"
-MILLION = 1_000_000
 # Prompts kept in memory by their hash, so that the thousandth answer to a seed does not look its prompt up again.
 REMEMBERED_PROMPTS = 20_000
 # Rows in one statement: with the 13 values that a row has at most, far from the 32,766 that SQLite takes.
@@ -69,7 +68,9 @@ CREATE TABLE IF NOT EXISTS calls (
     seconds REAL,
     usd REAL,                       -- NULL when the price is unknown; its upper bound where the server counts no tokens
     thinking TEXT,                  -- reasoning that came apart from the reply
-    reasoning_tokens INTEGER        -- of completion_tokens
+    reasoning_tokens INTEGER,       -- of completion_tokens
+    cached_tokens INTEGER,          -- of prompt_tokens: read from the server's cache
+    written_tokens INTEGER          -- of prompt_tokens: written to it
 );
 CREATE INDEX IF NOT EXISTS calls_by_key ON calls (key) WHERE outcome = 'ok';
 CREATE TABLE IF NOT EXISTS spent (
@@ -116,8 +117,8 @@ INSERT OR IGNORE INTO progress (one) VALUES (1);
 # What a run tells the terminal, beside `Progress`: which calls wait, what is wrong and no reason to end, and what it needs of a cluster.
 WAITING, NOTICE, STOP, CALLING, CLUSTER = "waiting", "notice", "stop", "calling", "cluster"
 # Columns of `calls` that ledgers of version 1.0 have not.
-ADDED = {"thinking": "TEXT", "reasoning_tokens": "INTEGER"}
-REPLY = "reply, finish_reason, prompt_tokens, completion_tokens, seconds, coalesce(thinking, ''), reasoning_tokens"
+ADDED = {"thinking": "TEXT", "reasoning_tokens": "INTEGER", "cached_tokens": "INTEGER", "written_tokens": "INTEGER"}
+REPLY = ("reply", "finish_reason", "prompt_tokens", "completion_tokens", "seconds", *ADDED)
 
 
 @dataclass(frozen=True)
@@ -169,16 +170,12 @@ class Call:
         if self.reserved is not None:
             return self.reserved[1]
         (prompt, completion), (more, longer) = self.most_tokens, self.surplus
-        return _usd(self.price, prompt + more, completion + longer)
+        return 0.0 if self.price is None else self.price.worst_usd(prompt + more, completion + longer)
 
     @cached_property
     def surplus_usd(self) -> float:
         """Return the part of `worst_usd` that is for the surplus."""
-        return _usd(self.price, *self.surplus)
-
-
-def _usd(price: Price | None, prompt: int, completion: int) -> float:
-    return 0.0 if price is None else (prompt * price.input + completion * price.output) / MILLION
+        return 0.0 if self.price is None else self.price.worst_usd(*self.surplus)
 
 
 @dataclass(frozen=True, slots=True)
@@ -232,7 +229,8 @@ class Waiting:
 
 @dataclass(frozen=True, slots=True)
 class Past:
-    """One call that was made, without its texts. `started` is Unix time; `seconds`, the tokens and `usd` are None where unknown."""
+    """One call that was made, without its texts. `started` is Unix time; `seconds`, the tokens and `usd` are None where unknown. Reasoning
+    is a part of the completion's tokens, cached ones of the prompt's."""
 
     started: float
     purpose: Purpose
@@ -244,6 +242,8 @@ class Past:
     completion_tokens: int | None
     seconds: float | None
     usd: float | None
+    reasoning_tokens: int | None = None
+    cached_tokens: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -276,7 +276,8 @@ class Totals:
     """What was sent to models, ever, for this folder.
 
     `queries` has a count for each purpose, `total` and `retried`. Tokens and `usd` are what was billed, replies of no use included;
-    `usd` is None when the price of any call is unknown.
+    `usd` is None when the price of any call is unknown. `reasoning_tokens` are a part of the completion's and `cached_tokens` of the
+    prompt's, None where no reply told of any.
     """
 
     queries: Mapping[str, int]
@@ -284,6 +285,8 @@ class Totals:
     completion_tokens: int
     usd: float | None
     seconds: float
+    reasoning_tokens: int | None = None
+    cached_tokens: int | None = None
 
 
 @dataclass(slots=True)
@@ -360,15 +363,23 @@ class Ledger:
                 # A committed call survives a power failure, not only the end of the process; a counter need not.
                 self._db.execute(f"PRAGMA synchronous = {'NORMAL' if limits is None else 'FULL'}")
                 self._db.executescript(SCHEMA)
-                had = {column[1] for column in self._db.execute("PRAGMA table_info(calls)")}
-                for name, kind in ADDED.items():
-                    if name not in had:
-                        self._db.execute(f"ALTER TABLE calls ADD COLUMN {name} {kind}")
+            had = {column[1] for column in self._db.execute("PRAGMA table_info(calls)")}
+            self._missing = ADDED.keys() - had
+            if not read_only:
+                for name in sorted(self._missing):
+                    self._db.execute(f"ALTER TABLE calls ADD COLUMN {name} {ADDED[name]}")
+                self._missing = set()
             found = self.meta("format")
         if found is None and not read_only:
             self.set_meta(format=str(FORMAT))
         elif found != str(FORMAT):
             raise StorageError(f"{path}: is a ledger of format {found}; this version reads {FORMAT}: use another output_dir")
+
+    def _columns(self, names: Iterable[str]) -> str:
+        """Return columns of `calls` to select; those that an older ledger, opened to be read alone, has not are NULL."""
+        known = {name: "NULL" if name in self._missing else name for name in ADDED}
+        known["thinking"] = f"coalesce({known['thinking']}, '')"
+        return ", ".join(known.get(name, name) for name in names)
 
     def close(self) -> None:
         self._db.close()
@@ -397,7 +408,8 @@ class Ledger:
         that was cut off at no less than it."""
         with _told(self.path):
             rows = self._db.execute(
-                f"SELECT id, max_new_tokens, {REPLY} FROM calls WHERE key = ? AND outcome = 'ok' ORDER BY id DESC", (call.key,)
+                f"SELECT id, max_new_tokens, {self._columns(REPLY)} FROM calls WHERE key = ? AND outcome = 'ok' ORDER BY id DESC",
+                (call.key,),
             ).fetchall()
         limit = call.generation.max_new_tokens
         for call_id, had, *values in rows:
@@ -413,7 +425,7 @@ class Ledger:
         """What some calls brought, each with its purpose, in the order of `ids`; those that brought nothing are left out."""
         with _read(self.path):
             rows = self._db.execute(
-                f"SELECT id, purpose, {REPLY} FROM calls WHERE outcome = 'ok' AND id IN (SELECT value FROM json_each(?))",
+                f"SELECT id, purpose, {self._columns(REPLY)} FROM calls WHERE outcome = 'ok' AND id IN (SELECT value FROM json_each(?))",
                 (json.dumps(list(ids)),),
             ).fetchall()
         found = {call_id: (purpose, Reply(*reply)) for call_id, purpose, *reply in rows}
@@ -476,12 +488,11 @@ class Ledger:
             call, reply, outcome = one.call, one.reply, "ok"
             if one.error is not None:
                 outcome = "unsent" if one.cost == "none" and reply is None else "failed"
-            said: tuple[Any, ...] = (None,) * 7
+            said: tuple[Any, ...] = (None,) * 9
             cost = None if call.price is None else 0.0
             if reply is not None:
-                raw = reply.raw if one.error is None else _storable(reply.raw)
-                said = (raw, _storable(reply.finish_reason), reply.prompt_tokens, reply.completion_tokens, reply.seconds)
-                said += (_storable(reply.thinking) or None, reply.reasoning_tokens)
+                said = (_storable(reply.raw), _storable(reply.finish_reason), reply.prompt_tokens, reply.completion_tokens, reply.seconds)
+                said += (_storable(reply.thinking) or None, reply.reasoning_tokens, reply.cached_tokens, reply.written_tokens)
                 cost = usd_of(call, reply)
             ended.append((one.call_id, outcome, None if one.error is None else _storable(one.error), cost, *said))
             if reply is not None:
@@ -492,7 +503,8 @@ class Ledger:
                 spent.add(-1 if one.cost == "none" else 0, -call.worst_tokens, -call.worst_usd)
         self._on_rows(
             "UPDATE calls SET outcome = column2, error = column3, usd = column4, reply = column5, finish_reason = column6,"
-            " prompt_tokens = column7, completion_tokens = column8, seconds = column9, thinking = column10, reasoning_tokens = column11"
+            " prompt_tokens = column7, completion_tokens = column8, seconds = column9, thinking = column10, reasoning_tokens = column11,"
+            " cached_tokens = column12, written_tokens = column13"
             " FROM (VALUES {rows}) WHERE id = column1",
             ended,
         )
@@ -574,24 +586,26 @@ class Ledger:
             rows = self._db.execute(
                 "SELECT purpose, count(*), sum(attempt > 0) FROM calls WHERE outcome != 'unsent' GROUP BY purpose"
             ).fetchall()
-            prompt, completion, usd, unpriced, seconds = self._db.execute(
+            prompt, completion, usd, unpriced, seconds, reasoning, cached = self._db.execute(
                 "SELECT coalesce(sum(prompt_tokens), 0), coalesce(sum(completion_tokens), 0), sum(usd),"
-                " coalesce(sum(usd IS NULL AND reply IS NOT NULL), 0), coalesce(sum(seconds) FILTER (WHERE outcome = 'ok'), 0) FROM calls"
+                " coalesce(sum(usd IS NULL AND reply IS NOT NULL), 0), coalesce(sum(seconds) FILTER (WHERE outcome = 'ok'), 0),"
+                f" {', '.join(f'sum({name})' for name in self._columns(('reasoning_tokens', 'cached_tokens')).split(', '))} FROM calls"
             ).fetchone()
             for purpose, count, retried in rows:
                 counts[purpose] += count
                 counts["total"] += count
                 counts["retried"] += retried
-        return Totals(counts, prompt, completion, None if unpriced else 0.0 if not rows else usd, seconds)
+        return Totals(counts, prompt, completion, None if unpriced else 0.0 if not rows else usd, seconds, reasoning, cached)
 
-    def paid(self, ids: Sequence[int]) -> dict[int, tuple[Role, int | None, int | None, float]]:
-        """Role, prompt and completion tokens, and seconds of calls that brought a reply, by id."""
+    def paid(self, ids: Sequence[int]) -> dict[int, tuple[Role, int | None, int | None, float, int | None, int | None]]:
+        """Role, prompt and completion tokens, seconds, and cached and written prompt tokens of calls that brought a reply, by id."""
         with _read(self.path):
             rows = self._db.execute(
-                "SELECT id, role, prompt_tokens, completion_tokens, seconds FROM calls WHERE id IN (SELECT value FROM json_each(?))",
+                f"SELECT id, role, prompt_tokens, completion_tokens, seconds, {self._columns(('cached_tokens', 'written_tokens'))}"
+                " FROM calls WHERE id IN (SELECT value FROM json_each(?))",
                 (json.dumps(list(ids)),),
             ).fetchall()
-        return {number: (role, prompt, completion, seconds) for number, role, prompt, completion, seconds in rows}
+        return {number: tuple(values) for number, *values in rows}
 
     def exchanges(self, ids: Sequence[int]) -> list[Exchange]:
         """Return some calls with their texts, in the order in which they were sent."""
@@ -616,7 +630,7 @@ class Ledger:
 
     def history(self) -> Iterator[Past]:
         """Every call that left or may have left, in the order in which they were sent. Reads as it goes, so memory stays small."""
-        names = ", ".join(field.name for field in fields(Past))
+        names = self._columns(field.name for field in fields(Past))
         with _read(self.path):
             for row in self._db.execute(f"SELECT {names} FROM calls WHERE outcome != 'unsent' ORDER BY id"):
                 yield _past(row)
@@ -641,7 +655,8 @@ def _past(row: Sequence[Any]) -> Past:
         TypeError: if it holds what no version writes.
     """
     past = Past(*row)
-    numbers = (past.started, past.attempt, past.prompt_tokens, past.completion_tokens, past.seconds, past.usd)
+    tokens = (past.prompt_tokens, past.completion_tokens, past.reasoning_tokens, past.cached_tokens)
+    numbers = (past.started, past.attempt, past.seconds, past.usd, *tokens)
     if not isinstance(past.started, float) or not all(isinstance(one, int | float | None) for one in numbers):
         raise TypeError(f"a call has {numbers!r:.80} as its numbers")
     if not all(isinstance(text, str) for text in (past.purpose, past.role, past.model, past.outcome)):
@@ -674,7 +689,7 @@ def usd_of(call: Call, reply: Reply) -> float | None:
         return None
     if reply.prompt_tokens is None or reply.completion_tokens is None:
         return call.worst_usd
-    return _usd(call.price, reply.prompt_tokens, reply.completion_tokens)
+    return call.price.usd(reply.prompt_tokens, reply.completion_tokens, reply.cached_tokens or 0, reply.written_tokens or 0)
 
 
 def _used(reply: Reply) -> int | None:

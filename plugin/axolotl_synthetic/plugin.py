@@ -150,7 +150,7 @@ def _entry(settings: Settings) -> dict[str, Any]:
     """
     folder = settings.folder
     written = max(folder.glob("train-*.jsonl"), key=lambda path: path.stat().st_mtime, default=folder / "train.jsonl")
-    return axolotl_entry(written, settings.weight)
+    return axolotl_entry(written, settings.weight, settings.thinking_key if settings.keeps_thinking else None)
 
 
 def _training_file(cfg: Mapping[str, Any], settings: Settings) -> Path:
@@ -209,10 +209,15 @@ def _refuse_unfit(cfg: Mapping[str, Any], settings: Settings) -> None:
     entry = next((entry for entry in cfg["datasets"] if is_axolotl_entry(entry, settings.folder)), None)
     if entry is None or entry.get("type") != "chat_template":
         return
-    template = student.chat_template(base, lambda: get_chat_template_from_config(cfg=theirs, ds_cfg=entry, tokenizer=tokenizer))
+    # Axolotl's validation writes the default into an entry without a template, and the template that the YAML names into the tokenizer.
+    own = None if entry.get("chat_template") in (None, "tokenizer_default") else entry
+    template = student.chat_template(base, lambda: get_chat_template_from_config(cfg=theirs, ds_cfg=own, tokenizer=tokenizer))
     prepared = prepare(settings)
     pairs = [(prepared.task.prompt(seed.question), prepared.task.solution(seed)) for seed in prepared.seeds.seeds[: student.PAIRS_READ]]
     tokens = student.lengths(base, pairs, tokenizer, template)
+    if settings.keeps_thinking:
+        key = str(entry.get("template_thinking_key") or settings.thinking_key)
+        student.refuse_no_thinking(base, tokenizer, template, key, **(cfg.get("chat_template_kwargs") or {}))
     if cfg.get("sequence_len"):
         strategy = str(cfg.get("excess_length_strategy") or "drop").lower()
         student.refuse_too_long(tokens, int(cfg["sequence_len"]), strategy)

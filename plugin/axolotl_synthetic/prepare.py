@@ -32,7 +32,7 @@ LEDGER = "ledger.sqlite"
 # What changes nothing about the candidates, so that a finished run stays finished when it is changed. What people decide in review
 # is taken in without another run: see `run.has_decisions`.
 IRRELEVANT: dict[str, Any] = {
-    **dict.fromkeys(("grade", "output_dir", "engine", "study", "review", "weight"), True),
+    **dict.fromkeys(("grade", "output_dir", "engine", "study", "review", "weight", "thinking_key"), True),
     **dict.fromkeys(("teacher", "augmenter"), OF_THE_WAY),
     "seeds": {"may_fail"},
 }
@@ -131,7 +131,7 @@ def prepare(settings: Settings, *, student: str | None = None) -> Prepared:
     rounds = min(rounds, MOST_ROUNDS)
     extra = {name: extra_calls(inquiries, name, rounds) for name in STRATEGIES} if inquiries else {}
     found = lengths(settings, task, seeds.seeds, worst_prompt_tokens)
-    rates = costs.assume(settings, found, costs.calls_per_sample(settings, answered, extra))
+    rates = costs.assume(settings, found, costs.calls_per_sample(settings, answered, extra), rounds)
     study = None if settings.study is None else read_measured(Path(settings.study).expanduser(), task=settings.task)
     prepared = Prepared(settings, task, seeds, decide(settings, case, rates, study), case, found, rates, checks, study)
     most, samples = prepared.most_samples, settings.budget.samples

@@ -13,7 +13,7 @@ from typing import Any, Literal
 
 import orjson
 
-from axolotl_synthetic.thoughts import divide
+from axolotl_synthetic.thoughts import divide, trainable
 
 ANSWER_AUGMENTATION = "answer_augmentation"
 QUESTION_REPHRASE = "question_rephrase"
@@ -101,6 +101,8 @@ class Reply:
         seconds: from sending the request to the reply's last byte.
         thinking: what the server gave apart from the content as the model's reasoning.
         reasoning_tokens: those of `completion_tokens` that are reasoning, None when the server did not say.
+        cached_tokens, written_tokens: those of `prompt_tokens` that the server read from its cache or wrote to it, None when it did not
+            say.
     """
 
     raw: str
@@ -110,6 +112,8 @@ class Reply:
     seconds: float = 0.0
     thinking: str = ""
     reasoning_tokens: int | None = None
+    cached_tokens: int | None = None
+    written_tokens: int | None = None
 
     @property
     def text(self) -> str:
@@ -120,6 +124,12 @@ class Reply:
     def reasoned(self) -> bool:
         """Return whether the model thought before it answered, as far as one can see."""
         return bool(self.thinking or self.reasoning_tokens or divide(self.raw).thoughts)
+
+    @property
+    def thoughts(self) -> str:
+        """Return what the model thought, apart from the content or in it, as a student may be trained on it; empty where it shows none."""
+        found = trainable("\n".join(part for part in (self.thinking, divide(self.raw).thoughts) if part.strip()))
+        return found.encode(errors="replace").decode()  # as the ledger keeps it, so that a rerun reads the same
 
     @property
     def answer_tokens(self) -> int | None:
@@ -202,6 +212,7 @@ class Candidate:
         answer: the teacher's reply, None while (or when) there is none.
         answer_cut_off: the teacher stopped at its token limit, not by itself.
         answer_tokens: the teacher's own count of the answer's tokens, its reasoning left out; None when it did not say.
+        thinking: what the teacher thought before the answer, for the training file alone; None where it is not kept.
         final_answer: what the task read out of `answer`, None when there was none to read.
         self_check: the augmenter's reply about its own question, None when it was not asked.
         votes: what several answers to the question end in, None for each that marks no final answer; empty when none were asked for.
@@ -220,6 +231,7 @@ class Candidate:
     answer: str | None = None
     answer_cut_off: bool = False
     answer_tokens: int | None = None
+    thinking: str | None = None
     final_answer: str | None = None
     self_check: str | None = None
     votes: tuple[str | None, ...] = ()
@@ -248,13 +260,14 @@ def judged(candidate: Candidate, verdicts: Sequence[Verdict]) -> Candidate:
 
 
 def to_sample(candidate: Candidate) -> dict[str, Any]:
-    """A row of `samples.jsonl`, in the contract's words and order."""
+    """A row of `samples.jsonl`, in the contract's words and order; `thinking` is there where it is kept."""
     return {
         "id": candidate.id,
         "strategy": candidate.strategy,
         "seed_id": candidate.seed_id,
         "question": candidate.prompt,
         "answer": candidate.answer,
+        **({} if candidate.thinking is None else {"thinking": candidate.thinking}),
         "final_answer": candidate.final_answer,
         "status": candidate.status,
         "reason": candidate.reason,

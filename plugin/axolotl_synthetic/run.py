@@ -20,7 +20,7 @@ from axolotl_synthetic.errors import ConfigError, ServiceError, StorageError, Sy
 from axolotl_synthetic.ledger import CLUSTER, NOTICE, Ledger, Progress
 from axolotl_synthetic.lock import held, is_held
 from axolotl_synthetic.pipelines.process import PipelineProcess, waiting
-from axolotl_synthetic.plan import Forecast, Plan, costs, decide, estimates
+from axolotl_synthetic.plan import Forecast, Plan, costs, decide, estimates, priced
 from axolotl_synthetic.plan.measured import Measured
 from axolotl_synthetic.prepare import (
     LEDGER,
@@ -105,7 +105,9 @@ def plan(settings: Settings, *, student: str | None = None, pilot: int | None = 
         by_pilot = decide(settings, prepared.case, rates, prepared.study)
     estimates.refuse_too_small(settings.budget, rates)
     each, chosen = estimates.of_each(settings, rates, prepared.plan.strategy)
-    return Forecast(prepared.case, prepared.plan, each, chosen, costs.assumptions(settings, prepared.lengths), pilot, by_pilot)
+    return Forecast(
+        prepared.case, prepared.plan, each, chosen, costs.assumptions(settings, prepared.lengths), pilot, by_pilot, priced.priced(settings)
+    )
 
 
 def generate(
@@ -661,6 +663,7 @@ def _write(prepared: Prepared, ledger: Ledger, samples: Path, seconds: float) ->
         seconds=seconds,
         samples=samples,
         training=training,
+        prices=priced.priced(settings),
     )
     ledger.set_meta(**{prepared.meta("finished"): prepared.fingerprint})
     _finish(prepared, manifest, counts)
@@ -675,7 +678,7 @@ def _train(prepared: Prepared, samples: Path) -> dataset.TrainingFile:
         return task.prompt(seed.question)
 
     seeds = prepared.seeds.seeds if settings.include_seeds else ()
-    return dataset.write_training_file(settings.folder, samples, seeds, prompt, task.solution)
+    return dataset.write_training_file(settings.folder, samples, seeds, prompt, task.solution, thinking=settings.keeps_thinking)
 
 
 def _finish(prepared: Prepared, manifest: Mapping[str, Any], counts: dataset.Counts) -> None:

@@ -87,6 +87,26 @@ def lengths(base_model: str, pairs: Iterable[tuple[str, str | None]], tokenizer:
     return found
 
 
+def refuse_no_thinking(base_model: str, tokenizer: Any, template: str, key: str, **kwargs: Any) -> None:
+    """Look whether a chat template writes the thoughts of an assistant's message.
+
+    Args:
+        key: the name by which it should read them.
+        kwargs: of the template, from `chat_template_kwargs`.
+
+    Raises:
+        ConfigError: if it leaves them out, and the student would learn to answer without.
+    """
+    mark = "thoughts1"
+    chat = [{"role": "user", "content": "1"}, {"role": "assistant", "content": "1", key: mark}]
+    if mark not in tokenizer.apply_chat_template(chat, chat_template=template, tokenize=False, **kwargs):
+        raise ConfigError(
+            f"synthetic.teacher.thinking: keep: the chat template of {base_model} does not write `{key}` of an assistant's message, so the"
+            " thoughts would not be trained on; name the key that it reads in `synthetic.thinking_key`, or add a template that has them"
+            " (`chat_template: qwen3`) to the YAML, or write `thinking: drop`"
+        )
+
+
 def refuse_too_long(tokens: Sequence[int], sequence_len: int, strategy: str) -> None:
     """Tell of seeds' pairs that are longer than `sequence_len`.
 

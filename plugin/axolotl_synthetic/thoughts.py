@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from itertools import islice
 
 from axolotl_synthetic.mentions import Mentions
-from axolotl_synthetic.turns import MOST_MARKERS, own_turn
+from axolotl_synthetic.turns import MOST_MARKERS, SPECIAL_TOKEN, own_turn
 
 # The names that reasoning models use, by their chat templates: DeepSeek and Qwen (think), Claude (thinking, antthinking), Gemini and
 # EXAONE (thought), Nemotron and GRPO recipes (reasoning), Seed-OSS (seed:think), LongCat (longcat_think), MiniMax (mm:think).
@@ -58,6 +58,13 @@ _WORDS = re.compile(
     r"|Thinking\.\.\.\n.*?(?:\n\.\.\.done thinking\.|\Z)|```(?:thinking|think|thoughts?|reasoning)\n.*?(?:\n```|\Z))",
     re.DOTALL,
 )
+# How those begin and end, for what is inside of them to be had.
+_FRAMES = (
+    (re.compile(r"\A\s*(?i:Here(?: is|'s|’s) my thought process:)"), re.compile(r"(?i:Here(?: is|'s|’s) my (?:response|answer):)\s*\Z")),
+    (re.compile(r"\A\s*Thinking\.\.\.\n"), re.compile(r"\n\.\.\.done thinking\.\s*\Z")),
+    (re.compile(r"\A\s*```(?:thinking|think|thoughts?|reasoning)\n"), re.compile(r"\n```\s*\Z")),
+    (re.compile(r"\A\s*<details[^<>]*>\s*(?:<summary>[^<>]*</summary>)?"), re.compile(r"</details>\s*\Z")),
+)
 # Thoughts that were cut out may have left the answer alone in a wrapper of its own.
 _WRAPPED = re.compile(
     r"\A\s*(?:<(?P<name>answer|final_answer|final|response|output|solution)>(?P<first>.*)</(?P=name)>"
@@ -70,6 +77,10 @@ _WRAPPED = re.compile(
 # Harmony (https://github.com/openai/harmony): <|channel|>analysis<|message|>…<|end|><|start|>assistant<|channel|>final<|message|>…
 _CHANNEL = re.compile(r"<\|channel\|>")
 _FINAL = re.compile(r"<\|channel\|>\s*final(?:\s*<\|constrain\|>\s*\w+)?(?:\s*<\|message\|>)?")
+_HARMONY_MARKS = re.compile(
+    r"(?:<\|start\|>\s*assistant(?:\s+to=\S+)?\s*)?<\|channel\|>\s*\w+(?:\s+to=\S+)?(?:\s*<\|constrain\|>\s*\w+)?(?:\s*<\|message\|>)?"
+    r"|<\|start\|>\s*assistant|<\|(?:end|return|call|message)\|>"
+)
 _HARMONY_END = re.compile(r"<\|(?:end|return|call|start|channel)\|>")
 # The same with its special tokens skipped: `analysisWe need …assistantfinalThe answer …`.
 _GLUED_FINAL = re.compile(r"assistant\s?final(?=[\W\dA-Z_]|\Z)")
@@ -78,6 +89,8 @@ _GLUED_ANALYSIS = re.compile(
     r"\A\s*(?:analysis(?=[A-Za-z])|assistantanalysis"
     r"|(?:assistant)?(?:analysis|commentary)\s?(?=[A-Z]|(?i:the user|user |we |need |let's |i )))"
 )
+
+_GLUED_NAME = re.compile(r"\A\s*(?:assistant)?(?:analysis|commentary)")
 
 # A reply without any of these is its own answer, and most are: they are looked for before any pattern is.
 _SIGNS = (
@@ -120,6 +133,15 @@ def divide(raw: str) -> Divided:
     return Divided(answer, "\n".join(part.strip() for part in thoughts if part.strip()), unusable)
 
 
+def trainable(thoughts: str) -> str:
+    """Return thoughts without any marker, spoken of or meant: in a training text each would end the student's thoughts, or its turn."""
+    for begin, end in _FRAMES:
+        if opening := begin.match(thoughts):
+            thoughts = end.sub("", thoughts[opening.end() :])
+    thoughts = SPECIAL_TOKEN.sub("", _HARMONY_MARKS.sub("\n", _TAG.sub("", thoughts)))
+    return "\n".join(line.rstrip() for line in thoughts.splitlines()).strip()
+
+
 def _is_suspect(raw: str) -> bool:
     return (
         ("<" in raw and _SUSPECT.search(raw) is not None)
@@ -143,8 +165,8 @@ def _final_channel(text: str) -> tuple[str, list[str]]:
         return (said, [thought]) if end_token and "<|channel|>" not in said else ("", [text])
     analysis = _GLUED_ANALYSIS.match(text)
     if finals := list((_GLUED_AFTER_ANALYSIS if analysis else _GLUED_FINAL).finditer(text)):
-        return text[finals[-1].end() :], [text[: finals[-1].start()]]
-    return ("", [text]) if analysis else (text, [])
+        return text[finals[-1].end() :], [_GLUED_NAME.sub("", text[: finals[-1].start()])]
+    return ("", [_GLUED_NAME.sub("", text)]) if analysis else (text, [])
 
 
 def _outside_of_blocks(text: str) -> tuple[str, list[str]]:

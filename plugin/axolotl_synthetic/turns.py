@@ -32,6 +32,8 @@ _BARE = (
     r"|【\d{1,3}(?::\d{1,3})?†[^】\n]{0,40}】|\ue200[^\ue201\n]{1,60}\ue201"
 )
 _TOKEN = rf"(?:{_BARS}|{_BARE}|{_TOOL_TAG})"
+# Any of them, and the two that are HTML as well.
+SPECIAL_TOKEN = re.compile(rf"{_TOKEN}|</?s>")
 _ROLE = r"(?i:user|human|system|assistant|model|tool|observation|ipython)(?=\s|[<:]|\Z)"
 _OTHERS_TURN = re.compile(
     r"(?:<[|｜](?i:im_start|start_header_id|header_start|start|start_of_role|turn|begin)[|｜]>|<start_of_turn>|<\|turn>|<extra_id_1>|\]~b\])\s*"

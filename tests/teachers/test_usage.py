@@ -56,7 +56,7 @@ from fake_wire import counted
     ],
 )
 def test_usage_is_read_as_its_provider_means_it(usage, expected):
-    assert read_usage(usage) == expected
+    assert read_usage(usage)[:3] == expected
 
 
 @pytest.mark.parametrize(
@@ -73,3 +73,30 @@ def test_usage_is_read_as_its_provider_means_it(usage, expected):
 )
 def test_a_total_tells_what_a_reply_cost_where_its_own_count_is_missing(usage, expected):
     assert read_usage(usage)[:2] == expected
+
+
+@pytest.mark.parametrize(
+    ("usage", "expected"),
+    [
+        (counted(100, 50), (None, None)),
+        # OpenAI, DeepSeek and Moonshot: a part of the prompt's; 0 is told, too.
+        (counted(100, 50, prompt_tokens_details={"cached_tokens": 64}), (64, None)),
+        (counted(100, 50, prompt_tokens_details={"cached_tokens": 0}), (0, None)),
+        (counted(100, 50, prompt_cache_hit_tokens=64, prompt_cache_miss_tokens=36), (64, None)),
+        (counted(100, 50, cached_tokens=64), (64, None)),
+        (counted(100, 50, prompt_tokens_details={"cached_tokens": 64, "cache_write_tokens": 30}), (64, 30)),
+        # Anthropic and Bedrock: beside the 10, which come to 100 and 300.
+        ({"input_tokens": 10, "output_tokens": 50, "cache_read_input_tokens": 90}, (90, None)),
+        ({"input_tokens": 10, "output_tokens": 50, "cache_read_input_tokens": 90, "cache_creation_input_tokens": 200}, (90, 200)),
+        ({"inputTokens": 10, "outputTokens": 50, "totalTokens": 150, "cacheReadInputTokens": 90}, (90, None)),
+        # More than the prompt cannot have been cached, whatever a server says.
+        (counted(100, 50, total_tokens=150, prompt_tokens_details={"cached_tokens": 100}), (100, None)),
+        (counted(100, 50, prompt_tokens_details={"cached_tokens": True}), (None, None)),
+        (counted(100, 50, prompt_tokens_details={"cached_tokens": -5}), (None, None)),
+        (counted(100, 50, prompt_tokens_details="64"), (None, None)),
+    ],
+)
+def test_what_was_read_from_a_cache_or_written_to_one_is_a_part_of_the_prompt(usage, expected):
+    found = read_usage(usage)
+    assert (found.cached, found.written) == expected
+    assert (found.cached or 0) + (found.written or 0) <= found.prompt

@@ -252,7 +252,13 @@ class Engine:
         extra = sum(inquiry.calls(candidate.strategy, planned.round) for inquiry in self._inquiries)
         chain = self._calls.chain(strategy.calls + extra)
         try:
-            source = Source(planned.seed, self._examples.beside(planned.seed), planned.round, self._job.settings.reuse_seed_answers)
+            source = Source(
+                planned.seed,
+                self._examples.beside(planned.seed),
+                planned.round,
+                reuse_answer=self._job.settings.reuse_seed_answers,
+                keep_thinking=self._job.settings.keeps_thinking,
+            )
             candidate = await strategy(candidate, source, self._task, chain.ask)
             for inquiry in self._inquiries:
                 # What is rejected anyway is not worth a call.

@@ -1,4 +1,8 @@
-"""Which candidate comes next: its strategy, its seed, its round. Pure, and the same in every run of a config."""
+"""Which candidate comes next: its strategy, its seed, its round. Pure, and the same in every run of a config.
+
+Prompts begin with what all of a kind share (instructions, worked examples), so calls that go out one after the other find that in a
+server's prefix cache. Seeds with one context, such as a database's schema, share more, and are asked near one another.
+"""
 
 from __future__ import annotations
 
@@ -6,6 +10,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from axolotl_synthetic.records import Candidate, Seed
+from axolotl_synthetic.strategies import near
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,7 +25,7 @@ class Planned:
 def schedule(seeds: Sequence[Seed], shares: Mapping[str, float]) -> Iterator[Planned]:
     """Candidates without end.
 
-    Every strategy goes through the seeds in their order, again and again; strategies take turns so that after any number of
+    Every strategy goes through the seeds in the order of `near`, again and again; strategies take turns so that after any number of
     candidates each is within one of its share (the quota method of Balinski and Young, 1975). A strategy's own sequence does not
     depend on the shares, so a run with other shares finds its calls in the ledger.
 
@@ -28,6 +33,7 @@ def schedule(seeds: Sequence[Seed], shares: Mapping[str, float]) -> Iterator[Pla
         seeds: at least one.
         shares: strategy and share, adding up to 1.
     """
+    seeds = near(seeds)
     made = dict.fromkeys((name for name, share in shares.items() if share > 0), 0)
     number = 0
     while True:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from axolotl_synthetic.config import Settings
 from axolotl_synthetic.plan import words
@@ -18,6 +18,7 @@ from axolotl_synthetic.plan.costs import Rates, blend
 from axolotl_synthetic.plan.crossing import band, crossover, share_of_new_prompts
 from axolotl_synthetic.plan.estimates import Estimate, affordable
 from axolotl_synthetic.plan.measured import Measured, choose, lead_changes
+from axolotl_synthetic.plan.priced import Priced
 from axolotl_synthetic.plan.words import Case
 from axolotl_synthetic.records import ANSWER_AUGMENTATION, NEW_QUESTION, QUESTION_REPHRASE
 
@@ -56,6 +57,7 @@ class Forecast:
         assumed: what stands in for a measurement, in words.
         pilot: candidates of each strategy that a pilot was asked for, None without one.
         by_pilot: what `auto` would decide at the costs that it measured, None without one.
+        prices: what the models cost; see `priced.py`.
     """
 
     case: Case
@@ -65,6 +67,7 @@ class Forecast:
     assumed: str
     pilot: int | None = None
     by_pilot: Plan | None = None
+    prices: Priced = field(default_factory=dict)
 
 
 def decide(settings: Settings, case: Case, rates: Mapping[str, Rates], measured: Measured | None = None) -> Plan:

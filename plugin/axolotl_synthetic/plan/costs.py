@@ -20,6 +20,8 @@ CALLS: Mapping[str, Mapping[Purpose, float]] = {
     QUESTION_REPHRASE: {"rephrase": 1, "answer": 1},
     NEW_QUESTION: {"new_question": 1, "self_check": 1, "answer": 1},
 }
+# The call of each strategy whose prompt is the same in every round of a seed.
+REPEATED: Mapping[str, Purpose] = {ANSWER_AUGMENTATION: "answer", QUESTION_REPHRASE: "rephrase", NEW_QUESTION: "new_question"}
 ROLES: Mapping[Purpose, Role] = {
     "answer": "teacher",
     "rephrase": "augmenter",
@@ -64,11 +66,13 @@ class Length:
     Attributes:
         prompt, completion: what is expected.
         worst_prompt: what the ledger would reserve for the shortest prompt of its kind.
+        shared: the share of a prompt that the one before it begins with as well.
     """
 
     prompt: float
     completion: float
     worst_prompt: int
+    shared: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -81,6 +85,7 @@ class Rates:
         tokens: prompt and completion together.
         usd: None without the prices of the models that are asked.
         seconds: of waiting for either model.
+        prompt_tokens, cacheable_tokens: of the prompts, and those of them that a server's prefix cache can serve.
         least_tokens, least_usd: what must be free before a candidate is let in, since calls are reserved at their worst case.
         measured: candidates that this was measured on; 0 when it is assumed.
     """
@@ -93,6 +98,8 @@ class Rates:
     least_tokens: float = 0.0
     least_usd: float = 0.0
     measured: int = 0
+    prompt_tokens: float = 0.0
+    cacheable_tokens: float = 0.0
 
 
 def calls_per_sample(
@@ -114,7 +121,7 @@ def calls_per_sample(
 
 
 def assume(
-    settings: Settings, lengths: Mapping[Purpose, Length], calls: Mapping[str, Mapping[Purpose, float]] | None = None
+    settings: Settings, lengths: Mapping[Purpose, Length], calls: Mapping[str, Mapping[Purpose, float]] | None = None, rounds: float = 1
 ) -> dict[str, Rates]:
     """Each strategy's costs where nothing was measured: every candidate accepted, no retries.
 
@@ -122,11 +129,15 @@ def assume(
         settings: whose prices are taken.
         lengths: of each kind of call; one that is missing is taken to be as long as an answer.
         calls: calls for one sample; by default the paper's.
+        rounds: samples for each seed.
     """
-    return {name: _assumed(settings, lengths, purposes) for name, purposes in (calls or CALLS).items()}
+    return {name: _assumed(settings, lengths, purposes, REPEATED[name], rounds) for name, purposes in (calls or CALLS).items()}
 
 
-def _assumed(settings: Settings, lengths: Mapping[Purpose, Length], calls: Mapping[Purpose, float]) -> Rates:
+def _assumed(
+    settings: Settings, lengths: Mapping[Purpose, Length], calls: Mapping[Purpose, float], repeated: Purpose, rounds: float
+) -> Rates:
+    prompts = cacheable = 0.0
     tokens = usd = least_tokens = least_usd = 0.0
     priced = True
     seconds: dict[Role, float] = {"teacher": 0.0, "augmenter": 0.0}
@@ -142,10 +153,14 @@ def _assumed(settings: Settings, lengths: Mapping[Purpose, Length], calls: Mappi
         priced = priced and model.charged is not None
         # … and each call when it fits beside those before it, which have cost what they cost by then.
         least_tokens = max(least_tokens, tokens + promised * (length.worst_prompt + longest))
-        least_usd = max(least_usd, usd + promised * _usd(price, length.worst_prompt, longest))
+        least_usd = max(least_usd, usd + promised * price.worst_usd(length.worst_prompt, longest))
         promised = 1
         tokens += number * (length.prompt + length.completion)
-        usd += number * _usd(price, length.prompt, length.completion)
+        prompts += number * length.prompt
+        # Where a seed is asked again, in later rounds, the whole prompt was asked before.
+        again = 1 - 1 / max(1.0, rounds) if purpose == repeated else 0.0
+        cacheable += number * length.prompt * (again + (1 - again) * length.shared)
+        usd += number * price.usd(length.prompt, length.completion)
         seconds[role] += number * length.completion / _speed(model)
     return Rates(
         accepted=sure(1.0),
@@ -155,11 +170,9 @@ def _assumed(settings: Settings, lengths: Mapping[Purpose, Length], calls: Mappi
         seconds={role: sure(one) for role, one in seconds.items()},
         least_tokens=least_tokens,
         least_usd=least_usd,
+        prompt_tokens=prompts,
+        cacheable_tokens=cacheable,
     )
-
-
-def _usd(price: Price, prompt: float, completion: float) -> float:
-    return (prompt * price.input + completion * price.output) / 1e6
 
 
 def _speed(model: Model) -> float:
@@ -212,6 +225,8 @@ def blend(rates: Mapping[str, Rates], shares: Mapping[str, float]) -> Rates:
         least_tokens=min(one.least_tokens for one, _ in parts),
         least_usd=min(one.least_usd for one, _ in parts),
         measured=min(one.measured for one, _ in parts),
+        prompt_tokens=sum(share * one.prompt_tokens for one, share in parts),
+        cacheable_tokens=sum(share * one.cacheable_tokens for one, share in parts),
     )
 
 

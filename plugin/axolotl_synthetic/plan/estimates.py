@@ -24,6 +24,7 @@ class Estimate:
         acceptance: share of the candidates.
         meets_budget: whether the samples asked for (one, when none are) fit into the other limits.
         measured: candidates that it rests on, 0 when it is assumed.
+        cacheable: share of the prompts' tokens that a server's prefix cache can serve, None where there are none.
     """
 
     queries: Value | None
@@ -35,6 +36,7 @@ class Estimate:
     acceptance: Value
     meets_budget: bool
     measured: int
+    cacheable: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -176,6 +178,7 @@ def estimate(settings: Settings, budget: Budget, rates: Rates) -> Estimate:
         acceptance=rates.accepted,
         meets_budget=accepted is None or accepted.value >= (budget.samples or 1) * (1 - 1e-9),
         measured=rates.measured,
+        cacheable=rates.cacheable_tokens / rates.prompt_tokens if rates.prompt_tokens else None,
     )
 
 

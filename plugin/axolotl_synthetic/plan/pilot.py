@@ -29,6 +29,8 @@ class Paid:
     prompt_tokens: int | None
     completion_tokens: int | None
     seconds: float
+    cached_tokens: int | None = None
+    written_tokens: int | None = None
 
 
 def measure(settings: Settings, assumed: Mapping[str, Rates], rows: Sequence[Row], calls: Mapping[int, Paid]) -> dict[str, Rates]:
@@ -74,7 +76,9 @@ def _measured(settings: Settings, assumed: Rates, rows: Sequence[Row], calls: Ma
 
 def _usd(settings: Settings, call: Paid) -> float:
     price = settings.model_for(call.role).charged
-    return 0.0 if price is None else ((call.prompt_tokens or 0) * price.input + (call.completion_tokens or 0) * price.output) / 1e6
+    if price is None:
+        return 0.0
+    return price.usd(call.prompt_tokens or 0, call.completion_tokens or 0, call.cached_tokens or 0, call.written_tokens or 0)
 
 
 def proportion(successes: int, trials: int) -> Value:

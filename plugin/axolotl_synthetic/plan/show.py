@@ -14,6 +14,7 @@ from axolotl_synthetic import terminal
 from axolotl_synthetic.plan import Forecast, Plan
 from axolotl_synthetic.plan.costs import Value
 from axolotl_synthetic.plan.estimates import Estimate
+from axolotl_synthetic.plan.priced import in_words
 from axolotl_synthetic.plan.words import matters, number, shares
 from axolotl_synthetic.wording import number_of
 
@@ -38,6 +39,7 @@ def to_dict(forecast: Forecast) -> dict[str, Any]:
         "estimates": {name: _fields(one) for name, one in forecast.estimates.items()},
         "planned": _fields(forecast.planned),
         "assumed": forecast.assumed,
+        "prices": {role: None if price is None else dict(price) for role, price in forecast.prices.items()},
         "pilot": pilot,
     }
 
@@ -50,6 +52,7 @@ def _fields(one: Estimate) -> dict[str, Any]:
         "acceptance": one.acceptance.value,
         "meets_budget": one.meets_budget,
         "measured": one.measured,
+        "cacheable": one.cacheable,
         "intervals": {**intervals, "acceptance": [one.acceptance.low, one.acceptance.high]} if one.measured else None,
     }
 
@@ -97,6 +100,12 @@ def _remarks(forecast: Forecast) -> list[str]:
     if unmeasured:
         which = "" if forecast.pilot is None else f" for {' and '.join(unmeasured)}, of which nothing could be measured"
         remarks.append(f"assumed{which}: {forecast.assumed}")
+    if any(one.cacheable for one in estimates.values()):
+        remarks.append(
+            "cacheable: the share of the prompts' tokens that prompts before them begin with as well, which servers read from a prefix"
+            " cache; some cache no shorter beginning than 1,024 tokens (OpenAI, Azure)"
+        )
+    remarks += in_words(forecast.prices)
     return remarks
 
 
@@ -129,6 +138,7 @@ def _table(columns: Mapping[str, Estimate], plan: Plan) -> Table:
         "time": [_time(one) for one in columns.values()],
         "accepted": [_cell(one, one.accepted) for one in columns.values()],
         "share accepted": [_cell(one, one.acceptance.scaled(100), "%") for one in columns.values()],
+        "cacheable": ["unknown" if one.cacheable is None else f"{one.cacheable:.0%}" for one in columns.values()],
         "USD for 1,000": [_cell(one, one.usd_per_accepted and one.usd_per_accepted.scaled(1000)) for one in columns.values()],
         "measured on": [f"{one.measured}" if one.measured else "assumed" for one in columns.values()],
         "within budget": ["yes" if one.meets_budget else "no" for one in columns.values()],

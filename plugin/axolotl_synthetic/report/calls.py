@@ -27,6 +27,7 @@ class Calls:
     Attributes:
         number, retried, failed: how many; a retry is a call too. `open`: sent, and no end of it is known.
         prompt_tokens, completion_tokens: as the server counted.
+        cached_tokens, reasoning_tokens: parts of them, None where no reply told of any.
         unpriced: replies whose cost is unknown.
         uncounted: replies whose tokens the server did not count.
         at: working seconds at which each was sent, ascending; with it, of each, `usd` and `tokens` (0 where unknown).
@@ -39,6 +40,8 @@ class Calls:
     open: int = 0
     prompt_tokens: int = 0
     completion_tokens: int = 0
+    cached_tokens: int | None = None
+    reasoning_tokens: int | None = None
     unpriced: int = 0
     uncounted: int = 0
     at: array[float] = field(default_factory=lambda: array("d"))
@@ -115,6 +118,10 @@ def gather(calls: Iterable[Past], runs: Sequence[float] = ()) -> History:
         # Those of failed calls, too, whose reply was billed and of no use.
         of.prompt_tokens += call.prompt_tokens or 0
         of.completion_tokens += call.completion_tokens or 0
+        if call.cached_tokens is not None:
+            of.cached_tokens = (of.cached_tokens or 0) + call.cached_tokens
+        if call.reasoning_tokens is not None:
+            of.reasoning_tokens = (of.reasoning_tokens or 0) + call.reasoning_tokens
         if call.outcome == "ok":
             of.unpriced += call.usd is None
             of.uncounted += call.prompt_tokens is None or call.completion_tokens is None

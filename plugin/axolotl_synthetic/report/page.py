@@ -329,6 +329,11 @@ def _cost(usd: float) -> str:
     return f"USD {usd:,.2f}" if usd >= 1 else dollars(usd)
 
 
+def _part(tokens: int | None, whole: int) -> str:
+    """Write a part of some tokens, with its share; empty where the server told of none."""
+    return "" if tokens is None else f"{tokens:,} ({tokens / whole:.0%})" if whole else f"{tokens:,}"
+
+
 def _calls_table(history: calls.History) -> Table:
     rows = []
     for purpose, of in history.by_purpose.items():
@@ -337,7 +342,9 @@ def _calls_table(history: calls.History) -> Table:
         rows.append(
             [
                 purpose,
-                *(f"{number:,}" for number in (of.number, of.retried, of.failed, of.open, of.prompt_tokens, of.completion_tokens)),
+                *(f"{number:,}" for number in (of.number, of.retried, of.failed, of.open)),
+                *(f"{of.prompt_tokens:,}", _part(of.cached_tokens, of.prompt_tokens)),
+                *(f"{of.completion_tokens:,}", _part(of.reasoning_tokens, of.completion_tokens)),
                 *("" if seconds is None else f"{seconds:,.2f}" for seconds in (half, most)),
                 usd,
             ]
@@ -349,7 +356,9 @@ def _calls_table(history: calls.History) -> Table:
         "failed",
         "no end known",
         "prompt tokens",
+        "of them cached",
         "reply tokens",
+        "of them thought",
         "median s",
         "95 % within s",
         "USD",

@@ -20,6 +20,9 @@ if TYPE_CHECKING:
 # Four worked examples: what made a small teacher right in more than half of its answers, where none made it right in a quarter.
 WORKED_EXAMPLES = 4
 
+# Seeds change places with those up to so far away alone, so that a short run still asks about any of them, and not of a few contexts.
+NEAR = 64
+
 Ask = Callable[[Request], Awaitable[Reply]]
 """Makes one call (or finds its reply in the ledger); raises CallFailed."""
 
@@ -33,12 +36,14 @@ class Source:
         examples: other seeds with answers.
         reuse_answer: a reworded question takes the seed's answer instead of asking the teacher.
         round: how many candidates of this strategy the seed has had before, from 0: the sample number of its calls.
+        keep_thinking: the teacher's thoughts before an answer are kept for the training file.
     """
 
     seed: Seed
     examples: Sequence[Seed]
     round: int
     reuse_answer: bool = False
+    keep_thinking: bool = False
 
 
 class Strategy(Protocol):
@@ -79,3 +84,15 @@ def worked_examples(seeds: Sequence[Seed], draw: int) -> Examples:
     """
     answered = [seed for seed in seeds if seed.answer is not None]
     return Examples(tuple(random.Random(draw).sample(answered, min(len(answered), WORKED_EXAMPLES + 1))))
+
+
+def near(seeds: Sequence[Seed]) -> Sequence[Seed]:
+    """Return the seeds with those of one context side by side, within each stretch of `NEAR`; without contexts their order stays."""
+    ordered: list[Seed] = []
+    for start in range(0, len(seeds), NEAR):
+        by_context: dict[str | None, list[Seed]] = {}
+        for seed in seeds[start : start + NEAR]:
+            by_context.setdefault(seed.question.context, []).append(seed)
+        # All without one are a group of their own, and in a stretch without contexts the only one.
+        ordered += [seed for group in by_context.values() for seed in group]
+    return ordered

@@ -34,6 +34,7 @@ async def answered(candidate: Candidate, question: Question, source: Source, tas
         answer=reply.text.strip(),
         answer_cut_off=reply.cut_off,
         answer_tokens=reply.answer_tokens,
+        thinking=reply.thoughts if source.keep_thinking else None,
     )
 
 

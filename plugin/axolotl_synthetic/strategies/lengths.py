@@ -5,6 +5,8 @@ Prompts are built as in a run and counted; of the replies nothing is known yet, 
 
 from __future__ import annotations
 
+import bisect
+import itertools
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -13,7 +15,7 @@ from axolotl_synthetic.config import Settings
 from axolotl_synthetic.errors import ConfigError
 from axolotl_synthetic.plan.costs import CHARACTERS_PER_TOKEN, ROLES, SELF_CHECK_TOKENS, SHORTEST_ANSWER, Length
 from axolotl_synthetic.records import Message, Purpose, Seed
-from axolotl_synthetic.strategies import Examples, worked_examples
+from axolotl_synthetic.strategies import Examples, near, worked_examples
 
 if TYPE_CHECKING:
     from axolotl_synthetic.tasks import Task
@@ -44,7 +46,7 @@ def lengths(settings: Settings, task: Task, seeds: Sequence[Seed], worst: Callab
     Raises:
         ConfigError: if the task can build prompts for none of them.
     """
-    read = _read(task, seeds[:SEEDS_READ], worked_examples(seeds, settings.seed))
+    read = _read(task, near(seeds)[:SEEDS_READ], worked_examples(seeds, settings.seed))
     solutions = [one.solution for one in read if one.solution is not None]
     replies: dict[Purpose, float] = {
         "answer": max(_tokens(solutions) if solutions else 0.0, SHORTEST_ANSWER),
@@ -57,6 +59,7 @@ def lengths(settings: Settings, task: Task, seeds: Sequence[Seed], worst: Callab
             prompt=_tokens(sum(len(turn["content"]) for turn in one.prompts[purpose]) for one in read),
             completion=min(reply, settings.model_for(ROLES[purpose]).generation.max_new_tokens),
             worst_prompt=min(worst(one.prompts[purpose]) for one in read),
+            shared=_shared([one.prompts[purpose] for one in read]),
         )
         for purpose, reply in replies.items()
     }
@@ -80,6 +83,19 @@ def _read(task: Task, seeds: Sequence[Seed], drawn: Examples) -> list[_Read]:
     if not read:
         raise ConfigError(f"synthetic.task: {task.name} can make prompts for no seed: {broken}; correct the task's class")
     return read
+
+
+def _shared(prompts: Sequence[Sequence[Message]]) -> float:
+    """Return the mean share of a prompt that the prompt asked before it begins with as well: what a server's prefix cache can serve."""
+    texts = ["\0".join(f"{turn['role']}\0{turn['content']}" for turn in prompt) for prompt in prompts]
+    shares = [shared_beginning(before, text) / len(text) for before, text in itertools.pairwise(texts)]
+    return sum(shares) / len(shares) if shares else 0.0
+
+
+def shared_beginning(one: str, other: str) -> int:
+    """Return how many characters two texts begin with alike."""
+    longest = min(len(one), len(other))
+    return bisect.bisect_left(range(longest + 1), True, key=lambda length: one[:length] != other[:length]) - 1
 
 
 def _tokens(characters: Iterable[int]) -> float:

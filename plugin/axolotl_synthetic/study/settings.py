@@ -123,7 +123,7 @@ def problems_with(study: Study, settings: Settings, training: Mapping[str, Any],
     if study.budget.usd is not None:
         roles: tuple[Role, ...] = ("teacher", "augmenter")
         for role in roles:
-            if settings.model_for(role).price is None:
+            if settings.model_for(role).known_price is None:
                 yield f"study.budget.usd: {study.budget.usd:g}: cannot be kept without synthetic.{role}.price in {study.config}"
                 break
 

@@ -203,14 +203,16 @@ class Sweep:
         def prompt(seed: Seed) -> str:
             return self.task.prompt(seed.question)
 
-        made = dataset.write_training_file(folder, folder / dataset.SAMPLES, seeds, prompt, self.task.solution)
+        made = dataset.write_training_file(
+            folder, folder / dataset.SAMPLES, seeds, prompt, self.task.solution, thinking=settings.keeps_thinking
+        )
         user_folder = self.settings.folder
         config = config_of(
             cell,
             self.settings,
             self.training,
             folder=folder,
-            entries=dataset.axolotl_entry(made.path),
+            entries=dataset.axolotl_entry(made.path, thinking_key=settings.thinking_key if settings.keeps_thinking else None),
             is_ours=lambda entry: dataset.is_axolotl_entry(entry, user_folder),
         )
         began = time.monotonic()
@@ -272,12 +274,12 @@ class Sweep:
             paid = ledger.paid(sorted({call for row in rows for call in row["requests"]}))
         tokens, usd = 0, 0.0
         priced = True
-        for role, prompt, completion, _ in paid.values():
+        for role, prompt, completion, _, cached, written in paid.values():
             tokens += (prompt or 0) + (completion or 0)
             price = self.settings.model_for(role).charged
             priced = priced and price is not None
             if price is not None:
-                usd += ((prompt or 0) * price.input + (completion or 0) * price.output) / 1e6
+                usd += price.usd(prompt or 0, completion or 0, cached or 0, written or 0)
         return len(paid), tokens, usd if priced else None
 
     def _note(self, cell: Cell, result: CellResult) -> None:

@@ -165,7 +165,7 @@ def read_output(output: Any, most_tokens: float, seconds: float = 0.0, redacted:
     text = next(iter(given.get("generations") or []), None)
     statistics = given.get("statistics") or {}
     counts = {name: next(iter(statistics.get(name) or []), None) for name in ("input_tokens", "output_tokens")}
-    prompt, completion, _ = read_usage(counts)
+    prompt, completion, *_ = read_usage(counts)
     cut_off = completion is not None and completion >= most_tokens
     reply = Reply(text if isinstance(text, str) else "", "length" if cut_off else "stop", prompt, completion, seconds)
     return usable(reply if redacted is None else without_keys(reply, redacted))

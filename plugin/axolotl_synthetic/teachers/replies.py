@@ -73,14 +73,15 @@ def read_reply(content: bytes, seconds: float, redacted: Redactor = PLAIN, limit
     ended = redacted(_finish_reason(data, choices[0], message))[:LONGEST_REASON]
     if choices[0].get("error") or data.get("error") or minimax_code(data):
         ended = "error"  # beside the part of a reply that came before it
-    prompt, completion, reasoning = read_usage(data.get("usage"))
+    usage = read_usage(data.get("usage"))
     if not ended:
         # A server that says nothing of the end is believed, but not where the reply has just as many tokens as it may have.
-        ended = "length" if limit and completion is not None and completion >= limit else "stop"
+        ended = "length" if limit and usage.completion is not None and usage.completion >= limit else "stop"
     if message.get("tool_calls") and not text.strip():
         ended = "tool_calls"
     refusal = message.get("refusal")
-    reply = without_keys(Reply(text, ended, prompt, completion, seconds, thinking, reasoning), redacted)
+    counts = (usage.reasoning, usage.cached, usage.written)
+    reply = without_keys(Reply(text, ended, usage.prompt, usage.completion, seconds, thinking, *counts), redacted)
     return usable(reply, redacted(refusal) if isinstance(refusal, str) else "")
 
 

@@ -2,24 +2,44 @@
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 # No model reads or writes so many tokens at once; a server that says so does not count.
 MOST_TOKENS = 100_000_000
 # Of tokens that were read from a cache or written to one, beside the prompt's own: Anthropic's and Bedrock's names.
 _READ = ("cache_read_input_tokens", "cacheReadInputTokens")
 _WRITTEN = ("cache_creation_input_tokens", "cacheWriteInputTokens")
 _WRITTEN_APART = ("ephemeral_5m_input_tokens", "ephemeral_1h_input_tokens")
+# … and of tokens that are a part of the prompt's: OpenAI's, which most follow, and DeepSeek's.
+_PROMPT_DETAILS = ("prompt_tokens_details", "input_tokens_details")
+_HIT = ("prompt_cache_hit_tokens", "cached_tokens")
 
 
-def read_usage(usage: object) -> tuple[int | None, int | None, int | None]:
-    """Return prompt, completion and reasoning tokens as they are billed, None where the server does not count.
+class Usage(NamedTuple):
+    """Tokens of a call; None where the server does not count them.
+
+    Attributes:
+        prompt, completion: as they are billed.
+        reasoning: those of `completion` that are reasoning.
+        cached, written: those of `prompt` that were read from the server's cache, or written to it.
+    """
+
+    prompt: int | None = None
+    completion: int | None = None
+    reasoning: int | None = None
+    cached: int | None = None
+    written: int | None = None
+
+
+def read_usage(usage: object) -> Usage:
+    """Return the tokens that a call is billed for.
 
     Reasoning is part of the completion's tokens at OpenAI and stands beside them elsewhere (Gemini's and xAI's OpenAI-compatible
     servers): `total_tokens` tells. Without a total it stands beside where it would not fit in. Cached tokens are part of the prompt's at
-    OpenAI and stand beside them at Anthropic, whose names for them are taken so unless a total says otherwise. Each is taken at the full
-    price of a prompt's token.
+    OpenAI and stand beside them at Anthropic, whose names for them are taken so unless a total says otherwise.
     """
     if not isinstance(usage, dict):
-        return None, None, None
+        return Usage()
     prompt = _count(usage, "prompt_tokens", "input_tokens", "inputTokens")
     completion = _count(usage, "completion_tokens", "output_tokens", "outputTokens")
     total = _count(usage, "total_tokens", "totalTokens")
@@ -28,13 +48,13 @@ def read_usage(usage: object) -> tuple[int | None, int | None, int | None]:
     apart = usage.get("cache_creation")
     written = _count(usage, *_WRITTEN) or sum(_count(apart, name) or 0 for name in _WRITTEN_APART)
     beside = (_count(usage, *_READ) or 0) + written
-    details = [usage.get(name) for name in ("prompt_tokens_details", "input_tokens_details")]
+    details = [usage.get(name) for name in _PROMPT_DETAILS]
     cached = beside or next((n for one in details if (n := _count(one, "cached_tokens"))), 0)
     if completion is None and total is not None and total > (prompt or 0):
         # Some servers leave a reply's count out, or at 0, where all of it was thought; the total was billed nevertheless.
         prompt, completion = prompt or 0, total - (prompt or 0)
     if prompt is None or completion is None:
-        return prompt, completion, reasoning
+        return Usage(prompt, completion, reasoning)
     if cached and (cached > prompt or (beside and total != prompt + completion) or total == prompt + completion + cached):
         prompt += cached
     if total is not None and total > prompt + completion:
@@ -42,7 +62,16 @@ def read_usage(usage: object) -> tuple[int | None, int | None, int | None]:
         completion = total - prompt
     elif reasoning is not None and reasoning > completion:
         completion += reasoning
-    return prompt, completion, reasoning
+    read = _told([usage, *details], *_READ, *_HIT)
+    written = written or _told(details, "cache_write_tokens") or 0
+    read = None if read is None else min(read, prompt)
+    return Usage(prompt, completion, reasoning, read, min(written, prompt - (read or 0)) or None)
+
+
+def _told(places: list[object], *names: str) -> int | None:
+    """Return the largest count of tokens that a server tells, 0 included."""
+    values = [place[name] for place in places if isinstance(place, dict) for name in names if name in place]
+    return max((n for n in values if isinstance(n, int) and not isinstance(n, bool) and 0 <= n < MOST_TOKENS), default=None)
 
 
 def _count(counts: object, *names: str) -> int | None:

@@ -1,0 +1,41 @@
+"""Which prices a run reckons with and where they are from, for `plan` and the manifest."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from axolotl_synthetic import prices
+from axolotl_synthetic.config import Settings
+from axolotl_synthetic.records import Role
+
+Priced = Mapping[str, Mapping[str, Any] | None]
+"""For teacher and augmenter, None where a price is unknown: `input` and `output` in US dollars per million tokens, `cached_input`,
+`cache_write` and `batch` as shares, `from` (config or the table's name), and `date`, which only a table has."""
+
+
+def priced(settings: Settings) -> dict[str, dict[str, Any] | None]:
+    """Return the price of each model, an augmenter's where there is one."""
+    roles: tuple[Role, ...] = ("teacher",) if settings.augmenter is None else ("teacher", "augmenter")
+    found: dict[str, dict[str, Any] | None] = {}
+    for role in roles:
+        model = settings.model_for(role)
+        price = model.known_price
+        source = {"from": "config", "date": None} if model.price is not None else {"from": prices.source(), "date": prices.table_date()}
+        names = ("input", "output", "cached_input", "cache_write", "batch")
+        found[role] = None if price is None else {**{name: getattr(price, name) for name in names}, **source}
+    return found
+
+
+def in_words(found: Priced) -> list[str]:
+    """Return a line for each price that was looked up: who wrote a price into the config knows it."""
+    lines = []
+    for role, price in found.items():
+        if price is None or price["date"] is None:
+            continue
+        cached = "" if price["cached_input"] is None else f", cached prompt tokens at {price['cached_input']:.0%}"
+        lines.append(
+            f"price of the {role}: USD {price['input']:g} per million prompt tokens{cached}, {price['output']:g} per million of replies"
+            f" ({price['from']}, whose newest date is {price['date']}; a `price:` of yours takes its place)"
+        )
+    return lines
