@@ -44,7 +44,7 @@ def open_waves(job: Job, models: Mapping[Role, Asked], calls: Calls, is_idle: Ca
             opened.append(asked.waves)
             for batch in theirs:
                 _refuse_elsewhere(batch, settings)
-                price = settings.price and settings.price.in_batches()
+                price = settings.charged
                 waiting = ledger.waiting_calls(batch.id, price)
                 parked = asked.waves.pick_up(batch, [(number, call) for number, (_, call) in waiting.items()])
                 for one in parked:
