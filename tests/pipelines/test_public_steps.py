@@ -354,3 +354,23 @@ def test_the_docstring_lists_every_column_and_attribute_in_distilabels_form(name
     own = {field for base in bases for field in inspect.get_annotations(base) if field in step_class.model_fields}
     assert own <= set(told["attributes"])
     assert told["categories"] and told["examples"]
+
+
+@pytest.mark.parametrize("make", [lambda **more: NewQuestion(llm=ScriptedLLM(says={}), **more), Verify])
+def test_a_step_that_would_write_over_the_seeds_question_is_refused_where_it_is_made(make):
+    says = r"reads `question` from the column `instruction` .* add output_mappings=\{'instruction': "
+    with pytest.raises(ValueError, match=says):
+        make(input_mappings={"question": "instruction"})
+    make(input_mappings={"question": "problem"})
+    make(input_mappings={"question": "instruction"}, output_mappings={"instruction": "new_question"})
+
+
+def test_a_rejection_by_a_strategys_step_has_the_checks_name_as_its_reason_in_verify():
+    verify = Verify()
+    verify.load()
+    row = {"question": "What is 1 + 1?", "generation": "", "status": "rejected", "reason": "self_check: the augmenter says 'No'"}
+    ((judged,),) = verify.process([row])
+    assert (judged["status"], judged["reason"]) == ("rejected", "self_check")
+    assert [(check["name"], check["passed"], check["detail"]) for check in judged["checks"]] == [
+        ("self_check", False, "the augmenter says 'No'")
+    ]

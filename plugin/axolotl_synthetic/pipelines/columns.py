@@ -12,6 +12,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, replace
 from typing import Any
 
+from distilabel.errors import DistilabelUserError
+from distilabel.steps import Step
+
 from axolotl_synthetic.errors import ConfigError
 from axolotl_synthetic.numerals import Decimal
 from axolotl_synthetic.records import ANSWER_AUGMENTATION, STRATEGIES, Candidate, Question, Seed, Verdict, to_json
@@ -76,6 +79,22 @@ def sample_columns(candidate: Candidate, task: Task, round: int, asked: str = ""
         "reason": candidate.reason or "",
         "messages": chat(candidate.prompt or asked, candidate.answer if status == GENERATED else None),
     }
+
+
+def refuse_overwriting(step: Step) -> None:
+    """Refuse a step that would write over the column that it reads a seed from: the seed would be gone for those that come after it.
+
+    Raises:
+        DistilabelUserError: with the mapping that helps.
+    """
+    read = {column: name for name, column in step.input_mappings.items() if name != column}
+    for name in step.outputs:
+        column = step.output_mappings.get(name, name)
+        if (of := read.get(column)) is not None and of != name:
+            raise DistilabelUserError(
+                f"{step.name or type(step).__name__}: reads `{of}` from the column `{column}` and would write its own `{name}` over it;"
+                f" add output_mappings={{{name!r}: 'another_name'}}"
+            )
 
 
 def chat(question: str, answer: str | None) -> list[dict[str, str]]:

@@ -17,8 +17,8 @@ class AnswerAugmentation(StrategyTask):
 
     Attributes:
         llm: the teacher, which answers.
-        task: what kind of questions these are: `math`, `multiple_choice`, `text_to_sql`, `instruction`, or the dotted path of a class with
-            the members of `axolotl_synthetic.tasks.Task`. Defaults to `math`.
+        task: what kind of questions these are: `math`, `multiple_choice`, `text_to_sql`, `instruction`, or the dotted path of a class
+            derived from `axolotl_synthetic.tasks.TaskBase`. Defaults to `math`.
         examples: rows with answers, of which up to four are shown to the LLM as worked examples; a row is never shown itself. They help
             small models a lot. Defaults to none.
         databases: text to SQL: where the databases are, such as `dbs/{database}.sqlite`. Defaults to `None`.
@@ -53,8 +53,10 @@ class AnswerAugmentation(StrategyTask):
         - model_name (`str`): the name of the LLM that answered.
 
     Note:
-        distilabel's LLMs do not say why a reply ended. One that has as many tokens as `max_new_tokens` allows counts as cut off, where the
-        LLM counts tokens; else a cut-off reply is not noticed. The default of most LLMs is 128 tokens: set more in `generation_kwargs`.
+        With several samples of a row, the first of every row of a batch come first, then the second. Give `Verify` the same
+        `input_mappings`. distilabel's LLMs do not say why a reply ended. One that has as many tokens as `max_new_tokens` allows counts as
+        cut off, where the LLM counts tokens; else a cut-off reply is not noticed. The default of most LLMs is 128 tokens: set more in
+        `generation_kwargs`.
 
     Categories:
         - text-generation
@@ -171,14 +173,17 @@ class NewQuestion(AugmenterTask):
     """Write a new question on the pattern of each, judge it, and answer it: three calls a sample.
 
     The strategy `new_question` of "Balancing Cost and Effectiveness of Synthetic Data Generation Strategies for LLMs"
-    (arXiv 2409.19759). The LLM that writes a question is asked whether it stands by it; one that it does not stand by is rejected and
-    not answered.
+    (arXiv 2409.19759). First the augmenter writes a question. Then it is asked whether that one is complete, clear and has one answer, and
+    its reply must end in Yes or No: the self-check. A question that passes is answered by `llm`, whose reply must end as the task wants
+    it, for `math` in a line `#### 60`. Whether that answer is right, nothing knows: `self_consistency` and `judge` of `Verify` help.
 
     Attributes:
         llm: the teacher, which answers.
         augmenter: the LLM that writes the questions and judges them. Defaults to `None`, the teacher.
-        task: as in `AnswerAugmentation`.
-        examples: as in `AnswerAugmentation`; their questions are shown as further patterns.
+        task: what kind of questions these are: `math`, `multiple_choice`, `text_to_sql`, `instruction`, or the dotted path of a class
+            derived from `axolotl_synthetic.tasks.TaskBase`. Defaults to `math`.
+        examples: rows with answers, of which up to four are shown as worked examples, and up to three questions as further patterns.
+            Defaults to none.
         databases: as in `AnswerAugmentation`.
         decimal: as in `AnswerAugmentation`.
         num_generations: samples of each row. Defaults to `1`.
@@ -204,15 +209,17 @@ class NewQuestion(AugmenterTask):
         - seed_id (`str`): a name for the row's question, which depends on its content alone.
         - sample_id (`str`): a name for the sample: strategy, seed and number.
         - candidate (`str`): how the sample was made, as JSON, for `Verify`.
-        - status (`str`): `generated`; `rejected`, where the augmenter does not stand by its question; or `failed`, where a reply did not
-            come, could not be read or was cut off.
+        - status (`str`): `generated`; `rejected`, where the augmenter says No of its question, or neither Yes nor No; or `failed`, where
+            another reply could not be read, or any did not come or was cut off.
         - reason (`str`): why there is no sample; empty where there is one.
         - messages (`List[Dict[str, str]]`): the chat to train on; without the assistant's turn where there is no sample.
         - model_name (`str`): the name of the LLM that answered.
         - augmenter_name (`str`): the name of the LLM that wrote the question.
 
     Note:
-        distilabel's LLMs do not say why a reply ended; see `AnswerAugmentation`.
+        A sample is a row: with several (`num_generations`) the first of every row of a batch come first, then the second; group them by
+        `seed_id`. `distilabel_metadata` has all three chats, as `raw_input_<step>`. Give `Verify` the same `input_mappings`. The default
+        limit of most LLMs is 128 tokens: set more in `generation_kwargs`.
 
     Categories:
         - text-generation

@@ -21,7 +21,7 @@ from pydantic import Field, NonNegativeInt, PrivateAttr
 
 from axolotl_synthetic.checks import load_checks
 from axolotl_synthetic.errors import CallFailed
-from axolotl_synthetic.pipelines.columns import SAMPLE_COLUMNS, read_seed, read_seeds, sample_columns, seed_columns
+from axolotl_synthetic.pipelines.columns import SAMPLE_COLUMNS, read_seed, read_seeds, refuse_overwriting, sample_columns, seed_columns
 from axolotl_synthetic.pipelines.rounds import Chain, Models, ask, run_chains
 from axolotl_synthetic.records import (
     Candidate,
@@ -83,6 +83,7 @@ class StrategyTask(Task):  # type: ignore[misc]  # distilabel is not typed
         read_seeds("examples", self.examples, load_task(self.task), self.databases, self.decimal)
         if self._augmenter is not None and self._augmenter.use_offline_batch_generation:
             raise DistilabelUserError(f"`{type(self).__name__}` asks in rounds, which offline batch generation cannot do")
+        refuse_overwriting(self)
         super().model_post_init(__context)
 
     def load(self) -> None:
@@ -119,6 +120,8 @@ class StrategyTask(Task):  # type: ignore[misc]  # distilabel is not typed
             sample.candidate = self._ended(sample, candidate)
         if failed := [sample.candidate for sample in samples if sample.candidate.status == "failed"]:
             self._logger.warning(f"{len(failed)} of {len(samples)} samples failed, the first with: {failed[0].reason}")
+        if rejected := [sample.candidate for sample in samples if sample.candidate.status == "rejected"]:
+            self._logger.info(f"{len(rejected)} of {len(samples)} samples were rejected, the first: {rejected[0].reason}")
         made = [self._columns(sample) for sample in samples]
         if self.group_generations:
             yield [{**row, **group_dicts(*made[place :: len(inputs)]), **self._model_names()} for place, row in enumerate(inputs)]

@@ -3,6 +3,7 @@
 distilabel reads annotations at run time, so they are not postponed in this file.
 """
 
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Literal
@@ -14,7 +15,7 @@ from pydantic import Field, PrivateAttr
 
 from axolotl_synthetic.checks import Inquiry, load_checks, load_inquiries
 from axolotl_synthetic.errors import CallFailed
-from axolotl_synthetic.pipelines.columns import chat, check_columns, read_candidate, read_seed, read_seeds, seed_columns
+from axolotl_synthetic.pipelines.columns import chat, check_columns, read_candidate, read_seed, read_seeds, refuse_overwriting, seed_columns
 from axolotl_synthetic.pipelines.judging import Judging
 from axolotl_synthetic.pipelines.rounds import Answered, Chain, Models, ask, run_chains
 from axolotl_synthetic.records import Candidate, Reply, Request, Seed, failed
@@ -35,9 +36,11 @@ class Verify(Step):  # type: ignore[misc]  # distilabel is not typed
     before, by an earlier `Verify` for example, stay as they are and cost no calls, so checks that ask an LLM can come in a second `Verify`.
 
     Attributes:
-        task: as in `AnswerAugmentation`. Defaults to `math`.
+        task: that of the step which made the samples: `math`, `multiple_choice`, `text_to_sql`, `instruction`, or the dotted path of a
+            class. Defaults to `math`.
         checks: names of checks, or mappings such as `{"length": {"at_most": 512}}` for those with options. They run in an order of their
-            own; the first that is against a row is the reason. Defaults to `None`, all that the task has use for and that cost nothing:
+            own; the first that is against a row is the reason. Of these `self_check` reads the judgement that `NewQuestion` has asked for;
+            alone `self_consistency` and `judge` ask an LLM. Defaults to `None`, all that the task has use for and that cost nothing:
             `self_check`, `rephrase_fidelity`, `format`, `execution`, `final_answer`, `decontamination`, `duplicate`. There are also
             `self_consistency`, `judge`, `near_duplicate`, `length` and `diversity`.
         llm: the teacher, which `self_consistency` and `judge` ask. Defaults to `None`; they need it.
@@ -122,6 +125,7 @@ class Verify(Step):  # type: ignore[misc]  # distilabel is not typed
 
     _tools: Any = PrivateAttr(None)
     _models: Any = PrivateAttr(None)
+    _ends: Any = PrivateAttr(default_factory=Counter)
 
     @property
     def inputs(self) -> dict[str, bool]:
@@ -138,6 +142,7 @@ class Verify(Step):  # type: ignore[misc]  # distilabel is not typed
             raise DistilabelUserError(f"{', '.join(one.name for one in tools.inquiries)} asks an LLM; give Verify an `llm`")
         if any(llm is not None and llm.use_offline_batch_generation for llm in (self.llm, self.augmenter)):
             raise DistilabelUserError("`Verify` asks in rounds, which offline batch generation cannot do")
+        refuse_overwriting(self)
         super().model_post_init(__context)
 
     def load(self) -> None:
@@ -152,6 +157,7 @@ class Verify(Step):  # type: ignore[misc]  # distilabel is not typed
         self._models = None if self.llm is None else Models(self.llm, self.augmenter)
 
     def unload(self) -> None:
+        self._logger.info(f"{self.name}: {', '.join(f'{number} {status}' for status, number in self._ends.most_common()) or 'no rows'}")
         super().unload()
         for llm in (self.llm, self.augmenter):
             if llm is not None:
@@ -168,6 +174,7 @@ class Verify(Step):  # type: ignore[misc]  # distilabel is not typed
                     one.candidate = self._tools.judging.judge(one.candidate, one.seed)
                 except Exception as error:  # the boundary: distilabel 1.5.3 would fill the whole batch with None
                     one.candidate = one.candidate.fail(f"verification broke: {type(error).__name__}: {error}")
+        self._ends.update(one.candidate.status or "failed" for one in judged)
         yield [_columns(one) for one in judged]
 
     def _make_tools(self) -> "_Tools":
@@ -260,8 +267,9 @@ def _columns(one: _Judged) -> dict[str, Any]:
     if status == "failed" and not verdicts:
         verdicts = (replace(failed(reason), name="sample"),)
     elif one.seed is None and not row.get("checks"):
-        name, _, detail = reason.partition(": ")
-        verdicts = (replace(failed(detail), name=name),)
+        # The strategies' steps have no column for verdicts, and say the detail behind the check's name.
+        reason, _, detail = reason.partition(": ")
+        verdicts = (replace(failed(detail), name=reason),)
     instruction = candidate.prompt or _text(row, "instruction")
     return {
         **row,
