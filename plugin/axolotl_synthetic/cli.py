@@ -311,6 +311,25 @@ def report(config: Path) -> None:
 
 
 @synthetic.command()
+@CONFIG
+@click.option("--write", is_flag=True, help="Copy them into the folder that `prompts:` names, to be changed there.")
+@_one_message
+def prompts(config: Path, write: bool) -> None:
+    """The prompts that the models are asked with. With `prompts: FOLDER` in the block, a file there takes the place of the one named so."""
+    from axolotl_synthetic import skeletons, terminal
+
+    settings, _ = _read(config)
+    if write:
+        written, kept = skeletons.write_prompts(settings)
+        terminal.print_lines({"written": list(map(str, written)), "kept": [f"{file}, which was there" for file in kept]})
+        return
+    console = terminal.out()
+    for name, text in skeletons.prompts(settings).items():
+        console.rule(name, align="left")
+        console.print(text.strip(), markup=False, highlight=False)
+
+
+@synthetic.command()
 @click.argument("kind", type=click.Choice(["task", "check"]))
 @click.argument("name")
 @click.option("--folder", type=click.Path(path_type=Path), default=Path(), show_default="this one", help="Where the files go.")

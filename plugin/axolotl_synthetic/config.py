@@ -831,6 +831,8 @@ AnyEngine = Annotated[
 class Settings(Block):
     """The whole `synthetic:` block."""
 
+    LATER = frozenset({"prompts", "examples"})
+
     task: str = "math"
     """math, multiple_choice, text_to_sql, instruction, or the dotted path of a class of yours."""
     seeds: Seeds = Seeds()
@@ -849,6 +851,11 @@ class Settings(Block):
     """Human review in Argilla."""
     study: PathText | None = None
     """A finished study's folder: `auto` then decides by its curves."""
+    prompts: PathText | None = None
+    """A folder with prompts of your own: a file there takes the place of the task's of the same name. `axolotl synthetic prompts CONFIG`
+    prints them."""
+    examples: int | None = Field(default=None, ge=0, le=64)
+    """Worked examples, seeds with answers, that the teacher is shown with each question; null: 4."""
     reuse_seed_answers: bool = False
     """Question Rephrase takes the seed's own answer, where there is one, instead of asking the teacher again."""
     include_seeds: bool = True

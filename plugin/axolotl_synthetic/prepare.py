@@ -24,7 +24,7 @@ from axolotl_synthetic.seeds import SeedSet, read_seeds
 from axolotl_synthetic.strategies import load_strategies
 from axolotl_synthetic.strategies.lengths import lengths
 from axolotl_synthetic.student import refuse_no_weights
-from axolotl_synthetic.tasks import Task, load_task
+from axolotl_synthetic.tasks import Task, load_task, own_prompts
 from axolotl_synthetic.teachers import model_name
 from axolotl_synthetic.wording import number_of
 
@@ -77,7 +77,7 @@ class Prepared:
         relevant = self.settings.model_dump(mode="json", exclude=IRRELEVANT)
         # Rows that change may change a verdict.
         databases = sorted({Path(seed.question.database_file) for seed in self.seeds.seeds if seed.question.database_file is not None})
-        files = [dataset.sha256(path) for path in (*files_read(self.settings.verify, self.task), *databases)]
+        files = [dataset.sha256(path) for path in (*files_read(self.settings.verify, self.task), *own_prompts(self.task), *databases)]
         text = json.dumps([dataset.FORMAT, relevant, self.seeds.sha256, dict(self.plan.strategy), files], sort_keys=True)
         return hashlib.sha256(text.encode()).hexdigest()
 
@@ -105,7 +105,8 @@ def prepare(settings: Settings, *, student: str | None = None) -> Prepared:
             f"synthetic.weight: {settings.weight:g}: needs Axolotl 0.20 or newer, and {versions.installed('axolotl')} is installed, which"
             " would train on all of the file; upgrade Axolotl or remove `weight:`"
         )
-    task = load_task(settings.task)
+    task = load_task(settings.task, settings.prompts)
+    own_prompts(task)
     inquiries = load_inquiries(settings.verify, task)
     seeds = read_seeds(
         settings.seeds,

@@ -61,7 +61,7 @@ async def inquire(candidate: Candidate, source: Source, task: Task, ask: Ask, op
         samples: Sequence[int] = range(options.k)
     else:
         samples = [source.round, *(sample for sample in range(options.k) if sample != source.round)][: options.k]
-    messages = task.answer_messages(candidate.question, source.examples)
+    messages = task.answer_messages(candidate.question, source.worked)
     votes = []
     for sample in samples:
         reply = await ask(Request("answer", "teacher", messages, sample))

@@ -62,11 +62,11 @@ class Engine:
         self._emitted = 0
         self._stop = stop
         self.error: SyntheticError | None = None
-        self._task = load_task(self._job.settings.task)
+        self._task = load_task(self._job.settings.task, self._job.settings.prompts)
         self._strategies = load_strategies()
         self._inquiries = load_inquiries(self._job.settings.verify, self._task)
         # Drawn once; hashing thousands of seeds for each candidate would cost more than an instant call.
-        self._examples = worked_examples(self._job.seeds, self._job.settings.seed)
+        self._examples = worked_examples(self._job.seeds, self._job.settings.seed, self._job.settings.examples)
         self._known = Progress()
         self._exhaustion = _exhaustion(self._job, self._task)
         self._fruitless = False
@@ -258,6 +258,7 @@ class Engine:
                 planned.round,
                 reuse_answer=self._job.settings.reuse_seed_answers,
                 keep_thinking=self._job.settings.keeps_thinking,
+                shown=self._examples.shown,
             )
             candidate = await strategy(candidate, source, self._task, chain.ask)
             for inquiry in self._inquiries:

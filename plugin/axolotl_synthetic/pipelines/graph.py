@@ -32,7 +32,7 @@ def build(job: Job, folder: Path | None = None) -> EagerPipeline:
             budget=settings.budget.model_dump(exclude_none=True),
             job=job,
         )
-        generate >> Verify(name="verify", checks=list(names_of(settings.verify, load_task(settings.task))), job=job)
+        generate >> Verify(name="verify", checks=list(names_of(settings.verify, load_task(settings.task, settings.prompts))), job=job)
     return pipeline
 
 

@@ -57,8 +57,8 @@ def _is_of(batch: Batch, asked: Asked) -> bool:
 
 
 def _refuse_elsewhere(batch: Batch, settings: OpenAIModel) -> None:
-    if batch.base_url != settings.base_url:
+    if batch.base_url != settings.url:
         raise ConfigError(
             f"a batch of {number_of(batch.total, 'call')} to {batch.model} is open at {batch.base_url}, and `base_url` is"
-            f" {settings.base_url} now; put the former one back until its replies are in"
+            f" {settings.url} now; put the former one back until its replies are in"
         )

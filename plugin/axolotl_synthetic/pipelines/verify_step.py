@@ -209,8 +209,8 @@ class Verify(Step):  # type: ignore[misc]  # distilabel is not typed
         chains: list[Chain] = []
         for one in judged:
             assert one.seed is not None and one.candidate.question is not None
-            source = Source(one.seed, self._tools.examples.beside(one.seed), one.round)
-            messages = self._tools.task.answer_messages(one.candidate.question, source.examples)
+            source = Source(one.seed, self._tools.examples.beside(one.seed), one.round, shown=self._tools.examples.shown)
+            messages = self._tools.task.answer_messages(one.candidate.question, source.worked)
             own = Request("answer", "teacher", messages, one.round)
             known[repr(own)] = Reply(one.candidate.answer or "")
             chains.append(self._chain(one.candidate, source, own))

@@ -1,4 +1,4 @@
-"""Skeletons of a task and of a check of the user's own, each with its test, for `axolotl synthetic new`."""
+"""What users of a task, a check or prompts of their own begin with, for `axolotl synthetic new` and `axolotl synthetic prompts`."""
 
 from __future__ import annotations
 
@@ -7,7 +7,9 @@ import re
 from pathlib import Path
 from string import Template
 
+from axolotl_synthetic.config import Settings
 from axolotl_synthetic.errors import ConfigError, StorageError
+from axolotl_synthetic.tasks import load_task, prompts_of
 
 KINDS = ("task", "check")
 
@@ -44,3 +46,35 @@ def write(kind: str, name: str, folder: Path) -> list[Path]:
     except OSError as error:
         raise StorageError(f"{folder}: {error.strerror}; choose a folder that can be written") from error
     return list(files)
+
+
+def prompts(settings: Settings) -> dict[str, str]:
+    """Return the prompts of a run's task, by the names of their files."""
+    files = prompts_of(load_task(settings.task, settings.prompts))
+    return {name: file.read_text(encoding="utf-8") for name, file in files.items()}
+
+
+def write_prompts(settings: Settings) -> tuple[list[Path], list[Path]]:
+    """Copy the prompts of a run's task into the folder that its config names.
+
+    Returns:
+        The files that were written, and those that were there and stay.
+
+    Raises:
+        ConfigError: if the config names no folder.
+        StorageError: if they cannot be written.
+    """
+    if settings.prompts is None:
+        raise ConfigError("synthetic.prompts: names no folder; write one, such as `prompts: ./prompts`, and run this again")
+    folder = Path(settings.prompts).expanduser()
+    written: list[Path] = []
+    kept: list[Path] = []
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        for name, text in prompts(settings).items():
+            (kept if (folder / name).exists() else written).append(folder / name)
+            if folder / name in written:
+                (folder / name).write_text(text, encoding="utf-8")
+    except OSError as error:
+        raise StorageError(f"{folder}: {error.strerror}; make it writable, or name another folder in `prompts`") from error
+    return written, kept

@@ -33,7 +33,8 @@ class Source:
 
     Attributes:
         seed: the seed.
-        examples: other seeds with answers.
+        examples: other seeds with answers, whose questions are patterns of new ones.
+        worked: those of them that the teacher is shown with each question.
         reuse_answer: a reworded question takes the seed's answer instead of asking the teacher.
         round: how many candidates of this strategy the seed has had before, from 0: the sample number of its calls.
         keep_thinking: the teacher's thoughts before an answer are kept for the training file.
@@ -44,6 +45,11 @@ class Source:
     round: int
     reuse_answer: bool = False
     keep_thinking: bool = False
+    shown: int = WORKED_EXAMPLES
+
+    @property
+    def worked(self) -> Sequence[Seed]:
+        return self.examples[: self.shown]
 
 
 class Strategy(Protocol):
@@ -65,25 +71,32 @@ def load_strategies() -> Mapping[str, Strategy]:
 
 @dataclass(frozen=True, slots=True)
 class Examples:
-    """Worked examples of a run: one more than is shown, for the seeds that are among them."""
+    """Examples of a run: one more than is shown, for the seeds that are among them.
+
+    Attributes:
+        shown: as many are shown as worked examples; patterns of new questions are a few even where that is none.
+    """
 
     drawn: tuple[Seed, ...]
+    shown: int = WORKED_EXAMPLES
 
     def beside(self, seed: Seed) -> tuple[Seed, ...]:
-        """What is shown beside this seed: never itself."""
-        return tuple(other for other in self.drawn if other.id != seed.id)[:WORKED_EXAMPLES]
+        """Return what is there beside a seed: never itself."""
+        return tuple(other for other in self.drawn if other.id != seed.id)[: max(self.shown, WORKED_EXAMPLES)]
 
 
-def worked_examples(seeds: Sequence[Seed], draw: int) -> Examples:
+def worked_examples(seeds: Sequence[Seed], draw: int, shown: int | None = None) -> Examples:
     """Draw from the seeds with answers. Every seed is shown the same ones, so that all prompts begin alike and a server's prefix
     cache serves them.
 
     Args:
         seeds: all seeds of the run.
         draw: the config's `seed`.
+        shown: the config's `examples`, None for the default.
     """
+    shown = WORKED_EXAMPLES if shown is None else shown
     answered = [seed for seed in seeds if seed.answer is not None]
-    return Examples(tuple(random.Random(draw).sample(answered, min(len(answered), WORKED_EXAMPLES + 1))))
+    return Examples(tuple(random.Random(draw).sample(answered, min(len(answered), max(shown, WORKED_EXAMPLES) + 1))), shown)
 
 
 def near(seeds: Sequence[Seed]) -> Sequence[Seed]:

@@ -25,7 +25,7 @@ class AnswerAugmentation:
 
 async def answered(candidate: Candidate, question: Question, source: Source, task: Task, ask: Ask) -> Candidate:
     """The candidate with this question and the teacher's answer to it."""
-    request = Request("answer", "teacher", task.answer_messages(question, source.examples), source.round)
+    request = Request("answer", "teacher", task.answer_messages(question, source.worked), source.round)
     reply = await ask(request)
     return replace(
         candidate,

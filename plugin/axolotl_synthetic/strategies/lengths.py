@@ -46,7 +46,7 @@ def lengths(settings: Settings, task: Task, seeds: Sequence[Seed], worst: Callab
     Raises:
         ConfigError: if the task can build prompts for none of them.
     """
-    read = _read(task, near(seeds)[:SEEDS_READ], worked_examples(seeds, settings.seed))
+    read = _read(task, near(seeds)[:SEEDS_READ], worked_examples(seeds, settings.seed, settings.examples))
     solutions = [one.solution for one in read if one.solution is not None]
     replies: dict[Purpose, float] = {
         "answer": max(_tokens(solutions) if solutions else 0.0, SHORTEST_ANSWER),
@@ -71,7 +71,7 @@ def _read(task: Task, seeds: Sequence[Seed], drawn: Examples) -> list[_Read]:
         question, examples = seed.question, drawn.beside(seed)
         try:
             prompts: dict[Purpose, Sequence[Message]] = {
-                "answer": task.answer_messages(question, examples),
+                "answer": task.answer_messages(question, examples[: drawn.shown]),
                 "rephrase": task.rephrase_messages(question, examples),
                 "new_question": task.new_question_messages(question, examples),
                 "self_check": task.self_check_messages(question),

@@ -7,16 +7,19 @@ comes with the question, and queries are run by `sql/`.
 
 from __future__ import annotations
 
+import copy
 import importlib
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Protocol
 
 from axolotl_synthetic.errors import ConfigError
 from axolotl_synthetic.own_code import imported
 from axolotl_synthetic.records import Message, Question, Seed
+from axolotl_synthetic.tasks import templates
 from axolotl_synthetic.tasks.base import TaskBase
 
-__all__ = ["BUILT_IN", "Task", "TaskBase", "load_task"]
+__all__ = ["BUILT_IN", "Task", "TaskBase", "load_task", "own_prompts", "prompts_of"]
 
 
 class Task(Protocol):
@@ -78,15 +81,62 @@ class Task(Protocol):
 BUILT_IN = ("math", "multiple_choice", "text_to_sql", "instruction")
 
 
-def load_task(name: str) -> Task:
-    """The task of that name.
+def load_task(name: str, prompts: str | None = None) -> Task:
+    """Return the task of that name.
 
     Args:
         name: one of `BUILT_IN`, or the dotted path of a class that is made without arguments.
+        prompts: a folder with files in the place of the task's own prompts.
 
     Raises:
-        ConfigError: if there is no such task.
+        ConfigError: if there is no such task, or it takes no prompts of others.
     """
+    task = _found(name)
+    if prompts is None:
+        return task
+    if not isinstance(task, TaskBase):
+        raise ConfigError(f"synthetic.prompts: {name!r} makes its prompts by itself; derive it from axolotl_synthetic.tasks.TaskBase")
+    theirs = copy.copy(task)
+    theirs.own_prompts = Path(prompts).expanduser().absolute()
+    return theirs
+
+
+def own_prompts(task: Task) -> list[Path]:
+    """Return the files of the user's that take the place of a task's prompts.
+
+    Raises:
+        ConfigError: if a file is none of the task's prompts, or cannot be one.
+    """
+    if not isinstance(task, TaskBase) or (folder := task.own_prompts) is None:
+        return []
+    files, names = sorted(folder.glob("*.md")), templates.names(task.prompts)
+    if not files:
+        raise ConfigError(
+            f"synthetic.prompts: {folder} holds no prompts; `axolotl synthetic prompts CONFIG --write` copies those of the task there"
+        )
+    known = task.values(Question("", ("", ""), ("A", "B"))).keys()
+    for file in files:
+        if file.stem not in names:
+            raise ConfigError(
+                f"synthetic.prompts: {file} is none of this task's prompts; there are {', '.join(f'{one}.md' for one in names)}"
+            )
+        if (problem := templates.problem(file, known)) is not None:
+            raise ConfigError(f"synthetic.prompts: {file} {problem}")
+    return files
+
+
+def prompts_of(task: Task) -> dict[str, Path]:
+    """Return the files of a task's prompts, by their names: the user's own where there are some.
+
+    Raises:
+        ConfigError: if the task makes its prompts by itself.
+    """
+    if not isinstance(task, TaskBase):
+        raise ConfigError(f"synthetic.task: {task.name} makes its prompts by itself; derive it from axolotl_synthetic.tasks.TaskBase")
+    return {f"{name}.md": templates.find(task.prompts, name, task.own_prompts) for name in templates.names(task.prompts)}
+
+
+def _found(name: str) -> Task:
     if name in BUILT_IN:
         module = importlib.import_module(f"{__name__}.{name}")
         task: Task = module.TASK

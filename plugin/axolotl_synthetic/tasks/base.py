@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import replace
+from pathlib import Path
 from typing import ClassVar
 
 from axolotl_synthetic.records import Message, Question, Seed
@@ -41,6 +42,17 @@ class TaskBase:
     """What one question is called in the prompts, such as `support ticket`."""
     instructions: ClassVar[str] = "Think step by step."
     """How an answer is to be, for the teacher."""
+
+    own_prompts: Path | None = None
+    """A folder of the user's with files that take the place of those: the config's `prompts`."""
+
+    def chat(self, name: str, question: Question, turns: Sequence[Message] = ()) -> tuple[Message, ...]:
+        """Return the chat of a prompt's file, filled in, with further turns before its last one."""
+        return chat(self.prompts, name, turns, self.own_prompts, **self.values(question))
+
+    def chat_by_pattern(self, name: str, question: Question, patterns: Sequence[str]) -> tuple[Message, ...]:
+        """Return the chat of a prompt's file, filled in, whose last turn was answered with each pattern before."""
+        return chat_by_pattern(self.prompts, name, patterns, self.own_prompts, **self.values(question))
 
     def values(self, question: Question) -> Mapping[str, Hashable]:
         """Return what the prompts may name, by its name in them."""
@@ -86,20 +98,20 @@ class TaskBase:
 
     def answer_messages(self, question: Question, examples: Sequence[Seed]) -> tuple[Message, ...]:
         """Return what the teacher is asked. `examples` are seeds with answers."""
-        return chat(self.prompts, "answer", self.worked(examples), **self.values(question))
+        return self.chat("answer", question, self.worked(examples))
 
     def rephrase_messages(self, question: Question, examples: Sequence[Seed]) -> tuple[Message, ...]:
         """Return what the augmenter is asked for Question Rephrase."""
-        return chat(self.prompts, "rephrase", (), **self.values(question))
+        return self.chat("rephrase", question)
 
     def new_question_messages(self, question: Question, examples: Sequence[Seed]) -> tuple[Message, ...]:
         """Return what the augmenter is asked for New Question: one more after those of other seeds and this one."""
         patterns = [*(self.prompt(example.question) for example in examples[:PATTERNS]), self.prompt(question)]
-        return chat_by_pattern(self.prompts, "new_question", patterns, **self.values(question))
+        return self.chat_by_pattern("new_question", question, patterns)
 
     def self_check_messages(self, question: Question) -> tuple[Message, ...]:
         """Return what the augmenter is asked about a question that it wrote."""
-        return chat(self.prompts, "self_check", (), **self.values(question))
+        return self.chat("self_check", question)
 
     def read_rephrase(self, reply: str, question: Question) -> Question | None:
         """Return the reworded question in a reply, None when there is none to read."""

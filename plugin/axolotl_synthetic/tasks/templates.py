@@ -7,12 +7,13 @@ told apart before anything is filled in, so that a seed which holds such a line,
 from __future__ import annotations
 
 import re
-from collections.abc import Hashable, Sequence
+from collections.abc import Collection, Hashable, Sequence
 from functools import cache, lru_cache
 from pathlib import Path
 
-from jinja2 import Environment, StrictUndefined, Template
+from jinja2 import StrictUndefined, Template, TemplateError
 from jinja2.meta import find_undeclared_variables
+from jinja2.sandbox import ImmutableSandboxedEnvironment
 
 from axolotl_synthetic.records import Message
 
@@ -20,28 +21,29 @@ FOLDER = Path(__file__).parent / "prompts"
 _TURN = re.compile(r"^\[(system|user|assistant)\]\n", re.MULTILINE)
 
 
-def chat(task: str, name: str, turns: Sequence[Message] = (), **values: Hashable) -> tuple[Message, ...]:
+def chat(task: str, name: str, turns: Sequence[Message] = (), own: Path | None = None, /, **values: Hashable) -> tuple[Message, ...]:
     """The chat of `prompts/<task>/<name>.md`, filled in.
 
     Args:
         task, name: which file.
+        own: a folder of the user's, whose file of that name takes the place of ours.
         turns: further turns, put before the file's last one where that is the user's, else behind it.
         values: what the templates name; one that is missing is an error of ours.
     """
     filled = [
         {"role": role, "content": template if isinstance(template, str) else _rendered(template, **values)}
-        for role, template in _templates(task, name)
+        for role, template in _templates(find(task, name, own))
     ]
     at = len(filled) - 1 if filled[-1]["role"] == "user" else len(filled)
     return (*filled[:at], *turns, *filled[at:])
 
 
-def chat_by_pattern(task: str, name: str, patterns: Sequence[str], **values: object) -> tuple[Message, ...]:
+def chat_by_pattern(task: str, name: str, patterns: Sequence[str], own: Path | None = None, /, **values: Hashable) -> tuple[Message, ...]:
     """The chat of a file, filled in, whose last turn was answered with each pattern before, one after the other.
 
     Weak models go on with a pattern that they seem to have begun themselves, where they talk about one that they are shown.
     """
-    *before, asked = chat(task, name, (), **values)
+    *before, asked = chat(task, name, (), own, **values)
     answered = [turn for pattern in patterns for turn in (asked, {"role": "assistant", "content": pattern})]
     return (*before, *answered, asked)
 
@@ -52,14 +54,52 @@ def _rendered(template: Template, **values: Hashable) -> str:
     return template.render(values).strip()
 
 
+def names(task: str) -> list[str]:
+    """Return the names of a task's prompts."""
+    return sorted(file.stem for file in (FOLDER / task).glob("*.md"))
+
+
+def find(task: str, name: str, own: Path | None) -> Path:
+    """Return the file of a prompt: the user's where there is one."""
+    file = None if own is None else own / f"{name}.md"
+    return file if file is not None and file.is_file() else FOLDER / task / f"{name}.md"
+
+
+def problem(file: Path, known: Collection[str]) -> str | None:
+    """Return why a file of the user's is no prompt, with the remedy; None when it is one.
+
+    Args:
+        file: the file.
+        known: names that its templates may use.
+    """
+    try:
+        text = file.read_text(encoding="utf-8")
+        first, *parts = _TURN.split(text)
+        used = set().union(*(find_undeclared_variables(_ENVIRONMENT.parse(part)) for part in parts[1::2]))
+    except (OSError, UnicodeDecodeError) as error:
+        return f"cannot be read: {error}"
+    except TemplateError as error:
+        return f"is no Jinja2 template: {error}; correct it"
+    if not parts or first.strip():
+        return "must begin with a line `[system]` or `[user]`, which opens the first turn; write one above its text"
+    if parts[-2] != "user":
+        return "must end with a turn of the `[user]`, which is what is asked; add one"
+    if unknown := sorted(used.difference(known)):
+        return f"names {', '.join(f'`{name}`' for name in unknown)}; there are {', '.join(f'`{name}`' for name in sorted(known))}"
+    return None
+
+
+# A prompt may come with somebody else's recipe: it fills texts in, and reaches nothing else.
+_ENVIRONMENT = ImmutableSandboxedEnvironment(undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True, autoescape=False)
+
+
 @cache
-def _templates(task: str, name: str) -> tuple[tuple[str, Template | str], ...]:
+def _templates(file: Path) -> tuple[tuple[str, Template | str], ...]:
     """Each turn's role and template; its text where it names no value."""
-    environment = Environment(undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True, autoescape=False)
 
     def prepared(text: str) -> Template | str:
-        template = environment.from_string(text)
-        return template if find_undeclared_variables(environment.parse(text)) else template.render().strip()
+        template = _ENVIRONMENT.from_string(text)
+        return template if find_undeclared_variables(_ENVIRONMENT.parse(text)) else template.render().strip()
 
-    _, *parts = _TURN.split((FOLDER / task / f"{name}.md").read_text(encoding="utf-8"))
+    _, *parts = _TURN.split(file.read_text(encoding="utf-8"))
     return tuple((role, prepared(text)) for role, text in zip(parts[::2], parts[1::2], strict=True))

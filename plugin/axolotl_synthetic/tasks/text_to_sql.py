@@ -13,7 +13,7 @@ from axolotl_synthetic.records import Message, Question, Seed
 from axolotl_synthetic.sql import Database, GoldFailed, compare, compiles, normal_form
 from axolotl_synthetic.tasks.base import PATTERNS, TaskBase
 from axolotl_synthetic.tasks.queries import fenced, marked_queries, unmarked_queries
-from axolotl_synthetic.tasks.templates import chat, chat_by_pattern
+from axolotl_synthetic.tasks.templates import chat
 
 
 class TextToSQL(TaskBase):
@@ -35,7 +35,7 @@ class TextToSQL(TaskBase):
         return None if verdict.stands else f"answer cannot be asked of {seed.question.database}: {verdict.why}; correct the query"
 
     def prompt(self, question: Question) -> str:
-        (turn,) = chat(self.prompts, "question", schema=question.context, question=question.text)
+        (turn,) = chat(self.prompts, "question", (), self.own_prompts, schema=question.context, question=question.text)
         return turn["content"]
 
     def solution(self, seed: Seed) -> str | None:
@@ -52,7 +52,7 @@ class TextToSQL(TaskBase):
 
     def new_question_messages(self, question: Question, examples: Sequence[Seed]) -> tuple[Message, ...]:
         same = [example.question.text for example in examples if example.question.context == question.context]
-        return chat_by_pattern(self.prompts, "new_question", [*same[:PATTERNS], question.text], **self.values(question))
+        return self.chat_by_pattern("new_question", question, [*same[:PATTERNS], question.text])
 
     def read_new_question(self, reply: str, question: Question) -> Question | None:
         # It stays with the seed's database.
