@@ -638,6 +638,8 @@ class VLLMModel(Model):
         names = [text.partition("=")[0].replace("_", "-") for text in value]
         if (name := next((name for name in names if name in NOT_VLLM), None)) is not None:
             raise ValueError(f"must not hold `{name}`: {NOT_VLLM[name]}")
+        if (key := secret_in(dict.fromkeys((name.lstrip("-") for name in names if name.startswith("-")), "x"))) is not None:
+            raise ValueError(f"must not hold `--{key}`: keys are never written down; export what vLLM reads, such as HF_TOKEN")
         if value and not value[0].startswith("-"):
             raise ValueError("must be what stands behind the model on the command line, such as [--max-model-len, 8192]")
         return value
@@ -1011,7 +1013,7 @@ def _describe(detail: ErrorDetails, raw: Mapping[str, Any]) -> str:
         return f"{path}: {message}"
     if detail["type"] == "missing":
         return f"{path}: is required"
-    hidden = {"api_key_env", "kwargs", "base_url", "api_url", "databases", "headers_env", "query", "extra_body"}
+    hidden = {"api_key_env", "args", "kwargs", "base_url", "api_url", "databases", "headers_env", "query", "extra_body"}
     if hidden & set(location) or SECRET_KEYS.search(name) or (name == "generation" and detail["type"] == "value_error"):
         return f"{path}: {message}"
     return f"{path}: {_shown(detail['input'])}: {message}"

@@ -179,6 +179,7 @@ def test_servers_die_with_their_guard(records, tmp_path):
     [
         ({"args": ["--port", 8000]}, "must not hold `--port`: the run decides it"),
         ({"args": ["--api-key=sk-1"]}, "must not hold `--api-key`"),
+        ({"args": ["--hf-token", "hf_recognisable"]}, "must not hold `--hf-token`: keys are never written down"),
         ({"args": ["--tensor_parallel_size=2"]}, "write `tensor_parallel`"),
         ({"args": ["8192"]}, "must be what stands behind the model on the command line"),
         ({"replicas": 0}, "greater than or equal to 1"),
@@ -189,6 +190,7 @@ def test_settings_that_the_run_decides_are_refused(block, said):
     with pytest.raises(ConfigError) as caught:
         load_settings({"teacher": {"provider": "vllm", "model": MODEL, **block}})
     assert said in str(caught.value)
+    assert "recognisable" not in str(caught.value)
 
 
 def test_a_wait_for_servers_shows_how_far_they_are(records, tmp_path, capsys, monkeypatch):

@@ -56,15 +56,18 @@ def end_all(child: subprocess.Popen[bytes]) -> None:
     for number, patience in ((signal.SIGTERM, GRACE), (signal.SIGKILL, GRACE)):
         until = time.monotonic() + patience
         asked: set[int] = set()
-        while (left := set(descendants(os.getpid()))) and time.monotonic() < until:
+        if child.poll() is None:
+            # Where the kernel lists no descendants, those in the command's own group at least.
+            with suppress(OSError):
+                os.killpg(child.pid, number)
+        while ((left := set(descendants(os.getpid()))) or child.poll() is None) and time.monotonic() < until:
             for process in left - asked:
                 with suppress(OSError):
                     os.kill(process, number)
             asked |= left
-            child.poll()
             _reap(child.pid)
             time.sleep(POLL_SECONDS / 5)
-    child.wait()
+    child.poll()
 
 
 def descendants(process: int) -> Iterator[int]:
