@@ -265,7 +265,9 @@ class Waves:
         untouched = stand.ended in ("expired", "cancelled")
         for one in left.values():
             reason, said = (
-                (f"batch_{stand.ended}", "it had not begun") if untouched else ("batch_no_result", "the results have no line for it")
+                (f"batch_{stand.ended}", "it had not begun")
+                if untouched
+                else ("batch_no_result", "the batch's results have no line for it")
             )
             one.end(without_wait(RetryableCall(reason, said), "none" if untouched else "unknown"))
         self._parked.extend(again)

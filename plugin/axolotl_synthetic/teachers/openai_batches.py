@@ -70,7 +70,10 @@ class OpenAIBatches(BatchClient):
         form.add_field("purpose", "batch")
         content = io.BytesIO(b"\n".join(lines) + b"\n")
         form.add_field("file", content, filename=f"axolotl-synthetic-{token}.jsonl", content_type="application/jsonl")
-        file = await self._request("POST", self._at("/files"), form=form)
+        try:
+            file = await self._request("POST", self._at("/files"), form=form)
+        except NotThere as error:
+            raise self._no_batches(error) from error
         if not (id := text(file.get("id"))):
             raise Unreachable("an upload without an id", done=False)
         while text(file.get("status")).lower() in _PROCESSING:
