@@ -15,8 +15,8 @@ from typing import Any
 
 import pytest
 from aiohttp import web
-
 from fake_batches import FakeBatches
+
 from fake_profiles import o_series
 from fake_replies import MathReplies, request_key
 from projects import KEY, Project, Running, until
