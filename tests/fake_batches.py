@@ -49,7 +49,7 @@ class FakeBatches:
 
     Args:
         reply: what the model says to a request's body in OpenAI's form.
-        looks: a batch ends when it is looked at for the so-manieth time; None: never.
+        looks: a batch ends when it is looked at so many times, in a list or by itself; None: never.
         fate: what becomes of a batch, by its number from 0: `completed`, `expired`, `cancelled`, `failed`; by default all complete.
         share: of an expired or cancelled batch, which of its calls are done: every one whose place is below this share of the batch.
         errors: of a failed batch.
@@ -262,10 +262,13 @@ class FakeBatches:
         made = self.batches.get(id)
         if made is None:
             return _error(404, f"No batch found with id {id}", "not_found")
+        self._work(made)
+        return web.json_response(self._shown(made))
+
+    def _work(self, made: Made) -> None:
         made.looks += 1
         if made.status == "in_progress" and self.looks is not None and made.looks >= self.looks:
             self._end(made)
-        return web.json_response(self._shown(made))
 
     async def _list(self, request: web.Request) -> web.Response:
         batches = sorted(self.batches.values(), key=lambda one: one.id, reverse=True)
@@ -273,6 +276,8 @@ class FakeBatches:
         ids = [one.id for one in batches]
         start = ids.index(after) + 1 if after else 0
         page = batches[start : start + 2]  # small, so that there are several
+        for made in page:
+            self._work(made)
         more = start + 2 < len(batches)
         return web.json_response(
             {"object": "list", "data": [self._shown(one) for one in page], "has_more": more, "last_id": page[-1].id if page else None}

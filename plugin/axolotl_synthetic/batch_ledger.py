@@ -112,12 +112,11 @@ class BatchLedger(Ledger):
             ).fetchall()
             return {row[0]: (row[1], _call(row[2:], price)) for row in rows}
 
-    def release(self, calls: Sequence[int] | None = None, reason: str = "batch_not_made") -> int:
-        """Give back what is reserved for calls that never left, because no batch has taken them; returns how many.
+    def release(self, calls: Sequence[int] | None = None) -> int:
+        """Take back calls that never left, because no batch has taken them, with what is reserved for them; returns how many.
 
         Args:
-            calls: ids of those that may be given back; None for all.
-            reason: why they did not leave.
+            calls: ids of those that may be taken back; None for all.
         """
         where = "(batched.batch IS NULL OR EXISTS (SELECT 1 FROM batches WHERE batches.id = batched.batch AND state = 'void'))"
         values: tuple[str, ...] = ()
@@ -125,21 +124,16 @@ class BatchLedger(Ledger):
             where += " AND batched.call IN (SELECT value FROM json_each(?))"
             values = (json.dumps(list(calls)),)
         with _told(self.path), self._transaction():
-            number, tokens, usd = self._db.execute(
-                "SELECT count(*), coalesce(sum(tokens), 0), coalesce(sum(batched.usd), 0) FROM batched"
-                f" JOIN calls ON calls.id = batched.call WHERE outcome = 'sent' AND {where}",
-                values,
-            ).fetchone()
-            if number:
-                self._db.execute(
-                    "UPDATE calls SET outcome = 'unsent', error = ? WHERE outcome = 'sent'"
-                    f" AND id IN (SELECT call FROM batched WHERE {where})",
-                    (reason, *values),
-                )
-                self._db.execute(
-                    "UPDATE spent SET queries = queries - ?, tokens = tokens - ?, usd = max(0, usd - ?)", (number, tokens, usd)
-                )
-        return int(number)
+            rows = self._db.execute(
+                f"SELECT call, tokens, batched.usd FROM batched JOIN calls ON calls.id = call WHERE outcome = 'sent' AND {where}", values
+            ).fetchall()
+            for table, column in (("calls", "id"), ("batched", "call")):
+                self._db.executemany(f"DELETE FROM {table} WHERE {column} = ?", [(row[0],) for row in rows])
+            self._db.execute(
+                "UPDATE spent SET queries = queries - ?, tokens = tokens - ?, usd = max(0, usd - ?)",
+                (len(rows), sum(row[1] for row in rows), sum(row[2] for row in rows)),
+            )
+        return len(rows)
 
 
 def new_batch(token: str, protocol: Literal["openai", "anthropic"], model: str, base_url: str, calls: int, spelling: str) -> Batch:

@@ -365,14 +365,16 @@ class Batch(Block):
     protocol: Literal["openai", "anthropic"] | None = None
     """OpenAI's files and batches, which Azure and Groq have as well, or Anthropic's message batches; null: by the host of `base_url`."""
     poll: float = Field(default=60, ge=0.02, le=3_600)
-    """Seconds between two looks at a batch, at most; the first comes after 5. A batch whose creation was interrupted is looked for until
-    as many seconds after it."""
+    """Seconds between two looks at a batch, at most; the first comes after 5. A batch of Anthropic's whose creation was interrupted is
+    looked for twice, so many seconds apart."""
     window: str = Field(default="24h", min_length=1)
     """`completion_window` of OpenAI's protocol; Groq takes up to 7d."""
     endpoint: str | None = Field(default=None, pattern=r"^/")
     """`url` of a call in OpenAI's protocol; null: /v1/chat/completions, or /chat/completions for a deployment in the `base_url`."""
     requests: int | None = Field(default=None, ge=1, le=MOST)
     """Calls in one batch at most; null: 50,000 by OpenAI's protocol, 100,000 by Anthropic's. More go into several."""
+    smallest: int = Field(default=1, ge=1, le=4_096)
+    """Calls that a wave must have to be sent in batches; fewer are asked directly, at the full price. 1: none is."""
     megabytes: float | None = Field(default=None, gt=0, le=MOST)
     """Size of one batch at most, in millions of bytes; null: 190 by OpenAI's protocol (the limit is 200), 240 by Anthropic's (256)."""
 

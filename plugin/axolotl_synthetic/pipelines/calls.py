@@ -22,7 +22,7 @@ from axolotl_synthetic.config import Budget
 from axolotl_synthetic.errors import CallFailed, RetryableCall, SyntheticError
 from axolotl_synthetic.ledger import Call, Ledger, Settled, Stored
 from axolotl_synthetic.pipelines.admission import Admission, BudgetReached, Stopped, Wanted
-from axolotl_synthetic.pipelines.waves import MOST_OPEN, Parked, Waves
+from axolotl_synthetic.pipelines.waves import MOST_OPEN, AskDirectly, Parked, Waves
 from axolotl_synthetic.pipelines.window import Window
 from axolotl_synthetic.records import Reply, Request, Role
 from axolotl_synthetic.teachers import ModelSettings, Teacher, model_name
@@ -121,6 +121,8 @@ class Calls:
                 await self._reply(parked.call_id, parked.call, asked, parked.reply)
             except RetryableCall:
                 pass  # whoever wants it asks anew
+            except Stopped as error:
+                failed = error if self.stopping.is_set() else None  # its batch was never made
             except BaseException as error:
                 failed = error
             del self._in_flight[key]
@@ -258,8 +260,11 @@ class Calls:
                     chain.sent(call)
                     try:
                         return await self._reply(call_id, call, asked, asked.ask(call_id, call))
+                    except AskDirectly:
+                        directly = replace(call, batched=False, price=asked.settings.known_price)
                     finally:
                         self.admission.settled(call)
+                    call = directly
             # Longer than the chain's first call, by which it was let in.
             await chain.admit(call, again=True)
 
@@ -268,7 +273,7 @@ class Calls:
             reply = await coming
             if not _is_text(reply.text):
                 raise RetryableCall("no_text", "the reply holds half of a surrogate pair, which no file can hold", reply=reply)
-        except Stopped:
+        except (Stopped, AskDirectly):
             raise  # its batch goes on without us, or it was given back
         except CallFailed as error:
             if isinstance(error, RetryableCall) and error.slow_down:

@@ -24,6 +24,8 @@ T = TypeVar("T")
 FIRST_POLL, SLOWER = 5.0, 1.5
 # A provider keeps results for 29 days or more; a batch that is gone after them was lost.
 KEPT_SECONDS = 29 * 86_400.0
+# A batch that was just made may not be known everywhere at its provider.
+YOUNG_SECONDS = 300.0
 # Of what went wrong, for the line of progress.
 LONGEST_TOLD = 100
 
@@ -91,7 +93,7 @@ class Delivery:
                 return await self._client.create(batch.token, batch.file, lines)
             except Unreachable as error:
                 if error.done:
-                    if (found := await self.find(batch, time.time())) is not None:
+                    if (found := await self.find(batch)) is not None:
                         return found
                     raise NotMade(str(error)) from error
                 said = str(error)
@@ -110,19 +112,15 @@ class Delivery:
             return batch
         found = None
         if batch.file is not None or batch.protocol != "openai":  # else there was nothing to make it of
-            found = await self.find(batch, batch.intended)
+            found = await self.find(batch)
         if found is None:
             await self._void(batch)
             return None
         await self.write(self._ledger.note, batch.id, remote=found.id, state="open", told=found.told)
         return await self.write(self._ledger.batch, batch.id)
 
-    async def find(self, batch: Batch, asked: float) -> Stand | None:
-        """Return the provider's batch of ours, None when it is sure that there is none and will be none.
-
-        Args:
-            asked: Unix time at which the provider was asked to make it.
-        """
+    async def find(self, batch: Batch) -> Stand | None:
+        """Return the provider's batch of ours, None when it is sure that there is none and will be none."""
         known = await self.write(self._ledger.known)
 
         async def look() -> Stand | None:
@@ -134,7 +132,7 @@ class Delivery:
         if (file := batch.file) is not None:
             await self._patiently(lambda: self._client.forbid(file), always=True)
         else:
-            await self.sleep(asked + self._poll - time.time())
+            await self.sleep(self._poll)
         return await self._patiently(look, always=True)
 
     async def ended(self, batch: Batch) -> Stand | None:
@@ -155,7 +153,10 @@ class Delivery:
                 await self.write(self._ledger.note, batch.id, told=f"no answer: {error}"[:LONGEST_TOLD])
                 continue
             except NotThere as error:
-                if time.time() - batch.intended > KEPT_SECONDS:
+                age = time.time() - batch.intended
+                if age < YOUNG_SECONDS:
+                    continue
+                if age > KEPT_SECONDS:
                     return None
                 raise ServiceError(
                     f"{self._settings.base_url} does not know the batch {batch.remote} ({error}); use the key of the account that made it:"

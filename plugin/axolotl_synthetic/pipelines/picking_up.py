@@ -44,8 +44,7 @@ def open_waves(job: Job, models: Mapping[Role, Asked], calls: Calls, is_idle: Ca
             opened.append(asked.waves)
             for batch in theirs:
                 _refuse_elsewhere(batch, settings)
-                price = settings.charged
-                waiting = ledger.waiting_calls(batch.id, price)
+                waiting = ledger.waiting_calls(batch.id, settings.charged)
                 parked = asked.waves.pick_up(batch, [(number, call) for number, (_, call) in waiting.items()])
                 for one in parked:
                     calls.pick_up(asked, waiting[one.call_id][0], one)

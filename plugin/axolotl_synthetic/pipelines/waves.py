@@ -36,6 +36,10 @@ MOST_OPEN = 50_000
 STILL, LOOK_SECONDS = 3, 0.05
 
 
+class AskDirectly(Exception):
+    """A call goes out by itself, at the full price: its wave is too small for a batch. What was reserved for it is given back."""
+
+
 @dataclass(eq=False)
 class Parked:
     """A call that waits for its reply."""
@@ -76,6 +80,7 @@ class Waves:
         self._settings = settings
         self._protocol = settings.batch.protocol
         self._poll = settings.batch.poll
+        self._smallest = settings.batch.smallest
         self._client = open_batches(settings)
         self._ledger = ledger
         self._delivery = Delivery(settings, self._client, ledger, stopping)
@@ -97,10 +102,11 @@ class Waves:
 
         Raises:
             Stopped: if the run ends before; the call is in its batch still, or was given back.
+            AskDirectly: if it is not to go out in a batch.
             CallFailed, ServiceError: as a teacher's `complete`.
         """
         if self._over or self._stopping.is_set():
-            await self._delivery.write(self._ledger.release, [call_id], "stopped")
+            await self._delivery.write(self._ledger.release, [call_id])
             raise Stopped
         parked = Parked(call_id, call)
         self._every.add(parked)
@@ -136,8 +142,7 @@ class Waves:
                 still = still + 1 if now == before else 0
                 before = now
                 if self._parked and now[1] and still >= STILL:
-                    self._queue.extend(self._parked)
-                    self._parked.clear()
+                    await self._begin_wave()
                 if self._queue:
                     await self._send()
                 await self._delivery.sleep(LOOK_SECONDS)
@@ -150,6 +155,14 @@ class Waves:
         await self._delivery.close()
 
     # Sending
+
+    async def _begin_wave(self) -> None:
+        if len(self._parked) >= self._smallest:
+            self._queue.extend(self._parked)
+            self._parked.clear()
+        elif not self._carried:  # else what is under way may bring more
+            few, self._parked = self._parked, []
+            await self._take_back(few, AskDirectly())
 
     async def _send(self) -> None:
         """Send what is queued, in as many batches as the provider's limits ask for, until there is no room for more."""
@@ -214,8 +227,13 @@ class Waves:
         found = await self._delivery.found_again(batch)
         if found is not None:
             return await self._follow(found, parked)
+        await self._take_back(parked, Stopped())
+
+    async def _take_back(self, parked: Sequence[Parked], reason: Exception) -> None:
+        """End the wait for calls that never left."""
+        await self._delivery.write(self._ledger.release, [one.call_id for one in parked])
         for one in parked:
-            one.end(without_wait(RetryableCall("batch_not_made", "a former run ended before it was made", cost="none")))
+            one.end(reason)
 
     async def _follow(self, batch: Batch, parked: Sequence[Parked]) -> None:
         """Wait for a batch's end, and hand its results to the calls."""
@@ -265,7 +283,9 @@ class Waves:
         untouched = stand.ended in ("expired", "cancelled")
         for one in left.values():
             reason, said = (
-                (f"batch_{stand.ended}", "it had not begun") if untouched else ("batch_no_result", "the results have no line for it")
+                (f"batch_{stand.ended}", "it had not begun")
+                if untouched
+                else ("batch_no_result", "the batch's results have no line for it")
             )
             one.end(without_wait(RetryableCall(reason, said), "none" if untouched else "unknown"))
         self._parked.extend(again)
@@ -278,6 +298,6 @@ class Waves:
         if self._carried:
             await asyncio.wait(self._carried)
         with suppress(SyntheticError):  # else the next run does it
-            await self._delivery.write(self._ledger.release, [one.call_id for one in self._every], "stopped")
+            await self._delivery.write(self._ledger.release, [one.call_id for one in self._every])
         for one in tuple(self._every):
             one.end(Stopped())

@@ -197,7 +197,7 @@ def batches(settings: Settings) -> str:
     for role in ("teacher", "augmenter"):
         model = settings.model_for(role)
         if isinstance(model, OpenAIModel) and model.batch is not None:
-            sent[role] = model.price
+            sent[role] = model.known_price
     if not sent:
         return ""
     shares = {

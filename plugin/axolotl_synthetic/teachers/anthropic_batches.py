@@ -154,9 +154,9 @@ class AnthropicBatches(BatchClient):
         return f"{self._root}{path}" + (f"?{urlencode(asked)}" if asked else "")
 
     def _stand(self, data: Mapping[str, Any]) -> Stand:
-        if not (id := text(data.get("id"))):
+        if not (id := self._id(data.get("id"))):
             raise Unreachable("a batch without an id")
-        told, counts = text(data.get("processing_status")).lower(), data.get("request_counts")
+        told, counts = self._redacted(text(data.get("processing_status")).lower(), 40), data.get("request_counts")
         failed = count(counts, "errored", "canceled", "expired")
         url = text(data.get("results_url"))
         ended: Ended = "completed" if told == "ended" else ""

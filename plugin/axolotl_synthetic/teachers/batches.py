@@ -37,6 +37,10 @@ _TOO_MUCH = re.compile(
 )
 
 
+# An id of a file or a batch.
+_ID = re.compile(r"[\w.:=+~-]{1,200}")
+
+
 class Unreachable(Exception):
     """A request that may succeed later.
 
@@ -182,6 +186,11 @@ class BatchClient(OpenAITeacher):
     def spelling(self, told: str) -> None:
         self._parameters.spelling = json.loads(told)
 
+    def _id(self, value: object) -> str:
+        """Return a provider's id as it may be written down; empty where it is none, or repeats a key."""
+        told = text(value)
+        return told if _ID.fullmatch(told) and self._redacted(told) == told else ""
+
     def _spelled(self, spelling: str) -> Parameters:
         """Return parameters as a batch was sent with them, whatever was learnt since."""
         parameters = Parameters(self._settings.system_role)
@@ -223,7 +232,10 @@ class BatchClient(OpenAITeacher):
         if 300 <= status < 400:
             return self._redirect(status, headers)
         if status in (401, 402, 403) or (status < 500 and error.is_about_money):
-            return self._refusal(status, headers, error, {})
+            refused = self._refusal(status, headers, error, {})
+            if isinstance(refused, ServiceError):
+                return refused
+            return Unreachable(said, done=False, wait=retry_after(headers.get("Retry-After")))
         if status == 404:
             return NotThere(said)
         if status in (400, 413, 422, 429) and _TOO_MUCH.search(f"{' '.join(error.names)} {error.message}"):

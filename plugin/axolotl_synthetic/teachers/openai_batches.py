@@ -70,8 +70,11 @@ class OpenAIBatches(BatchClient):
         form.add_field("purpose", "batch")
         content = io.BytesIO(b"\n".join(lines) + b"\n")
         form.add_field("file", content, filename=f"axolotl-synthetic-{token}.jsonl", content_type="application/jsonl")
-        file = await self._request("POST", self._at("/files"), form=form)
-        if not (id := text(file.get("id"))):
+        try:
+            file = await self._request("POST", self._at("/files"), form=form)
+        except NotThere as error:
+            raise self._no_batches(error) from error
+        if not (id := self._id(file.get("id"))):
             raise Unreachable("an upload without an id", done=False)
         while text(file.get("status")).lower() in _PROCESSING:
             await asyncio.sleep(FILE_SECONDS)
@@ -161,9 +164,9 @@ class OpenAIBatches(BatchClient):
         return f"{self._root}{path}" + (f"?{urlencode(asked)}" if asked else "")
 
     def _stand(self, data: Mapping[str, Any]) -> Stand:
-        if not (id := text(data.get("id"))):
+        if not (id := self._id(data.get("id"))):
             raise Unreachable("a batch without an id")
-        told, counts = text(data.get("status")).lower(), data.get("request_counts")
+        told, counts = self._redacted(text(data.get("status")).lower(), 40), data.get("request_counts")
         total, done, failed = count(counts, "total"), count(counts, "completed"), count(counts, "failed")
         ended, said = _ENDED.get(told, ""), ""
         if told == "failed":
@@ -173,7 +176,7 @@ class OpenAIBatches(BatchClient):
             said = self._redacted("; ".join(_problem(one) for one in problems[:3]) or "no reason given")
             codes = " ".join(f"{one.get('code')} {one.get('message')}" for one in problems).lower()
             ended = "full" if any(word in codes for word in _FULL) else "refused"
-        files = tuple(text(data.get(name)) for name in ("output_file_id", "error_file_id"))
+        files = tuple(self._id(data.get(name)) for name in ("output_file_id", "error_file_id"))
         return Stand(id, told, ended, total, done, failed, said, tuple(file for file in files if file))
 
     def _no_batches(self, error: NotThere) -> ServiceError:
