@@ -17,6 +17,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+import yaml
 
 from axolotl_synthetic.checks import NAMES
 from axolotl_synthetic.config import RayCluster as Wanted
@@ -33,6 +34,7 @@ from ray_cluster import RayCluster, cluster_of, wait_until
 from shop import SCHEMA, make_shop
 
 pytest.importorskip("ray")
+ROOT = Path(__file__).parents[2]
 SEED = Seed("s", Question("Ada has 6 jars with 10 cards each. How many cards are there?"), "6 * 10 = 60\n#### 60")
 
 
@@ -54,6 +56,11 @@ def job(**block: Any) -> Any:
 
 def candidate(answer: str, **fields: Any) -> Candidate:
     return Candidate(0, "0", "answer_augmentation", "s", **{"question": SEED.question, "prompt": "?", "answer": answer, **fields})
+
+
+def test_the_yaml_of_the_page_is_valid():
+    (block,) = re.findall(r"```yaml\n(.*?)```", (ROOT / "plugin/docs/scale-out.md").read_text(), re.DOTALL)
+    assert load_settings(yaml.safe_load(block)["synthetic"]).cluster == Wanted(address="auto", verifiers=8)
 
 
 # What goes to the nodes.

@@ -32,8 +32,8 @@ MODULE = "axolotl_synthetic.pipelines.cluster_process"
 # Candidates that one message to a verifier holds at most, and those under way for each verifier: enough that none waits for the next.
 CHUNK, UNDER_WAY = 32, 128
 LOOK_SECONDS = 0.2
-# A process that is connected says so every second. One that says nothing for so long is given up.
-SILENCE_SECONDS = 30.0
+# For a process to connect, and for one that is connected to say so, which it does every second: a busy machine is no reason to give it up.
+CONNECT_SECONDS, SILENCE_SECONDS = 60.0, 30.0
 # Where the cluster is lost in the middle of a run, it is looked for again for so long. Ray takes some 15 s to notice a node's end, and a
 # run is to end within a minute.
 RECONNECT_SECONDS = 20.0
@@ -76,15 +76,6 @@ class Connected:
         with suppress(OSError, EOFError):
             self.messages.close()
 
-    def close(self) -> None:
-        """Let it end its verifiers; they end without it, too, when it is killed."""
-        self.send(None)
-        end = time.monotonic() + CLOSE_SECONDS
-        with suppress(ServiceError):
-            while (left := end - time.monotonic()) > 0:
-                self.receive(left)
-        self.kill()
-
 
 # Connected before the first call, for the step that verifies: it is forked from the process that did it.
 _connected: Connected | None = None
@@ -104,7 +95,7 @@ def connect_first(job: Job, is_stopping: Callable[[], bool], tell: Callable[[str
     """
     global _connected
     if (cluster := cluster_of(job)) is not None:
-        _connected = _connect(job, cluster, SILENCE_SECONDS, is_stopping, tell, whole=True)
+        _connected = _connect(job, cluster, CONNECT_SECONDS, is_stopping, tell, whole=True)
 
 
 def _connect(
@@ -116,6 +107,7 @@ def _connect(
         seconds: for it to say something, such as what it waits for.
         whole: whether all of the verifiers have to start, or one is enough.
     """
+    tell(f"connecting to the cluster ({cluster.address})")
     connected = _start()
     try:
         connected.send((list(job.python_path), cluster, whole))
@@ -197,8 +189,9 @@ class Cluster:
         self._count = self._number = self._fruitless = 0
         self._closing = False
         self._error: BaseException | None = None
-        self._connected = _connected or _connect(job, cluster, SILENCE_SECONDS, is_stopping, lambda _: None, whole=True)
-        threading.Thread(target=self._receive, name="cluster", daemon=True).start()
+        self._connected = _connected or _connect(job, cluster, CONNECT_SECONDS, is_stopping, lambda _: None, whole=True)
+        self._thread = threading.Thread(target=self._receive, name="cluster", daemon=True)
+        self._thread.start()
 
     def judge(self, candidates: Sequence[Candidate]) -> None:
         for verifier, chunk in self._chunks(candidates):
@@ -218,7 +211,10 @@ class Cluster:
             while self._under_way and not self._is_over():
                 self._changed.wait(LOOK_SECONDS)
             self._closing = True
-        self._connected.close()
+        # Told to, it ends its verifiers first; they end without it, too, when it is killed.
+        self._connected.send(None)
+        self._thread.join(CLOSE_SECONDS)
+        self._connected.kill()
         if self._error is not None:
             raise self._error
 
@@ -241,16 +237,19 @@ class Cluster:
 
     def _receive(self) -> None:
         try:
-            while not self._closing:
+            while True:
                 try:
                     message = self._connected.receive(SILENCE_SECONDS)
                     if message[0] == "lost":
                         raise ServiceError(message[1])
                 except ServiceError as lost:
-                    if not self._closing:
-                        self._connect_again(lost)
+                    if self._closing:
+                        return
+                    self._connect_again(lost)
                     continue
                 match message:
+                    case _ if self._closing:
+                        pass  # until it has ended
                     case "judged", number, rulings:
                         self._judged(number, pickle.loads(rulings))
                     case "error", said:

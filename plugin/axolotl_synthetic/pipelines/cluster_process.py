@@ -294,7 +294,7 @@ class _Dispatch:
                 return
             version = self._wanted["axolotl-synthetic"].partition(" ")[0]
             unfit = ServiceError(
-                f"engine: ray: the node {node} {problem}; install there what this machine has (pip install"
+                f"engine: ray: the node {node} {problem}; install there exactly what this machine has (pip install"
                 f" 'axolotl-synthetic[ray]=={version}' and the same libraries), or take the node out of the cluster"
             )
             if may_refuse:
