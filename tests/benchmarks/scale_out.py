@@ -92,6 +92,8 @@ def _verdicts(samples: int) -> Iterator[Row]:
                 continue
             (began, before), (until, seen) = ended.verdicts[0], ended.verdicts[-1]
             note = f"{(seen - before) / (until - began):,.0f} verdicts a second"
+            if not verifiers:
+                note += f", {1000 * ended.cpu['sql.worker'] / samples:.1f} ms of SQL's processor time each"
             yield Row(NAME, name, samples, 0, ended.seconds, cpu_seconds=sum(ended.cpu.values()), note=note)
 
 

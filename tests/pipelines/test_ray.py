@@ -347,7 +347,7 @@ def test_a_cluster_of_the_runs_own_ends_with_it(tmp_path, server):
     assert project.ends(10), project.processes()
     project.forget_all_but_the_ledger()
     running = project.start()
-    assert wait_until(lambda: any("raylet" in command for _, command in project.processes()), 30)
+    assert wait_until(lambda: any("raylet" in command for _, command in project.processes()), 150)
     running.kill()
     running.wait()
     assert project.ends(20), project.processes()
