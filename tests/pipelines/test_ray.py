@@ -170,7 +170,7 @@ def test_a_verifier_says_what_a_run_on_one_machine_says(monkeypatch):
 
     work = cluster_process._work(job(verify=["format", "final_answer"]))
     one = opened(monkeypatch, work)
-    error, rulings = one.judge([to_text(candidate(answer)) for answer in ("#### 60", "#### 61", "sixty")], {})
+    error, rulings, _ = one.judge([to_text(candidate(answer)) for answer in ("#### 60", "#### 61", "sixty")], {})
     assert error == ""
     assert [ruling[:3] for ruling in pickle.loads(rulings)] == [
         ("60", None, None),
@@ -190,12 +190,16 @@ def test_a_database_is_read_where_it_lies_or_fetched(monkeypatch, tmp_path, same
     made = job(task="text_to_sql", seeds={"databases": "{database}.sqlite"}, verify=["execution"])
     made.seeds = (seed,)
     one = opened(monkeypatch, cluster_process._work(made))
-    databases = {question.database_file: (verifier.mark_of(str(question.database_file)), [Path(str(question.database_file)).read_bytes()])}
+    file = str(question.database_file)
+    mark, content = verifier.mark_of(file), Path(file).read_bytes()
     if not same:
-        shutil.move(str(question.database_file), tmp_path / "elsewhere.sqlite")
+        shutil.move(file, tmp_path / "elsewhere.sqlite")
     answer = "```sql\nSELECT name FROM singer WHERE NOT age <= 21\n```"
-    error, rulings = one.judge([to_text(candidate(answer, question=question))], databases)
-    assert error == ""
+    texts = [to_text(candidate(answer, question=question))]
+    if not same:
+        assert one.judge(texts, {file: (mark, [])}) == ("", b"", [file])
+    error, rulings, missing = one.judge(texts, {file: (mark, [] if same else [content])})
+    assert (error, list(missing)) == ("", [])
     ((_, status, _, _, verdicts),) = pickle.loads(rulings)
     assert status is None, verdicts
     assert verdicts[0].detail.startswith("it gives what the seed's query gives on the database's rows")

@@ -285,10 +285,12 @@ class Cluster:
         """
         self._connected.kill()
         self._fruitless += 1
+        # As many as before: processors that the lost ones had may not be free yet.
+        cluster = self._cluster.model_copy(update={"verifiers": self._connected.verifiers})
         end, last = time.monotonic() + RECONNECT_SECONDS, lost
         while (left := end - time.monotonic()) > 0 and self._fruitless <= MOST_FRUITLESS:
             try:
-                connected = _connect(self._job, self._cluster, left, self._is_stopping, lambda _: None, whole=False)
+                connected = _connect(self._job, cluster, left, self._is_stopping, lambda _: None, whole=False)
                 break
             except ServiceError as error:
                 last = error
