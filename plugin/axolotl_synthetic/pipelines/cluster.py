@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import pickle
+import signal
 import socket
 import subprocess
 import sys
@@ -46,9 +47,13 @@ KEPT = "run the same command again: what was paid for is kept"
 
 @dataclass
 class Connected:
-    """A process that is connected to the cluster, and the number of its verifiers."""
+    """A process that is connected to the cluster, and the number of its verifiers.
 
-    child: subprocess.Popen[bytes]
+    Attributes:
+        process: its id. It is a child of this process, or of the one that this was forked from; neither waits for it, so the id stays its own.
+    """
+
+    process: int
     messages: Connection
     verifiers: int = 0
 
@@ -71,12 +76,19 @@ class Connected:
             self.messages.send(message)
 
     def kill(self) -> None:
+        """End it, so that whoever is sending to it fails."""
         with suppress(OSError):
-            self.child.kill()
+            os.kill(self.process, signal.SIGKILL)
+
+    def close(self) -> None:
+        """End it, and close the socket, which nobody may use at the time: its number is the next one's."""
+        self.kill()
         with suppress(OSError, EOFError):
             self.messages.close()
 
 
+# Python would wait for a child whose object is gone, and its id could then be another's.
+_children: list[subprocess.Popen[bytes]] = []
 # Connected before the first call, for the step that verifies: it is forked from the process that did it.
 _connected: Connected | None = None
 
@@ -132,7 +144,7 @@ def _connect(
                 case "error", said:
                     raise decoded(said)
     except BaseException as error:
-        connected.kill()
+        connected.close()
         if isinstance(error, SyntheticError):
             raise
         raise ServiceError(f"engine: ray: connecting to the cluster broke: {type(error).__name__}: {error}") from error
@@ -159,7 +171,8 @@ def _start() -> Connected:
         ) from error
     finally:
         theirs.close()
-    return Connected(child, Connection(ours.detach()))
+    _children.append(child)
+    return Connected(child.pid, Connection(ours.detach()))
 
 
 class Cluster:
@@ -214,7 +227,7 @@ class Cluster:
         # Told to, it ends its verifiers first; they end without it, too, when it is killed.
         self._connected.send(None)
         self._thread.join(CLOSE_SECONDS)
-        self._connected.kill()
+        self._connected.kill()  # the socket stays open, for the thread may still read from it
         if self._error is not None:
             raise self._error
 
@@ -284,6 +297,8 @@ class Cluster:
             ServiceError: if there is no cluster for a while.
         """
         self._connected.kill()
+        with self._sending:
+            self._connected.close()
         self._fruitless += 1
         # As many as before: processors that the lost ones had may not be free yet.
         cluster = self._cluster.model_copy(update={"verifiers": self._connected.verifiers})
