@@ -21,9 +21,12 @@ from contestants import BENCH, OURS, PEERS, Contestant, Floor, Ours
 from goals import Goal, goals
 from rich.console import Console
 from rich.table import Table
-from scenarios import NOT_BY_DEFAULT, SCENARIOS, Row
+from scale_out import scale_out
+from scenarios import NOT_BY_DEFAULT, Row
+from scenarios import SCENARIOS as WITHOUT_A_CLUSTER
 
 QUICK = 10
+SCENARIOS = {**WITHOUT_A_CLUSTER, "scale-out": scale_out}
 
 
 def main() -> None:

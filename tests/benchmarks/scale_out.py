@@ -87,9 +87,13 @@ def _verdicts(samples: int) -> Iterator[Row]:
                     path.unlink()
             with _engine(verifiers, verifiers) as engine:
                 ended = run(folder / "sql", folder, engine, base_url, watch=True, **block)
-            first_seen, last_seen = ended.verdicts[0], ended.verdicts[-1]
-            rate = (last_seen[1] - first_seen[1]) / max(last_seen[0] - first_seen[0], 0.01)
-            note = f"{rate:,.0f} verdicts a second" if not ended.code else f"ended with {ended.code}: {ended.last_line}"
+            if ended.code or len(ended.verdicts) < 2:
+                yield Row(NAME, name, samples, note=f"ended with {ended.code}: {ended.last_line}")
+                continue
+            (began, before), (until, seen) = ended.verdicts[0], ended.verdicts[-1]
+            note = f"{(seen - before) / (until - began):,.0f} verdicts a second"
+            if not verifiers:
+                note += f", {1000 * ended.cpu['sql.worker'] / samples:.1f} ms of SQL's processor time each"
             yield Row(NAME, name, samples, 0, ended.seconds, cpu_seconds=sum(ended.cpu.values()), note=note)
 
 
@@ -105,6 +109,8 @@ def _engine(nodes: int, verifiers: int) -> Iterator[Any]:
     sys.path.append(str(TESTS))
     from ray_cluster import RayCluster
 
+    # The nodes' workers run the same checkout.
+    os.environ["PYTHONPATH"] = str(ROOT / "plugin")
     cluster = RayCluster(nodes=0)
     try:
         for _ in range(nodes):

@@ -17,6 +17,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+import yaml
 
 from axolotl_synthetic.checks import NAMES
 from axolotl_synthetic.config import RayCluster as Wanted
@@ -33,6 +34,7 @@ from ray_cluster import RayCluster, cluster_of, wait_until
 from shop import SCHEMA, make_shop
 
 pytest.importorskip("ray")
+ROOT = Path(__file__).parents[2]
 SEED = Seed("s", Question("Ada has 6 jars with 10 cards each. How many cards are there?"), "6 * 10 = 60\n#### 60")
 
 
@@ -54,6 +56,11 @@ def job(**block: Any) -> Any:
 
 def candidate(answer: str, **fields: Any) -> Candidate:
     return Candidate(0, "0", "answer_augmentation", "s", **{"question": SEED.question, "prompt": "?", "answer": answer, **fields})
+
+
+def test_the_yaml_of_the_page_is_valid():
+    (block,) = re.findall(r"```yaml\n(.*?)```", (ROOT / "plugin/docs/scale-out.md").read_text(), re.DOTALL)
+    assert load_settings(yaml.safe_load(block)["synthetic"]).cluster == Wanted(address="auto", verifiers=8)
 
 
 # What goes to the nodes.
@@ -163,7 +170,7 @@ def test_a_verifier_says_what_a_run_on_one_machine_says(monkeypatch):
 
     work = cluster_process._work(job(verify=["format", "final_answer"]))
     one = opened(monkeypatch, work)
-    error, rulings = one.judge([to_text(candidate(answer)) for answer in ("#### 60", "#### 61", "sixty")], {})
+    error, rulings, _ = one.judge([to_text(candidate(answer)) for answer in ("#### 60", "#### 61", "sixty")], {})
     assert error == ""
     assert [ruling[:3] for ruling in pickle.loads(rulings)] == [
         ("60", None, None),
@@ -183,12 +190,16 @@ def test_a_database_is_read_where_it_lies_or_fetched(monkeypatch, tmp_path, same
     made = job(task="text_to_sql", seeds={"databases": "{database}.sqlite"}, verify=["execution"])
     made.seeds = (seed,)
     one = opened(monkeypatch, cluster_process._work(made))
-    databases = {question.database_file: (verifier.mark_of(str(question.database_file)), [Path(str(question.database_file)).read_bytes()])}
+    file = str(question.database_file)
+    mark, content = verifier.mark_of(file), Path(file).read_bytes()
     if not same:
-        shutil.move(str(question.database_file), tmp_path / "elsewhere.sqlite")
+        shutil.move(file, tmp_path / "elsewhere.sqlite")
     answer = "```sql\nSELECT name FROM singer WHERE NOT age <= 21\n```"
-    error, rulings = one.judge([to_text(candidate(answer, question=question))], databases)
-    assert error == ""
+    texts = [to_text(candidate(answer, question=question))]
+    if not same:
+        assert one.judge(texts, {file: (mark, [])}) == ("", b"", [file])
+    error, rulings, missing = one.judge(texts, {file: (mark, [] if same else [content])})
+    assert (error, list(missing)) == ("", [])
     ((_, status, _, _, verdicts),) = pickle.loads(rulings)
     assert status is None, verdicts
     assert verdicts[0].detail.startswith("it gives what the seed's query gives on the database's rows")
@@ -340,7 +351,7 @@ def test_a_cluster_of_the_runs_own_ends_with_it(tmp_path, server):
     assert project.ends(10), project.processes()
     project.forget_all_but_the_ledger()
     running = project.start()
-    assert wait_until(lambda: any("raylet" in command for _, command in project.processes()), 30)
+    assert wait_until(lambda: any("raylet" in command for _, command in project.processes()), 150)
     running.kill()
     running.wait()
     assert project.ends(20), project.processes()

@@ -126,8 +126,8 @@ def kill_again_and_again(
 
 
 def report(kind: str, ends: list[tuple[int, float]]) -> None:
-    codes = sorted(code for code, _ in ends)
-    print(f"\n{kind}: {len(ends)} kills, exit codes {codes}, longest end {max(after for _, after in ends):.0f} s after the kill")
+    codes, longest = sorted(code for code, _ in ends), max(after for _, after in ends)
+    print(f"\n{kind}: {len(ends)} kills, exit codes {codes}, longest end {longest:.0f} s after the kill", flush=True)
 
 
 def test_a_verifier_killed_at_any_moment(tmp_path, server, wanted):

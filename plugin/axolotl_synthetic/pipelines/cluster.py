@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import pickle
+import signal
 import socket
 import subprocess
 import sys
@@ -32,8 +33,8 @@ MODULE = "axolotl_synthetic.pipelines.cluster_process"
 # Candidates that one message to a verifier holds at most, and those under way for each verifier: enough that none waits for the next.
 CHUNK, UNDER_WAY = 32, 128
 LOOK_SECONDS = 0.2
-# A process that is connected says so every second. One that says nothing for so long is given up.
-SILENCE_SECONDS = 30.0
+# For a process to connect, and for one that is connected to say so, which it does every second: a busy machine is no reason to give it up.
+CONNECT_SECONDS, SILENCE_SECONDS = 60.0, 30.0
 # Where the cluster is lost in the middle of a run, it is looked for again for so long. Ray takes some 15 s to notice a node's end, and a
 # run is to end within a minute.
 RECONNECT_SECONDS = 20.0
@@ -46,9 +47,13 @@ KEPT = "run the same command again: what was paid for is kept"
 
 @dataclass
 class Connected:
-    """A process that is connected to the cluster, and the number of its verifiers."""
+    """A process that is connected to the cluster, and the number of its verifiers.
 
-    child: subprocess.Popen[bytes]
+    Attributes:
+        process: its id. It is a child of this process, or of the one that this was forked from; neither waits for it, so the id stays its own.
+    """
+
+    process: int
     messages: Connection
     verifiers: int = 0
 
@@ -71,21 +76,19 @@ class Connected:
             self.messages.send(message)
 
     def kill(self) -> None:
+        """End it, so that whoever is sending to it fails."""
         with suppress(OSError):
-            self.child.kill()
+            os.kill(self.process, signal.SIGKILL)
+
+    def close(self) -> None:
+        """End it, and close the socket, which nobody may use at the time: its number is the next one's."""
+        self.kill()
         with suppress(OSError, EOFError):
             self.messages.close()
 
-    def close(self) -> None:
-        """Let it end its verifiers; they end without it, too, when it is killed."""
-        self.send(None)
-        end = time.monotonic() + CLOSE_SECONDS
-        with suppress(ServiceError):
-            while (left := end - time.monotonic()) > 0:
-                self.receive(left)
-        self.kill()
 
-
+# Python would wait for a child whose object is gone, and its id could then be another's.
+_children: list[subprocess.Popen[bytes]] = []
 # Connected before the first call, for the step that verifies: it is forked from the process that did it.
 _connected: Connected | None = None
 
@@ -104,7 +107,7 @@ def connect_first(job: Job, is_stopping: Callable[[], bool], tell: Callable[[str
     """
     global _connected
     if (cluster := cluster_of(job)) is not None:
-        _connected = _connect(job, cluster, SILENCE_SECONDS, is_stopping, tell, whole=True)
+        _connected = _connect(job, cluster, CONNECT_SECONDS, is_stopping, tell, whole=True)
 
 
 def _connect(
@@ -116,6 +119,7 @@ def _connect(
         seconds: for it to say something, such as what it waits for.
         whole: whether all of the verifiers have to start, or one is enough.
     """
+    tell(f"connecting to the cluster ({cluster.address})")
     connected = _start()
     try:
         connected.send((list(job.python_path), cluster, whole))
@@ -140,7 +144,7 @@ def _connect(
                 case "error", said:
                     raise decoded(said)
     except BaseException as error:
-        connected.kill()
+        connected.close()
         if isinstance(error, SyntheticError):
             raise
         raise ServiceError(f"engine: ray: connecting to the cluster broke: {type(error).__name__}: {error}") from error
@@ -167,7 +171,8 @@ def _start() -> Connected:
         ) from error
     finally:
         theirs.close()
-    return Connected(child, Connection(ours.detach()))
+    _children.append(child)
+    return Connected(child.pid, Connection(ours.detach()))
 
 
 class Cluster:
@@ -197,8 +202,9 @@ class Cluster:
         self._count = self._number = self._fruitless = 0
         self._closing = False
         self._error: BaseException | None = None
-        self._connected = _connected or _connect(job, cluster, SILENCE_SECONDS, is_stopping, lambda _: None, whole=True)
-        threading.Thread(target=self._receive, name="cluster", daemon=True).start()
+        self._connected = _connected or _connect(job, cluster, CONNECT_SECONDS, is_stopping, lambda _: None, whole=True)
+        self._thread = threading.Thread(target=self._receive, name="cluster", daemon=True)
+        self._thread.start()
 
     def judge(self, candidates: Sequence[Candidate]) -> None:
         for verifier, chunk in self._chunks(candidates):
@@ -218,7 +224,10 @@ class Cluster:
             while self._under_way and not self._is_over():
                 self._changed.wait(LOOK_SECONDS)
             self._closing = True
-        self._connected.close()
+        # Told to, it ends its verifiers first; they end without it, too, when it is killed.
+        self._connected.send(None)
+        self._thread.join(CLOSE_SECONDS)
+        self._connected.kill()  # the socket stays open, for the thread may still read from it
         if self._error is not None:
             raise self._error
 
@@ -241,16 +250,19 @@ class Cluster:
 
     def _receive(self) -> None:
         try:
-            while not self._closing:
+            while True:
                 try:
                     message = self._connected.receive(SILENCE_SECONDS)
                     if message[0] == "lost":
                         raise ServiceError(message[1])
                 except ServiceError as lost:
-                    if not self._closing:
-                        self._connect_again(lost)
+                    if self._closing:
+                        return
+                    self._connect_again(lost)
                     continue
                 match message:
+                    case _ if self._closing:
+                        pass  # until it has ended
                     case "judged", number, rulings:
                         self._judged(number, pickle.loads(rulings))
                     case "error", said:
@@ -285,11 +297,15 @@ class Cluster:
             ServiceError: if there is no cluster for a while.
         """
         self._connected.kill()
+        with self._sending:
+            self._connected.close()
         self._fruitless += 1
+        # As many as before: processors that the lost ones had may not be free yet.
+        cluster = self._cluster.model_copy(update={"verifiers": self._connected.verifiers})
         end, last = time.monotonic() + RECONNECT_SECONDS, lost
         while (left := end - time.monotonic()) > 0 and self._fruitless <= MOST_FRUITLESS:
             try:
-                connected = _connect(self._job, self._cluster, left, self._is_stopping, lambda _: None, whole=False)
+                connected = _connect(self._job, cluster, left, self._is_stopping, lambda _: None, whole=False)
                 break
             except ServiceError as error:
                 last = error

@@ -22,8 +22,8 @@ import threading
 import time
 import traceback
 from collections import deque
-from collections.abc import Sequence
-from contextlib import suppress
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from multiprocessing.connection import Connection
 from pathlib import Path
@@ -228,7 +228,6 @@ class _Dispatch:
             SyntheticError: what ends the run.
             _Lost: if the cluster is gone.
         """
-
         count = cluster.verifiers or await _free_processors()
         self._start(count)
         started = asyncio.create_task(self._started(whole))
@@ -272,8 +271,8 @@ class _Dispatch:
             for wait in done:
                 wait.result()
 
-    async def _ready(self, actor: _Actor, *, may_refuse: bool = True) -> None:
-        """Wait until a verifier can judge, or is dead.
+    async def _ready(self, actor: _Actor, *, may_refuse: bool = True) -> bool:
+        """Wait until a verifier can judge (True), or is dead.
 
         Raises:
             ServiceError: if its node is not fit for it, and that ends the run.
@@ -291,44 +290,46 @@ class _Dispatch:
                 continue
             if not problem:
                 actor.is_up = True
-                return
+                return True
             version = self._wanted["axolotl-synthetic"].partition(" ")[0]
             unfit = ServiceError(
-                f"engine: ray: the node {node} {problem}; install there what this machine has (pip install"
+                f"engine: ray: the node {node} {problem}; install there exactly what this machine has (pip install"
                 f" 'axolotl-synthetic[ray]=={version}' and the same libraries), or take the node out of the cluster"
             )
             if may_refuse:
                 raise unfit
             print(unfit, flush=True)
             actor.is_dead = True
+        return False
 
     async def _lane(self, actor: _Actor) -> None:
         """Have a verifier judge one chunk after the other."""
-        from ray.exceptions import RayActorError, RayError, RayTaskError
+        from ray.exceptions import RayError, RayTaskError
 
+        had: _Chunk | None = None
         while not actor.is_dead:
             if not actor.is_up:
-                await self._ready(actor, may_refuse=False)
+                if await self._ready(actor, may_refuse=False) and had is not None:
+                    # It is back, so it is not the cluster that is going.
+                    _count_end(had)
                 continue
             chunk = await self._next(actor)
+            databases = {file: self._database(file) for seed in chunk.seeds if (file := self._databases[seed]) is not None}
             try:
-                error, rulings = await actor.handle.judge.remote(chunk.texts, await self._databases_of(chunk))
+                error, rulings, missing = await actor.handle.judge.remote(chunk.texts, databases)
             except RayTaskError as broke:
                 traceback.print_exception(broke)
                 raise broken(broke.cause or broke) from broke
             except RayError as ended:
                 print(f"a verifier ended: {type(ended).__name__}", flush=True)
-                actor.is_up = False
-                chunk.ended += isinstance(ended, RayActorError)
-                if chunk.ended >= MOST_ENDED:
-                    raise ProcessEndedError(
-                        f"engine: ray: {chunk.ended} verifiers ended over the same {number_of(len(chunk.texts), 'candidate')} (of the seeds"
-                        f" {', '.join(dict.fromkeys(chunk.seeds))[:200]}); often it is the kernel, out of memory: see that each node has"
-                        f" enough, then {KEPT}"
-                    ) from ended
-                async with self._came:
-                    actor.chunks.appendleft(chunk)
-                    self._came.notify_all()
+                actor.is_up, had = False, chunk
+                await self._put_back(actor, chunk)
+                continue
+            had = None
+            if missing:
+                for file in missing:
+                    await asyncio.get_running_loop().run_in_executor(None, self._put, file)
+                await self._put_back(actor, chunk)
                 continue
             if error:
                 raise decoded(error)
@@ -345,12 +346,26 @@ class _Dispatch:
                     return longest.chunks.popleft()
                 await self._came.wait()
 
-    async def _databases_of(self, chunk: _Chunk) -> dict[str, tuple[tuple[int, ...], Sequence[Any]]]:
-        """Return the databases that a chunk's candidates are asked of: their marks, and references to their bytes."""
-        wanted = {file for seed in chunk.seeds if (file := self._databases[seed]) is not None}
-        for file in wanted - self._references.keys():
-            self._references[file] = await asyncio.get_running_loop().run_in_executor(None, _put, file)
-        return {file: self._references[file] for file in wanted}
+    async def _put_back(self, actor: _Actor, chunk: _Chunk) -> None:
+        async with self._came:
+            actor.chunks.appendleft(chunk)
+            self._came.notify_all()
+
+    def _database(self, file: str) -> tuple[tuple[int, ...], Sequence[Any]]:
+        """Return what tells a database apart, and a reference to its bytes once a verifier has missed it."""
+        if file not in self._references:
+            with _of_database(file):
+                self._references[file] = verifier.mark_of(file), []
+        return self._references[file]
+
+    def _put(self, file: str) -> None:
+        """Put a database where verifiers on any node can fetch it."""
+        import ray
+
+        mark, reference = self._references[file]
+        if not reference:
+            with _of_database(file):
+                self._references[file] = mark, [ray.put(Path(file).read_bytes())]
 
     async def _read(self) -> None:
         """Take chunks from the other side until it has enough."""
@@ -390,7 +405,7 @@ class _Dispatch:
                 raise _Lost(f"no verifier could be started again for {WITHOUT_SECONDS:.0f} s")
 
 
-async def _first(*tasks: asyncio.Task[None]) -> None:
+async def _first(*tasks: asyncio.Task[Any]) -> None:
     """Wait until the first of some tasks ends with a result, which the lanes of dead verifiers are not; raise what ends any of them."""
     pending = set(tasks)
     while pending:
@@ -411,13 +426,34 @@ async def _free_processors() -> int:
     return max(1, int(ray.available_resources().get("CPU", 0)))
 
 
-def _put(file: str) -> tuple[tuple[int, ...], Sequence[Any]]:
-    import ray
+@contextmanager
+def _of_database(file: str) -> Iterator[None]:
+    from ray.exceptions import RayError
 
     try:
-        return verifier.mark_of(file), [ray.put(Path(file).read_bytes())]
+        yield
     except OSError as error:
         raise StorageError(f"{file}: {error.strerror}; put the database back, then {KEPT}") from error
+    except RayError as error:
+        raise ServiceError(
+            f"engine: ray: {file} does not fit into the cluster's object store ({type(error).__name__}); start the nodes with a larger one"
+            f" (`--object-store-memory`), or put the file at the same path of a disk that all nodes share, then {KEPT}"
+        ) from error
+
+
+def _count_end(chunk: _Chunk) -> None:
+    """Count that a verifier ended while it had these candidates.
+
+    Raises:
+        ProcessEndedError: if that is no accident any more.
+    """
+    chunk.ended += 1
+    if chunk.ended >= MOST_ENDED:
+        raise ProcessEndedError(
+            f"engine: ray: {chunk.ended} verifiers ended over the same {number_of(len(chunk.texts), 'candidate')} (of the seeds"
+            f" {', '.join(dict.fromkeys(chunk.seeds))[:200]}); often it is the kernel, out of memory: see that each node has enough, then"
+            f" {KEPT}"
+        )
 
 
 def _work(job: Job) -> tuple[bytes, bytes]:

@@ -103,54 +103,59 @@ class Verifier:
 
         return ray.util.get_node_ip_address(), self._problem, os.getpid()
 
-    def judge(self, texts: Sequence[str], databases: Mapping[str, Any]) -> tuple[str, bytes]:
+    def judge(self, texts: Sequence[str], databases: Mapping[str, Any]) -> tuple[str, bytes, Sequence[str]]:
         """Judge candidates.
 
         Args:
             texts: the candidates, as `rows.to_text` makes them.
-            databases: files that their questions are asked of: to each path its mark and a list with the reference to its bytes.
+            databases: files that their questions are asked of: to each path its mark, and a list with the reference to its bytes, which is
+                empty as long as nobody has missed it.
 
         Returns:
-            Empty, and pickled: for each candidate its final answer, status, reason and checks, and the verdicts of `Judging.alone`. Or the
-            error that ends the run, encoded, and nothing.
+            The error that ends the run, encoded, or an empty text; pickled, for each candidate its final answer, status, reason and checks,
+            and the verdicts of `Judging.alone`; and the databases that are missing here, without which nothing was judged.
         """
         from axolotl_synthetic.errors import SyntheticError, encoded
         from axolotl_synthetic.pipelines.rows import from_text
 
+        missing = [path for path, (mark, content) in databases.items() if not self._has(path, mark, content)]
+        if missing:
+            return "", b"", missing
         rulings = []
         try:
             for text in texts:
                 candidate = from_text(text)
                 seed = self._seeds[candidate.seed_id]
                 if seed.question.database_file is not None:
-                    file = self._file(seed.question.database_file, *databases[seed.question.database_file])
+                    file = self._files[seed.question.database_file]
                     candidate, seed = _with_file(candidate, file), _with_file(seed, file)
                 judged, verdicts = self._judging.alone(candidate, seed)
                 rulings.append((judged.final_answer, judged.status, judged.reason, judged.checks, verdicts))
         except SyntheticError as error:
-            return encoded(error), b""
-        return "", pickle.dumps(rulings)
+            return encoded(error), b"", ()
+        return "", pickle.dumps(rulings), ()
 
     def close(self) -> None:
         """Remove the files of this process."""
         shutil.rmtree(self._folder, ignore_errors=True)
 
-    def _file(self, path: str, mark: tuple[int, ...], content: Sequence[Any]) -> str:
-        """Return where a database lies on this node; it is fetched where it does not."""
+    def _has(self, path: str, mark: tuple[int, ...], content: Sequence[Any]) -> bool:
+        """Return whether a database can be read on this node; it is fetched where it does not lie at its path."""
         import ray
 
-        if path not in self._files:
-            try:
-                here = mark_of(path) == mark
-            except OSError:
-                here = False
-            if here:
-                self._files[path] = path
-            else:
-                copy = Path(self._folder, f"{len(self._files)}.sqlite")
-                copy.write_bytes(ray.get(content[0]))
-                self._files[path] = str(copy)
-        return self._files[path]
+        if path in self._files:
+            return True
+        try:
+            here = mark_of(path) == mark
+        except OSError:
+            here = False
+        if here:
+            self._files[path] = path
+        elif content:
+            copy = Path(self._folder, f"{len(self._files)}.sqlite")
+            copy.write_bytes(ray.get(content[0]))
+            self._files[path] = str(copy)
+        return here or bool(content)
 
 
 def _with_file(record: Any, file: str) -> Any:
