@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections import Counter
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from fake_replies import MathReplies, request_key
+from fake_wire import counted
 
 Reply = Callable[[dict[str, Any]], Any]
 _MATH = MathReplies()
@@ -70,3 +72,42 @@ def only_below(prefix: str, *, lm_studio: bool = False) -> Callable[[str, dict[s
         return (200, {"error": f"Unexpected endpoint or method. ({path}). Returning 200 anyway"}) if lm_studio else (404, b"Not Found")
 
     return admit
+
+
+class Several:
+    """A server that takes `n`, or does not. The k-th reply to a prompt is the same however many come at once; each of them counts.
+
+    Args:
+        most: replies that it gives at once; what is asked for beyond is left out.
+        refuses: the answer to a call for more than one, None where it refuses none.
+        text: what it says to a request with a `seed` in it for the reply's number.
+    """
+
+    def __init__(self, most: int = 128, refuses: Any = None, text: Callable[[dict[str, Any]], str | None] = math) -> None:
+        self.most, self.refuses, self.text = most, refuses, text
+        self.given: Counter[int] = Counter()
+        self.asked: list[int] = []
+
+    def __call__(self, body: dict[str, Any]) -> Any:
+        number = body.get("n", 1)
+        self.asked.append(number)
+        if number > 1 and self.refuses is not None:
+            return self.refuses
+        key = request_key({**body, "seed": None})
+        texts = []
+        for _ in range(min(number, self.most)):
+            texts.append(self.text({**body, "seed": self.given[key]}))
+            self.given[key] += 1
+        return choices(texts, prompt_tokens(body))
+
+
+def prompt_tokens(body: dict[str, Any]) -> int:
+    """Four characters are a token, as everywhere on the fake server."""
+    return sum(len(str(turn["content"])) for turn in body["messages"]) // 4 + 1
+
+
+def choices(texts: Sequence[str | None], prompt: int, **details: Any) -> tuple[int, dict[str, Any]]:
+    """A response with a reply for each text, whose tokens are counted together."""
+    completion = sum(len(text or "") // 4 + 1 for text in texts)
+    found = [{"index": at, "message": {"role": "assistant", "content": text}, "finish_reason": "stop"} for at, text in enumerate(texts)]
+    return 200, {"choices": found, "usage": counted(prompt, completion, **details)}

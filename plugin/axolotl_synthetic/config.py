@@ -65,6 +65,8 @@ MOST, LONGEST_WAIT, DEAREST = 1_000_000_000, 604_800, 1_000_000
 BATCH_SHARE = 0.5
 # The server whose batches are of another form than OpenAI's.
 ANTHROPIC_HOST = "api.anthropic.com"
+# Answers to one prompt in a call: OpenAI's limit, and the smallest of other servers (Gemini's), which serves for all.
+MOST_AT_ONCE, AUTO_AT_ONCE = 128, 8
 # No server answers in less, in seconds: every call would fail, and might be billed.
 SHORTEST_WAIT = 0.1
 # After 20 candidates for each sample asked for, what is being rejected will go on being rejected: a run ends there.
@@ -261,7 +263,7 @@ NOT_EXTRA: Mapping[str, str] = {
     **dict.fromkeys(("max_tokens", "max_completion_tokens", "max_new_tokens"), "write `max_new_tokens` beside `extra_body`"),
     **{name: f"write `{name}` beside `extra_body`" for name in ("temperature", "top_p", "stop", "seed", "reasoning_effort")},
     **dict.fromkeys(("stream", "stream_options"), "replies are read whole"),
-    "n": "each call brings one reply",
+    "n": "write `samples_per_call` beside `generation`",
 }
 
 
@@ -401,6 +403,11 @@ class Model(Block):
     """Augmenter only: a weak one does not invent new questions. Null: weak if it is smaller than the teacher by its name."""
 
     @property
+    def at_once(self) -> int:
+        """The largest number of answers to one prompt in a call."""
+        return 1
+
+    @property
     def listed(self) -> prices.Listed | None:
         """The price that is looked up because none is given; None where it is not known."""
         return None
@@ -458,15 +465,30 @@ def _texts(value: object) -> object:
 
 
 # Fields of a model that change where and how calls are made, and no reply: a finished run stays finished when they are changed.
-OF_THE_WAY = {"concurrency", "timeout", "retries", "price", "api_key_env", "base_url", "headers_env", "query", "batch"} | {
-    *("tensor_parallel", "replicas", "python", "start_timeout")
-}
+OF_THE_WAY = {
+    "concurrency",
+    "timeout",
+    "retries",
+    "price",
+    "api_key_env",
+    "base_url",
+    "headers_env",
+    "query",
+    "batch",
+    "samples_per_call",
+} | {*("tensor_parallel", "replicas", "python", "start_timeout")}
+
+
+def _samples_per_call(value: object) -> object:
+    if value != "auto" and (isinstance(value, bool) or not isinstance(value, int) or not 1 <= value <= MOST_AT_ONCE):
+        raise ValueError(f"must be auto or a number from 1 to {MOST_AT_ONCE}")
+    return value
 
 
 class OpenAIModel(Model):
     """Any OpenAI-compatible server, or several that serve the same model."""
 
-    LATER = Model.LATER | {"headers_env", "query", "system_role", "batch"}
+    LATER = Model.LATER | {"headers_env", "query", "system_role", "batch", "samples_per_call"}
 
     provider: Literal["openai"] = "openai"
     """Which kind of teacher this is."""
@@ -516,6 +538,18 @@ class OpenAIModel(Model):
     def charged(self) -> Price | None:
         price = self.known_price
         return price if price is None or self.batch is None else price.in_batches()
+
+    samples_per_call: Annotated[int | Literal["auto"], BeforeValidator(_samples_per_call)] = 1
+    """Answers to one prompt that a call asks for (`n`), where the run is sure to want them, so that the prompt is paid once; `auto` is 8.
+    A server that gives one all the same, or refuses, is asked for each by itself from then on. Calls of a batch bring one each."""
+
+    @property
+    def at_once(self) -> int:
+        """The largest number of answers to one prompt in a call."""
+        # A seed counts up with the samples, and a call has one; a batch is half the price as it is.
+        if self.generation.seed is not None or self.batch is not None:
+            return 1
+        return AUTO_AT_ONCE if self.samples_per_call == "auto" else self.samples_per_call
 
     @property
     def listed(self) -> prices.Listed | None:
@@ -984,6 +1018,13 @@ def _combinations(raw: Mapping[str, Any]) -> Iterator[str]:
     if part("augmenter").get("thinking") == "keep" and part("teacher").get("thinking") != "keep":
         yield "synthetic.augmenter.thinking: only what the teacher thought before an answer can be kept; move it under `teacher:`"
     for role in ("teacher", "augmenter"):
+        generation = part(role).get("generation")
+        several = part(role).get("samples_per_call", 1)
+        if several not in (1, "auto") and isinstance(generation, Mapping) and generation.get("seed") is not None:
+            yield (
+                f"synthetic.{role}.samples_per_call: {_shown(several)}: answers of one call have one seed, and each sample has its own;"
+                " remove `generation.seed`, or write `samples_per_call: 1`"
+            )
         if part(role).get("provider") == "distilabel":
             kwargs = part(role).get("kwargs")
             for key in kwargs if isinstance(kwargs, Mapping) else ():

@@ -130,6 +130,7 @@ class Call:
         surplus: prompt and completion tokens that the model's server has billed beyond what can be asked for; they may come again.
         batched: the call waits for a batch, so that it may be sent long after it is reserved.
         reserved: tokens and dollars that a former run reserved for it; None for a call of this run.
+        shares_prompt: it is made together with the call before it, which pays for the prompt.
     """
 
     request: Request
@@ -140,6 +141,7 @@ class Call:
     surplus: tuple[int, int] = (0, 0)
     batched: bool = False
     reserved: tuple[int, float] | None = None
+    shares_prompt: bool = False
 
     @cached_property
     def prompt(self) -> bytes:
@@ -157,7 +159,7 @@ class Call:
     @cached_property
     def most_tokens(self) -> tuple[int, int]:
         """Upper bounds of the prompt's and the completion's tokens, for a server that keeps to what it is asked for."""
-        return worst_prompt_tokens(self.request.messages), self.generation.max_new_tokens
+        return 0 if self.shares_prompt else worst_prompt_tokens(self.request.messages), self.generation.max_new_tokens
 
     @cached_property
     def worst_tokens(self) -> int:
@@ -435,7 +437,7 @@ class Ledger:
         """Settle some calls and write others as sent, in one durable transaction.
 
         Returns:
-            For each of `calls` its id in the ledger, or None where a limit does not allow it.
+            For each of `calls` its id in the ledger, or None where a limit does not allow it, or one that it was to be made together with.
 
         Raises:
             StorageError: if the disk is full or the file cannot be written; nothing of the group was written then.
@@ -444,7 +446,11 @@ class Ledger:
         with _told(self.path), self._transaction():
             spent = _Spent(*self._db.execute("SELECT queries, tokens, usd FROM spent").fetchone())
             self._settle(settled, spent)
-            granted = [spent.reserve(call, limits) for call in calls]
+            granted: list[bool] = []
+            leads = False
+            for call in calls:
+                granted.append((leads or not call.shares_prompt) and spent.reserve(call, limits))
+                leads = leads if call.shares_prompt else granted[-1]
             ids = iter(self._send([call for call, may in zip(calls, granted, strict=True) if may]))
             self._db.execute("UPDATE spent SET queries = ?, tokens = ?, usd = ?", (spent.queries, spent.tokens, spent.usd))
             return [next(ids) if may else None for may in granted]

@@ -66,12 +66,14 @@ class Request:
         messages: the chat.
         sample: number of this sample among equal requests, from 0: a model that is asked the same thing twice at a
             temperature above 0 is asked for two samples.
+        together: numbers of further samples that will be wanted for sure, which a call may bring as well.
     """
 
     purpose: Purpose
     role: Role
     messages: tuple[Message, ...]
     sample: int = 0
+    together: Sequence[int] = field(default=(), compare=False, repr=False)
 
 
 # How servers say that a model ended by itself: OpenAI, Mistral and vLLM (stop), Anthropic (end_turn, stop_sequence), Hugging Face's TGI

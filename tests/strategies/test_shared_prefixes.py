@@ -122,3 +122,19 @@ def test_the_plan_counts_what_prompts_share_and_whole_prompts_of_later_rounds():
     assert new.cacheable_tokens - lone.cacheable_tokens == pytest.approx(
         0.75 * (1 - found["new_question"].shared) * found["new_question"].prompt
     )
+
+
+def test_the_plan_pays_once_for_a_prompt_whose_answers_come_together():
+    task, seeds = load_task("math"), seeds_of("math", 20)
+    price = {"input": 1.0, "output": 10.0}
+    made = []
+    for per_call in (1, 4):
+        settings = load_settings({"budget": {"samples": 80}, "teacher": {"samples_per_call": per_call, "price": price}})
+        found = lengths(settings, task, seeds, worst_prompt_tokens)
+        made.append(costs.assume(settings, found, rounds=4))
+    one, four = (rates["answer_augmentation"] for rates in made)
+    assert four.prompt_tokens == pytest.approx(one.prompt_tokens / 4)
+    assert one.usd.value - four.usd.value == pytest.approx(0.75 * one.prompt_tokens / 1e6)
+    assert four.queries == one.queries
+    # Answers to new questions are asked for one by one.
+    assert made[0]["new_question"].prompt_tokens == made[1]["new_question"].prompt_tokens

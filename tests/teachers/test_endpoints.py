@@ -17,7 +17,7 @@ from axolotl_synthetic.teachers.endpoints import SpreadTeacher
 from axolotl_synthetic.teachers.openai import check
 
 from fake_faults import Fault
-from fake_profiles import only_below
+from fake_profiles import Several, only_below
 from fake_server import FakeServer
 
 
@@ -358,3 +358,23 @@ def test_a_server_that_only_fails_gets_three_calls_at_most_and_a_few_to_try_it(k
         asyncio.run(scene())
     assert bad.count <= 3 + 2
     assert good.answered == 60
+
+
+def test_several_answers_of_one_call_come_from_the_prompts_own_server():
+    with ExitStack() as stack:
+        profiles = [Several(), Several()]
+        servers = [stack.enter_context(FakeServer(profile)) for profile in profiles]
+        settings = OpenAIModel(base_url=[server.base_url for server in servers], model="fake-model", samples_per_call=3)
+
+        async def scene() -> list[Any]:
+            teacher: Any = teachers.open_teacher(settings)
+            assert isinstance(teacher, teachers.SeveralAtOnce)
+            try:
+                return [reply.text for reply in await teacher.complete_several(chat(6), Generation(), 3)]
+            finally:
+                await teacher.close()
+
+        first = asyncio.run(scene())
+        assert len(set(first)) == 3
+        assert set(asyncio.run(scene())).isdisjoint(first)
+    assert sorted(profile.asked for profile in profiles) == [[], [3, 3]]

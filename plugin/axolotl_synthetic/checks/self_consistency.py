@@ -63,8 +63,8 @@ async def inquire(candidate: Candidate, source: Source, task: Task, ask: Ask, op
         samples = [source.round, *(sample for sample in range(options.k) if sample != source.round)][: options.k]
     messages = task.answer_messages(candidate.question, source.worked)
     votes = []
-    for sample in samples:
-        reply = await ask(Request("answer", "teacher", messages, sample))
+    for place, sample in enumerate(samples, 1):
+        reply = await ask(Request("answer", "teacher", messages, sample, samples[place:]))
         votes.append(None if reply.cut_off else task.final_answer(reply.text, candidate.question))
     return replace(candidate, votes=tuple(votes))
 

@@ -92,6 +92,15 @@ class Admission:
         await future
         return waited
 
+    def promise_now(self, wanted: Wanted) -> bool:
+        """Promise these calls if they fit and nobody waits; tells whether it did."""
+        if not self._limited:
+            return True
+        if self._begun or self._new or self._limit_reached(wanted) is not None:
+            return False
+        self._add(wanted, 1)
+        return True
+
     def give_back(self, promised: Wanted) -> None:
         """Calls that will not be made."""
         if self._limited:

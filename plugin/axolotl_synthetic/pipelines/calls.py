@@ -10,8 +10,9 @@ import asyncio
 import random
 import time
 from collections import deque
-from collections.abc import Awaitable, Mapping
+from collections.abc import Awaitable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any
@@ -22,10 +23,11 @@ from axolotl_synthetic.config import Budget
 from axolotl_synthetic.errors import CallFailed, RetryableCall, SyntheticError
 from axolotl_synthetic.ledger import Call, Ledger, Settled, Stored
 from axolotl_synthetic.pipelines.admission import Admission, BudgetReached, Stopped, Wanted
+from axolotl_synthetic.pipelines.together import Others, checked, wanted_with
 from axolotl_synthetic.pipelines.waves import MOST_OPEN, AskDirectly, Parked, Waves
 from axolotl_synthetic.pipelines.window import Window
 from axolotl_synthetic.records import Reply, Request, Role
-from axolotl_synthetic.teachers import ModelSettings, Teacher, model_name
+from axolotl_synthetic.teachers import ModelSettings, SeveralAtOnce, Teacher, model_name
 from axolotl_synthetic.teachers.parameters import fold
 
 # 1.5, 3, 6, 12, 24, 48 s and up to 2 s of jitter each: the default of six retries outlasts a server that is away for a minute.
@@ -50,8 +52,11 @@ class Asked:
     name: str = field(init=False)
     surplus: tuple[int, int] = (0, 0)
     """Prompt and completion tokens that the server has billed beyond what can be asked for, at most."""
+    at_once: int = field(init=False)
+    """Answers to one prompt that a call may ask for; as many as the server gave where it was asked for more."""
 
     def __post_init__(self) -> None:
+        self.at_once = self.settings.at_once if isinstance(self.teacher, SeveralAtOnce) and not self.batched else 1
         self.window = Window(MOST_OPEN if self.batched else self.settings.concurrency)
         self.name = model_name(self.settings)
 
@@ -61,9 +66,21 @@ class Asked:
             return await self.waves.complete(call_id, call)
         return await self.teacher.complete(call.request.messages, call.generation, call.request.sample)
 
-    def learn(self, call: Call, reply: Reply) -> None:
-        """Reserve more for the calls to come, where the server billed more for this one than can be asked for."""
-        billed = (reply.prompt_tokens or 0, reply.completion_tokens or 0)
+    async def ask_for_several(self, call: Call, number: int) -> Sequence[Reply | CallFailed]:
+        """Ask the model once for so many answers; where it gives fewer, it is asked for no more from now on."""
+        assert isinstance(self.teacher, SeveralAtOnce)
+        came = await self.teacher.complete_several(call.request.messages, call.generation, number)
+        if len(came) < number:
+            self.at_once = min(self.at_once, len(came))
+        return came
+
+    def learn(self, call: Call, reply: Reply, shared: int = 0) -> None:
+        """Reserve more for the calls to come, where the server billed more for this one than can be asked for.
+
+        Args:
+            shared: prompt tokens that are billed with those of the same call, and are the first's to answer for.
+        """
+        billed = (0 if call.shares_prompt else (reply.prompt_tokens or 0) + shared, reply.completion_tokens or 0)
         more = [max(0, one - most) for one, most in zip(billed, call.most_tokens, strict=True)]
         self.surplus = max(self.surplus[0], more[0]), max(self.surplus[1], more[1])
 
@@ -92,6 +109,8 @@ class Calls:
         self._in_flight: dict[bytes, asyncio.Future[Stored | None]] = {}
         self._picked_up: set[asyncio.Task[None]] = set()
         self._shared = 0
+        # Replies that came with another, and that nobody has asked for yet; those of no use with what they failed with.
+        self._ahead: dict[bytes, CallFailed | None] = {}
         self.models = models
         self.admission = Admission(reader, budget)
         self.stopping = asyncio.Event()
@@ -176,6 +195,9 @@ class Calls:
         call = Call(*(request, asked.name, asked.settings.generation, asked.settings.charged), surplus=asked.surplus, batched=asked.batched)
         key = call.key
         while True:
+            if (failed := self._ahead.get(key)) is not None:
+                del self._ahead[key]
+                raise failed
             if (under_way := self._in_flight.get(key)) is not None:
                 chain.close()  # who made that call may need the room for a retry
                 self._shared += 1
@@ -185,10 +207,10 @@ class Calls:
                     self._shared -= 1
                 if stored is None:
                     continue
-                self.reused += 1
+                self._count_reused(key)
                 return stored
             if (known := self._reader.find(call)) is not None:
-                self.reused += 1
+                self._count_reused(key)
                 return known
             # Only who has been let in leads: a call that others wait for must not wait for them.
             try:
@@ -210,6 +232,18 @@ class Calls:
             del self._in_flight[key]
         future.set_result(stored)
         return stored
+
+    def _count_reused(self, key: bytes) -> None:
+        """Count a reply from the ledger, unless it was paid for in this run and this is the first to ask for it."""
+        if key in self._ahead:
+            del self._ahead[key]
+        else:
+            self.reused += 1
+
+    @property
+    def has_more(self) -> bool:
+        """Return whether there are replies that were paid for in this run and that nobody has asked for yet."""
+        return bool(self._ahead)
 
     async def _with_retries(self, call: Call, asked: Asked, chain: Chain) -> Stored:
         try:
@@ -255,43 +289,95 @@ class Calls:
                     raise Stopped
                 if call.surplus != asked.surplus:
                     call = replace(call, surplus=asked.surplus)
-                call_id = await self._writer.send(call)
-                if call_id is not None:
-                    chain.sent(call)
-                    try:
-                        return await self._reply(call_id, call, asked, asked.ask(call_id, call))
-                    except AskDirectly:
-                        directly = replace(call, batched=False, price=asked.settings.known_price)
-                    finally:
-                        self.admission.settled(call)
-                    call = directly
+                with self._together(call, asked) as others:
+                    call_id, *ids = await self._writer.send([call, *others.calls])
+                    if call_id is not None:
+                        chain.sent(call)
+                        others.sent(ids)
+                        coming = asked.ask_for_several(call, 1 + len(ids)) if others.calls else asked.ask(call_id, call)
+                        try:
+                            return await self._reply(call_id, call, asked, coming, others)
+                        except AskDirectly:
+                            directly = replace(call, batched=False, price=asked.settings.known_price)
+                        finally:
+                            self.admission.settled(call)
+                            others.settled()
+                        call = directly
             # Longer than the chain's first call, by which it was let in.
             await chain.admit(call, again=True)
 
-    async def _reply(self, call_id: int, call: Call, asked: Asked, coming: Awaitable[Reply]) -> Stored:
+    @contextmanager
+    def _together(self, call: Call, asked: Asked) -> Iterator[Others]:
+        """Find what may come with this call; whoever asks for that meanwhile waits for it."""
+        others = Others(self.admission)
+        if asked.at_once > 1 and call.request.together:
+            others.promise(list(wanted_with(call, asked.at_once, lambda one: one.key in self._in_flight or self._is_known(one))))
+        self._in_flight |= others.futures
         try:
-            reply = await coming
-            if not _is_text(reply.text):
-                raise RetryableCall("no_text", "the reply holds half of a surrogate pair, which no file can hold", reply=reply)
+            yield others
+        finally:
+            for key in others.futures:
+                del self._in_flight[key]
+            others.close()
+
+    def _is_known(self, call: Call) -> bool:
+        return call.key in self._ahead or self._reader.find(call) is not None
+
+    async def _reply(
+        self,
+        call_id: int,
+        call: Call,
+        asked: Asked,
+        coming: Awaitable[Reply | Sequence[Reply | CallFailed]],
+        others: Others | None = None,
+    ) -> Stored:
+        others = Others(self.admission) if others is None else others
+        came: Sequence[Reply | CallFailed] = []
+        try:
+            brought = await coming
+            first, *came = map(checked, [brought] if isinstance(brought, Reply) else brought)
+            if isinstance(first, CallFailed):
+                raise first
         except (Stopped, AskDirectly):
             raise  # its batch goes on without us, or it was given back
         except CallFailed as error:
             if isinstance(error, RetryableCall) and error.slow_down:
                 asked.window.complained()
             if error.reply is not None:
-                asked.learn(call, error.reply)
-            await self._writer.settle(Settled(call_id, call, reply=error.reply, error=str(error), cost=error.cost))
+                asked.learn(call, error.reply, _prompts(came))
+            await self._settle(Settled(call_id, call, reply=error.reply, error=str(error), cost=error.cost), others, came, error, asked)
             raise
         except SyntheticError as error:
-            await self._writer.settle(Settled(call_id, call, error=str(error), cost="query"))
+            refused = CallFailed("refused", str(error), cost="query")
+            await self._settle(Settled(call_id, call, error=str(error), cost="query"), others, came, refused, asked)
             raise
         except Exception as error:
-            await self._writer.settle(Settled(call_id, call, error=f"{type(error).__name__}: {error}"))
+            said = f"{type(error).__name__}: {error}"
+            await self._settle(Settled(call_id, call, error=said), others, came, CallFailed(said), asked)
             raise
         asked.window.succeeded()
-        asked.learn(call, reply)
-        await self._writer.settle(Settled(call_id, call, reply=reply))
-        return Stored(call_id, reply)
+        asked.learn(call, first, _prompts(came))
+        await self._settle(Settled(call_id, call, reply=first), others, came, None, asked)
+        return Stored(call_id, first)
+
+    async def _settle(
+        self, first: Settled, others: Others, came: Sequence[Reply | CallFailed], failed: CallFailed | None, asked: Asked
+    ) -> None:
+        """Settle a call and those that came with it, in one transaction."""
+        if not others.ids:
+            return await self._writer.settle(first)
+        ended = others.ends(came, failed)
+        for one in ended:
+            if one.reply is not None:
+                asked.learn(one.call, one.reply)
+        await asyncio.gather(*(self._writer.settle(one) for one in [first, *ended]))
+        self._ahead.update(others.hand_out(came))
+
+
+def _prompts(came: Sequence[Reply | CallFailed]) -> int:
+    """Return the prompt tokens that were billed with further replies."""
+    replies = [one if isinstance(one, Reply) else one.reply for one in came]
+    return sum(reply.prompt_tokens or 0 for reply in replies if reply is not None)
 
 
 class Chain:
@@ -353,11 +439,13 @@ class _Groups:
         self._settled: deque[tuple[Settled, asyncio.Future[None]]] = deque()
         self._flushing: asyncio.Task[None] | None = None
 
-    async def send(self, call: Call) -> int | None:
-        future: asyncio.Future[int | None] = asyncio.get_running_loop().create_future()
-        self._calls.append((call, future))
+    async def send(self, calls: Sequence[Call]) -> list[int | None]:
+        """Reserve calls that are made together; of each its id, None where it is not allowed."""
+        loop = asyncio.get_running_loop()
+        futures: list[asyncio.Future[int | None]] = [loop.create_future() for _ in calls]
+        self._calls.extend(zip(calls, futures, strict=True))
         self._flush_soon()
-        return await future
+        return [await future for future in futures]
 
     async def settle(self, settled: Settled) -> None:
         future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
@@ -396,15 +484,6 @@ class _Groups:
             for _, done in settled:
                 if not done.done():
                     done.set_result(None)
-
-
-def _is_text(text: str) -> bool:
-    """JSON may carry what UTF-8 cannot."""
-    try:
-        text.encode()
-    except UnicodeEncodeError:
-        return False
-    return True
 
 
 def _wait(state: RetryCallState) -> float:

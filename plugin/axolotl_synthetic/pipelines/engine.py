@@ -9,6 +9,7 @@ order in which replies arrive.
 from __future__ import annotations
 
 import asyncio
+import math
 import os
 import threading
 import time
@@ -24,7 +25,7 @@ from axolotl_synthetic.pipelines.admission import BudgetReached, Stopped
 from axolotl_synthetic.pipelines.calls import Asked, Calls
 from axolotl_synthetic.pipelines.exhaustion import Exhaustion, key_of
 from axolotl_synthetic.pipelines.job import Job
-from axolotl_synthetic.pipelines.schedule import Planned, schedule
+from axolotl_synthetic.pipelines.schedule import Planned, schedule, sure_rounds
 from axolotl_synthetic.pipelines.waves import MOST_OPEN, Waves
 from axolotl_synthetic.records import Candidate, Role
 from axolotl_synthetic.strategies import Source, load_strategies, worked_examples
@@ -67,6 +68,7 @@ class Engine:
         self._inquiries = load_inquiries(self._job.settings.verify, self._task)
         # Drawn once; hashing thousands of seeds for each candidate would cost more than an instant call.
         self._examples = worked_examples(self._job.seeds, self._job.settings.seed, self._job.settings.examples)
+        self._sure = _sure_candidates(self._job, {name: strategy.calls for name, strategy in self._strategies.items()})
         self._known = Progress()
         self._exhaustion = _exhaustion(self._job, self._task)
         self._fruitless = False
@@ -160,7 +162,9 @@ class Engine:
             if samples is not None and not await self._needed(started, samples):
                 ended_by = FRUITLESS if self._fruitless else "samples"
                 break
-            if self._calls.stopping.is_set() or self._denied >= LOOK_AHEAD or self._fruitless:
+            # What came with other calls was paid for, and is looked for as far as it was wanted.
+            looks_on = self._denied < LOOK_AHEAD or (self._calls.has_more and started < self._sure)
+            if self._calls.stopping.is_set() or self._fruitless or not looks_on:
                 break
             if most is not None and started - skipped >= most:
                 ended_by = CANDIDATES
@@ -259,6 +263,7 @@ class Engine:
                 reuse_answer=self._job.settings.reuse_seed_answers,
                 keep_thinking=self._job.settings.keeps_thinking,
                 shown=self._examples.shown,
+                rounds=sure_rounds(planned, len(self._job.seeds), self._sure, self._job.shares[candidate.strategy]),
             )
             candidate = await strategy(candidate, source, self._task, chain.ask)
             for inquiry in self._inquiries:
@@ -359,6 +364,15 @@ async def _finish(task: asyncio.Task[None], waves: Waves) -> None:
     task.cancel()
     await asyncio.wait({task})
     await waves.close()
+
+
+def _sure_candidates(job: Job, calls: Mapping[str, int]) -> float:
+    """Return how many candidates there will be at least, where neither tokens nor dollars end the run: each is one accepted sample at most,
+    and takes the calls of its strategy. 0 where nothing tells."""
+    budget = job.settings.budget
+    mean = sum(share * calls[name] for name, share in job.shares.items())
+    limits = [budget.samples, job.most_candidates, None if budget.queries is None else math.floor(budget.queries / mean)]
+    return min((limit for limit in limits if limit is not None), default=0)
 
 
 def _skipped(candidate: Candidate) -> Candidate:

@@ -6,6 +6,7 @@ server's prefix cache. Seeds with one context, such as a database's schema, shar
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -15,11 +16,25 @@ from axolotl_synthetic.strategies import near
 
 @dataclass(frozen=True, slots=True)
 class Planned:
-    """The candidate, its seed, and how many candidates of its strategy the seed has had before."""
+    """The candidate, its seed, how many candidates of its strategy the seed has had before, and its place in the strategy's sequence."""
 
     candidate: Candidate
     seed: Seed
     round: int
+    index: int = 0
+
+
+def sure_rounds(planned: Planned, seeds: int, candidates: float, share: float) -> int:
+    """Return how many candidates of its strategy a seed will have at least.
+
+    Args:
+        planned: one of them.
+        seeds: how many there are.
+        candidates: so many of all strategies will be planned at least.
+        share: the strategy's.
+    """
+    of_strategy = candidates if share == 1 else max(0.0, candidates * share - 1)  # each is within one of its share
+    return max(0, math.ceil((math.floor(of_strategy) - planned.index % seeds) / seeds))
 
 
 def schedule(seeds: Sequence[Seed], shares: Mapping[str, float]) -> Iterator[Planned]:
@@ -42,6 +57,6 @@ def schedule(seeds: Sequence[Seed], shares: Mapping[str, float]) -> Iterator[Pla
         index = made[strategy]
         seed, of_seed = seeds[index % len(seeds)], index // len(seeds)
         candidate = Candidate(number, f"{strategy}-{seed.id}-{of_seed}", strategy, seed.id)
-        yield Planned(candidate, seed, of_seed)
+        yield Planned(candidate, seed, of_seed, index)
         made[strategy] += 1
         number += 1

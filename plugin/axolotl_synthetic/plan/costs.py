@@ -155,12 +155,15 @@ def _assumed(
         least_tokens = max(least_tokens, tokens + promised * (length.worst_prompt + longest))
         least_usd = max(least_usd, usd + promised * price.worst_usd(length.worst_prompt, longest))
         promised = 1
-        tokens += number * (length.prompt + length.completion)
-        prompts += number * length.prompt
+        # Several answers to one prompt pay for it once.
+        together = max(1.0, min(model.at_once, math.floor(rounds))) if purpose == repeated == "answer" else 1.0
+        prompt = length.prompt / together
         # Where a seed is asked again, in later rounds, the whole prompt was asked before.
-        again = 1 - 1 / max(1.0, rounds) if purpose == repeated else 0.0
-        cacheable += number * length.prompt * (again + (1 - again) * length.shared)
-        usd += number * price.usd(length.prompt, length.completion)
+        again = 1 - min(1.0, together / max(1.0, rounds)) if purpose == repeated else 0.0
+        tokens += number * (prompt + length.completion)
+        prompts += number * prompt
+        cacheable += number * prompt * (again + (1 - again) * length.shared)
+        usd += number * price.usd(prompt, length.completion)
         seconds[role] += number * length.completion / _speed(model)
     return Rates(
         accepted=sure(1.0),

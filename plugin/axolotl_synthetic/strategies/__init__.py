@@ -38,6 +38,7 @@ class Source:
         reuse_answer: a reworded question takes the seed's answer instead of asking the teacher.
         round: how many candidates of this strategy the seed has had before, from 0: the sample number of its calls.
         keep_thinking: the teacher's thoughts before an answer are kept for the training file.
+        rounds: so many candidates of this strategy the seed will have for sure.
     """
 
     seed: Seed
@@ -46,6 +47,7 @@ class Source:
     reuse_answer: bool = False
     keep_thinking: bool = False
     shown: int = WORKED_EXAMPLES
+    rounds: int = 0
 
     @property
     def worked(self) -> Sequence[Seed]:

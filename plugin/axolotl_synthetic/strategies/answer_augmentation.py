@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
@@ -20,12 +21,14 @@ class AnswerAugmentation:
     keeps_answer: bool = True
 
     async def __call__(self, candidate: Candidate, source: Source, task: Task, ask: Ask) -> Candidate:
-        return await answered(candidate, source.seed.question, source, task, ask)
+        return await answered(candidate, source.seed.question, source, task, ask, range(source.round + 1, source.rounds))
 
 
-async def answered(candidate: Candidate, question: Question, source: Source, task: Task, ask: Ask) -> Candidate:
-    """The candidate with this question and the teacher's answer to it."""
-    request = Request("answer", "teacher", task.answer_messages(question, source.worked), source.round)
+async def answered(
+    candidate: Candidate, question: Question, source: Source, task: Task, ask: Ask, together: Sequence[int] = ()
+) -> Candidate:
+    """The candidate with this question and the teacher's answer to it; `together` are samples of it that will be wanted as well."""
+    request = Request("answer", "teacher", task.answer_messages(question, source.worked), source.round, together)
     reply = await ask(request)
     return replace(
         candidate,

@@ -9,10 +9,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
 from axolotl_synthetic.config import DistilabelModel, EmbeddedModel, Generation, LiteLLMModel, OpenAIModel, VLLMModel
 from axolotl_synthetic.config import ModelSettings as ModelSettings
+from axolotl_synthetic.errors import CallFailed
 from axolotl_synthetic.records import Message, Reply, Role
 
 if TYPE_CHECKING:
@@ -38,6 +39,21 @@ class Teacher(Protocol):
 
     async def close(self) -> None:
         """Let go of connections. Called once, after the last call."""
+
+
+@runtime_checkable
+class SeveralAtOnce(Protocol):
+    """A teacher that can bring several answers to one prompt with one call."""
+
+    async def complete_several(self, messages: Sequence[Message], generation: Generation, number: int) -> list[Reply | CallFailed]:
+        """Ask once for so many replies.
+
+        Returns:
+            At least one and at most so many, in the server's order; what each of no use failed with. Fewer where the server gives no more.
+
+        Raises:
+            The same as `Teacher.complete`, if the call brought nothing.
+        """
 
 
 def model_name(settings: ModelSettings) -> str:

@@ -11,16 +11,18 @@ from __future__ import annotations
 import hashlib
 import math
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
+from typing import TypeVar
 
 import orjson
 
 from axolotl_synthetic.config import Generation
-from axolotl_synthetic.errors import RefusedCall, RetryableCall
+from axolotl_synthetic.errors import CallFailed, RefusedCall, RetryableCall
 from axolotl_synthetic.records import Message, Reply
 from axolotl_synthetic.teachers.openai import OpenAITeacher
 
+Said = TypeVar("Said")
 # A server may have so many times the calls that are open at a server on average: the higher, the more prompts stay where they are cached.
 OVERLOAD = 1.25
 # One bad reply may be of the prompt's; so many in a row without a good one are the server's.
@@ -82,6 +84,13 @@ class SpreadTeacher:
         self._clock = clock
 
     async def complete(self, messages: Sequence[Message], generation: Generation, sample: int) -> Reply:
+        return await self._asked(messages, lambda teacher: teacher.complete(messages, generation, sample))
+
+    async def complete_several(self, messages: Sequence[Message], generation: Generation, number: int) -> list[Reply | CallFailed]:
+        """See `teachers.SeveralAtOnce`."""
+        return await self._asked(messages, lambda teacher: teacher.complete_several(messages, generation, number))
+
+    async def _asked(self, messages: Sequence[Message], ask: Callable[[OpenAITeacher], Awaitable[Said]]) -> Said:
         ranked = self._ranked(messages)
         while True:
             endpoint = choose(ranked, self._clock())
@@ -89,7 +98,7 @@ class SpreadTeacher:
             tries = endpoint.is_tried = not endpoint.is_in_use
             endpoint.open += 1
             try:
-                reply = await endpoint.teacher.complete(messages, generation, sample)
+                said = await ask(endpoint.teacher)
             except RefusedCall:
                 endpoint.answered(began)
                 raise
@@ -109,7 +118,7 @@ class SpreadTeacher:
                 endpoint.open -= 1
                 endpoint.is_tried = endpoint.is_tried and not tries
             endpoint.answered(began)
-            return reply
+            return said
 
     async def close(self) -> None:
         for endpoint in self._endpoints:

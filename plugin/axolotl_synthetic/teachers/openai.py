@@ -26,7 +26,7 @@ from axolotl_synthetic.teachers import network
 from axolotl_synthetic.teachers.parameters import Parameters
 from axolotl_synthetic.teachers.redaction import Redactor
 from axolotl_synthetic.teachers.refusals import Addressee, refusal
-from axolotl_synthetic.teachers.replies import read_reply
+from axolotl_synthetic.teachers.replies import read_replies, read_reply
 from axolotl_synthetic.teachers.server_errors import ServersError, status_inside
 
 # No model writes this much; a server that does is broken, and its reply must not fill the memory.
@@ -56,9 +56,20 @@ class OpenAITeacher:
 
     async def complete(self, messages: Sequence[Message], generation: Generation, sample: int) -> Reply:
         takes_seed = generation.seed is not None or isinstance(self._settings, ServedModel)
-        seed = (generation.seed or 0) + sample if takes_seed else None
+        content, seconds, _ = await self._complete(messages, generation, (generation.seed or 0) + sample if takes_seed else None, 1)
+        return read_reply(content, seconds, self._redacted, generation.max_new_tokens)
+
+    async def complete_several(self, messages: Sequence[Message], generation: Generation, number: int) -> list[Reply | CallFailed]:
+        """See `teachers.SeveralAtOnce`."""
+        content, seconds, sent = await self._complete(messages, generation, None, number)
+        return read_replies(content, seconds, self._redacted, generation.max_new_tokens, most=sent)
+
+    async def _complete(
+        self, messages: Sequence[Message], generation: Generation, seed: int | None, number: int
+    ) -> tuple[bytes, float, int]:
+        """Return a response's body, the seconds that it took, and how many replies were asked for in the end."""
         while True:
-            body = self._parameters.body(self._settings.model, messages, generation, seed)
+            body = self._parameters.body(self._settings.model, messages, generation, seed, number)
             began = time.monotonic()
             status, headers, content = await self._ask(body)
             if status == 200:
@@ -67,7 +78,7 @@ class OpenAITeacher:
             if not self._parameters.adapts(status, error, body):
                 raise self._refusal(status, headers, error, body)
         self._parameters.accept(body)
-        return read_reply(content, time.monotonic() - began, self._redacted, generation.max_new_tokens)
+        return content, time.monotonic() - began, body.get("n", 1)
 
     async def _ask(self, body: Mapping[str, Any]) -> tuple[int, Mapping[str, str], bytes]:
         """Return the status, that of an error within a 200 included, the headers and the content."""

@@ -16,6 +16,8 @@ LIMIT, OTHER_LIMIT = "max_tokens", "max_completion_tokens"
 _REFUSED = (400, 422)
 # A chat template that fails is an error of the server's own to some (llama.cpp, older vLLM).
 _TEMPLATE_FAILED = (*_REFUSED, 500, 501)
+# An error of its own to llama.cpp ("Only one completion choice is allowed").
+_SEVERAL = re.compile(r"\bchoices?\b|['\"`]n['\"`]|\bn (?:=|must|>)", re.IGNORECASE)
 _REFUSING = re.compile(
     r"unsupported|(?:not|n't|n’t|only|un)\W+(?:\w+\W+){0,3}?(?:support|permit|allow|accept|enabl|availab|compatib|specif)|only\b.*\bsupported"
     r"|unknown|unrecogni[sz]ed|unexpected|deprecated|extra_forbidden|invalid|must |should |cannot|too (?:large|high|small|low)|at most"
@@ -53,6 +55,7 @@ class Parameters:
         self._folds = system_role == "fold"
         self._limit = LIMIT
         self._accepted: set[str] = set()
+        self._takes_several = True
 
     @property
     def spelling(self) -> dict[str, Any]:
@@ -63,8 +66,8 @@ class Parameters:
     def spelling(self, told: Mapping[str, Any]) -> None:
         self._limit, self._folds = str(told["limit"]), bool(told["folds"])
 
-    def body(self, model: str, messages: Sequence[Message], generation: Generation, seed: int | None) -> dict[str, Any]:
-        """Return what to send."""
+    def body(self, model: str, messages: Sequence[Message], generation: Generation, seed: int | None, number: int = 1) -> dict[str, Any]:
+        """Return what to send; `number` replies are asked for, unless the server was seen to refuse several."""
         body: dict[str, Any] = {"model": model, "messages": fold(messages) if self._folds else messages}
         if generation.temperature is not None:
             body["temperature"] = generation.temperature
@@ -74,6 +77,8 @@ class Parameters:
                 body[name] = value
         if seed is not None:
             body["seed"] = seed
+        if number > 1 and self._takes_several:
+            body["n"] = number
         return body | generation.extra_body
 
     def accept(self, body: Mapping[str, Any]) -> None:
@@ -91,7 +96,16 @@ class Parameters:
         if self._system_role == "auto" and self._refuses_system(status, said, body):
             self._folds = True
             return True
+        if "n" in body and "n" not in self._accepted and self._may_refuse_several(status, error):
+            self._takes_several = False
+            return True
         return False
+
+    def _may_refuse_several(self, status: int, error: ServersError) -> bool:
+        """Servers refuse several replies in too many words to know them all. What is refused for another reason is refused once more."""
+        if error.names & {"context_length_exceeded", "content_filter"} or _TOO_LONG.search(error.message):
+            return False
+        return status in _REFUSED or (status in _TEMPLATE_FAILED and _SEVERAL.search(error.message) is not None)
 
     def remedy(self, status: int, error: ServersError, body: Mapping[str, Any]) -> str | None:
         """Return what to change in the config, None where the refusal names nothing that every call sends."""

@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
-from axolotl_synthetic.errors import RefusedCall, RetryableCall
+from axolotl_synthetic.errors import CallFailed, RefusedCall, RetryableCall
 from axolotl_synthetic.records import CUT_OFF, WHOLE, Reply, normalised
 from axolotl_synthetic.teachers.redaction import Redactor
 from axolotl_synthetic.teachers.server_errors import ServersError, minimax_code
@@ -47,17 +47,33 @@ PLAIN = Redactor(())
 
 
 def read_reply(content: bytes, seconds: float, redacted: Redactor = PLAIN, limit: int = 0) -> Reply:
-    """Return the reply in a response of status 200.
+    """Return the reply in a response of status 200; see `read_replies`.
+
+    Raises:
+        RetryableCall: if it is not one: invalid JSON, no choices, nothing said, broken off.
+        RefusedCall: if asking again cannot help; see `usable`.
+    """
+    first = read_replies(content, seconds, redacted, limit, most=1)[0]
+    if isinstance(first, CallFailed):
+        raise first
+    return first
+
+
+def read_replies(content: bytes, seconds: float, redacted: Redactor = PLAIN, limit: int = 0, *, most: int) -> list[Reply | CallFailed]:
+    """Return the replies in a response of status 200, each with its part of what they were billed together.
 
     Args:
         content: the body.
         seconds: that it took.
         redacted: cuts what must not be seen out of what the server says, and then short.
-        limit: completion tokens that were allowed; 0 when unknown.
+        limit: completion tokens that were allowed for one; 0 when unknown.
+        most: how many were asked for; what a server gives beyond is billed with the last of them.
+
+    Returns:
+        At least one; what each of no use failed with.
 
     Raises:
-        RetryableCall: if it is not one: invalid JSON, no choices, nothing said, broken off.
-        RefusedCall: if asking again cannot help; see `usable`.
+        RetryableCall: if there is none: invalid JSON, no choices.
     """
     try:
         data = json.loads(content)
@@ -67,22 +83,34 @@ def read_reply(content: bytes, seconds: float, redacted: Redactor = PLAIN, limit
     choices = data.get("choices") if isinstance(data, dict) else None
     if not isinstance(choices, list) or not choices or not isinstance(choices[0], dict):
         raise RetryableCall("no_choices", redacted(ServersError(content).message))
-    found = choices[0].get("message")
-    message = found if isinstance(found, dict) else {}
-    text, thinking = _content(message)
-    ended = redacted(_finish_reason(data, choices[0], message))[:LONGEST_REASON]
-    if choices[0].get("error") or data.get("error") or minimax_code(data):
-        ended = "error"  # beside the part of a reply that came before it
-    usage = read_usage(data.get("usage"))
-    if not ended:
-        # A server that says nothing of the end is believed, but not where the reply has just as many tokens as it may have.
-        ended = "length" if limit and usage.completion is not None and usage.completion >= limit else "stop"
-    if message.get("tool_calls") and not text.strip():
-        ended = "tool_calls"
-    refusal = message.get("refusal")
-    counts = (usage.reasoning, usage.cached, usage.written)
-    reply = without_keys(Reply(text, ended, usage.prompt, usage.completion, seconds, thinking, *counts), redacted)
-    return usable(reply, redacted(refusal) if isinstance(refusal, str) else "")
+    chosen = sorted((choice for choice in choices if isinstance(choice, dict)), key=_index)[:most]
+    messages = [found if isinstance(found := choice.get("message"), dict) else {} for choice in chosen]
+    said = [_content(message) for message in messages]
+    usages = read_usage(data.get("usage")).split([len(text.encode(errors="replace")) + len(thinking) for text, thinking in said], limit)
+    replies: list[Reply | CallFailed] = []
+    for choice, message, usage, (text, thinking) in zip(chosen, messages, usages, said, strict=True):
+        ended = redacted(_finish_reason(data, choice, message))[:LONGEST_REASON]
+        if choice.get("error") or data.get("error") or minimax_code(data):
+            ended = "error"  # beside the part of a reply that came before it
+        if not ended:
+            # A server that says nothing of the end is believed, but not where the reply has just as many tokens as it may have.
+            ended = "length" if limit and usage.completion is not None and usage.completion >= limit else "stop"
+        if message.get("tool_calls") and not text.strip():
+            ended = "tool_calls"
+        refusal = message.get("refusal")
+        counts = (usage.reasoning, usage.cached, usage.written)
+        try:
+            reply = without_keys(Reply(text, ended, usage.prompt, usage.completion, seconds, thinking, *counts), redacted)
+            replies.append(usable(reply, redacted(refusal) if isinstance(refusal, str) else ""))
+        except CallFailed as error:
+            replies.append(error)
+    return replies
+
+
+def _index(choice: Mapping[str, Any]) -> int:
+    """Return the place that a server gives a reply among those to one prompt; 0 where it gives none, which keeps their order."""
+    place = choice.get("index")
+    return place if isinstance(place, int) else 0
 
 
 def without_keys(reply: Reply, redacted: Redactor) -> Reply:

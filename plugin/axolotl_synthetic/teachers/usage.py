@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 # No model reads or writes so many tokens at once; a server that says so does not count.
@@ -29,6 +30,41 @@ class Usage(NamedTuple):
     reasoning: int | None = None
     cached: int | None = None
     written: int | None = None
+
+    def split(self, weights: Sequence[float], most: int = 0) -> list[Usage]:
+        """Divide what a response with several replies was billed among them, so that the sums stay what they are.
+
+        Args:
+            weights: of each reply, by its length; what it says of its tokens is not known.
+            most: completion tokens that one reply may have, 0 when unknown.
+        """
+        count = len(weights)
+        prompts, read = _evenly(self.prompt, count), _evenly(self.cached, count)
+        both = _evenly((self.cached or 0) + (self.written or 0), count)
+        completions = _by_weight(self.completion, weights, most)
+        reasoning = _by_weight(self.reasoning, [n or 0 for n in completions])
+        written = [None if self.written is None else (of or 0) - (one or 0) for of, one in zip(both, read, strict=True)]
+        return [Usage(*one) for one in zip(prompts, completions, reasoning, read, written, strict=True)]
+
+
+def _evenly(total: int | None, count: int) -> list[int | None]:
+    return [None if total is None else total // count + (place < total % count) for place in range(count)]
+
+
+def _by_weight(total: int | None, weights: Sequence[float], most: int = 0) -> list[int | None]:
+    """Divide a number by weights; what would be more than `most` goes to the others, where they have room for it."""
+    if total is None:
+        return [None] * len(weights)
+    whole = sum(weights) or 1
+    ends = [round(total * sum(weights[: place + 1]) / whole) for place in range(len(weights))] if sum(weights) else [total] * len(weights)
+    parts = [end - start for start, end in zip([0, *ends], ends, strict=False)]
+    if most and total <= most * len(parts):
+        over = sum(max(0, part - most) for part in parts)
+        parts = [min(part, most) for part in parts]
+        for place, part in enumerate(parts):
+            more = min(over, most - part)
+            parts[place], over = part + more, over - more
+    return list(parts)
 
 
 def read_usage(usage: object) -> Usage:
