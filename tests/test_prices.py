@@ -233,3 +233,24 @@ def test_without_a_price_that_is_known_all_stays_unknown(project):
     assert project.manifest["usd"] is None
     assert project.manifest["prices"] == {"teacher": None}
     assert project.manifest["cached_tokens"] is None
+
+
+@pytest.mark.parametrize(
+    ("model", "base_url", "same_as"),
+    [
+        ("anthropic/claude-sonnet-4-5", None, ("https://api.anthropic.com/v1", "claude-sonnet-4-5")),
+        ("gemini/gemini-2.5-flash", None, ("https://generativelanguage.googleapis.com/v1beta/openai", "gemini-2.5-flash")),
+        ("openrouter/qwen/qwen3-32b", None, ("https://openrouter.ai/api/v1", "qwen/qwen3-32b")),
+        # A server of one's own, a price that depends on the region, and no provider at all.
+        ("anthropic/claude-sonnet-4-5", "http://127.0.0.1:4000", None),
+        ("bedrock/anthropic.claude-3-haiku-20240307-v1:0", None, None),
+        ("claude-sonnet-4-5", None, None),
+    ],
+)
+def test_a_model_through_litellm_costs_what_it_does_at_its_own_address(model, base_url, same_as):
+    block = {"teacher": {"provider": "litellm", "model": model, "base_url": base_url}}
+    listed = load_settings(block).teacher.listed
+    assert listed == (None if same_as is None else prices.look_up(*same_as))
+    assert (listed is None) == (same_as is None)
+    if listed is not None:
+        assert load_settings({**block, "budget": {"usd": 1}}).teacher.known_price.input == listed.input

@@ -431,6 +431,18 @@ class Model(Block):
         return self.known_price
 
 
+# LiteLLM's names of providers with one price for everybody, and where each serves.
+LITELLM_HOSTS: Mapping[str, str] = {
+    "anthropic": "https://api.anthropic.com",
+    "cohere_chat": "https://api.cohere.com",
+    "deepseek": "https://api.deepseek.com",
+    "gemini": "https://generativelanguage.googleapis.com",
+    "groq": "https://api.groq.com",
+    "mistral": "https://api.mistral.ai",
+    "openai": "https://api.openai.com",
+    "openrouter": "https://openrouter.ai",
+    "xai": "https://api.x.ai",
+}
 # Arguments that have a key of their own, or that the run needs to decide.
 NOT_LITELLM: Mapping[str, str] = {
     **dict.fromkeys(("model", "api_key"), "write `model` and `api_key_env` beside `kwargs`"),
@@ -630,6 +642,12 @@ class LiteLLMModel(Model):
     """The NAME of the environment variable that holds the key; null: those that LiteLLM reads for the provider."""
     kwargs: dict[str, Any] = {}
     """Further arguments of `litellm.acompletion` that say where the model is: {aws_region_name: us-east-1}, {vertex_project: NAME}."""
+
+    @property
+    def listed(self) -> prices.Listed | None:
+        provider, _, name = self.model.partition("/")
+        url = self.base_url or LITELLM_HOSTS.get(provider)
+        return None if self.price is not None or url is None else prices.look_up(url, name)
 
     @field_validator("base_url")
     @classmethod
@@ -1036,7 +1054,7 @@ def _combinations(raw: Mapping[str, Any]) -> Iterator[str]:
 
 def _listed(model: Mapping[str, Any]) -> prices.Listed | None:
     try:
-        return OpenAIModel.model_validate(model).listed
+        return (LiteLLMModel if _provider(model) == "litellm" else OpenAIModel).model_validate(model).listed
     except ValidationError:  # which is told, or the model is another provider's
         return None
 

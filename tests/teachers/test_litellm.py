@@ -70,7 +70,7 @@ def test_a_thinking_block_and_cached_tokens_are_read():
     assert reply.text.endswith("#### 60")
     assert THINKING not in reply.text
     assert (reply.prompt_tokens, reply.completion_tokens) == (PROMPT, SAID + THOUGHT)
-    assert CACHED < PROMPT
+    assert (reply.cached_tokens, reply.written_tokens) == (CACHED, 8)
 
 
 def test_every_parameter_goes_out_as_the_provider_names_it():

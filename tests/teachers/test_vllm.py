@@ -197,7 +197,7 @@ def test_a_wait_for_servers_shows_how_far_they_are(records, tmp_path, capsys, mo
     monkeypatch.setattr("axolotl_synthetic.terminal.LINE_SECONDS", 0.2)
     with teachers.serve(settings(args=["--load-seconds", "1"]), tmp_path):
         pass
-    assert "starting vLLM for the teacher: 0/1 servers · INFO loading org/model" in capsys.readouterr().err
+    assert "starting vLLM for the teacher: 0/1 servers · loading org/model" in capsys.readouterr().err
 
 
 def test_the_end_takes_no_longer_than_the_servers_need(records, tmp_path):

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import importlib.util
 import os
+import re
 import shutil
 import socket
 import subprocess
@@ -38,8 +39,9 @@ POLL_SECONDS = 0.2
 LOOK_SECONDS, END_SECONDS = 2.0, 3 * guard.GRACE
 # Of a server that died, so much of its log is shown.
 LAST_LINES, LONGEST_LINE, MOST_READ = 15, 300, 64 * 1024
-# Of a log's line beside the progress, in characters.
+# Of a log's line beside the progress, in characters; and what stands before its words: process, level, time, file.
 SHOWN = 100
+_PREFIX = re.compile(r"^(?:\([^)]*\) )?(?:(?:DEBUG|INFO|WARNING|ERROR|CRITICAL) )?(?:\d\d-\d\d [\d:]+ )?(?:\[[^\]]*\] )?")
 # Nothing of the run's own is meant for it: another Python's packages, and a key that the server would then want of us.
 NOT_ITS = ("PYTHONPATH", "PYTHONHOME", "PYTHONSAFEPATH", "VLLM_API_KEY")
 # A variable that nobody sets: the user's own key has no business at this server.
@@ -188,7 +190,7 @@ def _wait(settings: VLLMModel, role: Role, replicas: Sequence[Replica]) -> None:
     def look() -> terminal.Stand:
         waiting = next((replica for replica in replicas if not replica.is_ready), replicas[-1])
         ready = sum(replica.is_ready for replica in replicas)
-        return terminal.Stand(ready, len(replicas), "servers", "".join(waiting.last_lines()[-1:])[:SHOWN], timed=False)
+        return terminal.Stand(ready, len(replicas), "servers", _PREFIX.sub("", "".join(waiting.last_lines()[-1:]))[:SHOWN], timed=False)
 
     with terminal.watched(f"starting vLLM for the {role}", look):
         while not all(replica.is_ready for replica in replicas):
