@@ -6,8 +6,10 @@ The scenes are played side by side, because most of each is waiting.
 from __future__ import annotations
 
 import json
+import random
 import re
 import signal
+import time
 from collections import Counter
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -555,3 +557,36 @@ def test_a_run_that_is_killed_at_any_step_goes_on_there_and_pays_for_nothing_twi
         assert project.run().code == 0
         [trained] = (project.folder / "plain").glob("train-*.jsonl")
         assert trained.read_bytes() == batched
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("protocol", BOTH)
+def test_kills_at_any_moment_cost_nothing_and_change_nothing(tmp_path: Any, protocol: str) -> None:
+    project = Project(tmp_path / "project", seeds=60)
+    draw = random.Random(protocol)
+    mix = {"answer_augmentation": 0.4, "question_rephrase": 0.3, "new_question": 0.3}
+    budget = {"samples": 60, "queries": 160}
+
+    def expired(number: int) -> str:
+        return "expired" if number % 3 == 1 else "completed"
+
+    with FakeBatches(wrong, looks=3, fate=expired, share=0.7) as server:
+        configure(project, server, protocol, strategy=mix, budget=budget, teacher={"price": PRICE, "batch": {"requests": 25}})
+        ends = []
+        while len(ends) < 12 and 0 not in ends:
+            begun = project.start()
+            before = server.steps.total()
+            until(lambda: server.steps.total() > before or begun.child.poll() is not None)  # noqa: B023
+            time.sleep(draw.random())
+            begun.kill()
+            ends.append(begun.wait().code)
+            assert project.ends(60)
+        done = project.run()
+        assert done.code == 0, done.err
+    assert ends.count(-signal.SIGKILL) >= 3
+    adds_up(project, server)
+    with FakeBatches(wrong) as plain:
+        configure(project, plain, None, strategy=mix, budget=budget, output_dir="plain")
+        assert project.run().code == 0
+    [trained] = (project.folder / "plain").glob("train-*.jsonl")
+    assert trained.read_bytes() == project.training_bytes
