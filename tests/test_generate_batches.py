@@ -6,8 +6,10 @@ The scenes are played side by side, because most of each is waiting.
 from __future__ import annotations
 
 import json
+import random
 import re
 import signal
+import time
 from collections import Counter
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -30,10 +32,10 @@ SCENES: dict[str, tuple[Scene, tuple[Any, ...]]] = {}
 _WRONG = MathReplies(wrong=0.2)
 
 
-def scene(body: Scene | None = None, *, each: tuple[str, ...] = ()) -> Any:
+def scene(body: Scene | None = None, *, each: tuple[str, ...] = (), slow: bool = False) -> Any:
     """Make a test of a function that plays in a project of its own, or one for each of several protocols."""
     if body is None:
-        return lambda body: scene(body, each=each)
+        return lambda body: scene(body, each=each, slow=slow)
     for value in each or (None,):
         SCENES[body.__name__ + (f"[{value}]" if value else "")] = body, (value,) if value else ()
 
@@ -49,7 +51,7 @@ def scene(body: Scene | None = None, *, each: tuple[str, ...] = ()) -> Any:
             scenes[body.__name__].result()
 
     test.__name__, test.__doc__ = body.__name__, body.__doc__
-    return test
+    return pytest.mark.slow(test) if slow else test
 
 
 @pytest.fixture(scope="module")
@@ -142,7 +144,7 @@ def test_the_same_replies_give_the_same_samples_and_the_same_training_bytes_as_w
     adds_up(project, server)
 
 
-@scene
+@scene(slow=True)
 def test_a_wave_is_split_by_the_limits_of_calls_and_of_bytes(project: Project) -> None:
     with FakeBatches() as server:
         configure(project, server, teacher={"batch": {"requests": 7}})
@@ -190,7 +192,7 @@ def test_an_expired_and_a_cancelled_batch_cost_the_rows_that_were_done_and_the_o
     assert {reason.split(":")[0]: number for reason, number in reasons.items()} == {"batch_expired": 10, "batch_cancelled": 5}
 
 
-@scene
+@scene(slow=True)
 def test_calls_that_expire_more_often_than_retries_allow_fail_alone(project: Project) -> None:
     with FakeBatches(fate=lambda number: "expired" if number < 2 else "completed", share=0.9) as server:
         configure(project, server, teacher={"retries": 1})
@@ -229,7 +231,7 @@ def test_results_are_read_in_any_order_and_only_rows_with_errors_are_asked_again
     assert project.manifest["queries"]["retried"] == len(failing)
 
 
-@scene
+@scene(slow=True)
 def test_a_row_that_no_result_speaks_of_counts_as_paid_and_is_asked_again(project: Project) -> None:
     def edit(lines: list[dict[str, Any]]) -> list[dict[str, Any]]:
         return lines[1:] if len(lines) == SAMPLES else lines
@@ -301,7 +303,7 @@ def test_a_provider_that_is_away_is_waited_for_and_one_that_made_a_batch_without
     adds_up(project, server)
 
 
-@scene(each=BOTH)
+@scene(each=BOTH, slow=True)
 def test_a_batch_that_was_surely_not_made_is_made_anew(project: Project, protocol: str) -> None:
     trouble = [refused(502)]
     with FakeBatches(before=lambda step: trouble.pop() if step == "create" and trouble else None) as server:
@@ -314,7 +316,7 @@ def test_a_batch_that_was_surely_not_made_is_made_anew(project: Project, protoco
     adds_up(project, server)
 
 
-@scene
+@scene(slow=True)
 def test_the_limits_other_name_is_learnt_from_the_first_batch_without_a_retry(project: Project) -> None:
     with FakeBatches(o_series) as server:
         configure(project, server, teacher={"retries": 0, "generation": {"temperature": None}}, strategy="question_rephrase")
@@ -555,3 +557,65 @@ def test_a_run_that_is_killed_at_any_step_goes_on_there_and_pays_for_nothing_twi
         assert project.run().code == 0
         [trained] = (project.folder / "plain").glob("train-*.jsonl")
         assert trained.read_bytes() == batched
+
+
+@pytest.mark.slow
+def test_seeds_that_repeat_themselves_are_left_out_where_they_are_without_batches(tmp_path: Any) -> None:
+    project = Project(tmp_path / "project", seeds=520)
+
+    def half(body: dict[str, Any]) -> str:
+        # Of every other seed each answer is the same: it is not asked any more from its fifth round on.
+        jars = int(re.findall(r"has (\d+) jars", str(body["messages"][-1]["content"]))[-1])
+        return wrong({**body, "seed": None} if jars % 2 else body)
+
+    block = {"budget": {"samples": 2_600}, "verify": ["format", "duplicate"], "teacher": {"generation": {"seed": 1}}}
+    with FakeBatches(half) as server:
+        configure(project, server, None, output_dir="plain", **block)
+        assert project.run().code == 0
+        configure(project, server, **block)
+        done = project.run()
+        assert done.code == 0, done.err
+    manifest, plain = project.manifest, json.loads((project.folder / "plain" / "manifest.json").read_text())
+    same = ("status", "ended_by", "counts", "rejections")
+    assert {name: manifest[name] for name in same} == {name: plain[name] for name in same}
+    assert manifest["files"]["train"]["sha256"] == plain["files"]["train"]["sha256"]
+    samples = [json.loads(line) for line in (project.folder / "plain" / "samples.jsonl").read_text().splitlines()]
+    assert [row["id"] for row in project.samples] == [row["id"] for row in samples]
+    # One answer of 260 seeds and nine of the others, where the former are asked four times.
+    assert plain["queries"]["total"] == len(samples) == 260 * 4 + 260 * 9
+    # The fifth and the sixth round were asked ahead, of all seeds.
+    assert sizes(server)[:2] == [3 * 520, 3 * 520]
+    assert manifest["queries"]["total"] == len(samples) + 260 * 2
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("protocol", BOTH)
+def test_kills_at_any_moment_cost_nothing_and_change_nothing(tmp_path: Any, protocol: str) -> None:
+    project = Project(tmp_path / "project", seeds=60)
+    draw = random.Random(protocol)
+    mix = {"answer_augmentation": 0.4, "question_rephrase": 0.3, "new_question": 0.3}
+    budget = {"samples": 60, "queries": 160}
+
+    def expired(number: int) -> str:
+        return "expired" if number % 3 == 1 else "completed"
+
+    with FakeBatches(wrong, looks=3, fate=expired, share=0.7) as server:
+        configure(project, server, protocol, strategy=mix, budget=budget, teacher={"price": PRICE, "batch": {"requests": 25}})
+        ends = []
+        while len(ends) < 12 and 0 not in ends:
+            begun = project.start()
+            before = server.steps.total()
+            until(lambda: server.steps.total() > before or begun.child.poll() is not None)  # noqa: B023
+            time.sleep(draw.random())
+            begun.kill()
+            ends.append(begun.wait().code)
+            assert project.ends(60)
+        done = project.run()
+        assert done.code == 0, done.err
+    assert ends.count(-signal.SIGKILL) >= 3
+    adds_up(project, server)
+    with FakeBatches(wrong) as plain:
+        configure(project, plain, None, strategy=mix, budget=budget, output_dir="plain")
+        assert project.run().code == 0
+    [trained] = (project.folder / "plain").glob("train-*.jsonl")
+    assert trained.read_bytes() == project.training_bytes

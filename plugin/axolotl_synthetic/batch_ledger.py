@@ -93,13 +93,23 @@ class BatchLedger(Ledger):
         with _read(self.path):
             return {remote for (remote,) in self._db.execute("SELECT remote FROM batches WHERE remote IS NOT NULL")}
 
+    def under_way(self) -> list[Batch]:
+        """Return the batches that have not ended, as far as is known. For looks many times a minute: it reads no calls."""
+        with _read(self.path):
+            if not self._has_batches():
+                return []
+            return [Batch(*row) for row in self._db.execute(f"SELECT {_COLUMNS} FROM batches WHERE state IN ('intended', 'open')")]
+
     def open_batches(self) -> list[tuple[Batch, int]]:
         """Return the batches whose results are not all in, each with the number of its calls that wait."""
         with _read(self.path):
-            # A ledger that is only read may be of a version without batches.
-            if self._db.execute("SELECT 1 FROM sqlite_master WHERE name = 'batched'").fetchone() is None:
+            if not self._has_batches():
                 return []
             return [(Batch(*row[:-1]), row[-1]) for row in self._db.execute(_OPEN)]
+
+    def _has_batches(self) -> bool:
+        """Return whether there are tables of batches: a ledger that is only read may be of a version without."""
+        return self._db.execute("SELECT 1 FROM sqlite_master WHERE name = 'batched'").fetchone() is not None
 
     def waiting_calls(self, batch: int, price: Price | None) -> dict[int, tuple[bytes, Call]]:
         """Return the calls of a batch that are not settled, as they were sent, each with its key, by their ids."""

@@ -624,7 +624,7 @@ class _Look:
         with BatchLedger(self._path, read_only=True) as ledger:
             progress = ledger.progress()
             queries, _, _ = ledger.spent()
-            waiting = " · ".join(filter(None, (_waiting(ledger), batch_line([batch for batch, _ in ledger.open_batches()]))))
+            waiting = " · ".join(filter(None, (_waiting(ledger), batch_line(ledger.under_way()))))
         # What waits for an earlier candidate is as good as accepted, and the bar shall not stand still for it.
         accepted = progress.accepted + progress.waiting
         verdicts = f"{progress.rejected:,} rejected · {progress.failed:,} failed" + (f" · {waiting}" if waiting else "")

@@ -22,6 +22,7 @@ from axolotl_synthetic.config import CANDIDATES_PER_SAMPLE, OpenAIModel
 from axolotl_synthetic.errors import CallFailed, ServiceError, SyntheticError, remedy_for
 from axolotl_synthetic.ledger import CANDIDATES, EXHAUSTED, FRUITLESS, NOTICE, Ledger, Progress, Waiting
 from axolotl_synthetic.pipelines.admission import BudgetReached, Stopped
+from axolotl_synthetic.pipelines.ahead import Ahead
 from axolotl_synthetic.pipelines.calls import Asked, Calls
 from axolotl_synthetic.pipelines.exhaustion import Exhaustion, key_of
 from axolotl_synthetic.pipelines.job import Job
@@ -61,6 +62,8 @@ class Engine:
         self._job = job
         self._hand_on = emit
         self._emitted = 0
+        # Rounds of seeds that have nothing new to say.
+        self._skipped = 0
         self._stop = stop
         self.error: SyntheticError | None = None
         self._task = load_task(self._job.settings.task, self._job.settings.prompts)
@@ -89,6 +92,7 @@ class Engine:
             stack.push_async_callback(self._calls.close)
             self._ledger = reader
             self._waves = self._open_waves(stack, models)
+            self._ahead = Ahead(self._exhaustion) if self._waves and self._exhaustion is not None else None
             reader.set_calling(os.getpid())
             stack.callback(reader.set_calling, 0)
             watcher = asyncio.create_task(self._watch())
@@ -151,7 +155,7 @@ class Engine:
         samples = job.settings.budget.samples
         if most is None and samples is not None:
             most = CANDIDATES_PER_SAMPLE * samples
-        ended_by, skipped = "", 0
+        ended_by = ""
         for started, planned in enumerate(schedule(job.seeds, job.shares)):
             while len(self._under_way) >= places:
                 self._ended.clear()
@@ -166,14 +170,14 @@ class Engine:
             looks_on = self._denied < LOOK_AHEAD or (self._calls.has_more and started < self._sure)
             if self._calls.stopping.is_set() or self._fruitless or not looks_on:
                 break
-            if most is not None and started - skipped >= most:
+            if most is not None and started - self._skipped >= most:
                 ended_by = CANDIDATES
                 break
             if await self._is_exhausted(planned):
                 if self._exhaustion is not None and self._exhaustion.complete:
                     ended_by = EXHAUSTED
                     break
-                skipped += 1
+                self._skipped += 1
                 self._emit(_skipped(planned.candidate))
                 continue
             task = asyncio.create_task(self._candidate(planned))
@@ -220,7 +224,10 @@ class Engine:
             return False
         name = planned.candidate.strategy, planned.seed.id, planned.round
         while not self._calls.stopping.is_set():
-            if (exhausted := self._exhaustion.decide(*name)) is not None:
+            if self._ahead is not None:
+                if (may := self._ahead.may_start(name[:2], planned.round)) is not None:
+                    return not may
+            elif (exhausted := self._exhaustion.decide(*name)) is not None:
                 if not exhausted:
                     self._exhaustion.started(*name)
                 return exhausted
@@ -291,7 +298,12 @@ class Engine:
             chain.close()
         self._note(candidate, planned.round)
         teacher, augmenter = self._calls.models["teacher"].name, self._calls.models["augmenter"].name if strategy.calls > 1 else None
-        self._emit(replace(candidate, requests=tuple(chain.requests), tokens=chain.tokens, teacher=teacher, augmenter=augmenter))
+        candidate = replace(candidate, requests=tuple(chain.requests), tokens=chain.tokens, teacher=teacher, augmenter=augmenter)
+        if self._ahead is None:
+            return self._emit(candidate)
+        for one, is_ours in self._ahead.ended((candidate.strategy, candidate.seed_id), planned.round, candidate):
+            self._skipped += not is_ours
+            self._emit(one if is_ours else _skipped(one))
 
     def _count_failure(self, kind: type[SyntheticError], said: str, remedy: str) -> None:
         self._failures += 1

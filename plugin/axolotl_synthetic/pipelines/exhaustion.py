@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import math
+from bisect import bisect_left, bisect_right, insort
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
@@ -38,14 +39,14 @@ class _Answers:
         before: what was said before the rounds that are looked at.
         folded: the first round that is not in `before`.
         said: what later rounds said, as far as they have ended.
-        open: rounds that have not ended.
+        open: rounds that have not ended, ascending.
         over: the seed is exhausted.
     """
 
     before: set[bytes] = field(default_factory=set)
     folded: int = 0
     said: dict[int, bytes] = field(default_factory=dict)
-    open: set[int] = field(default_factory=set)
+    open: list[int] = field(default_factory=list)
     over: bool = False
 
 
@@ -70,13 +71,18 @@ class Exhaustion:
         """Return whether every seed is exhausted."""
         return self._over == self._pairs
 
+    def is_over(self, strategy: str, seed: str) -> bool:
+        """Return whether a seed is known to be exhausted."""
+        return self._of(strategy, seed).over
+
     def started(self, strategy: str, seed: str, round: int) -> None:
-        self._of(strategy, seed).open.add(round)
+        insort(self._of(strategy, seed).open, round)
 
     def ended(self, strategy: str, seed: str, round: int, said: bytes | None) -> None:
         """Note what a candidate says; None for one that failed, which says nothing about the seed and counts as something new."""
         answers = self._of(strategy, seed)
-        answers.open.discard(round)
+        if (at := bisect_left(answers.open, round)) < len(answers.open) and answers.open[at] == round:
+            del answers.open[at]
         key = said if said is not None else b"failed %d" % round
         if round < answers.folded:
             answers.before.add(key)
@@ -97,7 +103,7 @@ class Exhaustion:
                 answers.before.add(key)
             answers.folded += 1
         looked_at = {answers.said[number] for number in range(first, last + 1) if number in answers.said}
-        unknown = sum(number <= last for number in answers.open)
+        unknown = bisect_right(answers.open, last)
         # Each that is under way can turn out to have said one of these before.
         if (new := len(looked_at - answers.before)) > unknown:
             return False

@@ -274,6 +274,8 @@ class Waves:
                 again.append(one)
             except (CallFailed, SyntheticError) as error:
                 one.end(error)
+            except Exception as error:  # the boundary: a line of an unknown form spoils no other
+                one.end(without_wait(RetryableCall("batch_no_result", f"its line cannot be read: {type(error).__name__}")))
 
         await self._delivery.each_result(stand, take)
         if unknown:
@@ -282,12 +284,8 @@ class Waves:
             )
         untouched = stand.ended in ("expired", "cancelled")
         for one in left.values():
-            reason, said = (
-                (f"batch_{stand.ended}", "it had not begun")
-                if untouched
-                else ("batch_no_result", "the batch's results have no line for it")
-            )
-            one.end(without_wait(RetryableCall(reason, said), "none" if untouched else "unknown"))
+            reason = f"batch_{stand.ended}" if untouched else "batch_no_result"
+            one.end(without_wait(RetryableCall(reason, "the batch's results have no line for it"), "none" if untouched else "unknown"))
         self._parked.extend(again)
 
     async def _let_go(self) -> None:
