@@ -50,7 +50,8 @@ class Connected:
     """A process that is connected to the cluster, and the number of its verifiers.
 
     Attributes:
-        process: its id. It is a child of this process, or of the one that this was forked from; neither waits for it, so the id stays its own.
+        process: its id. It is a child of this process, or of the one that this was forked from; neither waits for it, so the id stays
+            its own.
     """
 
     process: int
