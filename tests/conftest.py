@@ -25,6 +25,7 @@ LONGEST_FIRST = (
     "test_readme.py",
     "test_generate_ends.py",
     "test_generate.py",
+    "test_ray.py",
 )
 # These tests start a server once, and end it, and kill it.
 TOGETHER = "tests/review/"

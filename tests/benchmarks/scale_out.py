@@ -49,7 +49,10 @@ def scale_out(contestants: Sequence[Contestant], shrink: int) -> Iterator[Row]:
         return
     for latency, samples in (("instant", 10_000 // shrink), ("lognormal", 1_000 // shrink)):
         yield from _calls(latency, samples)
-    yield from _verdicts(4_000 // shrink)
+    with _sql_server() as base_url, _folder() as folder:
+        yield from _verdicts("SQL", 4_000 // shrink, base_url, folder, write_sql(folder))
+    with Server("instant", CONCURRENCY) as server, _folder() as folder:
+        yield from _verdicts("checks that wait 20 ms", 800 // shrink, server.base_url, folder, write_waiting(folder))
 
 
 def _calls(latency: str, samples: int) -> Iterator[Row]:
@@ -71,30 +74,28 @@ def _calls(latency: str, samples: int) -> Iterator[Row]:
             )  # fmt: skip
 
 
-def _verdicts(samples: int) -> Iterator[Row]:
-    """Execution accuracy of replies that are in the ledger already: nothing but verification."""
-    with _sql_server() as base_url, _folder() as folder:
-        block = write_sql(folder)
-        block |= {"budget": {"queries": samples}}
-        first = run(folder / "sql", folder, "local", base_url, **block)
-        if first.code:
-            yield Row(NAME, "SQL", samples, note=f"ended with {first.code}: {first.last_line}")
-            return
-        for verifiers in (0, *NODES):
-            name = f"SQL, {'this process' if not verifiers else _named(verifiers)}"
-            for path in (folder / "sql").iterdir():
-                if path.is_file() and not path.name.startswith("ledger.sqlite"):
-                    path.unlink()
-            with _engine(verifiers, verifiers) as engine:
-                ended = run(folder / "sql", folder, engine, base_url, watch=True, **block)
-            if ended.code or len(ended.verdicts) < 2:
-                yield Row(NAME, name, samples, note=f"ended with {ended.code}: {ended.last_line}")
-                continue
-            (began, before), (until, seen) = ended.verdicts[0], ended.verdicts[-1]
-            note = f"{(seen - before) / (until - began):,.0f} verdicts a second"
-            if not verifiers:
-                note += f", {1000 * ended.cpu['sql.worker'] / samples:.1f} ms of SQL's processor time each"
-            yield Row(NAME, name, samples, 0, ended.seconds, cpu_seconds=sum(ended.cpu.values()), note=note)
+def _verdicts(what: str, samples: int, base_url: str, folder: Path, block: dict[str, Any]) -> Iterator[Row]:
+    """Verdicts on replies that are in the ledger already: nothing but verification."""
+    block |= {"budget": {"queries": samples}}
+    first = run(folder / "out", folder, "local", base_url, **block)
+    if first.code:
+        yield Row(NAME, what, samples, note=f"ended with {first.code}: {first.last_line}")
+        return
+    for verifiers in (0, *NODES):
+        name = f"{what}, {'this process' if not verifiers else _named(verifiers)}"
+        for path in (folder / "out").iterdir():
+            if path.is_file() and not path.name.startswith("ledger.sqlite"):
+                path.unlink()
+        with _engine(verifiers, verifiers) as engine:
+            ended = run(folder / "out", folder, engine, base_url, watch=True, **block)
+        if ended.code or len(ended.verdicts) < 2:
+            yield Row(NAME, name, samples, note=f"ended with {ended.code}: {ended.last_line}")
+            continue
+        (began, before), (until, seen) = ended.verdicts[0], ended.verdicts[-1]
+        note = f"{(seen - before) / (until - began):,.0f} verdicts a second"
+        if not verifiers and (spent := ended.cpu["sql.worker"]):
+            note += f", {1000 * spent / samples:.1f} ms of SQL's processor time each"
+        yield Row(NAME, name, samples, 0, ended.seconds, cpu_seconds=sum(ended.cpu.values()), note=note)
 
 
 def _named(count: int) -> str:
@@ -151,7 +152,7 @@ def run(out: Path, folder: Path, engine: Any, base_url: str, *, watch: bool = Fa
         **block,
     }
     (folder / "config.yml").write_text(yaml.safe_dump({"synthetic": config}))
-    environment = os.environ | {"PYTHONPATH": str(ROOT / "plugin"), "OPENAI_API_KEY": "", "HF_HUB_OFFLINE": "1"}
+    environment = os.environ | {"PYTHONPATH": f"{ROOT / 'plugin'}{os.pathsep}{folder}", "OPENAI_API_KEY": "", "HF_HUB_OFFLINE": "1"}
     ended = Ended(out, time.time())
     with open(folder / "log", "wb") as log:
         process = subprocess.Popen(
@@ -229,6 +230,27 @@ def write_sql(folder: Path) -> dict[str, Any]:
     fields = {"question": "question", "answer": "answer", "database": "database"}
     seeds = {"path": str(folder / "seeds.jsonl"), "fields": fields, "databases": str(folder / "{database}.sqlite")}
     return {"task": "text_to_sql", "seeds": seeds, "verify": ["format", "execution", "final_answer"]}
+
+
+WAITING_TASK = """
+import time
+
+from axolotl_synthetic.tasks.math import Math
+
+
+class Waiting(Math):
+    def final_answer(self, text, question):
+        time.sleep(0.02)
+        return super().final_answer(text, question)
+"""
+
+
+def write_waiting(folder: Path) -> dict[str, Any]:
+    """Write a task of a user's own whose checks wait rather than work, so that any number of verifiers may wait on a machine of two
+    processors; return the block of a run of it."""
+    write_seeds(folder, 20)
+    (folder / "waiting_task.py").write_text(WAITING_TASK)
+    return {"task": "waiting_task.Waiting", "verify": [{"length": {}}]}
 
 
 @contextmanager
