@@ -89,6 +89,20 @@ def test_a_name_that_is_not_the_models_has_no_price(name):
     assert prices.look_up(OPENAI, name) is None
 
 
+def test_a_model_of_litellms_is_looked_up_by_its_provider():
+    def known(model: str, **more: str):
+        teacher = {"provider": "litellm", "model": model, **more}
+        return load_settings({"teacher": teacher}).teacher.known_price
+
+    assert known("openai/gpt-4o-mini").input == known("openai/gpt-4o-mini").output / 4 == 0.15
+    assert known("anthropic/claude-haiku-4-5").cached_input == 0.1
+    for unknown in ("gpt-4o-mini", "azure/gpt-4o-mini", "ollama/gpt-4o-mini", "openai/mine", "hosted_vllm/gpt-4o-mini"):
+        assert known(unknown) is None
+    assert known("openai/gpt-4o-mini", base_url="http://localhost:8000/v1") is None
+    budget = {"teacher": {"provider": "litellm", "model": "openai/gpt-4o-mini"}, "budget": {"usd": 1}}
+    assert load_settings(budget).budget.usd == 1
+
+
 def test_a_name_that_is_in_the_table_at_two_prices_has_none(table):
     prefix = ModelInfo(id="small", match=ClauseStartsWith(starts_with="small"), prices=price("1", "2"))
     table(prefix, model("small-2", price("3", "4")))
@@ -196,7 +210,7 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Project:
 
 
 def test_dollars_by_a_looked_up_price_with_cached_tokens_are_the_same_everywhere_and_keep_the_budget(project):
-    cached = counted(100, 10, prompt_tokens_details={"cached_tokens": 64})
+    cached = counted(100, 10, prompt_tokens_details={"cached_tokens": 64}, completion_tokens_details={"reasoning_tokens": 4})
     with FakeServer(lambda body: message(math(body), usage=cached)) as server:
         project.configure(server, teacher={"model": "gpt-4o-mini", "concurrency": 2}, budget={"usd": 0.0008})
         done = project.run()
@@ -214,6 +228,8 @@ def test_dollars_by_a_looked_up_price_with_cached_tokens_are_the_same_everywhere
     assert spent == pytest.approx(billed)
     assert json.loads(project.run("status", "--json").out)["usd"] == pytest.approx(billed)
     assert (manifest["cached_tokens"], manifest["cached_share"]) == (64 * calls, 0.64)
+    # Thinking is a part of the ten that are billed.
+    assert (manifest["reasoning_tokens"], manifest["tokens"]["completion"]) == (4 * calls, 10 * calls)
     known = manifest["prices"]["teacher"]
     assert (known["input"], known["output"], known["cached_input"]) == (0.15, 0.6, 0.5)
     assert known["from"] == prices.source() and known["date"] == prices.table_date()
@@ -223,6 +239,7 @@ def test_dollars_by_a_looked_up_price_with_cached_tokens_are_the_same_everywhere
     assert project.run("report").code == 0
     page = (project.out / "report.html").read_text(encoding="utf-8")
     assert f"{64 * calls:,} (64%)" in page
+    assert f"{4 * calls:,} (40%)" in page
     assert f"{billed:,.4f}" in page
 
 

@@ -1,6 +1,6 @@
 """What 1,000 accepted samples of GSM8K cost at a real price list: as before, from a prefix cache, with several answers a call, in batches.
 
-    python tests/benchmarks/costs.py --gsm8k /work/shared/data/gsm8k/train.jsonl
+    python tests/benchmarks/costs.py --gsm8k gsm8k/train.jsonl
 
 Real runs of the real command against a local server that counts tokens as the model's own tokenizer does, keeps a prefix cache by the
 rules of a provider, and writes a bill of its own, with which the manifest must agree. Its replies are GSM8K's own questions and solutions,
@@ -35,9 +35,11 @@ from fake_batches import FakeBatches  # noqa: E402
 from fake_replies import purpose_of  # noqa: E402
 from fake_server import FakeServer  # noqa: E402
 
-GSM8K = Path("/work/shared/data/gsm8k/train.jsonl")
+# openai/gsm8k's train split, as JSON Lines.
+GSM8K = Path(".cache/gsm8k/train.jsonl")
 MODEL, PROVIDER, ENCODING = "gpt-4o-mini", "https://api.openai.com/v1", "o200k_base"
 SAMPLES, SEEDS, CONCURRENCY = 1000, 100, 16
+STRATEGIES = ("answer_augmentation", "new_question")
 # A call finds in the cache what was there when it arrived; what it brings is there when it is answered.
 LATENCY = 0.1
 OPENERS = (
@@ -157,6 +159,11 @@ class Cost:
     usd: float
     rows_sha256: str
 
+    @property
+    def in_words(self) -> str:
+        cached = f" ({self.cached / self.prompt:.0%} cached)" if self.cached else ""
+        return f"USD {self.usd:.4f}: {self.prompt:,} tokens in prompts{cached}, {self.completion:,} in replies"
+
 
 @dataclass(frozen=True)
 class Way:
@@ -248,14 +255,14 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--gsm8k", type=Path, default=GSM8K, help="GSM8K's train.jsonl")
     parser.add_argument("--samples", type=int, default=SAMPLES)
-    parser.add_argument("--strategy", action="append", choices=("answer_augmentation", "new_question"), help="may be given more than once")
+    parser.add_argument("--strategy", action="append", choices=STRATEGIES, help="may be given more than once")
     parser.add_argument("--json", type=Path, help="where to write the rows")
     options = parser.parse_args()
     from axolotl_synthetic import prices
 
     costs = []
     print("| | way | requests | prompt tokens | of them cached | reply tokens | USD |\n| --- | --- | --- | --- | --- | --- | --- |")
-    for cost in measure(options.gsm8k, options.samples, options.strategy or ("answer_augmentation", "new_question")):
+    for cost in measure(options.gsm8k, options.samples, options.strategy or STRATEGIES):
         costs.append(asdict(cost))
         share = f"{cost.cached / cost.prompt:.0%}"
         print(

@@ -16,6 +16,7 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
+import costs
 import psutil
 from contestants import BENCH, OURS, PEERS, Contestant, Floor, Ours
 from goals import Goal, goals
@@ -37,8 +38,10 @@ def main() -> None:
     parser.add_argument("--peers", action=argparse.BooleanOptionalAction, default=True)
     parser.add_argument("--ours", action=argparse.BooleanOptionalAction, default=True)
     parser.add_argument("--before", type=Path, help="another checkout of ours, such as the release before, measured right behind this one")
+    parser.add_argument("--gsm8k", type=Path, default=costs.GSM8K, help="GSM8K's train.jsonl, for the scenario cost")
     parser.add_argument("--json", type=Path, default=BENCH / "results.json")
     options = parser.parse_args()
+    costs.GSM8K = options.gsm8k
     # Ended from outside, it still ends what it measures and removes its files.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     chosen = options.only or [name for name in SCENARIOS if name not in NOT_BY_DEFAULT or options.memory]

@@ -11,6 +11,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+import costs
 from contestants import BENCH, CONCURRENCY, ROOT, Command, Contestant, Floor, Ours, SkippedError
 from measuring import Measured, Server, measure
 
@@ -114,12 +115,22 @@ def plan(contestants: Sequence[Contestant], shrink: int) -> Iterator[Row]:
             )  # fmt: skip
 
 
+def cost(contestants: Sequence[Contestant], shrink: int) -> Iterator[Row]:
+    """What samples of GSM8K cost; see costs.py. No time is measured, so the numbers are in the note."""
+    if not costs.GSM8K.exists():
+        yield Row("cost", "GSM8K", note=f"skipped: there is no {costs.GSM8K}; name GSM8K's train.jsonl by --gsm8k")
+        return
+    for one in costs.measure(costs.GSM8K, costs.SAMPLES // shrink, costs.STRATEGIES):
+        yield Row("cost", f"{one.strategy}: {one.way}", one.accepted, one.requests, note=one.in_words)
+
+
 SCENARIOS: dict[str, Scenario] = {
     "long-tail": long_tail,
     "new-question": new_question,
     "instant": instant,
     "resume": resume,
     "plan": plan,
+    "cost": cost,
     "memory": memory,
 }
 # Half an hour for one number: only when asked for.
