@@ -54,7 +54,7 @@ def test_a_server_that_is_killed_and_comes_back_costs_the_run_nothing_twice(proj
     assert project.training_bytes == trained
 
 
-@pytest.mark.parametrize("kind", ["http_500", "http_429"])
+@pytest.mark.parametrize("kind", [pytest.param("http_500", marks=pytest.mark.slow), "http_429"])
 def test_a_server_that_only_fails_is_left_alone_and_no_candidate_fails(project, stack, kind):
     servers = [stack.enter_context(server) for server in (FakeServer(faults=[Fault(kind)]), FakeServer(latency=0.05))]
     done = run_on(project, servers, 100)

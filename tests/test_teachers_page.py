@@ -114,6 +114,12 @@ def test_what_the_yaml_says_is_what_the_server_gets(runs, title):
             assert body[name] == value
 
 
+def test_anthropic_is_told_to_cache_what_calls_share(runs):
+    for call in runs["Anthropic"].result().server.calls:
+        marked = ["cache_control" in part for turn in call.body["messages"] for part in turn["content"]]
+        assert marked == [*[False] * (len(marked) - 2), True, False]
+
+
 def test_every_section_with_a_yaml_is_of_a_provider_that_was_tried():
     assert {title for title in SECTIONS if "```yaml" in SECTIONS[title]} == {*PROVIDERS, "Several servers", "vLLM started by the run"}
 

@@ -334,6 +334,16 @@ def test_servers_that_are_all_away_end_the_run_before_it_begins():
         check(settings)
 
 
+def test_two_ways_to_write_one_address_are_two_endpoints_of_it(monkeypatch):
+    for name in "ABC":
+        monkeypatch.setenv(name, "sk-recognisable-0123456789abcdef")
+    with FakeServer(admit=only_below("/v1")) as one, FakeServer() as other:
+        urls = [one.base_url, one.base_url.removesuffix("/v1"), other.base_url]
+        settings = check(OpenAIModel(base_url=urls, model="fake-model", api_key_env=["A", "B", "C"]))
+        assert len(settings.endpoints) == 3
+        assert all(isinstance(reply, Reply) for reply in replies(settings))
+
+
 def test_each_address_is_corrected_by_itself():
     with FakeServer(admit=only_below("/v1")) as one, FakeServer() as other:
         settings = OpenAIModel(base_url=[one.base_url.removesuffix("/v1"), other.base_url])

@@ -12,7 +12,8 @@ import os
 import re
 import time
 from collections.abc import Mapping, Sequence
-from typing import Any
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any, NamedTuple
 from urllib.parse import urlencode, urlsplit
 
 import aiohttp
@@ -33,6 +34,8 @@ from axolotl_synthetic.teachers.server_errors import ServersError, status_inside
 MAX_REPLY_BYTES = 8 * 1024 * 1024
 PATH = "/chat/completions"
 MOST_REDIRECTS = 5
+# Endpoints that are looked at together before a run; each that hangs takes 15 seconds.
+MOST_CHECKED = 32
 # https://docs.claude.com/en/api/versioning
 ANTHROPIC_VERSION = "2023-06-01"
 
@@ -207,27 +210,39 @@ def check(settings: OpenAIModel) -> OpenAIModel:
         ServiceError: if no server can be reached, or one refuses its key.
         ConfigError: if a key is needed and there is none.
     """
-    urls: list[str] = []
-    away: list[ServiceError] = []
-    for one in settings.endpoints:
+    endpoints = settings.endpoints
+    for one in endpoints:
         _secret_headers(one)  # of all, before the first is asked
-    for one in settings.endpoints:
-        try:
-            urls.append(_check(one))
-        except _Unreachable as error:
-            away.append(error)
-            urls.append(one.url)
-    if len(away) == len(urls):
+    if len(endpoints) == 1:
+        return settings.model_copy(update={"base_url": _check(endpoints[0])})
+    with ThreadPoolExecutor(MOST_CHECKED) as pool:
+        checked = list(pool.map(_check_or_away, endpoints))
+    away = [one.error for one in checked if one.error is not None]
+    if len(away) == len(checked):
         raise away[0]
-    for unreachable in away:
-        terminal.notice(f"{unreachable}; the run begins without it")
+    for error in away:
+        terminal.notice(f"{error}; the run begins without it")
+    several = isinstance(settings.base_url, list) and len(settings.base_url) > 1
     # Several keys for one address have asked it several times.
-    urls = list(dict.fromkeys(urls))
-    return settings.model_copy(update={"base_url": urls if isinstance(settings.base_url, list) else urls[0]})
+    return settings.model_copy(update={"base_url": [one.url for one in checked] if several else checked[0].url})
 
 
 class _Unreachable(ServiceError):
     """A server that other endpoints may stand in for."""
+
+
+class _Checked(NamedTuple):
+    """One endpoint's address, as it is or as it was written, and why it cannot be reached."""
+
+    url: str
+    error: _Unreachable | None = None
+
+
+def _check_or_away(settings: OpenAIModel) -> _Checked:
+    try:
+        return _Checked(_check(settings))
+    except _Unreachable as error:
+        return _Checked(settings.url, error)
 
 
 def _check(settings: OpenAIModel) -> str:
