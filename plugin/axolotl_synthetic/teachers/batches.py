@@ -143,8 +143,8 @@ class Batches(Protocol):
             Unreachable: if it cannot be told yet.
         """
 
-    async def forbid(self, file: str) -> None:
-        """See to it that no batch can be made of a file any more."""
+    async def forbid(self, file: str) -> bool:
+        """See to it that no batch can be made of a file any more; returns whether that is sure."""
 
     async def look(self, id: str) -> Stand:
         """Return where a batch stands.

@@ -118,11 +118,14 @@ class OpenAIBatches(BatchClient):
             if not page.get("has_more") or not after or old:
                 return None
 
-    async def forbid(self, file: str) -> None:
+    async def forbid(self, file: str) -> bool:
         try:
             await self._request("DELETE", self._at(f"/files/{file}"))
         except NotThere:
-            pass
+            return True
+        except ServiceError:  # of a server that deletes no files
+            return False
+        return True
 
     async def look(self, id: str) -> Stand:
         return self._stand(await self._request("GET", self._at(f"/batches/{id}")))
