@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
+import time
 from pathlib import Path
 
 import pytest
@@ -11,6 +12,7 @@ from axolotl_synthetic.batch_ledger import Batch, BatchLedger, new_batch
 from axolotl_synthetic.config import Budget, Generation, Price
 from axolotl_synthetic.ledger import Call, Settled
 from axolotl_synthetic.records import Reply, Request
+from axolotl_synthetic.run import batch_line
 
 PRICE = Price(input=10, output=20)
 # 1 word of 8 bytes: 8 + 16 for the turn + 16 for the chat, and 60 for the reply; USD 10 and 20 a million.
@@ -99,6 +101,15 @@ def test_a_call_of_a_batch_that_found_no_room_belongs_to_the_one_that_took_it(le
     assert ledger.release() == 0
     assert ledger.open_batches() == [(taken, 1)]
     assert taken.custom_id(ids[0]) == f"taken-{ids[0]}"
+
+
+def test_a_line_says_where_batches_stand_by_their_provider(ledger):
+    ids = sent(ledger, 1, 2, 3)
+    one = batch_of(ledger, "one", ids[:2], state="open", told="in_progress", done=1, intended=time.time() - 200)
+    two = batch_of(ledger, "two", ids[2:], state="intended")
+    assert batch_line([]) == ""
+    assert batch_line([one]) == "batch in_progress: 1 of 2 calls, for 3 min 20 s"
+    assert batch_line([one, two]) == "2 batches (in_progress, being made): 1 of 3 calls, for 3 min 20 s"
 
 
 def test_a_ledger_of_a_version_without_batches_has_none_for_who_only_looks(tmp_path):

@@ -144,6 +144,21 @@ def test_the_same_replies_give_the_same_samples_and_the_same_training_bytes_as_w
     adds_up(project, server)
 
 
+@scene
+def test_teacher_and_augmenter_have_batches_of_their_own_and_one_may_have_none(project: Project) -> None:
+    with FakeBatches() as teacher, FakeBatches() as augmenter:
+        theirs = {"base_url": augmenter.base_url, "model": "fake-model", "batch": {"protocol": "anthropic", "poll": 0.05}}
+        configure(project, teacher, strategy="new_question", augmenter=theirs)
+        assert project.run().code == 0
+        # The question and its check are the augmenter's, the answer is the teacher's.
+        assert (sizes(augmenter), sizes(teacher), augmenter.direct, teacher.direct) == (2 * [SAMPLES], [SAMPLES], 0, 0)
+        configure(project, teacher, None, strategy="new_question", augmenter=theirs, budget={"samples": SAMPLES + 5})
+        assert project.run().code == 0
+        assert (sizes(augmenter), sizes(teacher), teacher.direct) == ([SAMPLES, SAMPLES, 5, 5], [SAMPLES], 5)
+    assert project.paid_twice == teacher.billed_twice == augmenter.billed_twice == 0
+    assert set(project.outcomes) == {"ok"}
+
+
 @scene(slow=True)
 def test_a_wave_is_split_by_the_limits_of_calls_and_of_bytes(project: Project) -> None:
     with FakeBatches() as server:

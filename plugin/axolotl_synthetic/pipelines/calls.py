@@ -12,7 +12,7 @@ import time
 from collections import deque
 from collections.abc import Awaitable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any
@@ -24,7 +24,7 @@ from axolotl_synthetic.errors import CallFailed, RetryableCall, SyntheticError
 from axolotl_synthetic.ledger import Call, Ledger, Settled, Stored
 from axolotl_synthetic.pipelines.admission import Admission, BudgetReached, Stopped, Wanted
 from axolotl_synthetic.pipelines.together import Others, checked, wanted_with
-from axolotl_synthetic.pipelines.waves import MOST_OPEN, AskDirectly, Parked, Waves
+from axolotl_synthetic.pipelines.waves import AskDirectly, Parked, Waves
 from axolotl_synthetic.pipelines.window import Window
 from axolotl_synthetic.records import Reply, Request, Role
 from axolotl_synthetic.teachers import ModelSettings, SeveralAtOnce, Teacher, model_name
@@ -57,7 +57,7 @@ class Asked:
 
     def __post_init__(self) -> None:
         self.at_once = self.settings.at_once if isinstance(self.teacher, SeveralAtOnce) and not self.batched else 1
-        self.window = Window(MOST_OPEN if self.batched else self.settings.concurrency)
+        self.window = Window(self.settings.concurrency)
         self.name = model_name(self.settings)
 
     async def ask(self, call_id: int, call: Call) -> Reply:
@@ -284,7 +284,8 @@ class Calls:
 
     async def _once(self, call: Call, asked: Asked, chain: Chain) -> Stored:
         while True:
-            async with asked.window:
+            # A call that waits for a batch holds no connection.
+            async with nullcontext() if call.batched else asked.window:
                 if self.stopping.is_set():
                     raise Stopped
                 if call.surplus != asked.surplus:

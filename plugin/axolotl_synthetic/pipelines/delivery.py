@@ -10,6 +10,7 @@ import asyncio
 import time
 from collections.abc import Callable, Coroutine, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from typing import Any, TypeVar
 
 from axolotl_synthetic.batch_ledger import Batch, BatchLedger
@@ -129,9 +130,7 @@ class Delivery:
         if (found := await self._patiently(look, always=True)) is not None:
             return found
         # The request that was to make it may be on its way still: without its file it makes none.
-        if (file := batch.file) is not None:
-            await self._patiently(lambda: self._client.forbid(file), always=True)
-        else:
+        if batch.file is None or not await self._patiently(partial(self._client.forbid, batch.file), always=True):
             await self.sleep(self._poll)
         return await self._patiently(look, always=True)
 

@@ -56,7 +56,8 @@ def _is_of(batch: Batch, asked: Asked) -> bool:
 
 
 def _refuse_elsewhere(batch: Batch, settings: OpenAIModel) -> None:
-    if batch.base_url != settings.url:
+    # Whether `/v1` stands behind it may be found out anew by each run.
+    if batch.base_url.removesuffix("/v1") != settings.url.removesuffix("/v1"):
         raise ConfigError(
             f"a batch of {number_of(batch.total, 'call')} to {batch.model} is open at {batch.base_url}, and `base_url` is"
             f" {settings.url} now; put the former one back until its replies are in"

@@ -37,6 +37,8 @@ _TOO_MUCH = re.compile(
 )
 
 
+# Bytes in a second that an upload makes at least: a batch has up to 240 MB, and `timeout` is that of a call.
+SLOWEST = 100_000
 # An id of a file or a batch.
 _ID = re.compile(r"[\w.:=+~-]{1,200}")
 
@@ -143,8 +145,8 @@ class Batches(Protocol):
             Unreachable: if it cannot be told yet.
         """
 
-    async def forbid(self, file: str) -> None:
-        """See to it that no batch can be made of a file any more."""
+    async def forbid(self, file: str) -> bool:
+        """See to it that no batch can be made of a file any more; returns whether that is sure."""
 
     async def look(self, id: str) -> Stand:
         """Return where a batch stands.
@@ -197,13 +199,21 @@ class BatchClient(OpenAITeacher):
         parameters.spelling = json.loads(spelling)
         return parameters
 
-    async def _request(self, method: str, url: str, *, body: Any = None, form: aiohttp.FormData | None = None) -> Any:
-        """Make a request; the JSON of its reply."""
+    async def _request(self, method: str, url: str, *, body: Any = None, form: aiohttp.FormData | None = None, size: int = 0) -> Any:
+        """Make a request; the JSON of its reply.
+
+        Args:
+            method, url: of the request.
+            body: sent as JSON.
+            form: sent instead.
+            size: of the form, in bytes.
+        """
         json_body = None if body is None else orjson.dumps(body)
+        limit = aiohttp.ClientTimeout(total=self._settings.timeout + max(size, len(json_body or b"")) / SLOWEST)
         headers = self._secret_headers | ({} if body is None else {"Content-Type": "application/json"})
         try:
             async with self._session.request(
-                method, url, data=form if form is not None else json_body, headers=headers, allow_redirects=False
+                method, url, data=form if form is not None else json_body, headers=headers, allow_redirects=False, timeout=limit
             ) as response:
                 content = await response.read()
                 status, told = response.status, response.headers

@@ -68,10 +68,10 @@ class OpenAIBatches(BatchClient):
     async def upload(self, token: str, lines: Sequence[bytes]) -> str:
         form = aiohttp.FormData()
         form.add_field("purpose", "batch")
-        content = io.BytesIO(b"\n".join(lines) + b"\n")
-        form.add_field("file", content, filename=f"axolotl-synthetic-{token}.jsonl", content_type="application/jsonl")
+        content = b"\n".join(lines) + b"\n"
+        form.add_field("file", io.BytesIO(content), filename=f"axolotl-synthetic-{token}.jsonl", content_type="application/jsonl")
         try:
-            file = await self._request("POST", self._at("/files"), form=form)
+            file = await self._request("POST", self._at("/files"), form=form, size=len(content))
         except NotThere as error:
             raise self._no_batches(error) from error
         if not (id := self._id(file.get("id"))):
@@ -118,11 +118,14 @@ class OpenAIBatches(BatchClient):
             if not page.get("has_more") or not after or old:
                 return None
 
-    async def forbid(self, file: str) -> None:
+    async def forbid(self, file: str) -> bool:
         try:
             await self._request("DELETE", self._at(f"/files/{file}"))
         except NotThere:
-            pass
+            return True
+        except ServiceError:  # of a server that deletes no files
+            return False
+        return True
 
     async def look(self, id: str) -> Stand:
         return self._stand(await self._request("GET", self._at(f"/batches/{id}")))
