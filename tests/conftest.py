@@ -23,6 +23,7 @@ LONGEST_FIRST = (
     "test_package.py",
     "test_lm_eval_runs.py",
     "test_readme.py",
+    "test_teachers_page.py",
     "test_generate_ends.py",
     "test_generate.py",
     "test_ray.py",

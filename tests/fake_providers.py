@@ -217,6 +217,37 @@ def _gemini() -> Profile:
     return Profile("/v1beta/openai", Once(reply, busy), below("/v1beta/openai"), repeated=1)
 
 
+def _gemini_native() -> Profile:
+    """Its own API: thoughts are parts of the content, and are counted beside the answer's tokens."""
+
+    def admit(address: str, fields: dict[str, str]) -> Any:
+        if fields.get("x-goog-api-key") != KEY:
+            reason = {"@type": "type.googleapis.com/google.rpc.ErrorInfo", "reason": "API_KEY_INVALID"}
+            message = "API key not valid. Please pass a valid API key."
+            return 400, {"error": {"code": 400, "message": message, "status": "INVALID_ARGUMENT", "details": [reason]}}
+        return (
+            None
+            if address.startswith("/models/gemini-2.5-flash:generateContent")
+            else (404, {"error": {"code": 404, "status": "NOT_FOUND"}})
+        )
+
+    def reply(body: dict[str, Any]) -> Any:
+        parts: list[dict[str, Any]] = [{"text": math(body)}]
+        if body["generationConfig"].get("thinkingConfig", {}).get("includeThoughts"):
+            parts.insert(0, {"text": THINKING, "thought": True})
+        total = PROMPT + SAID + THOUGHT
+        tokens = {"promptTokenCount": PROMPT, "candidatesTokenCount": SAID, "thoughtsTokenCount": THOUGHT, "totalTokenCount": total}
+        candidate = {"content": {"role": "model", "parts": parts}, "finishReason": "STOP", "index": 0}
+        return 200, {
+            "candidates": [candidate],
+            "usageMetadata": {**tokens, "cachedContentTokenCount": CACHED},
+            "modelVersion": body["model"],
+        }
+
+    blocked = 200, {"promptFeedback": {"blockReason": "SAFETY"}, "usageMetadata": {"promptTokenCount": PROMPT, "totalTokenCount": PROMPT}}
+    return Profile("", Once(reply, blocked), admit, thinks=True, failed=1)
+
+
 def _deepseek() -> Profile:
     """Empty lines keep a waiting connection alive; it may end a reply for want of resources."""
 
@@ -332,6 +363,7 @@ PROVIDERS: dict[str, Callable[[], Profile]] = {
     "Anthropic, OpenAI-compatible": _anthropic,
     "Anthropic": _anthropic_native,
     "Gemini": _gemini,
+    "Gemini's own API": _gemini_native,
     "DeepSeek": _deepseek,
     "OpenRouter": _openrouter,
     "Groq": _groq,

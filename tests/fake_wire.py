@@ -67,6 +67,9 @@ class Connection(asyncio.Protocol):
             authorization = fields.get("authorization", fields.get("x-api-key"))
             key = None if authorization is None else authorization.removeprefix("Bearer ")
             self.server.arrived(self, body, fields, key, path)
+        elif method == "POST" and address.endswith(":generateContent"):
+            model = address.rpartition("/")[2].partition(":")[0]
+            self.server.arrived(self, json.dumps(_as_chat(model, json.loads(body))).encode(), fields, fields.get("x-goog-api-key"), path)
         elif method == "GET" and address.endswith("/models"):
             names = self.server.models or ("fake-model",)
             self.send(200, {"object": "list", "data": [{"id": name, "object": "model"} for name in names]})
@@ -117,6 +120,17 @@ class Connection(asyncio.Protocol):
         if raw is not None:
             raw.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
         self.transport.abort()
+
+
+def _as_chat(model: str, body: dict[str, Any]) -> dict[str, Any]:
+    """Return a request of Gemini's own API with what an OpenAI-compatible one has beside it."""
+    system = [{"role": "system", "parts": body["system_instruction"]["parts"]}] if "system_instruction" in body else []
+    turns = [
+        {"role": turn["role"].replace("model", "assistant"), "content": "".join(part["text"] for part in turn["parts"])}
+        for turn in (*system, *body["contents"])
+    ]
+    how = body.get("generationConfig", {})
+    return body | {"model": model, "messages": turns, "max_tokens": how.get("max_output_tokens"), "temperature": how.get("temperature")}
 
 
 def refusal(status: int, message: str, code: str | None) -> tuple[int, dict[str, Any]]:

@@ -65,6 +65,7 @@ def test_a_server_that_only_fails_is_left_alone_and_no_candidate_fails(project, 
     assert servers[1].answered == 100
 
 
+@pytest.mark.slow
 def test_equal_prompts_stay_on_one_server_in_a_run(project, stack):
     project.write_seeds(range(20))
     servers = [stack.enter_context(FakeServer(latency=0.02, vary_repeats=True)) for _ in range(3)]

@@ -106,7 +106,7 @@ def test_what_the_yaml_says_is_what_the_server_gets(runs, title):
     generation = made.teacher.get("generation", {})
     for call in made.server.calls[1:]:
         body = call.body
-        assert body["model"] == made.teacher["model"].removeprefix("anthropic/")
+        assert body["model"] == made.teacher["model"].removeprefix("anthropic/").removeprefix("gemini/")
         limit = [body[name] for name in ("max_tokens", "max_completion_tokens") if name in body]
         assert limit == [generation["max_new_tokens"]]
         assert body.get("temperature") == generation.get("temperature", 0.7)
