@@ -8,6 +8,7 @@ import pickle
 import re
 import shutil
 import socket
+import subprocess
 import sys
 import zipfile
 from collections.abc import Iterator
@@ -295,6 +296,30 @@ def test_a_run_on_a_cluster_writes_the_same_bytes_and_leaves_nothing_behind(tmp_
     assert wait_until(lambda: not cluster.verifiers(), 10)
 
 
+@pytest.mark.slow
+def test_a_node_that_sees_no_file_of_the_run_is_sent_the_databases_and_the_users_own_task(tmp_path):
+    """The node's processes have a file system of their own, in which an empty folder covers the run's."""
+    if subprocess.run(["unshare", "--mount", "true"], check=False, capture_output=True).returncode:
+        pytest.skip("this user may make no mount namespace")
+    with FakeServer(answer_by_sql) as server, cluster_of(nodes=0) as cluster:
+        wanted, found = (
+            sql_project(tmp_path / name, server, engine)
+            for name, engine in (("local", "local"), ("ray", {"ray": {"address": cluster.address, "verifiers": 2}}))
+        )
+        joins = f"ray start --address={cluster.address} --num-cpus=2 --object-store-memory={80 * 2**20} --block"
+        hidden = f"mount -t tmpfs none {found.folder} && exec {Path(sys.executable).parent}/{joins}"
+        node = subprocess.Popen(["unshare", "--mount", "sh", "-c", hidden], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        try:
+            assert wanted.run().code == 0
+            done = found.run()
+        finally:
+            node.terminate()
+            node.wait(60)
+    assert done.code == 0, done.err
+    assert found.training_bytes == wanted.training_bytes
+    assert {row["status"] for row in found.samples} == {"accepted", "rejected"}
+
+
 AGES = (18, 24, 27, 33)
 
 
@@ -340,6 +365,28 @@ def test_a_cluster_without_room_ends_the_run_within_a_bounded_time(tmp_path, ser
     assert done.seconds < 90
     assert server.calls == []
     assert wait_until(lambda: not cluster.verifiers(), 10)
+
+
+@pytest.mark.slow
+def test_nodes_with_other_files_of_the_package_end_the_run_before_its_first_call(tmp_path, server, monkeypatch):
+    ours = Path(verifier.__file__).parents[1]
+    shutil.copytree(ours, tmp_path / "theirs" / ours.name, ignore=shutil.ignore_patterns("__pycache__"))
+    with open(tmp_path / "theirs" / ours.name / "wording.py", "a") as file:
+        file.write("# changed\n")
+    project = Project(tmp_path)
+    with monkeypatch.context() as patch:
+        patch.setenv("PYTHONPATH", str(tmp_path / "theirs"))
+        other = RayCluster(nodes=1)
+    try:
+        project.configure(server, engine={"ray": {"address": other.address, "verifiers": 1}})
+        server.calls.clear()
+        done = project.run()
+    finally:
+        other.close()
+    assert done.code == 3
+    version = verifier.versions()["axolotl-synthetic"]
+    assert f"instead of {version}; install there exactly what this machine has" in done.err.splitlines()[-1]
+    assert server.calls == []
 
 
 @pytest.mark.slow

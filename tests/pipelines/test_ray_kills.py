@@ -152,7 +152,7 @@ def test_the_head_killed_at_any_moment(tmp_path, server, wanted, part, number):
 
 def test_the_command_killed_at_any_moment_leaves_nothing_behind(tmp_path, server, wanted):
     with cluster_of(nodes=2) as cluster:
-        strike = lambda running, _: send(running.child.pid, signal.SIGKILL)  # noqa: E731
+        strike = lambda running, _: tell(running, signal.SIGKILL)  # noqa: E731
         kill_again_and_again("command", tmp_path, server, wanted, cluster, strike, {-signal.SIGKILL})
 
 
@@ -170,8 +170,14 @@ def test_a_process_of_the_pipeline_killed_at_any_moment(tmp_path, server, wanted
 
 def test_ctrl_c_keeps_what_is_under_way_and_leaves_nothing_behind(tmp_path, server, wanted):
     with cluster_of(nodes=2) as cluster:
-        strike = lambda running, _: send(running.child.pid, signal.SIGINT)  # noqa: E731
+        strike = lambda running, _: tell(running, signal.SIGINT)  # noqa: E731
         kill_again_and_again("interrupt", tmp_path, server, wanted, cluster, strike, {130})
+
+
+def tell(running: Running, number: int) -> bool:
+    """Send a signal to the command, unless it has ended: its id may be another's by now."""
+    running.child.send_signal(number)
+    return running.child.returncode is None
 
 
 def send(pid: int, number: int) -> bool:

@@ -85,6 +85,7 @@ def main(parent: str, descriptor: str) -> None:
     except BaseException as error:
         traceback.print_exception(error)
         _tell(messages, "error", encoded(broken(error)))
+    messages.close()  # whoever waits for it need not wait for Ray
     _leave()
 
 
