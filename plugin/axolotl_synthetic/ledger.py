@@ -324,7 +324,7 @@ def _with_places(statement: str, rows: int, values: int) -> str:
 
 def _storable(said: str) -> str:
     """Whatever a server said, half a surrogate pair included, must not void the group that it is written with."""
-    return said.encode(errors="replace").decode()
+    return said if said.isascii() else said.encode(errors="replace").decode()
 
 
 def worst_prompt_tokens(messages: Sequence[Message]) -> int:
@@ -371,6 +371,7 @@ class Ledger:
                 for name in sorted(self._missing):
                     self._db.execute(f"ALTER TABLE calls ADD COLUMN {name} {ADDED[name]}")
                 self._missing = set()
+            self._reply = self._columns(REPLY)
             found = self.meta("format")
         if found is None and not read_only:
             self.set_meta(format=str(FORMAT))
@@ -410,7 +411,7 @@ class Ledger:
         that was cut off at no less than it."""
         with _told(self.path):
             rows = self._db.execute(
-                f"SELECT id, max_new_tokens, {self._columns(REPLY)} FROM calls WHERE key = ? AND outcome = 'ok' ORDER BY id DESC",
+                f"SELECT id, max_new_tokens, {self._reply} FROM calls WHERE key = ? AND outcome = 'ok' ORDER BY id DESC",
                 (call.key,),
             ).fetchall()
         limit = call.generation.max_new_tokens
@@ -427,7 +428,7 @@ class Ledger:
         """What some calls brought, each with its purpose, in the order of `ids`; those that brought nothing are left out."""
         with _read(self.path):
             rows = self._db.execute(
-                f"SELECT id, purpose, {self._columns(REPLY)} FROM calls WHERE outcome = 'ok' AND id IN (SELECT value FROM json_each(?))",
+                f"SELECT id, purpose, {self._reply} FROM calls WHERE outcome = 'ok' AND id IN (SELECT value FROM json_each(?))",
                 (json.dumps(list(ids)),),
             ).fetchall()
         found = {call_id: (purpose, Reply(*reply)) for call_id, purpose, *reply in rows}

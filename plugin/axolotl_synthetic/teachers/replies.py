@@ -83,10 +83,13 @@ def read_replies(content: bytes, seconds: float, redacted: Redactor = PLAIN, lim
     choices = data.get("choices") if isinstance(data, dict) else None
     if not isinstance(choices, list) or not choices or not isinstance(choices[0], dict):
         raise RetryableCall("no_choices", redacted(ServersError(content).message))
-    chosen = sorted((choice for choice in choices if isinstance(choice, dict)), key=_index)[:most]
+    chosen = choices if len(choices) == 1 else sorted((choice for choice in choices if isinstance(choice, dict)), key=_index)[:most]
     messages = [found if isinstance(found := choice.get("message"), dict) else {} for choice in chosen]
     said = [_content(message) for message in messages]
-    usages = read_usage(data.get("usage")).split([len(text.encode(errors="replace")) + len(thinking) for text, thinking in said], limit)
+    usage = read_usage(data.get("usage"))
+    usages = [usage]
+    if len(said) > 1:
+        usages = usage.split([len(text.encode(errors="replace")) + len(thinking) for text, thinking in said], limit)
     replies: list[Reply | CallFailed] = []
     for choice, message, usage, (text, thinking) in zip(chosen, messages, usages, said, strict=True):
         ended = redacted(_finish_reason(data, choice, message))[:LONGEST_REASON]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 # No model reads or writes so many tokens at once; a server that says so does not count.
@@ -13,7 +13,7 @@ _WRITTEN = ("cache_creation_input_tokens", "cacheWriteInputTokens")
 _WRITTEN_APART = ("ephemeral_5m_input_tokens", "ephemeral_1h_input_tokens")
 # … and of tokens that are a part of the prompt's: OpenAI's, which most follow, and DeepSeek's.
 _PROMPT_DETAILS = ("prompt_tokens_details", "input_tokens_details")
-_HIT = ("prompt_cache_hit_tokens", "cached_tokens")
+_IN_CACHE = (*_READ, "prompt_cache_hit_tokens", "cached_tokens")
 
 
 class Usage(NamedTuple):
@@ -98,16 +98,22 @@ def read_usage(usage: object) -> Usage:
         completion = total - prompt
     elif reasoning is not None and reasoning > completion:
         completion += reasoning
-    read = _told([usage, *details], *_READ, *_HIT)
-    written = written or _told(details, "cache_write_tokens") or 0
+    places = [place for place in (usage, *details) if isinstance(place, dict)]
+    read = _told(places, _IN_CACHE)
+    written = written or _told(places[1:], ("cache_write_tokens",)) or 0
     read = None if read is None else min(read, prompt)
     return Usage(prompt, completion, reasoning, read, min(written, prompt - (read or 0)) or None)
 
 
-def _told(places: list[object], *names: str) -> int | None:
+def _told(places: Sequence[Mapping[str, object]], names: Sequence[str]) -> int | None:
     """Return the largest count of tokens that a server tells, 0 included."""
-    values = [place[name] for place in places if isinstance(place, dict) for name in names if name in place]
-    return max((n for n in values if isinstance(n, int) and not isinstance(n, bool) and 0 <= n < MOST_TOKENS), default=None)
+    found = None
+    for place in places:
+        for name in names:
+            # An int and no bool, which Python takes for one.
+            if (n := place.get(name)) is not None and type(n) is int and 0 <= n < MOST_TOKENS and (found is None or n > found):
+                found = n
+    return found
 
 
 def _count(counts: object, *names: str) -> int | None:
