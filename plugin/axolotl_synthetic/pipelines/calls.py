@@ -113,6 +113,8 @@ class Calls:
         self._ahead: dict[bytes, CallFailed | None] = {}
         self.models = models
         self.admission = Admission(reader, budget)
+        # Of a call that nothing comes with, as most are.
+        self._alone = nullcontext(Others(self.admission))
         self.stopping = asyncio.Event()
         self.reused = 0
         self._pauses: dict[int, Pause] = {}
@@ -137,7 +139,7 @@ class Calls:
         async def settle() -> None:
             failed: BaseException | None = None
             try:
-                await self._reply(parked.call_id, parked.call, asked, parked.reply)
+                await self._reply(parked.call_id, parked.call, asked, parked.reply, Others(self.admission))
             except RetryableCall:
                 pass  # whoever wants it asks anew
             except Stopped as error:
@@ -290,7 +292,8 @@ class Calls:
                     raise Stopped
                 if call.surplus != asked.surplus:
                     call = replace(call, surplus=asked.surplus)
-                with self._together(call, asked) as others:
+                several = asked.at_once > 1 and call.request.together
+                with self._together(call, asked) if several else self._alone as others:
                     call_id, *ids = await self._writer.send([call, *others.calls])
                     if call_id is not None:
                         chain.sent(call)
@@ -311,8 +314,7 @@ class Calls:
     def _together(self, call: Call, asked: Asked) -> Iterator[Others]:
         """Find what may come with this call; whoever asks for that meanwhile waits for it."""
         others = Others(self.admission)
-        if asked.at_once > 1 and call.request.together:
-            others.promise(list(wanted_with(call, asked.at_once, lambda one: one.key in self._in_flight or self._is_known(one))))
+        others.promise(list(wanted_with(call, asked.at_once, lambda one: one.key in self._in_flight or self._is_known(one))))
         self._in_flight |= others.futures
         try:
             yield others
@@ -330,13 +332,15 @@ class Calls:
         call: Call,
         asked: Asked,
         coming: Awaitable[Reply | Sequence[Reply | CallFailed]],
-        others: Others | None = None,
+        others: Others,
     ) -> Stored:
-        others = Others(self.admission) if others is None else others
         came: Sequence[Reply | CallFailed] = []
         try:
             brought = await coming
-            first, *came = map(checked, [brought] if isinstance(brought, Reply) else brought)
+            if isinstance(brought, Reply):
+                first = checked(brought)
+            else:
+                first, *came = map(checked, brought)
             if isinstance(first, CallFailed):
                 raise first
         except (Stopped, AskDirectly):
