@@ -13,6 +13,7 @@ from axolotl_synthetic.errors import ConfigError, StorageError, TrainingError
 from axolotl_synthetic.grading import HELD_OUT_TASK, ModelArgs, evaluate, export_task, refuse_unknown_tasks, student_in
 from axolotl_synthetic.grading.child import load_model
 from axolotl_synthetic.grading.evaluate import choose, environment, read_progress, telling_line
+from axolotl_synthetic.records import Question, Seed
 
 from stub_task import Always42
 
@@ -44,6 +45,14 @@ def test_a_base_model_is_scored_with_its_standard_error_and_progress(heldout, ti
     assert score.stderr == pytest.approx(1 / 3)
     assert seen[-1] == (3, 3)
     assert "Running generate_until requests" in (heldout.parent / "lm_eval.log").read_text()
+
+
+def test_questions_that_hold_line_separators_are_graded_one_by_one(tmp_path, tiny_model):
+    held_out = [
+        Seed(f"s{place}", Question(f"2 jars hold{mark}3 cards each. How many?"), "6") for place, mark in enumerate("\u2028\x85\x0b")
+    ]
+    export_task(tmp_path / "lm_eval", task=Always42(), held_out=held_out, max_gen_toks=4)
+    assert grade(ModelArgs(str(tiny_model)), tmp_path / "lm_eval").questions == 3
 
 
 def test_replies_as_long_as_a_thinking_teachers_do_not_end_the_grading_of_a_small_student(tmp_path, jars, tiny_model, capsys):
