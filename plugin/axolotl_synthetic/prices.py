@@ -11,7 +11,6 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from functools import cache
-from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
@@ -52,6 +51,8 @@ class Listed:
 
 def source() -> str:
     """Return the name of the table, with its version."""
+    from importlib.metadata import version  # takes a while, and few ask
+
     return f"{PACKAGE} {version(PACKAGE)}"
 
 
