@@ -97,7 +97,9 @@ def main() -> None:
         running = asyncio.create_task(server.run(lambda: print("INFO ready", flush=True)))
         while not running.done():
             await asyncio.sleep(0.05)
-            path.with_suffix(".count").write_text(str(server.answered))
+            # Whole at every moment: whoever reads it may come in between.
+            path.with_suffix(".next").write_text(str(server.answered))
+            path.with_suffix(".next").rename(path.with_suffix(".count"))
             if wrong == "ends" and server.answered >= 10:
                 print("CRITICAL the engine died", flush=True)
                 os._exit(9)

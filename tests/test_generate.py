@@ -146,6 +146,7 @@ def test_duplicates_are_rejected_in_order_until_200_candidates_brought_nothing(m
 # Other budgets.
 
 
+@pytest.mark.slow
 def test_queries_are_never_passed_retries_included(made):
     one = made("queries")
     manifest = adds_up(one)

@@ -540,6 +540,7 @@ STEPS = {
 }
 
 
+@pytest.mark.slow
 @scene(each=BOTH)
 def test_a_run_that_is_killed_at_any_step_goes_on_there_and_pays_for_nothing_twice(project: Project, protocol: str) -> None:
     running: list[Running] = []

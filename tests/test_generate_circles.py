@@ -99,6 +99,7 @@ def test_bare_letters_of_multiple_choice_are_the_seeds_own_pairs(project):
     assert "duplicate (200 of 200)" in ended(done)
 
 
+@pytest.mark.slow
 def test_a_seed_that_says_nothing_new_is_not_asked_again_and_who_is_faster_decides_nothing(tmp_path):
     made = []
     for name, more, latency in (("few", {"concurrency": 3}, "instant"), ("many", {"concurrency": 64}, 0.02)):
@@ -116,6 +117,7 @@ def test_a_seed_that_says_nothing_new_is_not_asked_again_and_who_is_faster_decid
     assert made[0] == made[1]
 
 
+@pytest.mark.slow
 def test_a_run_that_is_killed_and_goes_on_asks_no_exhausted_seed_and_makes_the_same_samples(tmp_path):
     made = []
     for name in ("undisturbed", "killed"):

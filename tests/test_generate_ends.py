@@ -109,6 +109,7 @@ def test_a_server_that_is_away_for_a_minute_costs_the_run_a_minute_and_no_sample
 
 
 @scene
+@pytest.mark.slow
 def test_a_run_that_is_interrupted_terminated_and_ended_at_once_goes_on_and_makes_the_same_file(project: Project) -> None:
     # So slow that samples are left to make when distilabel's processes have come up, on a busy machine as well.
     with slow(2.0) as server:
@@ -386,6 +387,7 @@ def test_a_key_that_is_read_after_the_process_of_the_pipeline_was_started_reache
     assert project.manifest["counts"]["accepted"] == 20
 
 
+@pytest.mark.slow
 @scene
 def test_a_run_whose_temporary_folder_is_removed_early_or_late_ends_and_keeps_what_was_paid_for(project: Project) -> None:
     with slow() as server:
@@ -422,6 +424,7 @@ class Ends(Math):
 """
 
 
+@pytest.mark.slow
 @scene
 def test_a_task_that_ends_its_process_loses_a_candidate_and_no_call(project: Project) -> None:
     with slow() as server:

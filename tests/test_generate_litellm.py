@@ -25,6 +25,7 @@ def configure(project: Project, server: FakeServer, budget: dict[str, Any], **te
     project.configure(server, teacher={**fixed, **teacher}, budget=budget)
 
 
+@pytest.mark.slow
 def test_a_budget_is_kept_a_rerun_asks_nothing_and_no_key_or_chatter_is_written_down(project):
     profile = PROVIDERS["Anthropic"]()
     answer = profile.reply.reply  # type: ignore[attr-defined]

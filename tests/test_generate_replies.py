@@ -164,6 +164,7 @@ def test_once_it_is_known_that_a_server_bills_more_the_budget_is_kept(project):
     assert "the budget was passed" not in done.err
 
 
+@pytest.mark.slow
 def test_a_wait_of_minutes_is_shown_by_the_run_and_by_status(project):
     away = {"Content-Type": "application/json", "Retry-After": "578"}
     with FakeServer(lambda _: (429, {"error": {"message": "the day's limit"}}, away)) as server:
@@ -241,6 +242,7 @@ def test_a_judge_whose_replies_cannot_be_read_ends_the_run_with_a_word(project):
     assert "let another model judge (`by` of the judge, or another model for it)" in done.err
 
 
+@pytest.mark.slow
 def test_another_model_that_judges_brings_a_run_whose_judge_could_not_be_read_to_its_end(project):
     def reply(body: dict[str, Any]) -> Any:
         return (MATH if body["model"] == "judge" else MathReplies(mumbled=1))(body)

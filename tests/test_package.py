@@ -143,6 +143,7 @@ def test_what_was_installed_is_the_wheel_and_not_the_checkout(installed, project
     assert run(installed, project, "-c", code, program="python").stdout.startswith(str(installed.parent))
 
 
+@pytest.mark.slow
 def test_plan_preview_and_generate_run_on_the_core_alone(installed, project, server):
     planned = run(installed, project, "plan", "config.yml", "--json")
     assert planned.returncode == 0, planned.stderr

@@ -163,6 +163,7 @@ def test_axolotl_has_our_commands():
     assert done.stdout.splitlines()[-1] == versions.summary()  # behind Axolotl's own banner
 
 
+@pytest.mark.slow
 def test_axolotls_own_launcher_trains_too(model, server, tmp_path):
     folder = project(tmp_path, model, block(server))
     # It looks for `accelerate` on the command path.
@@ -194,6 +195,7 @@ def test_training_that_fails_is_not_graded(model, server, tmp_path):
     assert (folder / "synthetic" / "manifest.json").exists() and not (folder / "synthetic" / "lm_eval.log").exists()
 
 
+@pytest.mark.slow
 def test_data_sets_of_the_users_are_trained_on_beside_ours_and_theirs_alone_are_evaluated_on(model, server, tmp_path):
     alpaca = {"ds_type": "json", "type": "alpaca"}
     folder = project(
@@ -215,6 +217,7 @@ def test_data_sets_of_the_users_are_trained_on_beside_ours_and_theirs_alone_are_
     assert [text.count("Narva!") for text in prepared_texts(folder) if "Narva" in text] == [4]
 
 
+@pytest.mark.slow
 def test_a_share_of_all_data_is_evaluated_on_where_val_set_size_asks_for_it(model, server, tmp_path):
     folder = project(tmp_path, model, block(server), val_set_size=0.25, eval_steps=2)
     done = axolotl(folder, "train", "config.yml", "--launcher", "python")

@@ -209,6 +209,7 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Project:
     return Project(tmp_path / "project", seeds=20)
 
 
+@pytest.mark.slow
 def test_dollars_by_a_looked_up_price_with_cached_tokens_are_the_same_everywhere_and_keep_the_budget(project):
     cached = counted(100, 10, prompt_tokens_details={"cached_tokens": 64}, completion_tokens_details={"reasoning_tokens": 4})
     with FakeServer(lambda body: message(math(body), usage=cached)) as server:

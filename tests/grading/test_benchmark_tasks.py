@@ -30,6 +30,7 @@ def hub(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
+@pytest.mark.slow
 def test_gsm8k_and_arc_challenge_are_graded_by_lm_evals_own_tasks(hub, parrot):
     tasks = ["gsm8k", "arc_challenge", "arc_challenge_chat"]
     scores = evaluate(model=ModelArgs(str(parrot)), tasks=tasks, include_path=None, log=hub / "lm_eval.log")

@@ -173,6 +173,7 @@ def test_long_texts_are_sent_in_requests_of_their_own(tmp_path, argilla, review,
 # What comes back.
 
 
+@pytest.mark.slow
 def test_two_people_200_records_30_edited_10_discarded_and_a_server_killed_and_restarted_in_the_middle(
     tmp_path, argilla, review, monkeypatch
 ):

@@ -93,6 +93,7 @@ def studied(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Studied]:
         yield Studied(project, server, first, beside, left, done)
 
 
+@pytest.mark.slow
 def test_a_study_that_was_killed_goes_on_at_the_cell_where_it_stopped(studied):
     assert studied.done.code == 0, studied.done.err
     assert "cell 2 of 4" in studied.done.err
@@ -103,15 +104,18 @@ def test_a_study_that_was_killed_goes_on_at_the_cell_where_it_stopped(studied):
         assert ledger.execute("SELECT count(*) FROM calls WHERE outcome != 'unsent'").fetchone() == (studied.server.count,)
 
 
+@pytest.mark.slow
 def test_what_was_training_ends_with_a_study_that_is_killed(studied):
     assert not studied.left
 
 
+@pytest.mark.slow
 def test_a_second_study_in_the_same_folder_ends_with_4(studied):
     assert studied.beside.code == 4
     assert "another run is at work there" in studied.beside.err
 
 
+@pytest.mark.slow
 def test_every_cell_is_a_row_with_what_it_took(studied):
     rows = pq.read_table(studied.folder / "results.parquet").to_pylist()
     assert [(row["strategy"], row["samples"], row["status"]) for row in rows] == [
@@ -131,6 +135,7 @@ def test_every_cell_is_a_row_with_what_it_took(studied):
         assert [row["status"] for row in csv.DictReader(file)] == [row["status"] for row in rows]
 
 
+@pytest.mark.slow
 def test_a_cell_that_cannot_be_made_says_why_and_the_rest_goes_on(studied):
     reason = studied.result("new_question", 4)["reason"]
     assert reason == "only 0 samples of 160 candidates were accepted, most of the others rejected by self_check"
@@ -138,6 +143,7 @@ def test_a_cell_that_cannot_be_made_says_why_and_the_rest_goes_on(studied):
     assert "2 of 4 cells failed" in studied.done.out
 
 
+@pytest.mark.slow
 def test_what_it_will_cost_is_said_first_and_was_not_more(studied):
     # 8 answers; 8 new questions of three calls each. The four cells by themselves: half as much again.
     assert "32 calls in all, those of the largest cells (the cells one by one would take 48)" in " ".join(studied.done.err.split())
@@ -145,6 +151,7 @@ def test_what_it_will_cost_is_said_first_and_was_not_more(studied):
     assert answers == 8
 
 
+@pytest.mark.slow
 def test_a_smaller_cell_trains_on_the_first_samples_of_the_larger(studied):
     small, large = (
         (studied.folder / "cells" / f"answer_augmentation-3-seeds-{samples}-samples-repeat-1" / "samples.jsonl").read_text().splitlines()
@@ -153,6 +160,7 @@ def test_a_smaller_cell_trains_on_the_first_samples_of_the_larger(studied):
     assert len(small) == 4 and large[:4] == small
 
 
+@pytest.mark.slow
 def test_the_curves_are_drawn_and_described(studied):
     assert (studied.folder / "accuracy.png").read_bytes().startswith(b"\x89PNG")
     svg = (studied.folder / "accuracy.svg").read_text()
@@ -162,10 +170,12 @@ def test_the_curves_are_drawn_and_described(studied):
     assert "recommends" not in text and "budget (samples: 6)" in text
 
 
+@pytest.mark.slow
 def test_the_students_are_removed_when_they_are_graded(studied):
     assert not list(studied.folder.glob("cells/*/student")) and not list(studied.folder.glob("cells/*/prepared"))
 
 
+@pytest.mark.slow
 def test_auto_goes_by_the_finished_study_and_says_so(studied):
     path = studied.project.folder / "config.yml"
     config = yaml.safe_load(path.read_text())
