@@ -89,4 +89,6 @@ def said(prompt: str, answer: str) -> bytes:
 @lru_cache(maxsize=4_096)
 def normalised(text: str) -> str:
     """The text without what two spellings of the same may differ in."""
-    return " ".join(DROPPED.sub(" ", unicodedata.normalize("NFKC", text).casefold()).split())
+    # ASCII is in that form, and most texts are of nothing else.
+    plain = text.lower() if text.isascii() else unicodedata.normalize("NFKC", text).casefold()
+    return " ".join(DROPPED.sub(" ", plain).split())

@@ -32,7 +32,7 @@ def chat(task: str, name: str, turns: Sequence[Message] = (), own: Path | None =
     """
     filled = [
         {"role": role, "content": template if isinstance(template, str) else _rendered(template, **values)}
-        for role, template in _templates(find(task, name, own))
+        for role, template in _templates(task, name, own)
     ]
     at = len(filled) - 1 if filled[-1]["role"] == "user" else len(filled)
     return (*filled[:at], *turns, *filled[at:])
@@ -94,12 +94,12 @@ _ENVIRONMENT = ImmutableSandboxedEnvironment(undefined=StrictUndefined, trim_blo
 
 
 @cache
-def _templates(file: Path) -> tuple[tuple[str, Template | str], ...]:
+def _templates(task: str, name: str, own: Path | None) -> tuple[tuple[str, Template | str], ...]:
     """Each turn's role and template; its text where it names no value."""
 
     def prepared(text: str) -> Template | str:
         template = _ENVIRONMENT.from_string(text)
         return template if find_undeclared_variables(_ENVIRONMENT.parse(text)) else template.render().strip()
 
-    _, *parts = _TURN.split(file.read_text(encoding="utf-8"))
+    _, *parts = _TURN.split(find(task, name, own).read_text(encoding="utf-8"))
     return tuple((role, prepared(text)) for role, text in zip(parts[::2], parts[1::2], strict=True))
