@@ -137,7 +137,8 @@ def test_a_kill_between_pays_for_no_more_than_the_calls_under_way_again(project)
         teacher = {**TEACHER, "samples_per_call": 4}
         project.configure(server, teacher=teacher, budget={"samples": 40}, verify=["format", "final_answer"])
         running = project.start()
-        assert until(lambda: server.answered >= 4)
+        # Replies are on the disk a moment after the server has given them.
+        assert until(lambda: server.answered >= 4 and project.outcomes.get("ok"))
         running.kill()
         running.wait()
         assert project.ends()
