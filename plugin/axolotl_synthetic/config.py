@@ -325,11 +325,11 @@ class Price(Block):
     output: float = Field(ge=0, le=DEAREST)
     """Per million completion tokens."""
     cached_input: float | None = Field(default=None, ge=0)
-    """What a prompt token costs that the server says it read from its cache, as a share of `input`: 0.1 is a tenth. Null: all of it."""
+    """Cost of a prompt token that the server says it read from its cache, as a share of `input`: 0.1 is a tenth. Null: all of it."""
     cache_write: float | None = Field(default=None, ge=0, le=100)
-    """What a prompt token costs that the server says it wrote to its cache, as a share of `input`: 1.25 for more. Null: all of it."""
+    """Cost of a prompt token that the server says it wrote to its cache, as a share of `input`: 1.25 for more. Null: all of it."""
     batch: float | None = Field(default=None, ge=0)
-    """What a call in a batch costs, as a share of any other call. Null: 0.5, as OpenAI, Azure, Anthropic and Groq have it."""
+    """Cost of a call in a batch, as a share of any other call. Null: 0.5, as OpenAI, Azure, Anthropic and Groq have it."""
 
     @field_validator("cached_input", "batch")
     @classmethod
@@ -362,7 +362,7 @@ def _batch(value: object) -> object:
 
 
 class Batch(Block):
-    """How calls go out in batches. See `plugin/docs/batch.md`."""
+    """Settings for calls that go out in batches. See `plugin/docs/batch.md`."""
 
     protocol: Literal["openai", "anthropic"] | None = None
     """OpenAI's files and batches, which Azure and Groq have as well, or Anthropic's message batches; null: by the host of `base_url`."""

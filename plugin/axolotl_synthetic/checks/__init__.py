@@ -43,7 +43,7 @@ if TYPE_CHECKING:
 
 
 class Judge(Protocol):
-    """What decides on one candidate. A check of your own is a function like this, with `passed`, `failed` and `not_applicable` of
+    """Decides on one candidate. A check of your own is a function like this, with `passed`, `failed` and `not_applicable` of
     `axolotl_synthetic.records` for its verdicts."""
 
     def __call__(self, candidate: Candidate, seed: Seed, /) -> Verdict: ...

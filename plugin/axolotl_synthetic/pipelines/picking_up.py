@@ -1,4 +1,4 @@
-"""What a run does first about batches: it gives back what a former run reserved and never sent, and takes up what that one left behind."""
+"""Takes up the batches that a former run left behind, and gives back what it reserved and never sent."""
 
 from __future__ import annotations
 

@@ -9,17 +9,15 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Mapping, Sequence
 from datetime import datetime
 from typing import Any
-from urllib.parse import urlencode
 
 import orjson
 
 from axolotl_synthetic.config import OpenAIModel
-from axolotl_synthetic.errors import CallFailed, RetryableCall, ServiceError
+from axolotl_synthetic.errors import RetryableCall, ServiceError
 from axolotl_synthetic.records import Reply
 from axolotl_synthetic.teachers import network
 from axolotl_synthetic.teachers.batches import BatchClient, Ended, NotThere, Result, Sent, Stand, Unreachable, count, text, without_wait
 from axolotl_synthetic.teachers.openai import anthropic_headers
-from axolotl_synthetic.teachers.replies import read_reply
 
 # https://docs.claude.com/en/docs/build-with-claude/batch-processing: 100,000 requests or 256 MB. Some room is left.
 MOST_CALLS, MOST_BYTES = 100_000, 240_000_000
@@ -120,15 +118,7 @@ class AnthropicBatches(BatchClient):
         if kind != "succeeded":
             inner = _inner(_inner(data))
             raise self._refused_row(_STATUSES.get(text(inner.get("type")), 500), {"error": dict(inner)}, body_sent)
-        try:
-            reply = read_reply(orjson.dumps(_as_completion(data.get("message"))), 0.0, self._redacted, sent.generation.max_new_tokens)
-        except RetryableCall as failed:
-            raise without_wait(failed) from None
-        except CallFailed:
-            self._parameters.accept(body_sent)
-            raise
-        self._parameters.accept(body_sent)
-        return reply
+        return self._whole(orjson.dumps(_as_completion(data.get("message"))), sent, body_sent)
 
     def _body(self, sent: Sent) -> dict[str, Any]:
         """Return a call in Anthropic's own form: the system's text apart, and `stop_sequences`."""
@@ -148,10 +138,6 @@ class AnthropicBatches(BatchClient):
         if generation.stop:
             body["stop_sequences"] = generation.stop
         return body | generation.extra_body
-
-    def _at(self, path: str = "", query: Mapping[str, Any] | None = None) -> str:
-        asked = {**self._settings.query, **(query or {})}
-        return f"{self._root}{path}" + (f"?{urlencode(asked)}" if asked else "")
 
     def _stand(self, data: Mapping[str, Any]) -> Stand:
         if not (id := self._id(data.get("id"))):

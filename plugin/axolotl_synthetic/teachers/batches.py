@@ -12,17 +12,19 @@ import re
 from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, Protocol
+from urllib.parse import urlencode
 
 import aiohttp
 import orjson
 
 from axolotl_synthetic.config import Generation, OpenAIModel
-from axolotl_synthetic.errors import RetryableCall, ServiceError
+from axolotl_synthetic.errors import CallFailed, RetryableCall, ServiceError
 from axolotl_synthetic.records import Message, Reply
 from axolotl_synthetic.teachers import network
 from axolotl_synthetic.teachers.openai import MAX_REPLY_BYTES, MOST_REDIRECTS, OpenAITeacher
 from axolotl_synthetic.teachers.parameters import Parameters
 from axolotl_synthetic.teachers.refusals import retry_after
+from axolotl_synthetic.teachers.replies import read_reply
 from axolotl_synthetic.teachers.server_errors import ServersError
 
 Ended = Literal["", "completed", "expired", "cancelled", "refused", "full"]
@@ -175,6 +177,9 @@ class Batches(Protocol):
 class BatchClient(OpenAITeacher):
     """The part that the protocols share: requests, their errors, and files of lines."""
 
+    _root: str
+    """The address that the paths of a request stand behind."""
+
     def __init__(self, settings: OpenAIModel) -> None:
         super().__init__(settings)
         assert settings.batch is not None
@@ -284,6 +289,22 @@ class BatchClient(OpenAITeacher):
         except (aiohttp.ClientError, OSError, EOFError, ValueError) as error:
             raise Unreachable(f"connection: {self._redacted(error)}") from error
         raise Unreachable(f"more than {MOST_REDIRECTS} redirects")
+
+    def _at(self, path: str = "", query: Mapping[str, Any] | None = None) -> str:
+        asked = {**self._settings.query, **(query or {})}
+        return f"{self._root}{path}" + (f"?{urlencode(asked)}" if asked else "")
+
+    def _whole(self, body: bytes, sent: Sent, body_sent: Mapping[str, Any]) -> Reply:
+        """Return the reply in a result's body, in the form of a completion; the names that the call was sent under have served."""
+        try:
+            reply = read_reply(body, 0.0, self._redacted, sent.generation.max_new_tokens)
+        except RetryableCall as failed:
+            raise without_wait(failed) from None
+        except CallFailed:
+            self._parameters.accept(body_sent)
+            raise
+        self._parameters.accept(body_sent)
+        return reply
 
     def _refused_row(self, status: int, body: object, sent: Mapping[str, Any]) -> Exception:
         """Return what an error of one call in a batch means. A provider bills no call that ended in one."""

@@ -10,13 +10,12 @@ import asyncio
 import io
 from collections.abc import AsyncIterator, Mapping, Sequence
 from typing import Any
-from urllib.parse import urlencode
 
 import aiohttp
 import orjson
 
 from axolotl_synthetic.config import OpenAIModel
-from axolotl_synthetic.errors import CallFailed, RetryableCall, ServiceError
+from axolotl_synthetic.errors import RetryableCall, ServiceError
 from axolotl_synthetic.records import Reply
 from axolotl_synthetic.teachers.batches import (
     BatchClient,
@@ -31,7 +30,6 @@ from axolotl_synthetic.teachers.batches import (
     without_wait,
 )
 from axolotl_synthetic.teachers.parameters import Parameters
-from axolotl_synthetic.teachers.replies import read_reply
 
 # https://platform.openai.com/docs/guides/batch: 50,000 requests and 200 MB in a file. Some room is left for what counts a MB as 2 ** 20.
 MOST_CALLS, MOST_BYTES = 50_000, 190_000_000
@@ -148,23 +146,11 @@ class OpenAIBatches(BatchClient):
         body_sent = self._body(sent, self._spelled(spelling))
         if isinstance(status, int) and status != 200:
             raise self._refused_row(status, body, body_sent)
-        try:
-            reply = read_reply(orjson.dumps(body), 0.0, self._redacted, sent.generation.max_new_tokens)
-        except RetryableCall as failed:
-            raise without_wait(failed) from None
-        except CallFailed:
-            self._parameters.accept(body_sent)
-            raise
-        self._parameters.accept(body_sent)
-        return reply
+        return self._whole(orjson.dumps(body), sent, body_sent)
 
     def _body(self, sent: Sent, parameters: Parameters) -> dict[str, Any]:
         seed = None if sent.generation.seed is None else sent.generation.seed + sent.sample
         return parameters.body(self._model, sent.messages, sent.generation, seed)
-
-    def _at(self, path: str, query: Mapping[str, Any] | None = None) -> str:
-        asked = {**self._settings.query, **(query or {})}
-        return f"{self._root}{path}" + (f"?{urlencode(asked)}" if asked else "")
 
     def _stand(self, data: Mapping[str, Any]) -> Stand:
         if not (id := self._id(data.get("id"))):
