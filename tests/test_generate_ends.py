@@ -123,7 +123,7 @@ def interrupted(project: Project, server: FakeServer, samples: int) -> None:
 
     running = begun(project, server, 8)
     # The command, the one that runs the pipeline, distilabel's queues and its two steps.
-    assert until(lambda: len(project.processes()) >= 5)
+    assert until(lambda: len(project.processes()) >= 6)
     assert KEY not in str(project.processes())
     second = project.run()
     assert second.code == 4
@@ -237,6 +237,11 @@ def test_a_kill_of_the_process_of_the_queues_ends_the_run_with_an_error_and_lose
 
 
 @scene
+def test_a_kill_of_the_process_that_hands_on_what_has_ended_ends_the_run_with_an_error_and_loses_no_call(project: Project) -> None:
+    assert killed_by_the_kernel(project, "the rows").get("sent", 0) == 0
+
+
+@scene
 def test_a_kill_of_the_process_that_checks_ends_the_run_with_an_error_and_loses_no_call(project: Project) -> None:
     assert killed_by_the_kernel(project, "the checks").get("sent", 0) == 0
 
@@ -249,8 +254,9 @@ def killed_by_the_kernel(project: Project, victim: str) -> dict[str, int]:
         # Only from here on are both steps surely at work: a worker that dies before it has got its step is simply replaced.
         samples = project.out / "samples.jsonl.tmp"
         assert until(lambda: samples.exists() and samples.stat().st_size)
-        # They are started in this order: the one that runs the pipeline, and of distilabel's the queues, then the steps.
-        victims = dict(zip(("the pipeline", "the queues", "the calls", "the checks"), of_the_pipeline(project), strict=True))
+        # They are started in this order: the one that runs the pipeline, the calls, and of distilabel's the queues, then the steps.
+        names = "the pipeline", "the calls", "the queues", "the rows", "the checks"
+        victims = dict(zip(names, of_the_pipeline(project), strict=True))
         os.kill(victims[victim], signal.SIGKILL)
         done = running.wait()
     assert done.code == 1
@@ -324,7 +330,7 @@ def test_a_run_all_of_whose_processes_are_asked_to_end_at_once_ends_as_an_interr
         project.configure(server, budget={"samples": 10_000}, teacher={"concurrency": 8})
         for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
             running = begun(project, server, 8)
-            assert until(lambda: len(project.processes()) >= 5)
+            assert until(lambda: len(project.processes()) >= 6)
             for process, _ in sorted(project.processes(), reverse=True):
                 os.kill(process, number)
             done = running.wait()

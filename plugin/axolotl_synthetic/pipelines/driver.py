@@ -15,6 +15,7 @@ import json
 import multiprocessing
 import os
 import pickle
+import select
 import signal
 import sys
 import tempfile
@@ -31,19 +32,14 @@ from axolotl_synthetic import terminal
 from axolotl_synthetic.checks import DEFAULTS
 from axolotl_synthetic.errors import ProcessEndedError, StorageError, SyntheticError, decoded, encoded
 from axolotl_synthetic.ledger import CLUSTER, Ledger
+from axolotl_synthetic.pipelines import calling
 from axolotl_synthetic.pipelines.job import Job
 from axolotl_synthetic.pipelines.process import WHOLE, die_with
 from axolotl_synthetic.pipelines.verifiers import cluster_of
 
-# What most jobs need.
-EARLY: tuple[str, ...] = (
-    "uvloop",
-    "distilabel.pipeline",
-    "distilabel.steps",
-    "axolotl_synthetic.pipelines.graph",
-    "axolotl_synthetic.pipelines.engine",
-)
-EARLY += ("axolotl_synthetic.teachers.openai", "axolotl_synthetic.tasks.math", *(f"axolotl_synthetic.checks.{name}" for name in DEFAULTS))
+# What the calls of most jobs need, and then what the graph needs, as long as there is no job yet: in parts, for the job is not to wait.
+EARLY = ("uvloop", "axolotl_synthetic.pipelines.engine", "axolotl_synthetic.teachers.openai", "axolotl_synthetic.tasks.math")
+LATER = (*(f"axolotl_synthetic.checks.{name}" for name in DEFAULTS), "numpy", "requests", "pyarrow", "networkx", "pandas", "datasets")
 # How often the processes and the folder are looked at, and how long a pool's end may take.
 LOOK_SECONDS = 0.2
 GRACE_SECONDS = 8.0
@@ -69,7 +65,10 @@ def main(parent: str) -> None:
     screen = os.fdopen(os.dup(2), "w")
     os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
     _have_a_home()
-    for name in EARLY:
+    gc.disable()  # what is imported stays
+    for name in EARLY + LATER:
+        if name in LATER and select.select([sys.stdin], [], [], 0)[0]:
+            break
         # One that cannot be imported is told of when the run needs it, and there is a log.
         with suppress(Exception):
             importlib.import_module(name)
@@ -81,9 +80,11 @@ def main(parent: str) -> None:
     _have_a_home()
     tempfile.tempdir = header["folder"]
     _log_to(Path(header["log"]), screen)
-    # The job's own classes may live anywhere on the path of the process that made it.
+    # The job's own classes may live anywhere on the path of the process that made it, but distilabel is not to find its libraries there.
+    path = list(sys.path)
     sys.path[:] = header["python_path"]
     job: Job = pickle.load(sys.stdin.buffer)
+    sys.path[:] = path
     error = _Run(job, Path(header["folder"]), Path(header["log"]), answers).result()
     _answer(answers, error)
 
@@ -121,22 +122,26 @@ class _Run:
         self._seen = threading.Event()
         self._asked_to_end = False
         self._error: SyntheticError | None = None
+        self._calls: BaseProcess | None = None
         self._known: dict[int, BaseProcess] = {}
 
     def result(self) -> SyntheticError | None:
         """Run the pipeline; return the error that ended it early, None when a limit did."""
-        from axolotl_synthetic.pipelines.graph import build
-
         let_children_die_with_us()
         threading.excepthook = self._thread_broke
-        threading.Thread(target=self._watch, name="watch", daemon=True).start()
         rows: Sequence[Any] = ()
         broke: Exception | None = None
         try:
             self._connect()
+            self._calls = calling.start(self._job)
+            threading.Thread(target=self._watch, name="watch", daemon=True).start()
+            # Only now, for the calls need not wait for distilabel, whose import takes seconds.
+            from axolotl_synthetic.pipelines.graph import build
+
             pipeline = build(self._job, self._folder)
             # The collector need not look through what was imported in each of the forked processes, nor copy it by doing so.
             gc.freeze()
+            gc.enable()
             rows = pipeline.run(use_cache=False)["default"]["train"]
         except Exception as error:
             _print(error)
@@ -191,7 +196,10 @@ class _Run:
                 " for is kept (TMPDIR can name another place for it)"
             )
         now = {process.pid: process for process in multiprocessing.active_children() if process.pid is not None}
-        gone = [process for pid, process in self._known.items() if pid not in now]
+        # The calls end before the others.
+        gone = [
+            process for pid, process in self._known.items() if pid not in now and not (process is self._calls and process.exitcode == 0)
+        ]
         self._known = now
         if not gone:
             return None

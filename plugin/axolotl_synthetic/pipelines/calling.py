@@ -1,0 +1,147 @@
+"""The process that makes a run's calls: the engine at work, and a pipe by which `Generate` receives what has ended.
+
+It is forked from the pipeline's process before that one imports distilabel and draws up the graph, which takes longer than many a call,
+and it outlives a step that is killed: every reply that is paid for is kept.
+"""
+
+from __future__ import annotations
+
+import gc
+import multiprocessing
+import os
+import signal
+import sys
+import threading
+import traceback
+from collections import deque
+from multiprocessing.connection import Connection
+from multiprocessing.process import BaseProcess
+from types import FrameType
+
+from axolotl_synthetic.errors import ProcessEndedError, SyntheticError, encoded
+from axolotl_synthetic.pipelines import open_files
+from axolotl_synthetic.pipelines.job import Job
+from axolotl_synthetic.pipelines.rows import to_text
+from axolotl_synthetic.records import Candidate
+
+# Candidates in a row at most, and the seconds in which they are gathered: sent one by one, they would slow the calls down.
+CHUNK = 2048
+GATHER_SECONDS = 0.05
+# A thread that waits for the ledger's disk gets its turn back sooner: each statement gives it up.
+SWITCH_SECONDS = 0.0005
+
+Row = tuple[list[str], bool, str]
+"""Candidates as texts, whether there will be no more, and what ended the calls early: an encoded error, or empty."""
+
+# The end of the pipe that `Generate` reads: its process is forked from the one that started the calls.
+_ended: Connection | None = None
+
+
+def start(job: Job) -> BaseProcess:
+    """Start the process. It ends by itself when no call is under way any more; asked to (SIGTERM), it lets them end first.
+
+    Raises:
+        SyntheticError: if it cannot be started.
+    """
+    global _ended
+    _ended, outgoing = multiprocessing.Pipe(duplex=False)
+    process = multiprocessing.get_context("fork").Process(target=_work, args=(job, outgoing), name="calls", daemon=True)
+    try:
+        process.start()
+    except OSError as error:
+        raise SyntheticError(f"no process can be started: {error}; free memory or processes, then start again") from error
+    # Ours would keep the pipe open when that process is killed.
+    outgoing.close()
+    return process
+
+
+def receive() -> Row:
+    """Wait for candidates that have ended, or for the end of the calls."""
+    assert _ended is not None
+    try:
+        row: Row = _ended.recv()
+    except (EOFError, OSError):
+        return [], True, encoded(ProcessEndedError("the process that makes the calls ended unexpectedly"))
+    return row
+
+
+def broken(who: str, error: BaseException | None) -> SyntheticError:
+    """Return the error to end a run with for one that nothing foresaw; its traceback goes to the log."""
+    traceback.print_exception(error)
+    return SyntheticError(f"{who} broke: {type(error).__name__}: {error}; please report this: what was paid for is kept")
+
+
+def _work(job: Job, outgoing: Connection) -> None:
+    gc.freeze()  # of what the other process has imported
+    gc.enable()
+    _Calls(job, outgoing).run()
+
+
+class _Calls:
+    """The engine in the main thread, which alone hears signals, and a thread that sends what has ended."""
+
+    def __init__(self, job: Job, outgoing: Connection) -> None:
+        self._job = job
+        self._outgoing = outgoing
+        self._ended: deque[Candidate] = deque()
+        self._stopping = threading.Event()
+        self._over = threading.Event()
+        self._error = ""
+        signal.signal(signal.SIGTERM, self._terminate)
+        threading.excepthook = self._thread_broke
+
+    def run(self) -> None:
+        sender = threading.Thread(target=self._send, name="sender", daemon=True)
+        sender.start()
+        try:
+            import uvloop
+
+            from axolotl_synthetic.pipelines.engine import Engine
+
+            sys.path[:] = self._job.python_path
+            open_files.allow(self._job.models)
+            sys.setswitchinterval(SWITCH_SECONDS)
+            engine = Engine(self._job, self._ended.append, self._stopping)
+            uvloop.run(engine.run())
+            if engine.error is not None:
+                self._fail(engine.error)
+        except SyntheticError as error:
+            self._fail(error)
+        except BaseException as error:
+            self._fail(broken("the engine", error))
+        self._over.set()
+        sender.join()
+
+    def _send(self) -> None:
+        """Send rows until the calls are over and all has been sent, or nobody reads any more."""
+        over = False
+        while not over:
+            over = self._over.wait(GATHER_SECONDS) and len(self._ended) <= CHUNK  # asked first: what was left last is then there
+            texts = self._take(CHUNK)
+            if texts or over:
+                try:
+                    self._outgoing.send((texts, over, self._error))
+                except OSError:
+                    return
+
+    def _take(self, most: int) -> list[str]:
+        texts = []
+        for _ in range(min(most, len(self._ended))):
+            try:
+                texts.append(to_text(self._ended.popleft()))
+            except SyntheticError as error:
+                # Those that follow cannot be judged either, but the calls under way are to end and be kept.
+                self._fail(error)
+        return texts
+
+    def _fail(self, error: SyntheticError) -> None:
+        self._error = self._error or encoded(error)
+        self._stopping.set()
+
+    def _terminate(self, number: int, frame: FrameType | None) -> None:
+        self._stopping.set()
+        if self._over.is_set():
+            os._exit(0)
+
+    def _thread_broke(self, broke: threading.ExceptHookArgs) -> None:
+        self._fail(broken(f"the thread {broke.thread.name if broke.thread else ''}", broke.exc_value))
