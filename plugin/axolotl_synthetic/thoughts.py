@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from functools import lru_cache
 from itertools import islice
 
 from axolotl_synthetic.mentions import Mentions
@@ -120,6 +121,7 @@ class Divided:
     unusable: str = ""
 
 
+@lru_cache(maxsize=256)  # one after the other, several ask for the same reply's parts
 def divide(raw: str) -> Divided:
     """Divide a reply as it was received. A text without markers comes back byte for byte."""
     if not _is_suspect(raw):

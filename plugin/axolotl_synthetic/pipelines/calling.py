@@ -24,9 +24,10 @@ from axolotl_synthetic.pipelines.job import Job
 from axolotl_synthetic.pipelines.rows import to_text
 from axolotl_synthetic.records import Candidate
 
-# Candidates in a row at most, and the seconds in which they are gathered: sent one by one, they would slow the calls down.
+# Candidates in a row at most, and the seconds between two looks for them. A row costs distilabel 5 ms of processor time whatever it holds,
+# so while many come from one look to the next, more are waited for.
 CHUNK = 2048
-GATHER_SECONDS = 0.05
+LOOK_SECONDS, MOST_LOOKS, MANY = 0.05, 6, 20
 # A thread that waits for the ledger's disk gets its turn back sooner: each statement gives it up.
 SWITCH_SECONDS = 0.0005
 
@@ -116,13 +117,25 @@ class _Calls:
         """Send rows until the calls are over and all has been sent, or nobody reads any more."""
         over = False
         while not over:
-            over = self._over.wait(GATHER_SECONDS) and len(self._ended) <= CHUNK  # asked first: what was left last is then there
+            over = self._gather() and len(self._ended) <= CHUNK  # asked first: what was left last is then there
             texts = self._take(CHUNK)
             if texts or over:
                 try:
                     self._outgoing.send((texts, over, self._error))
                 except OSError:
                     return
+
+    def _gather(self) -> bool:
+        """Wait for a row's candidates, or for the end of the calls; return whether that is here."""
+        had = 0
+        for _ in range(MOST_LOOKS):
+            if self._over.wait(LOOK_SECONDS):
+                return True
+            now = len(self._ended)
+            if now - had < MANY or now > CHUNK:
+                break
+            had = now
+        return False
 
     def _take(self, most: int) -> list[str]:
         texts = []

@@ -136,8 +136,11 @@ class _Run:
             self._calls = calling.start(self._job)
             threading.Thread(target=self._watch, name="watch", daemon=True).start()
             # Only now, for the calls need not wait for distilabel, whose import takes seconds.
+            import datasets
+
             from axolotl_synthetic.pipelines.graph import build
 
+            datasets.disable_progress_bars()  # of the few rows that distilabel makes a dataset of
             pipeline = build(self._job, self._folder)
             # The collector need not look through what was imported in each of the forked processes, nor copy it by doing so.
             gc.freeze()
@@ -333,10 +336,6 @@ def _log_to(path: Path, screen: TextIO) -> None:
     for stream in (1, 2):
         os.dup2(log.fileno(), stream)
     sys.stdout = sys.stderr = log
-    with suppress(Exception):
-        import datasets
-
-        datasets.disable_progress_bars()  # of the few rows that distilabel makes a dataset of
 
 
 if __name__ == "__main__":

@@ -21,9 +21,12 @@ def priced(settings: Settings) -> dict[str, dict[str, Any] | None]:
     for role in roles:
         model = settings.model_for(role)
         price = model.known_price
+        if price is None:
+            found[role] = None
+            continue
         source = {"from": "config", "date": None} if model.price is not None else {"from": prices.source(), "date": prices.table_date()}
         names = ("input", "output", "cached_input", "cache_write", "batch")
-        found[role] = None if price is None else {**{name: getattr(price, name) for name in names}, **source}
+        found[role] = {**{name: getattr(price, name) for name in names}, **source}
     return found
 
 

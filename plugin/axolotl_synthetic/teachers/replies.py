@@ -131,7 +131,7 @@ def without_keys(reply: Reply, redacted: Redactor) -> Reply:
 
 def _finish_reason(data: Mapping[str, Any], choice: Mapping[str, Any], message: Mapping[str, Any]) -> str:
     """Return why a reply ended: `finish_reason`, or what a proxy passes on under another name where that says that it is not whole."""
-    reasons = [text for one in (choice, message, data) for name in _REASONS if (text := _reason(one.get(name)))]
+    reasons = [text for one in (choice, message, data) for name in _REASONS if name in one and (text := _reason(one[name]))]
     if any(one.get(name) is True for one in (choice, message, data) for name in ("truncated", "stopped_limit")):
         reasons.append("length")  # llama.cpp
     if any(data.get(name) is True for name in ("input_sensitive", "output_sensitive")):
