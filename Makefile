@@ -8,6 +8,8 @@ export HF_HUB_OFFLINE ?= 1
 export AXOLOTL_DO_NOT_TRACK ?= 1
 # Threads that wait for others sleep: on a busy machine spinning ones made the same work take ten times as long.
 export OMP_WAIT_POLICY ?= PASSIVE
+# The tests start hundreds of processes: each would compile the package anew.
+unexport PYTHONDONTWRITEBYTECODE
 
 .PHONY: help quickstart study test test-all test-oldest check bench clean
 help:
