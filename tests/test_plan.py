@@ -32,10 +32,10 @@ LENGTHS = {
 PRICE = {"input": 1.0, "output": 2.0}
 
 
-def plan(seeds: int, calls=None, student=None, checkable=True, answered=1.0, solutions=None, **block) -> Plan:
+def plan(seeds: int, calls=None, student=None, checkable=True, answered=1.0, solutions=None, one_answer=False, **block) -> Plan:
     settings = load_settings({"teacher": {"model": "Big-70B", "price": PRICE}, **block})
     augmenter = settings.model_for("augmenter").model
-    case = Case(seeds, "Big-70B", augmenter, student=student, checkable=checkable, answered=answered, solutions=solutions)
+    case = Case(seeds, "Big-70B", augmenter, student, checkable, answered, solutions, one_answer)
     return decide(settings, case, assume(settings, LENGTHS, calls))
 
 
@@ -412,3 +412,31 @@ def test_the_readmes_table_of_the_crossing_is_the_codes():
         expected = (*band(int(seeds)), crossover(int(seeds)))
         assert (low, high, middle) == pytest.approx(expected, abs=0.051)
         assert (least, most) == pytest.approx((seeds * expected[0], seeds * expected[1]), abs=0.51)
+
+
+@pytest.mark.parametrize(("samples", "warns"), [(1_900, False), (2_000, True)])
+def test_twenty_answers_to_one_question_are_warned_of_where_none_is_right_or_wrong(samples, warns):
+    made = plan(100, checkable=False, task="instruction", budget={"samples": samples})
+    assert made.strategy == {"answer_augmentation": 1.0}
+    said = [reason for reason in made.reasons if "answers to the same question" in reason]
+    assert bool(said) is warns
+    assert not warns or said[0].startswith("answers: this would mean about 20 answers to the same question, for each seed")
+
+
+def test_a_named_strategy_is_warned_of_by_its_own_number_of_answers():
+    # Half of 5,000 samples are answers: 25 for each of 100 seeds.
+    shares = {"answer_augmentation": 0.5, "new_question": 0.5}
+    made = plan(100, checkable=False, task="instruction", strategy=shares, budget={"samples": 5_000})
+    assert any("about 25 answers to the same question" in reason for reason in made.reasons)
+
+
+def test_many_answers_to_one_question_are_wanted_where_they_can_be_checked():
+    made = plan(100, task="math", budget={"samples": 2_600})
+    assert not any("answers to the same question" in reason for reason in made.reasons)
+
+
+@pytest.mark.parametrize("samples", [50, 2_000, 50_000])
+def test_where_a_question_has_one_answer_only_new_texts_are_made(samples):
+    made = plan(100, one_answer=True, task="classification", budget={"samples": samples})
+    assert made.strategy == {"new_question": 1.0}
+    assert "a text has one label" in made.reasons[0]

@@ -36,6 +36,7 @@ from pydantic_core import ErrorDetails
 
 from axolotl_synthetic import prices
 from axolotl_synthetic.errors import ConfigError
+from axolotl_synthetic.labels import folded
 from axolotl_synthetic.records import STRATEGIES
 from axolotl_synthetic.yaml_reader import plain, short
 
@@ -196,6 +197,8 @@ def _base_url(value: str) -> str:
 class Seeds(Block):
     """The user's own questions."""
 
+    LATER = frozenset({"field_messages", "field_system", "message_property_mappings", "roles"})
+
     path: PathText = "seeds.jsonl"
     """A file (jsonl, json, csv, tsv or parquet, also with .gz or .zst behind it), a pattern of several (`seeds/*.jsonl`), an address of one
     (`hf://`, `s3://`, `gs://`, `https://`), a folder of files or of `save_to_disk`, or a Hub dataset."""
@@ -209,6 +212,14 @@ class Seeds(Block):
     """Seeds kept out of generation, for grading: a share (below 1) of the file's rows or a count (1 and more)."""
     fields: dict[str, str] = {"question": "question", "answer": "answer"}
     """The task's names and the file's columns; a dot reaches into a nested column. A name left out means its own column."""
+    field_messages: str | None = None
+    """Chat: the column of the turns, as in Axolotl's `datasets:`; null: messages or conversations."""
+    field_system: str | None = None
+    """Chat: the column of a system message that is not among the turns; null: system."""
+    message_property_mappings: dict[str, str] | None = None
+    """Chat: a turn's keys, such as {role: from, content: value}; null: those, or role and content."""
+    roles: dict[str, list[str]] | None = None
+    """Chat: what the file calls user, assistant and system, such as {user: [customer], assistant: [agent]}; null: Axolotl's own names."""
     may_fail: float = Field(default=0.02, ge=0, le=1)
     """The share of rows that may be unusable, and of seeds whose own answer may fail the run's checks; above it a run stops before its
     first call. 1: it never does."""
@@ -884,13 +895,34 @@ AnyEngine = Annotated[
 ]
 
 
+def _label(value: object) -> object:
+    if isinstance(value, bool):
+        raise ValueError("must be a text; put it into quotes, for YAML reads yes and no as true and false")
+    text = str(value).strip() if isinstance(value, str | int) else value
+    if isinstance(text, str) and (not text or "\n" in text):
+        raise ValueError("must be a text on one line")
+    return text
+
+
+def _labels(value: list[str]) -> list[str]:
+    known: dict[str, str] = {}
+    for label in value:
+        if (other := known.setdefault(folded(label), label)) is not label:
+            raise ValueError(f"has {other!r} and {label!r}, which are read as the same; drop or change one")
+    return value
+
+
+# Keys that say something of one task alone.
+OF_A_TASK: Mapping[str, str] = {"labels": "classification", "balance": "classification", "turns": "chat"}
+
+
 class Settings(Block):
     """The whole `synthetic:` block."""
 
-    LATER = frozenset({"prompts", "examples"})
+    LATER = frozenset({"prompts", "examples", "labels", "balance", "turns"})
 
     task: str = "math"
-    """math, multiple_choice, text_to_sql, instruction, or the dotted path of a class of yours."""
+    """math, multiple_choice, text_to_sql, instruction, chat, classification, or the dotted path of a class of yours."""
     seeds: Seeds = Seeds()
     """The user's own questions."""
     strategy: Annotated[str | dict[str, float], BeforeValidator(_strategy)] = "auto"
@@ -912,6 +944,13 @@ class Settings(Block):
     prints them."""
     examples: int | None = Field(default=None, ge=0, le=64)
     """Worked examples, seeds with answers, that the teacher is shown with each question; null: 4."""
+    labels: Annotated[list[Annotated[str, BeforeValidator(_label)]], AfterValidator(_labels)] | None = Field(default=None, min_length=2)
+    """Classification: the labels that there are; null: those of the seeds."""
+    balance: Literal["seeds", "uniform"] = "seeds"
+    """Classification: samples are made of every seed as often (`seeds`), or for every label (`uniform`)."""
+    turns: int | None = Field(default=None, ge=1, le=32)
+    """Chat: New Question makes whole new conversations, of so many turns of the user's, whom the augmenter plays. Null: it writes another
+    last turn within the seed's."""
     reuse_seed_answers: bool = False
     """Question Rephrase takes the seed's own answer, where there is one, instead of asking the teacher again."""
     include_seeds: bool = True
@@ -1048,6 +1087,11 @@ def _combinations(raw: Mapping[str, Any]) -> Iterator[str]:
             for key in kwargs if isinstance(kwargs, Mapping) else ():
                 if key == "generation_kwargs":
                     yield f"synthetic.{role}.kwargs.generation_kwargs: write `generation:` beside `kwargs:` instead"
+    task = raw.get("task", "math")
+    for key, only in OF_A_TASK.items():
+        # A class of the user's may be derived from that task.
+        if raw.get(key) not in (None, Settings.model_fields[key].default) and isinstance(task, str) and task != only and "." not in task:
+            yield f"synthetic.{key}: is for `task: {only}`, and the task is {task}; remove it, or change the task"
     if raw.get("task") == "text_to_sql" and part("seeds").get("databases") is None:
         yield "synthetic.seeds.databases: text_to_sql needs to know where the databases are; write `databases: dbs/{database}.sqlite`"
 

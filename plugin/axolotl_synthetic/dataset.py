@@ -22,7 +22,7 @@ from axolotl_synthetic import terminal
 from axolotl_synthetic.config import CANDIDATES_PER_SAMPLE, fruitless_after
 from axolotl_synthetic.errors import StorageError
 from axolotl_synthetic.ledger import CANDIDATES, EXHAUSTED, FRUITLESS, Totals
-from axolotl_synthetic.records import Seed, to_json
+from axolotl_synthetic.records import Message, Seed, to_json
 from axolotl_synthetic.wording import number_of
 
 FORMAT = 1
@@ -31,6 +31,8 @@ SAMPLES = "samples.jsonl"
 CARD = "README.md"
 # The field of the assistant's message that holds what it thought, as Axolotl names it.
 THINKING = "reasoning_content"
+# The field of a chat's message that says whether it is trained on.
+TRAINED = "train"
 # Where the readers of a manifest look, and what has to be there.
 MANIFEST_KEYS: Mapping[str, type | tuple[type, ...]] = {
     "status": str,
@@ -142,6 +144,7 @@ def write_training_file(
     solution: Callable[[Seed], str | None],
     *,
     thinking: bool = False,
+    chats: bool = False,
 ) -> TrainingFile:
     """The seed pairs (those with an answer) and the accepted samples, as chats.
 
@@ -151,11 +154,12 @@ def write_training_file(
         seeds: the seeds to include, none for none.
         prompt, solution: how the task writes a seed's question and answer for the student.
         thinking: whether the teacher's thoughts are kept.
+        chats: whether the task's questions have turns before them: then each message says whether it is trained on.
     """
     beside = folder / "train.jsonl.tmp"
     digest, rows = hashlib.sha256(), 0
     with _told(folder), open(beside, "wb") as file:
-        for row in _training_rows(samples, seeds, prompt, solution, thinking):
+        for row in _training_rows(samples, seeds, prompt, solution, thinking, chats):
             line = (to_json(row) + "\n").encode()
             digest.update(line)
             file.write(line)
@@ -166,15 +170,32 @@ def write_training_file(
 
 
 def _training_rows(
-    samples: Path, seeds: Sequence[Seed], prompt: Callable[[Seed], str], solution: Callable[[Seed], str | None], thinking: bool
+    samples: Path,
+    seeds: Sequence[Seed],
+    prompt: Callable[[Seed], str],
+    solution: Callable[[Seed], str | None],
+    thinking: bool,
+    chats: bool,
 ) -> Iterator[dict[str, Any]]:
     for seed in seeds:
         if (answer := solution(seed)) is not None:
-            yield chat_row(prompt(seed), answer, seed.id, "seed", seed.id, "" if thinking else None)
+            made = chat_row(prompt(seed), answer, seed.id, "seed", seed.id, "" if thinking else None)
+            yield with_turns(made, seed.question.chat, every=True) if chats else made
     for row in read_samples(samples):
         if row["status"] == "accepted":
             thoughts = _thoughts(row) if thinking else None
-            yield chat_row(row["question"], row["answer"], row["id"], row["strategy"], row["seed_id"], thoughts)
+            made = chat_row(row["question"], row["answer"], row["id"], row["strategy"], row["seed_id"], thoughts)
+            yield with_turns(made, row.get("messages") or made["messages"][:1], every=False) if chats else made
+
+
+def with_turns(row: dict[str, Any], before: Sequence[Message], *, every: bool) -> dict[str, Any]:
+    """Return a row with all turns of a chat before its answer, and in each whether it is trained on.
+
+    A seed's own row trains every turn of the assistant's. In a row that was made of it only the new answer is trained on: the earlier
+    turns would be learnt once for each sample of the seed, and those that a teacher wrote in them were not verified.
+    """
+    messages = [{"role": turn["role"], "content": turn["content"], TRAINED: every and turn["role"] == "assistant"} for turn in before]
+    return {**row, "messages": [*messages, {**row["messages"][-1], TRAINED: True}]}
 
 
 def _thoughts(row: Mapping[str, Any]) -> str:
@@ -190,13 +211,14 @@ def chat_row(question: str, answer: str, row_id: str, strategy: str, seed_id: st
     return {"messages": [{"role": "user", "content": question}, said], "id": row_id, "strategy": strategy, "seed_id": seed_id}
 
 
-def axolotl_entry(path: Path, weight: float | None = None, thinking_key: str | None = None) -> dict[str, Any]:
+def axolotl_entry(path: Path, weight: float | None = None, thinking_key: str | None = None, *, chats: bool = False) -> dict[str, Any]:
     """Return the entry of Axolotl's `datasets:` for a training file.
 
     Args:
         path: the file.
         weight: the share of it to train on, None for all.
         thinking_key: the name by which the student's chat template reads thoughts, None where the file has none.
+        chats: whether each message says whether it is trained on.
     """
     entry: dict[str, Any] = {
         "path": str(path),
@@ -210,6 +232,8 @@ def axolotl_entry(path: Path, weight: float | None = None, thinking_key: str | N
     if thinking_key is not None:
         entry["message_property_mappings"][thinking_key] = THINKING
         entry |= {"field_thinking": THINKING, "template_thinking_key": thinking_key}
+    if chats:
+        entry["message_field_training"] = TRAINED
     return entry if weight is None else {**entry, "weight": weight}
 
 

@@ -28,6 +28,7 @@ from axolotl_synthetic import student, terminal, versions
 from axolotl_synthetic.config import Settings, load_settings
 from axolotl_synthetic.dataset import axolotl_entry, is_axolotl_entry
 from axolotl_synthetic.errors import ConfigError, StorageError, SyntheticError
+from axolotl_synthetic.tasks import is_of_chats
 from axolotl_synthetic.yaml_reader import read_yaml
 
 # What a run imports; looked for before one is started, so that a missing package is one message and not a traceback.
@@ -150,7 +151,8 @@ def _entry(settings: Settings) -> dict[str, Any]:
     """
     folder = settings.folder
     written = max(folder.glob("train-*.jsonl"), key=lambda path: path.stat().st_mtime, default=folder / "train.jsonl")
-    return axolotl_entry(written, settings.weight, settings.thinking_key if settings.keeps_thinking else None)
+    thinking_key = settings.thinking_key if settings.keeps_thinking else None
+    return axolotl_entry(written, settings.weight, thinking_key, chats=is_of_chats(settings.task))
 
 
 def _training_file(cfg: Mapping[str, Any], settings: Settings) -> Path:

@@ -115,6 +115,7 @@ def prepare(settings: Settings, *, student: str | None = None) -> Prepared:
         problem=task.problem,
         seed=settings.seed,
         reads_numbers=getattr(task, "reads_numbers", False),
+        labels=settings.labels,
     )
     checks = checks_of(settings, task, seeds)
     answered = sum(seed.answer is not None for seed in seeds.seeds) / len(seeds.seeds)
@@ -126,6 +127,7 @@ def prepare(settings: Settings, *, student: str | None = None) -> Prepared:
         checkable=task.has_final_answer,
         answered=answered,
         solutions=_solutions(task, seeds.seeds),
+        one_answer=getattr(task, "one_answer", False),
     )
     # How often each seed will be used is not known before the strategy is decided; this many times if nothing is rejected.
     rounds = max(1, round((settings.budget.samples or settings.budget.queries or 0) / len(seeds.seeds)))

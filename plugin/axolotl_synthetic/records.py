@@ -36,6 +36,11 @@ class Question:
     `choices` and `labels` (of equal length) are for multiple choice. `context` is any text that the question is about; for text to
     SQL it is the schema of `database`, whose rows are in `database_file` (None: there are only generated ones). Where that file lies
     does not tell two questions apart. `decimal` is `comma` where the seeds write 16,5 and group thousands by points.
+
+    A text to classify has the closed set as `labels`, without choices; `several` of them may fit. `meant` is the final answer that the
+    text was written for, None where nobody knows.
+
+    `turns` are what was said in a chat before the question, each its role and text, with the system message first if there is one.
     """
 
     text: str
@@ -45,6 +50,19 @@ class Question:
     database: str | None = None
     database_file: str | None = field(default=None, compare=False)
     decimal: Literal["comma", "point"] | None = field(default=None, compare=False)
+    several: bool = field(default=False, compare=False)
+    meant: str | None = field(default=None, compare=False)
+    turns: tuple[tuple[str, str], ...] = ()
+
+    def __post_init__(self) -> None:
+        # Read back from JSON, which has no tuples.
+        if not isinstance(self.turns, tuple) or not all(isinstance(turn, tuple) for turn in self.turns):
+            object.__setattr__(self, "turns", tuple((role, text) for role, text in self.turns))
+
+    @property
+    def chat(self) -> tuple[Message, ...]:
+        """Return what was said before, and the question as the user's last turn."""
+        return (*({"role": role, "content": text} for role, text in self.turns), {"role": "user", "content": self.text})
 
 
 @dataclass(frozen=True, slots=True)
@@ -262,12 +280,14 @@ def judged(candidate: Candidate, verdicts: Sequence[Verdict]) -> Candidate:
 
 
 def to_sample(candidate: Candidate) -> dict[str, Any]:
-    """A row of `samples.jsonl`, in the contract's words and order; `thinking` is there where it is kept."""
+    """A row of `samples.jsonl`, in the contract's words and order; `thinking` is there where it is kept, `messages` where there are turns
+    before the question."""
     return {
         "id": candidate.id,
         "strategy": candidate.strategy,
         "seed_id": candidate.seed_id,
         "question": candidate.prompt,
+        **({} if candidate.question is None or not candidate.question.turns else {"messages": list(candidate.question.chat)}),
         "answer": candidate.answer,
         **({} if candidate.thinking is None else {"thinking": candidate.thinking}),
         "final_answer": candidate.final_answer,

@@ -34,6 +34,7 @@ from axolotl_synthetic.prepare import (
     verify_seeds,
 )
 from axolotl_synthetic.records import STRATEGIES, Role, Seed
+from axolotl_synthetic.tasks import has_turns
 from axolotl_synthetic.teachers import ModelSettings, model_name, serve
 from axolotl_synthetic.wording import number_of
 
@@ -678,7 +679,9 @@ def _train(prepared: Prepared, samples: Path) -> dataset.TrainingFile:
         return task.prompt(seed.question)
 
     seeds = prepared.seeds.seeds if settings.include_seeds else ()
-    return dataset.write_training_file(settings.folder, samples, seeds, prompt, task.solution, thinking=settings.keeps_thinking)
+    return dataset.write_training_file(
+        settings.folder, samples, seeds, prompt, task.solution, thinking=settings.keeps_thinking, chats=has_turns(task)
+    )
 
 
 def _finish(prepared: Prepared, manifest: Mapping[str, Any], counts: dataset.Counts) -> None:

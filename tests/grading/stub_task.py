@@ -1,6 +1,7 @@
-"""A task that reads the final answer 42 out of whatever a model says, so that the score of a random model is known beforehand."""
+"""Tasks that read one final answer out of whatever a model says, so that the score of a random model is known beforehand."""
 
 from axolotl_synthetic.records import Question, Seed
+from axolotl_synthetic.tasks.classification import Classification
 from axolotl_synthetic.tasks.math import Math
 
 
@@ -18,3 +19,12 @@ class Always42(Math):
 
     def equivalent(self, one: str, other: str, question: Question) -> bool:
         return one == other
+
+
+class AlwaysBilling(Classification):
+    """Reads the label billing out of whatever a model says."""
+
+    name = "always_billing"
+
+    def loose_answer(self, text: str, question: Question) -> str | None:
+        return "billing"

@@ -62,3 +62,22 @@ def test_three_quarters_and_a_quarter_take_turns():
 
 def test_a_share_of_zero_is_never_planned():
     assert {one.candidate.strategy for one in take(20, {"a": 1.0, "b": 0.0})} == {"a"}
+
+
+def test_by_kind_every_kind_comes_as_often_and_its_seeds_take_turns():
+    kinds = {"s0": ["rare"], "s1": ["common"], "s2": ["common"]}
+    planned = list(islice(schedule(SEEDS, {"one": 1.0}, lambda seed: kinds[seed.id]), 6))
+    assert [one.seed.id for one in planned] == ["s1", "s0", "s2", "s0", "s1", "s0"]
+    assert [one.round for one in planned] == [0, 0, 0, 1, 1, 2]
+    assert len({one.candidate.id for one in planned}) == 6
+
+
+def test_a_seed_of_two_kinds_counts_as_both_and_one_of_none_is_left_out():
+    kinds = {"s0": ["a", "b"], "s1": ["b"], "s2": []}
+    planned = list(islice(schedule(SEEDS, {"one": 1.0}, lambda seed: kinds[seed.id]), 3))
+    assert [one.seed.id for one in planned] == ["s0", "s0", "s0"]
+
+
+def test_without_any_kinds_every_seed_comes_as_often():
+    planned = list(islice(schedule(SEEDS, {"one": 1.0}, lambda seed: ()), 4))
+    assert [one.seed.id for one in planned] == ["s0", "s1", "s2", "s0"]

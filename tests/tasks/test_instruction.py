@@ -1,5 +1,7 @@
 """Open instructions, and what all tasks share: reading an augmenter's question and its yes or no."""
 
+from dataclasses import replace
+
 import pytest
 
 from axolotl_synthetic.records import Question, Seed
@@ -22,9 +24,23 @@ def test_there_is_no_final_answer_to_be_wrong():
     assert (TASK.gold_answer(seed), TASK.solution(seed), TASK.problem(seed)) == (None, seed.answer, None)
 
 
-def test_a_rephrase_keeps_the_context_and_a_new_instruction_has_none():
+def test_a_reworded_and_a_new_instruction_keep_the_context():
     assert TASK.read_rephrase("Sum up the text.", SUMMARY) == Question("Sum up the text.", context="Bees dance.")
-    assert TASK.read_new_question("Instruction: Name a tree.", SUMMARY) == Question("Name a tree.")
+    assert TASK.read_new_question("Instruction: Name the animal.", SUMMARY) == Question("Name the animal.", context="Bees dance.")
+    assert TASK.read_new_question("Instruction: Name a tree.", Question("Name a fruit.")) == Question("Name a tree.")
+
+
+def test_a_new_instruction_for_a_text_is_asked_for_with_the_text_after_others_for_it():
+    others = [Seed("a", Question("Name the animal.", context="Bees dance.")), Seed("b", Question("Name a fruit."))]
+    *patterns, asked = TASK.new_question_messages(SUMMARY, others)
+    assert asked["content"].endswith("\n\nBees dance.")
+    assert [turn["content"] for turn in patterns if turn["role"] == "assistant"] == ["Name the animal.", "Summarise the text."]
+
+
+def test_a_new_instruction_without_a_text_is_asked_for_as_ever():
+    assert TASK.new_question_messages(Question("Name a fruit."), [])[-1]["content"] == (
+        "Write one new instruction of the same kind, about something else."
+    )
 
 
 @pytest.mark.parametrize(
@@ -73,6 +89,7 @@ def test_a_self_check_ends_with_yes_or_no(reply, verdict):
 def test_every_task_has_all_its_prompts(name):
     task = load_task(name)
     question = Question("Which one?", ("this", "that"), ("A", "B")) if name == "multiple_choice" else Question("Which one?")
+    question = replace(question, turns=(("system", "Be brief."),)) if name == "chat" else question
     example = Seed("s", question, None)
     for messages in (
         task.answer_messages(question, [example]),

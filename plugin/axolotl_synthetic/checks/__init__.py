@@ -58,6 +58,7 @@ NAMES = (
     "rephrase_fidelity",
     "format",
     "length",
+    "style",
     "execution",
     "final_answer",
     "self_consistency",
@@ -245,7 +246,8 @@ def _own_check(name: str) -> Judge:
 
 
 def _defaults(task: Task) -> list[str]:
-    return [name for name in DEFAULTS if not hasattr(module := _module(name), "serves") or module.serves(task)]
+    names = (*DEFAULTS, *getattr(task, "checks", ()))
+    return [name for name in names if not hasattr(module := _module(name), "serves") or module.serves(task)]
 
 
 def _module(name: str) -> ModuleType:

@@ -1,4 +1,5 @@
-"""Does the answer end where the seed's does? Only where the strategy keeps the seed's answer: a new question has its own."""
+"""Does the answer end where the seed's does? Only where the strategy keeps the seed's answer: a new question has its own, unless it was
+written for one."""
 
 from __future__ import annotations
 
@@ -22,6 +23,9 @@ def make(task: Task, keeps_answer: Mapping[str, bool]) -> Judge:
     def judge(candidate: Candidate, seed: Seed) -> Verdict:
         if not task.has_final_answer:
             return not_applicable(f"{task.name} has no final answers to compare")
+        meant = None if candidate.question is None else candidate.question.meant
+        if meant is not None and not keeps_answer[candidate.strategy]:
+            return _as_meant(meant, candidate, task)
         if not keeps_answer[candidate.strategy]:
             return not_applicable(f"{candidate.strategy} asks for another answer than the seed's")
         gold = task.gold_answer(seed)
@@ -34,3 +38,13 @@ def make(task: Task, keeps_answer: Mapping[str, bool]) -> Judge:
         return failed(f"{candidate.final_answer} is not the seed's {gold}")
 
     return judge
+
+
+def _as_meant(meant: str, candidate: Candidate, task: Task) -> Verdict:
+    """Judge the answer to a question that was written for a final answer, which whoever answered was not told."""
+    found = candidate.final_answer
+    if found is None or candidate.question is None:
+        return failed(f"no final answer, where the question was written for {meant}")
+    if task.equivalent(meant, found, candidate.question):
+        return passed(f"{found}, for which the question was written")
+    return failed(f"{found}, where the question was written for {meant}")

@@ -59,7 +59,7 @@ def make(task: Task, keeps_answer: Mapping[str, bool]) -> Judge:
             return failed("a copy of the seed's question")
         if len(reworded) > MOST_TIMES_LONGER * len(asked) + MOST_LONGER:
             return failed(f"it has {len(reworded):,} characters, and the seed's question {len(asked):,}")
-        against = _quantity(asked, reworded, seed.question.decimal) or _request(asked, reworded)
+        against = _quantity(asked, reworded, seed.question.decimal) or _request(asked, reworded, asks=getattr(task, "asks", True))
         return passed() if against is None else failed(against)
 
     return judge
@@ -78,10 +78,10 @@ def _quantity(asked: str, reworded: str, decimal: Decimal | None) -> str | None:
     return None
 
 
-def _request(asked: str, reworded: str) -> str | None:
+def _request(asked: str, reworded: str, *, asks: bool) -> str | None:
     if _ANSWERED.search(reworded) and not _ANSWERED.search(asked):
         return "it holds an answer"
-    if _is_english(asked):
+    if asks and _is_english(asked):
         if _ASKS.search(asked) and not _ASKS.search(reworded):
             return "it asks nothing"
         if _REVERSED.search(asked) and not _SAYS_NOT.search(reworded):

@@ -13,7 +13,10 @@ from rich.table import Table
 from axolotl_synthetic.grading.evaluate import Score
 
 # Metrics that are shares, shown in percent; others, such as perplexity, are shown as they are.
-SHARES = ("exact_match", "execution_accuracy", "test_suite_accuracy", "acc", "f1", "em", "mc1", "mc2", "pass", "prompt_level", "inst_level")
+SHARES = (
+    *("exact_match", "execution_accuracy", "test_suite_accuracy", "acc", "f1", "macro_f1", "em", "mc1", "mc2", "pass"),
+    *("prompt_level", "inst_level"),
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +62,8 @@ def compare(*, base: str, student: str, base_scores: Mapping[str, Score], studen
 def _row(task: str, base: Score, student: Score) -> Row:
     errors = (base.stderr, student.stderr)
     return Row(
-        task=task,
+        # Two metrics of one task have its name in common.
+        task=task.partition(" ")[0],
         metric=base.metric,
         questions=base.questions,
         base=base.value,

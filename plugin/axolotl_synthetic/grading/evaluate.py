@@ -22,6 +22,9 @@ from axolotl_synthetic.grading.export import HELD_OUT_TASK
 from axolotl_synthetic.grading.models import ModelArgs
 from axolotl_synthetic.grading.spider import SPIDER_TASK
 
+# The one metric that is shown beside a task's main one.
+MACRO_F1 = "macro_f1"
+
 
 @dataclass(frozen=True, slots=True)
 class Score:
@@ -66,7 +69,8 @@ def evaluate(
         max_gen_toks: the longest reply to a held-out question; None: as its task was exported.
 
     Returns:
-        A score for each task; for a group its own, for a tag or a wildcard those of its tasks.
+        A score for each task; for a group its own, for a tag or a wildcard those of its tasks. Where a task has a macro-F1 as well, that
+        is behind it, under the task's name and the metric's.
 
     Raises:
         ConfigError: if a task is not known; no model is loaded then.
@@ -77,7 +81,12 @@ def evaluate(
     if result.get("shortened"):
         terminal.notice(f"{model.name}: replies to held-out questions end after {result['shortened']} tokens, half of its context")
     questions = result["questions"]
-    return {task: choose(metrics, questions.get(task)) for task, metrics in result["scores"].items()}
+    scores: dict[str, Score] = {}
+    for task, metrics in result["scores"].items():
+        scores[task] = choose(metrics, questions.get(task))
+        if f"{MACRO_F1},none" in metrics:
+            scores[f"{task} {MACRO_F1}"] = Score(float(metrics[f"{MACRO_F1},none"]), None, MACRO_F1, questions.get(task))
+    return scores
 
 
 def refuse_unknown_tasks(tasks: Sequence[str], *, log: Path, include_path: Path | None = None) -> None:

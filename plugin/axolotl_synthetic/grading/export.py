@@ -16,7 +16,7 @@ from typing import Any
 from axolotl_synthetic.config import GRADED_TOKENS
 from axolotl_synthetic.errors import StorageError
 from axolotl_synthetic.grading.heldout import FILE
-from axolotl_synthetic.records import Seed
+from axolotl_synthetic.records import Question, Seed
 from axolotl_synthetic.tasks import BUILT_IN, Task, load_task
 
 HELD_OUT_TASK = "synthetic_heldout"
@@ -26,14 +26,27 @@ METRICS = '''"""Lets lm-eval find this folder's rows, and axolotl-synthetic's ow
 
 from pathlib import Path
 
-from axolotl_synthetic.grading.heldout import answer, grade, prompt, read_rows
+from axolotl_synthetic.grading.heldout import answer, grade, macro_f1, prompt, read_rows
 
-__all__ = ["answer", "dataset", "grade", "prompt"]
+__all__ = ["answer", "dataset", "grade", "macro_f1", "prompt"]
 
 
 def dataset(databases=None, **_):
     return read_rows(Path(__file__).parent, databases)
 '''
+
+
+# What a reply is measured by: the metrics with their aggregation, and what they mean.
+BY_ANSWER = (
+    {"exact_match": "mean", "strict_match": "mean"},
+    "# A reply scores 1 when its final answer is equivalent to the seed's, by the same code that verified the training samples:\n"
+    "# strict_match reads only answers in the task's form, exact_match also others (in mathematics, the last number).",
+)
+BY_LABEL = (
+    {"acc": "mean", "macro_f1": "!function metrics.macro_f1", "strict_match": "mean"},
+    "# A reply scores 1 when its labels are the seed's: acc also takes labels that a reply mentions, strict_match those alone that it\n"
+    "# consists of. macro_f1 is the mean of the F1 of each label that a seed has or a reply gives.",
+)
 
 
 def export_task(
@@ -56,12 +69,20 @@ def export_task(
         StorageError: if the folder cannot be written.
     """
     rows = list(_rows(task, held_out, folder)) if task.has_final_answer else []
+    metrics, how = BY_LABEL if any("several" in row for row in rows) else BY_ANSWER
     template = Template(resources.files(__package__).joinpath("heldout.yaml").read_text(encoding="utf-8"))
     files = {
         FILE: "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows),
         "metrics.py": METRICS,
         # The last to come and the first to go: lm-eval sees the folder by its YAML.
-        f"{task_name}.yaml": template.substitute(task=task_name, max_gen_toks=max_gen_toks or _longest_reply(task, held_out)),
+        f"{task_name}.yaml": template.substitute(
+            task=task_name,
+            max_gen_toks=max_gen_toks or _longest_reply(task, held_out),
+            how=how,
+            metrics="\n".join(
+                f"  - metric: {name}\n    aggregation: {aggregation}\n    higher_is_better: true" for name, aggregation in metrics.items()
+            ),
+        ),
     }
     try:
         if not rows:
@@ -105,7 +126,13 @@ def _rows(task: Task, held_out: Sequence[Seed], folder: Path) -> Iterator[Mappin
             # Seen from the folder: it may be published, and an absolute path names this machine's folders and its user.
             "database_file": None if question.database_file is None else os.path.relpath(question.database_file, folder.resolve()),
             "decimal": question.decimal,
+            **({"several": question.several} if _is_labelled(question) else {}),
         }
+
+
+def _is_labelled(question: Question) -> bool:
+    """Say whether a question is a text with a closed set of labels, and no choices."""
+    return bool(question.labels) and not question.choices
 
 
 def _reference(task: Task) -> str:

@@ -6,12 +6,15 @@ Imported only by the `metrics.py` that `export.py` writes beside the rows, insid
 from __future__ import annotations
 
 import json
+import math
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from functools import cache
 from pathlib import Path
 from typing import Any
 
 from axolotl_synthetic.errors import ConfigError
+from axolotl_synthetic.labels import named
 from axolotl_synthetic.records import Question
 from axolotl_synthetic.tasks import Task, load_task
 
@@ -48,12 +51,13 @@ def answer(row: Mapping[str, Any]) -> str:
     return text
 
 
-def grade(row: Mapping[str, Any], replies: Sequence[str]) -> dict[str, float]:
+def grade(row: Mapping[str, Any], replies: Sequence[str]) -> dict[str, Any]:
     """Whether the reply's final answer is the seed's.
 
     Returns:
         `exact_match`, where a lenient reader finds the answer, so that an untrained model is not marked down for a form that it
-        was never shown; `strict_match`, where only an answer in the task's form counts. A reply without an answer is wrong.
+        was never shown; `strict_match`, where only an answer in the task's form counts. A reply without an answer is wrong. Of a text
+        with labels `acc` takes the place of `exact_match`, and `macro_f1` is the seed's labels and the reply's, for the function below.
     """
     task = _task(row["task"])
     question = question_of(row)
@@ -61,10 +65,27 @@ def grade(row: Mapping[str, Any], replies: Sequence[str]) -> dict[str, float]:
     def right(found: str | None) -> float:
         return float(found is not None and task.equivalent(row["answer"], found, question))
 
-    return {
-        "exact_match": right(task.loose_answer(replies[0], question)),
-        "strict_match": right(task.final_answer(replies[0], question)),
-    }
+    loose, strict = task.loose_answer(replies[0], question), task.final_answer(replies[0], question)
+    if "several" in row:
+        gold, given = (() if found is None else named(found, question.labels) or () for found in (row["answer"], loose))
+        return {"acc": right(loose), "macro_f1": (gold, given), "strict_match": right(strict)}
+    return {"exact_match": right(loose), "strict_match": right(strict)}
+
+
+def macro_f1(pairs: Sequence[tuple[Sequence[str], Sequence[str]]]) -> float:
+    """Return the mean of the F1 of each label that any pair holds.
+
+    Args:
+        pairs: the right labels of a text, and those given.
+    """
+    right, missed, wrong = Counter[str](), Counter[str](), Counter[str]()
+    for gold, given in pairs:
+        right.update(set(gold) & set(given))
+        missed.update(set(gold) - set(given))
+        wrong.update(set(given) - set(gold))
+    labels = {*right, *missed, *wrong}
+    scores = [2 * right[label] / (2 * right[label] + missed[label] + wrong[label]) for label in labels]
+    return math.fsum(scores) / len(scores) if scores else 0.0
 
 
 def question_of(row: Mapping[str, Any]) -> Question:
@@ -76,6 +97,7 @@ def question_of(row: Mapping[str, Any]) -> Question:
         database=row["database"],
         database_file=_there(row.get("database_file")),
         decimal=row.get("decimal"),
+        several=bool(row.get("several")),
     )
 
 

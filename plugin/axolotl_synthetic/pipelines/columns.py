@@ -77,7 +77,7 @@ def sample_columns(candidate: Candidate, task: Task, round: int, asked: str = ""
         "candidate": _facts(candidate, task, round),
         "status": status,
         "reason": candidate.reason or "",
-        "messages": chat(candidate.prompt or asked, candidate.answer if status == GENERATED else None),
+        "messages": chat(candidate, asked, candidate.answer if status == GENERATED else None),
     }
 
 
@@ -97,9 +97,19 @@ def refuse_overwriting(step: Step) -> None:
             )
 
 
-def chat(question: str, answer: str | None) -> list[dict[str, str]]:
-    """Return the chat to train on; without an answer it has no turn of the assistant, so nothing is learnt from it."""
-    turns = [{"role": "user", "content": question}]
+def chat(candidate: Candidate, asked: str, answer: str | None) -> list[dict[str, str]]:
+    """Return the chat to train on; without an answer it has no turn of the assistant's to learn from behind the question.
+
+    Args:
+        candidate: whose question it is.
+        asked: the question of a candidate without one.
+        answer: the last turn.
+    """
+    question = candidate.question
+    if question is not None and question.turns:
+        turns = [dict(turn) for turn in question.chat]
+    else:
+        turns = [{"role": "user", "content": candidate.prompt or asked}]
     return turns if answer is None else [*turns, {"role": "assistant", "content": answer}]
 
 

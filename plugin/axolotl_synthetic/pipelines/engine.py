@@ -67,11 +67,13 @@ class Engine:
         self._stop = stop
         self.error: SyntheticError | None = None
         self._task = load_task(self._job.settings.task, self._job.settings.prompts)
-        self._strategies = load_strategies()
+        self._strategies = load_strategies(self._job.settings.turns)
         self._inquiries = load_inquiries(self._job.settings.verify, self._task)
         # Drawn once; hashing thousands of seeds for each candidate would cost more than an instant call.
         self._examples = worked_examples(self._job.seeds, self._job.settings.seed, self._job.settings.examples)
         self._sure = _sure_candidates(self._job, {name: strategy.calls for name, strategy in self._strategies.items()})
+        # A task of the user's own may have no kinds to balance.
+        self._kinds = getattr(self._task, "kinds", None) if job.settings.balance == "uniform" else None
         self._known = Progress()
         self._exhaustion = _exhaustion(self._job, self._task)
         self._fruitless = False
@@ -156,7 +158,7 @@ class Engine:
         if most is None and samples is not None:
             most = CANDIDATES_PER_SAMPLE * samples
         ended_by = ""
-        for started, planned in enumerate(schedule(job.seeds, job.shares)):
+        for started, planned in enumerate(schedule(job.seeds, job.shares, self._kinds)):
             while len(self._under_way) >= places:
                 self._ended.clear()
                 await self._ended.wait()
@@ -270,7 +272,7 @@ class Engine:
                 reuse_answer=self._job.settings.reuse_seed_answers,
                 keep_thinking=self._job.settings.keeps_thinking,
                 shown=self._examples.shown,
-                rounds=sure_rounds(planned, len(self._job.seeds), self._sure, self._job.shares[candidate.strategy]),
+                rounds=0 if self._kinds else sure_rounds(planned, len(self._job.seeds), self._sure, self._job.shares[candidate.strategy]),
             )
             candidate = await strategy(candidate, source, self._task, chain.ask)
             for inquiry in self._inquiries:

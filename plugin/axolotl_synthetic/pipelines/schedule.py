@@ -6,8 +6,10 @@ server's prefix cache. Seeds with one context, such as a database's schema, shar
 
 from __future__ import annotations
 
+import itertools
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from axolotl_synthetic.records import Candidate, Seed
@@ -37,7 +39,7 @@ def sure_rounds(planned: Planned, seeds: int, candidates: float, share: float) -
     return max(0, math.ceil((math.floor(of_strategy) - planned.index % seeds) / seeds))
 
 
-def schedule(seeds: Sequence[Seed], shares: Mapping[str, float]) -> Iterator[Planned]:
+def schedule(seeds: Sequence[Seed], shares: Mapping[str, float], kinds: Callable[[Seed], Sequence[str]] | None = None) -> Iterator[Planned]:
     """Candidates without end.
 
     Every strategy goes through the seeds in the order of `near`, again and again; strategies take turns so that after any number of
@@ -47,16 +49,42 @@ def schedule(seeds: Sequence[Seed], shares: Mapping[str, float]) -> Iterator[Pla
     Args:
         seeds: at least one.
         shares: strategy and share, adding up to 1.
+        kinds: what each seed counts as, such as its labels, where every kind is to come as often; None: every seed does.
     """
     seeds = near(seeds)
+    orders = {name: _in_turn(seeds) if kinds is None else _by_kind(seeds, kinds) for name, share in shares.items() if share > 0}
     made = dict.fromkeys((name for name, share in shares.items() if share > 0), 0)
     number = 0
     while True:
         # The strategy that would lag most behind its share; ties go to the one named first.
         strategy = max(made, key=lambda name: shares[name] * (number + 1) - made[name])
         index = made[strategy]
-        seed, of_seed = seeds[index % len(seeds)], index // len(seeds)
+        seed, of_seed = next(orders[strategy])
         candidate = Candidate(number, f"{strategy}-{seed.id}-{of_seed}", strategy, seed.id)
         yield Planned(candidate, seed, of_seed, index)
         made[strategy] += 1
         number += 1
+
+
+def _in_turn(seeds: Sequence[Seed]) -> Iterator[tuple[Seed, int]]:
+    """Yield every seed, again and again, with how often it came before."""
+    for index in itertools.count():
+        yield seeds[index % len(seeds)], index // len(seeds)
+
+
+def _by_kind(seeds: Sequence[Seed], kinds: Callable[[Seed], Sequence[str]]) -> Iterator[tuple[Seed, int]]:
+    """Yield the next seed of the kind that came least, with how often it came before; seeds of no kind only where all are of none."""
+    of_seed = {seed.id: tuple(kinds(seed)) for seed in seeds}
+    groups: dict[str, list[Seed]] = {}
+    for seed in seeds:
+        for kind in of_seed[seed.id]:
+            groups.setdefault(kind, []).append(seed)
+    if not groups:
+        yield from _in_turn(seeds)
+    rings = {kind: itertools.cycle(group) for kind, group in sorted(groups.items())}
+    came, rounds = Counter[str](), Counter[str]()
+    while True:
+        seed = next(rings[min(rings, key=came.__getitem__)])
+        came.update(of_seed[seed.id])
+        yield seed, rounds[seed.id]
+        rounds[seed.id] += 1

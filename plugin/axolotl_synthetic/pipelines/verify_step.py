@@ -281,7 +281,7 @@ def _columns(one: _Judged) -> dict[str, Any]:
         "status": status,
         "reason": reason,
         "checks": [*(row.get("checks") or []), *check_columns(verdicts)],
-        "messages": chat(instruction or _text(row, "question"), candidate.answer if status == "accepted" else None),
+        "messages": chat(candidate, instruction or _text(row, "question"), candidate.answer if status == "accepted" else None),
     }
 
 

@@ -9,7 +9,7 @@ from typing import Any
 
 from distilabel.steps import GlobalStep, StepInput
 
-from axolotl_synthetic.dataset import chat_row, write_bytes
+from axolotl_synthetic.dataset import chat_row, with_turns, write_bytes
 from axolotl_synthetic.pipelines.columns import GENERATED
 from axolotl_synthetic.records import to_json
 
@@ -67,11 +67,7 @@ class WriteAxolotl(GlobalStep):  # type: ignore[misc]  # distilabel is not typed
     def process(self, inputs: StepInput) -> Iterator[list[dict[str, Any]]]:
         """Write the file, and yield every row as it came."""
         wanted = {"accepted", GENERATED} if self.unverified else {"accepted"}
-        written = [
-            chat_row(row["instruction"], row["generation"], row["sample_id"], row["strategy"], row["seed_id"])
-            for row in inputs
-            if row["status"] in wanted
-        ]
+        written = [_training_row(row) for row in inputs if row["status"] in wanted]
         path = Path(self.path).expanduser()
         path.parent.mkdir(parents=True, exist_ok=True)
         write_bytes(path, "".join(to_json(row) + "\n" for row in written).encode())
@@ -80,3 +76,10 @@ class WriteAxolotl(GlobalStep):  # type: ignore[misc]  # distilabel is not typed
             statuses = ", ".join(sorted({str(row["status"]) for row in inputs}))
             self._logger.warning(f"{path} is empty: no row was accepted (there are: {statuses}); put a Verify before WriteAxolotl")
         yield inputs
+
+
+def _training_row(row: dict[str, Any]) -> dict[str, Any]:
+    made = chat_row(row["instruction"], row["generation"], row["sample_id"], row["strategy"], row["seed_id"])
+    # A chat has turns before its question.
+    before = [turn for turn in row.get("messages") or () if turn["role"] != "assistant" or turn["content"] != row["generation"]]
+    return with_turns(made, before, every=False) if len(before) > 1 else made

@@ -85,14 +85,14 @@ def decide(settings: Settings, case: Case, rates: Mapping[str, Rates], measured:
     new_prompts = QUESTION_REPHRASE if augmenter.weak else NEW_QUESTION
     samples, by = affordable(settings.budget, rates[new_prompts])
     ratio = samples / case.seeds
-    share = share_of_new_prompts(case.seeds, ratio)
+    share = 1.0 if case.one_answer else share_of_new_prompts(case.seeds, ratio)
     shares = {ANSWER_AUGMENTATION: round(1 - share, 2), new_prompts: share}
     shares = {name: one for name, one in shares.items() if one > 0}
     found = words.Found(case, augmenter, new_prompts, ratio, share, samples, by)
     if settings.strategy == "auto":
         reasons = words.reasons(settings, found, rates)
     else:
-        reasons = words.reasons_of_the_user(settings, found, shares)
+        reasons = words.reasons_of_the_user(settings, found, shares, rates)
         named = settings.strategy if isinstance(settings.strategy, dict) else {settings.strategy: 1.0}
         shares = {name: float(one) for name, one in named.items() if one > 0}
         ratio = affordable(settings.budget, blend(rates, shares))[0] / case.seeds

@@ -115,6 +115,8 @@ def calls_per_sample(
     calls = {name: dict(purposes) for name, purposes in CALLS.items()}
     if settings.reuse_seed_answers:
         calls[QUESTION_REPHRASE]["answer"] = 1 - answered
+    if settings.turns is not None:
+        calls[NEW_QUESTION] |= {"new_question": settings.turns, "answer": settings.turns}
     for name, number in (extra or {}).items():
         calls[name]["answer"] += number
     return calls

@@ -10,8 +10,9 @@ from dataclasses import dataclass
 
 from axolotl_synthetic.config import Settings
 from axolotl_synthetic.plan.augmenter import Strength
-from axolotl_synthetic.plan.costs import Rates
+from axolotl_synthetic.plan.costs import Rates, blend
 from axolotl_synthetic.plan.crossing import CROSSOVERS, LARGEST, MEASURED_BAND, SMALLEST, SPREAD, band, crossover
+from axolotl_synthetic.plan.estimates import affordable
 from axolotl_synthetic.records import ANSWER_AUGMENTATION, NEW_QUESTION
 from axolotl_synthetic.wording import number_of
 
@@ -24,6 +25,8 @@ MISTRALS_CROSSOVER = 12
 LARGEST_RATIO = 500
 # A size this near (as a factor) to a measured one counts as measured.
 NEAR = 1.1
+# Answers to one question from which on `plan` warns where no answer is right or wrong.
+MANY_ANSWERS = 20
 # So many seeds to one answer's text: labels, not worked solutions.
 SEEDS_AN_ANSWER = 5
 NAMES = {"answer_augmentation": "answers", "question_rephrase": "reworded questions", "new_question": "new questions"}
@@ -40,6 +43,7 @@ class Case:
         checkable: whether the task has final answers that can be told right from wrong.
         answered: share of the seeds that have an answer.
         solutions: how many different texts these answers are, as the student is to write them; None when nobody counted.
+        one_answer: a question has one answer, such as a label: a second one to it says nothing new.
     """
 
     seeds: int
@@ -49,6 +53,7 @@ class Case:
     checkable: bool = True
     answered: float = 1.0
     solutions: int | None = None
+    one_answer: bool = False
 
 
 @dataclass(frozen=True)
@@ -81,12 +86,13 @@ def reasons(settings: Settings, found: Found, rates: Mapping[str, Rates]) -> tup
         _matters(found),
         *_distance(settings, found),
         _closed(settings, found.case, {ANSWER_AUGMENTATION: 1 - found.share}),
+        _repeated(settings, found.case, {ANSWER_AUGMENTATION: 1 - found.share, found.new_prompts: found.share}, rates),
         _verification(settings, found.case),
     )
     return tuple(text for text in texts if text)
 
 
-def reasons_of_the_user(settings: Settings, found: Found, auto: Mapping[str, float]) -> tuple[str, ...]:
+def reasons_of_the_user(settings: Settings, found: Found, auto: Mapping[str, float], rates: Mapping[str, Rates]) -> tuple[str, ...]:
     """Of a plan that the config names, with what `auto` would do."""
     named = settings.strategy if isinstance(settings.strategy, dict) else {settings.strategy: 1.0}
     texts = (
@@ -97,6 +103,7 @@ def reasons_of_the_user(settings: Settings, found: Found, auto: Mapping[str, flo
         _matters(found),
         *_distance(settings, found),
         _closed(settings, found.case, named),
+        _repeated(settings, found.case, named, rates),
         _verification(settings, found.case),
     )
     return tuple(text for text in texts if text)
@@ -109,6 +116,9 @@ def shares(strategy: Mapping[str, float]) -> str:
 
 def _decision(found: Found) -> str:
     low, high = band(found.case.seeds)
+    if found.case.one_answer:
+        made = NAMES[found.new_prompts]
+        return f"a text has one label, so a second answer to a seed's own question says nothing new: {made} at any budget ratio"
     if found.share == 0:
         few = "less than one sample a seed is" if found.ratio < 1 else f"{found.ratio:.1f} samples a seed are"
         return f"{few} few, below {low:.1f}: at a low budget ratio more answers to the seeds' own questions are the most effective"
@@ -247,6 +257,20 @@ def _closed(settings: Settings, case: Case, strategy: Mapping[str, float]) -> st
         f" different ones to give{own}: the rest are duplicates, so far fewer samples than asked for may come of many calls. A seed that"
         " says nothing new is not asked again, and the run ends where nothing is accepted any more; `--pilot` shows it, and new or reworded"
         " questions have no such end"
+    )
+
+
+def _repeated(settings: Settings, case: Case, strategy: Mapping[str, float], rates: Mapping[str, Rates]) -> str:
+    """Warn of many answers to one question where none is right or wrong: what is learnt from them is one question."""
+    share = strategy.get(ANSWER_AUGMENTATION, 0)
+    shares_of_all = {name: one for name, one in strategy.items() if one > 0}
+    answers = share * affordable(settings.budget, blend(rates, shares_of_all))[0] / case.seeds
+    if case.checkable or not MANY_ANSWERS <= answers < math.inf:
+        return ""
+    return (
+        f"answers: this would mean about {answers:,.0f} answers to the same question, for each seed. Where no answer is right or wrong that"
+        " teaches the few questions by heart, and not a style: `strategy: new_question` (or question_rephrase) asks others, and so do more"
+        " seeds"
     )
 
 

@@ -22,16 +22,16 @@ from typing import Any
 
 from axolotl_synthetic.checks import Check
 from axolotl_synthetic.errors import SyntheticError
-from axolotl_synthetic.records import Candidate, Decision, Question, Seed, Verdict, judged, not_applicable, to_sample
+from axolotl_synthetic.records import Candidate, Decision, Seed, Verdict, judged, not_applicable, to_sample
 from axolotl_synthetic.review.kept import Book, Kept
-from axolotl_synthetic.review.origin import Origins
+from axolotl_synthetic.review.origin import Origins, as_written
 from axolotl_synthetic.review.page import content_of
 from axolotl_synthetic.review.ruling import Ruling, rule
 from axolotl_synthetic.review.work import Work
 
 REJECTED_BY_PEOPLE = "review"
 UNREVIEWED = "unreviewed"
-CHANGED_BY_AN_EDIT = ("question", "answer", "final_answer", "status", "reason", "checks")
+CHANGED_BY_AN_EDIT = ("question", "messages", "answer", "final_answer", "status", "reason", "checks")
 Row = dict[str, Any]
 
 
@@ -137,7 +137,7 @@ class Applying:
 
     def _as_text(self, row: Row, seed: Seed) -> Candidate:
         """Enough of a sample for others to be compared with it."""
-        question = seed.question if self._work.task.prompt(seed.question) == row["question"] else Question(row["question"])
+        question = seed.question if self._work.task.prompt(seed.question) == row["question"] else as_written(row, seed)
         texts = {"prompt": row["question"], "answer": row["answer"], "final_answer": row["final_answer"]}
         return Candidate(0, row["id"], row["strategy"], row["seed_id"], question=question, **texts)
 
@@ -154,7 +154,7 @@ class Applying:
         if candidate.status != "accepted":
             self.effect.failed_edits[candidate.reason or ""] += 1
         new = to_sample(candidate)
-        return _with_decision(row, ruling, {name: new[name] for name in CHANGED_BY_AN_EDIT})
+        return _with_decision(row, ruling, {name: new[name] for name in CHANGED_BY_AN_EDIT if name in new})
 
     def _judged(self, candidate: Candidate, seed: Seed, checks: Sequence[Check]) -> Candidate:
         assert candidate.answer is not None and candidate.question is not None

@@ -22,7 +22,7 @@ class Origins:
     def __init__(self, work: Work) -> None:
         self._work = work
         self._seeds: Mapping[str, Seed] = {seed.id: seed for seed in work.seeds}
-        self._strategies = load_strategies()
+        self._strategies = load_strategies(work.settings.turns)
 
     def seed(self, row: Mapping[str, Any]) -> Seed:
         """The seed of a row of `samples.jsonl`."""
@@ -39,7 +39,7 @@ class Origins:
         if made.question is None or made.prompt != row["question"]:
             seed = self.seed(row)
             same = self._work.task.prompt(seed.question) == row["question"]
-            made = replace(bare, question=seed.question if same else Question(row["question"], decimal=seed.question.decimal))
+            made = replace(bare, question=seed.question if same else as_written(row, seed))
         return replace(
             made, prompt=row["question"], answer=row["answer"], final_answer=row["final_answer"], requests=tuple(row["requests"])
         )
@@ -65,3 +65,10 @@ class Origins:
             return await self._strategies[bare.strategy](bare, source, self._work.task, ask)
         except CallFailed:
             return bare
+
+
+def as_written(row: Mapping[str, Any], seed: Seed) -> Question:
+    """Return a row's question in one part, behind the turns of its chat."""
+    *before, last = row.get("messages") or [{"content": row["question"]}]
+    turns = tuple((turn["role"], turn["content"]) for turn in before)
+    return Question(last["content"], decimal=seed.question.decimal, turns=turns)

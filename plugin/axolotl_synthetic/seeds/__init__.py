@@ -16,10 +16,13 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from axolotl_synthetic.errors import SeedsError
+from axolotl_synthetic.labels import BETWEEN
 from axolotl_synthetic.numerals import find_convention
 from axolotl_synthetic.records import Question, Seed
+from axolotl_synthetic.seeds.chats import COLUMNS, NoChat, Words, read_chat
 from axolotl_synthetic.seeds.columns import fields_line, looks_like_data, recognised, same_word
 from axolotl_synthetic.seeds.databases import MissingDatabase, NoDatabase, with_database
+from axolotl_synthetic.seeds.labelled import with_labels
 from axolotl_synthetic.seeds.rows import BadRow, Row, read_rows
 from axolotl_synthetic.wording import number_of
 from axolotl_synthetic.yaml_reader import short
@@ -63,6 +66,7 @@ def read_seeds(
     problem: Callable[[Seed], str | None],
     seed: int,
     reads_numbers: bool = False,
+    labels: Sequence[str] | None = None,
 ) -> SeedSet:
     """Read, check and draw the seeds.
 
@@ -72,23 +76,33 @@ def read_seeds(
         problem: why the task cannot use a seed, None when it can.
         seed: of the draw. Other rows apart, a larger `limit` contains the seeds of a smaller one.
         reads_numbers: whether the task compares numbers, so that the seeds' convention for `,` and `.` matters.
+        labels: the closed set that texts are labelled by, None to read it from the seeds.
 
     Raises:
         SeedsError: if there is no such file, it cannot be read, it lacks a column, or no row of it can be used; if a
             row's database is not there.
     """
-    _refuse_unknown_names(settings.fields, required, optional)
+    # The default is for tasks that have these names.
+    if settings.fields != type(settings).model_fields["fields"].default:
+        _refuse_unknown_names(settings.fields, required, optional)
+    if "messages" in required:
+        # Axolotl's words for the two columns.
+        named = {"messages": settings.field_messages, "system": settings.field_system}
+        fields = {name: column for name, column in settings.fields.items() if name in named}
+        settings = settings.model_copy(update={"fields": fields | {name: column for name, column in named.items() if column is not None}})
     if settings.databases is not None and "database" not in (*required, *optional):
         raise SeedsError("synthetic.seeds.databases: this task asks no databases; leave it out")
     notes: list[str] = []
     wanted = {name: settings.fields.get(name, name) for name in (*required, *optional)}
     rows = read_rows(settings.path, settings.name, settings.split, note=notes.append, wanted=wanted, required=required)
-    usable, problems, places, unusable = _usable_seeds(rows, settings, required, optional, problem)
+    usable, problems, places, unusable = _usable_seeds(rows, settings, required, optional, problem, labels)
     if not usable:
         raise SeedsError(f"synthetic.seeds: no row of {settings.path} can be used{_first_of(notes + problems if problems else [])}")
     problems = notes + problems
     if reads_numbers:
         usable = _with_decimal(usable, settings, problems)
+    if "label" in optional:
+        usable = with_labels(usable, labels)
     held_out, seeds = _draw(usable, settings, seed)
     if settings.limit is not None and len(seeds) < settings.limit:
         problems.append(
@@ -101,7 +115,9 @@ def read_seeds(
 
 def seed_id(question: Question, answer: str | None) -> str:
     """A name for a seed that depends on its content alone, so that a reordered file keeps what was paid for."""
-    content = [question.text, question.choices, question.context, question.database, answer]
+    content: list[Any] = [question.text, question.choices, question.context, question.database, answer]
+    if question.turns:
+        content.append(question.turns)
     return hashlib.sha256(json.dumps(content, ensure_ascii=False).encode()).hexdigest()[:12]
 
 
@@ -118,7 +134,7 @@ def seed_of_row(row: Mapping[str, Any], task: Task, databases: str | None = None
     """
     values = {name: row.get(name, _MISSING) for name in (*task.required, *task.optional)}
     try:
-        return _seed_of(values, task.required, databases, task.problem)
+        return _seed_of(values, task.required, task.problem, databases, row.get("labels"))
     except (NoDatabase, MissingDatabase) as error:
         raise UnusableRow(str(error)) from error
 
@@ -136,6 +152,7 @@ def _usable_seeds(
     required: tuple[str, ...],
     optional: tuple[str, ...],
     problem: Callable[[Seed], str | None],
+    labels: Sequence[str] | None,
 ) -> tuple[list[Seed], list[str], dict[str, str], int]:
     """Return the seeds, what is said of rows that were skipped, where each seed stands, and how many rows are unusable."""
     names = (*required, *optional)
@@ -146,6 +163,7 @@ def _usable_seeds(
     first_place: dict[Question, str] = {}
     columns: dict[str, bool] = {}  # in order, with whether any row holds text there
     reached: set[str] = set()
+    words = Words(settings.field_messages, settings.message_property_mappings, settings.roles)
     for row in rows:
         if isinstance(row, BadRow):
             problems.append(f"{row.place}: {row.what}")
@@ -153,10 +171,10 @@ def _usable_seeds(
             continue
         for column, cell in row.values.items():
             columns[str(column)] = columns.get(str(column), False) or (isinstance(cell, str) and any(map(str.isalpha, cell)))
-        values = {name: _reach(row.values, settings.fields.get(name, name)) for name in (*required, *optional)}
+        values = {name: _cell(row.values, name, settings) for name in (*required, *optional)}
         reached.update(name for name, value in values.items() if value is not _MISSING)
         try:
-            made = _seed_of(values, required, settings.databases, problem)
+            made = _seed_of(values, required, problem, settings.databases, labels, words)
         except (UnusableRow, NoDatabase) as error:
             problems.append(f"{row.place}: {error}")
             unusable += 1
@@ -265,6 +283,14 @@ class UnusableRow(Exception):
     """Why a row makes no seed, with the remedy."""
 
 
+def _cell(row: Mapping[str, Any], name: str, settings: config.Seeds) -> Any:
+    """Return what a row has for one of the task's names; a chat may be in either of two columns where none is named."""
+    value = _reach(row, settings.fields.get(name, name))
+    if value is _MISSING and name == "messages" and settings.fields.get(name, name) == name:
+        return next((found for column in COLUMNS if (found := _reach(row, column)) is not _MISSING), _MISSING)
+    return value
+
+
 def _reach(row: Mapping[str, Any], column: str) -> Any:
     """The value in a column; `choices.text` reaches into a nested column, or into each item of a column of objects."""
     if column in row:
@@ -280,10 +306,21 @@ def _reach(row: Mapping[str, Any], column: str) -> Any:
     return value
 
 
-def _seed_of(values: Mapping[str, Any], required: tuple[str, ...], databases: str | None, problem: Callable[[Seed], str | None]) -> Seed:
+def _seed_of(
+    values: Mapping[str, Any],
+    required: tuple[str, ...],
+    problem: Callable[[Seed], str | None],
+    databases: str | None = None,
+    given: Sequence[str] | None = None,
+    words: Words | None = None,
+) -> Seed:
     for name in required:
         if values[name] is _MISSING or values[name] is None:
             raise UnusableRow(f"no {name}; fill it in or point seeds.fields.{name} at its column")
+    if "text" in required:
+        return _labelled(values, problem, given)
+    if "messages" in required:
+        return _conversed(values, problem, words or Words())
     text = _text("question", values.get("question"))
     if text is None:
         raise UnusableRow("question is empty; fill it in")
@@ -298,7 +335,33 @@ def _seed_of(values: Mapping[str, Any], required: tuple[str, ...], databases: st
     question = Question(text, choices, labels, _text("context", values.get("context")), _text("database", values.get("database")))
     if databases is not None:
         question = with_database(question, databases)
-    answer = _text("answer", values.get("answer"), numbers=True)
+    return _checked(question, _text("answer", values.get("answer"), numbers=True), problem)
+
+
+def _labelled(values: Mapping[str, Any], problem: Callable[[Seed], str | None], given: Sequence[str] | None) -> Seed:
+    """Return a text with its labels, one a line; `label` may be a text or a list of them."""
+    text, value = _text("text", values["text"]), values.get("label")
+    if text is None:
+        raise UnusableRow("text is empty; fill it in")
+    several = isinstance(value, list | tuple) or (isinstance(value, str) and value.lstrip().startswith("["))
+    one = None if several else _text("label", value, numbers=True)
+    labels = _texts("label", value) if several else () if one is None else (one,)
+    if any(BETWEEN in label for label in labels):
+        raise UnusableRow('label holds a line break; write several labels as ["one", "two"]')
+    question = Question(text, labels=tuple(given or ()))
+    return _checked(question, BETWEEN.join(labels) or None, problem)
+
+
+def _conversed(values: Mapping[str, Any], problem: Callable[[Seed], str | None], words: Words) -> Seed:
+    """Return a chat: the user's last turn, what was said before, and the assistant's answer."""
+    try:
+        chat = read_chat(values["messages"], _text("system", values.get("system", _MISSING)), words)
+    except NoChat as error:
+        raise UnusableRow(str(error)) from None
+    return _checked(Question(chat.question, turns=chat.turns), chat.answer, problem)
+
+
+def _checked(question: Question, answer: str | None, problem: Callable[[Seed], str | None]) -> Seed:
     made = Seed(seed_id(question, answer), question, answer)
     if (against := problem(made)) is not None:
         raise UnusableRow(against)

@@ -33,6 +33,11 @@ SYNONYMS: Mapping[str, tuple[str, ...]] = {
         ),
         *("completion", "response", "responses", "output", "outputs", "target", "reply", "a", "sql", "query", "assistant"),
     ),
+    "messages": ("conversations", "conversation", "chat", "dialog", "dialogue", "turns"),
+    "text": (*("texts", "sentence", "content", "message", "ticket", "utterance", "body", "document", "review", "comment", "question"),),
+    "label": (
+        *("labels", "category", "categories", "intent", "class", "classes", "topic", "sentiment", "tag", "tags", "answer", "target"),
+    ),
     "choices": ("choice", "options", "option"),
     "labels": ("label", "letters"),
     "context": ("input", "contexts", "passage", "document", "background"),

@@ -9,10 +9,10 @@ from __future__ import annotations
 import importlib
 import random
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Protocol
 
-from axolotl_synthetic.records import STRATEGIES, Candidate, Reply, Request, Seed
+from axolotl_synthetic.records import NEW_QUESTION, STRATEGIES, Candidate, Reply, Request, Seed
 
 if TYPE_CHECKING:
     from axolotl_synthetic.tasks import Task
@@ -66,9 +66,16 @@ class Strategy(Protocol):
         """The candidate with its question and answer; failed, with the reason, where a reply could not be read."""
 
 
-def load_strategies() -> Mapping[str, Strategy]:
-    """All strategies by name."""
-    return {name: importlib.import_module(f"{__name__}.{name}").STRATEGY for name in STRATEGIES}
+def load_strategies(turns: int | None = None) -> Mapping[str, Strategy]:
+    """All strategies by name.
+
+    Args:
+        turns: the config's: new questions are whole conversations of so many turns of the user's.
+    """
+    loaded = {name: importlib.import_module(f"{__name__}.{name}").STRATEGY for name in STRATEGIES}
+    if turns is not None:
+        loaded[NEW_QUESTION] = replace(loaded[NEW_QUESTION], turns=turns, calls=2 * turns + 1)
+    return loaded
 
 
 @dataclass(frozen=True, slots=True)

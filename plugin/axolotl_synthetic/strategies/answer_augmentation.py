@@ -34,11 +34,18 @@ async def answered(
         candidate,
         question=question,
         prompt=task.prompt(question),
-        answer=reply.text.strip(),
+        answer=_read(task, reply.text, question),
         answer_cut_off=reply.cut_off,
         answer_tokens=reply.answer_tokens,
         thinking=reply.thoughts if source.keep_thinking else None,
     )
+
+
+def _read(task: Task, reply: str, question: Question) -> str:
+    # A class of the user's that is not derived from `TaskBase` may have no `read_answer`.
+    read = getattr(task, "read_answer", None)
+    answer: str = reply.strip() if read is None else read(reply, question)
+    return answer
 
 
 STRATEGY = AnswerAugmentation()

@@ -27,7 +27,7 @@ from axolotl_synthetic.seeds import SeedSet, read_seeds
 from axolotl_synthetic.study.design import Cell, Line, cells, config_of, first_accepted, lines, settings_of
 from axolotl_synthetic.study.settings import Study
 from axolotl_synthetic.study.training import grade, train
-from axolotl_synthetic.tasks import Task, load_task
+from axolotl_synthetic.tasks import Task, has_turns, load_task
 from axolotl_synthetic.wording import number_of
 
 LEDGER = "ledger.sqlite"
@@ -203,8 +203,9 @@ class Sweep:
         def prompt(seed: Seed) -> str:
             return self.task.prompt(seed.question)
 
+        chats, keeps = has_turns(self.task), settings.keeps_thinking
         made = dataset.write_training_file(
-            folder, folder / dataset.SAMPLES, seeds, prompt, self.task.solution, thinking=settings.keeps_thinking
+            *(folder, folder / dataset.SAMPLES, seeds, prompt, self.task.solution), thinking=keeps, chats=chats
         )
         user_folder = self.settings.folder
         config = config_of(
@@ -212,7 +213,7 @@ class Sweep:
             self.settings,
             self.training,
             folder=folder,
-            entries=dataset.axolotl_entry(made.path, thinking_key=settings.thinking_key if settings.keeps_thinking else None),
+            entries=dataset.axolotl_entry(made.path, thinking_key=settings.thinking_key if keeps else None, chats=chats),
             is_ours=lambda entry: dataset.is_axolotl_entry(entry, user_folder),
         )
         began = time.monotonic()
@@ -324,6 +325,7 @@ def seeds_of(settings: Settings, task: Task, line: Line | None) -> SeedSet:
         problem=task.problem,
         seed=settings.seed,
         reads_numbers=getattr(task, "reads_numbers", False),
+        labels=settings.labels,
     )
 
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 import copy
 import importlib
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Protocol
 
@@ -19,7 +20,7 @@ from axolotl_synthetic.records import Message, Question, Seed
 from axolotl_synthetic.tasks import templates
 from axolotl_synthetic.tasks.base import TaskBase
 
-__all__ = ["BUILT_IN", "Task", "TaskBase", "load_task", "own_prompts", "prompts_of"]
+__all__ = ["BUILT_IN", "Task", "TaskBase", "has_turns", "is_of_chats", "load_task", "own_prompts", "prompts_of"]
 
 
 class Task(Protocol):
@@ -78,7 +79,21 @@ class Task(Protocol):
         """Whether two final answers are the same answer. Where one of them is the gold answer, it is `one`."""
 
 
-BUILT_IN = ("math", "multiple_choice", "text_to_sql", "instruction")
+def has_turns(task: Task) -> bool:
+    """Say whether a task's questions are the last turns of chats."""
+    return "messages" in task.required
+
+
+def is_of_chats(name: str) -> bool:
+    """Say the same of a task by its name; one that cannot be found is for others to tell of."""
+    if "." not in name:
+        return name == "chat"
+    with suppress(ConfigError):
+        return has_turns(load_task(name))
+    return False
+
+
+BUILT_IN = ("math", "multiple_choice", "text_to_sql", "instruction", "chat", "classification")
 
 
 def load_task(name: str, prompts: str | None = None) -> Task:

@@ -31,11 +31,18 @@ class TaskBase:
     name: str = ""
     """As messages name the task."""
     required: tuple[str, ...] = ("question",)
-    """Names of `seeds.fields` that every row must have; of question, context, answer, choices, labels and database."""
+    """Names of `seeds.fields` that every row must have; of question, context, answer, choices, labels and database; or
+    text and label; or messages and system."""
     optional: tuple[str, ...] = ("context", "answer")
     """Names of `seeds.fields` that a row may have."""
     has_final_answer = True
     """Whether answers can be told right from wrong. Without it only checks of form, length, likeness and a judge apply."""
+    checks: ClassVar[tuple[str, ...]] = ()
+    """Checks besides the usual ones that run where `verify` is null."""
+    one_answer: ClassVar[bool] = False
+    """Whether a question has one answer that can be put in one way, such as a label: then a second answer to it teaches nothing."""
+    asks: ClassVar[bool] = True
+    """Whether a question asks for something, so that a reworded one must, too; a text to classify or a turn of a chat need not."""
     prompts: ClassVar[str] = "general"
     """The folder of prompts, of those beside this file."""
     about: ClassVar[str] = "problem"
@@ -122,6 +129,10 @@ class TaskBase:
         """Return the new question in a reply, None when there is none to read."""
         text = read_question(reply)
         return None if text is None else Question(text, decimal=question.decimal)
+
+    def read_answer(self, reply: str, question: Question) -> str:
+        """Return the answer in a teacher's reply as the student is to write it."""
+        return reply.strip()
 
     def read_self_check(self, reply: str) -> bool | None:
         """Return whether the augmenter stands by its question; None when the reply does not say."""

@@ -1,0 +1,90 @@
+"""Chats: the user's last turn is the question, and what was said before it, with the system message, stays with it in every call and in
+the training file. Nothing in an answer can be told right from wrong.
+
+How a file's chats are read is for `seeds/chats.py`, and what becomes of the turns in training for `dataset.py`.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Hashable, Mapping, Sequence
+from dataclasses import replace
+from typing import ClassVar
+
+from axolotl_synthetic.records import Message, Question, Seed
+from axolotl_synthetic.tasks.base import PATTERNS, TaskBase
+from axolotl_synthetic.tasks.replies import read_question
+from axolotl_synthetic.tasks.templates import chat
+
+NAMES = {"system": "System", "user": "User", "assistant": "Assistant"}
+_TITLE = re.compile(r"\A[*_#\s]*(?:the )?(?:(?:new|next|reworded|other)\s+)?(?:user|message|user message)[*_]*\s*:[*_]*\s*", re.IGNORECASE)
+
+
+class Chat(TaskBase):
+    name = "chat"
+    required: tuple[str, ...] = ("messages",)
+    optional: tuple[str, ...] = ("system",)
+    has_final_answer = False
+    asks = False
+    checks: ClassVar[tuple[str, ...]] = ("judge", "near_duplicate", "style")
+    prompts: ClassVar[str] = "chat"
+    about = "message"
+
+    def prompt(self, question: Question) -> str:
+        """Return the chat up to the user's last turn, for people and for a judge. The student reads it as `question.chat`."""
+        if not question.turns:
+            return question.text
+        return "\n\n".join(f"{NAMES[turn['role']]}: {turn['content']}" for turn in question.chat)
+
+    def values(self, question: Question) -> Mapping[str, Hashable]:
+        return {**super().values(question), "others": ""}
+
+    def answer_messages(self, question: Question, examples: Sequence[Seed]) -> tuple[Message, ...]:
+        """Return the chat itself: what its system message and its earlier turns do not say, the teacher is not told."""
+        return question.chat
+
+    def rephrase_messages(self, question: Question, examples: Sequence[Seed]) -> tuple[Message, ...]:
+        return self._within(question, self.chat("rephrase", question))
+
+    def new_question_messages(self, question: Question, examples: Sequence[Seed]) -> tuple[Message, ...]:
+        """Return what the augmenter is asked: another message at this point, after others of seeds with the same turns before them."""
+        places = [place for example in examples for place in (example.question, self.opening(example.question))]
+        same = dict.fromkeys(" ".join(place.text.split()) for place in places if place.turns == question.turns)
+        others = "\n".join(f"- {text}" for text in list(same)[:PATTERNS])
+        values = {**self.values(question), "others": others}
+        return self._within(question, chat(self.prompts, "new_question", (), self.own_prompts, **values))
+
+    def opening(self, question: Question) -> Question:
+        """Return the beginning of the seed's conversation: the user's first message, with the system message alone before it."""
+        first = next((text for role, text in question.turns if role == "user"), question.text)
+        return replace(question, text=first, turns=tuple(turn for turn in question.turns if turn[0] == "system"))
+
+    def going_on(self, question: Question, answer: str) -> Question:
+        """Return the place behind an answer, where the user says something next."""
+        return replace(question, turns=(*question.turns, ("user", question.text), ("assistant", answer)), text="")
+
+    def next_message_messages(self, question: Question) -> tuple[Message, ...]:
+        """Return what the augmenter is asked in the user's place."""
+        return self._within(question, self.chat("next_message", question))
+
+    def read_rephrase(self, reply: str, question: Question) -> Question | None:
+        text = read_question(_TITLE.sub("", reply.strip(), count=1))
+        return None if text is None else replace(question, text=text)
+
+    def read_new_question(self, reply: str, question: Question) -> Question | None:
+        # It stays within the seed's conversation.
+        return self.read_rephrase(reply, question)
+
+    def equivalent(self, one: str, other: str, question: Question) -> bool:
+        return one.split() == other.split()
+
+    @staticmethod
+    def _within(question: Question, asked: Sequence[Message]) -> tuple[Message, ...]:
+        """Return a prompt behind the turns of a conversation, with one system message: many servers refuse two."""
+        systems = [turn["content"] for turn in (*question.chat[:-1], *asked) if turn["role"] == "system"]
+        turns = [turn for turn in (*question.chat[:-1], *asked) if turn["role"] != "system"]
+        head: list[Message] = [{"role": "system", "content": "\n\n".join(systems)}] if systems else []
+        return (*head, *turns)
+
+
+TASK = Chat()
