@@ -28,7 +28,6 @@ from axolotl_synthetic import student, terminal, versions
 from axolotl_synthetic.config import Settings, load_settings
 from axolotl_synthetic.dataset import axolotl_entry, is_axolotl_entry
 from axolotl_synthetic.errors import ConfigError, StorageError, SyntheticError
-from axolotl_synthetic.tasks import is_of_chats
 from axolotl_synthetic.yaml_reader import read_yaml
 
 # What a run imports; looked for before one is started, so that a missing package is one message and not a traceback.
@@ -149,6 +148,8 @@ def _entry(settings: Settings) -> dict[str, Any]:
     The path is a placeholder, for `load_datasets` to correct. `axolotl evaluate` has no such hook, so the last file that was
     written, if there is one, does better than a name that does not exist.
     """
+    from axolotl_synthetic.tasks import is_of_chats
+
     folder = settings.folder
     written = max(folder.glob("train-*.jsonl"), key=lambda path: path.stat().st_mtime, default=folder / "train.jsonl")
     thinking_key = settings.thinking_key if settings.keeps_thinking else None
@@ -196,6 +197,7 @@ def _refuse_unfit(cfg: Mapping[str, Any], settings: Settings) -> None:
     from axolotl.utils.dict import DictDefault
 
     from axolotl_synthetic.prepare import prepare
+    from axolotl_synthetic.tasks import has_turns
 
     base = str(cfg["base_model"])
     theirs = DictDefault({"tokenizer_config": base, "base_model_config": base, **{key: cfg[key] for key in cfg if cfg[key] is not None}})
@@ -215,7 +217,8 @@ def _refuse_unfit(cfg: Mapping[str, Any], settings: Settings) -> None:
     own = None if entry.get("chat_template") in (None, "tokenizer_default") else entry
     template = student.chat_template(base, lambda: get_chat_template_from_config(cfg=theirs, ds_cfg=own, tokenizer=tokenizer))
     prepared = prepare(settings)
-    pairs = [(prepared.task.prompt(seed.question), prepared.task.solution(seed)) for seed in prepared.seeds.seeds[: student.PAIRS_READ]]
+    task, read = prepared.task, prepared.seeds.seeds[: student.PAIRS_READ]
+    pairs = [(seed.question.chat if has_turns(task) else task.prompt(seed.question), task.solution(seed)) for seed in read]
     tokens = student.lengths(base, pairs, tokenizer, template)
     if settings.keeps_thinking:
         key = str(entry.get("template_thinking_key") or settings.thinking_key)

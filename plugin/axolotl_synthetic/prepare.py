@@ -19,12 +19,12 @@ from axolotl_synthetic.errors import ConfigError, StorageError
 from axolotl_synthetic.ledger import Ledger, worst_prompt_tokens
 from axolotl_synthetic.plan import Case, Plan, costs, decide
 from axolotl_synthetic.plan.measured import Measured, read_measured
-from axolotl_synthetic.records import STRATEGIES, Purpose, Seed
+from axolotl_synthetic.records import NEW_QUESTION, STRATEGIES, Purpose, Seed
 from axolotl_synthetic.seeds import SeedSet, read_seeds
 from axolotl_synthetic.strategies import load_strategies
 from axolotl_synthetic.strategies.lengths import lengths
 from axolotl_synthetic.student import refuse_no_weights
-from axolotl_synthetic.tasks import Task, load_task, own_prompts
+from axolotl_synthetic.tasks import Task, has_turns, load_task, own_prompts
 from axolotl_synthetic.teachers import model_name
 from axolotl_synthetic.wording import number_of
 
@@ -218,11 +218,17 @@ def _known_seeds(text: str, path: Path) -> set[str]:
 def tell_problems(prepared: Prepared) -> None:
     _tell_first(prepared.seeds.problems)
     held_out = prepared.seeds.held_out
-    if held_out and not any(prepared.task.gold_answer(seed) is not None for seed in held_out):
+    task = prepared.task
+    if held_out and not any((task.solution if has_turns(task) else task.gold_answer)(seed) is not None for seed in held_out):
         terminal.notice(
             f"seeds: {number_of(len(held_out), 'held-out seed is', 'held-out seeds are')} kept for nothing: none has a final answer"
             " to grade a student by (the task"
             f" {prepared.settings.task}); set `seeds.holdout: 0` to generate from them, and grade by lm-eval tasks in `grade.tasks`"
+        )
+    if prepared.settings.turns is not None and NEW_QUESTION not in prepared.plan.strategy:
+        terminal.notice(
+            f"turns: {prepared.settings.turns}: is the length of whole new conversations, and the strategy makes none; write"
+            " `strategy: new_question` for them"
         )
     without = sum(seed.answer is None for seed in prepared.seeds.seeds)
     if without and prepared.task.has_final_answer:

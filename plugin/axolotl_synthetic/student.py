@@ -12,6 +12,7 @@ from typing import Any
 from axolotl_synthetic import terminal
 from axolotl_synthetic.config import Settings
 from axolotl_synthetic.errors import ConfigError
+from axolotl_synthetic.records import Message
 from axolotl_synthetic.wording import number_of
 
 # Seeds come in random order, and so many tell whether most pairs fit.
@@ -66,8 +67,8 @@ def refuse_no_weights(base_model: str) -> None:
         raise ConfigError(f"base_model: {base_model}: holds pointers of Git LFS and no weights; run `git lfs pull` in that folder")
 
 
-def lengths(base_model: str, pairs: Iterable[tuple[str, str | None]], tokenizer: Any, template: str) -> list[int]:
-    """Return the tokens of questions and answers as the student reads them.
+def lengths(base_model: str, pairs: Iterable[tuple[str | Sequence[Message], str | None]], tokenizer: Any, template: str) -> list[int]:
+    """Return the tokens of questions (or of chats up to one) and answers as the student reads them.
 
     Raises:
         ConfigError: if the template refuses such chats, as training would end with the same error.
@@ -75,7 +76,8 @@ def lengths(base_model: str, pairs: Iterable[tuple[str, str | None]], tokenizer:
     found = []
     for question, answer in pairs:
         # Some templates refuse an empty answer, and no sample has one.
-        chat = [{"role": "user", "content": question}, {"role": "assistant", "content": answer or "1"}]
+        turns = [{"role": "user", "content": question}] if isinstance(question, str) else question
+        chat = [*turns, {"role": "assistant", "content": answer or "1"}]
         try:
             text = tokenizer.apply_chat_template(chat, chat_template=template, tokenize=False)
         except Exception as error:  # whatever a template does

@@ -2,6 +2,7 @@
 
     export.py        held-out seeds → a folder that plain `lm_eval --include_path` runs
     heldout.py       what that folder calls back into while it is graded
+    chats.py         the same, for held-out chats
     tasks/           tasks of lm-eval that come with the package: a folder for `--include_path`
     spider.py        what `tasks/spider_execution.yaml` calls: Spider's questions, execution accuracy
     models.py        which model is graded: the base, a LoRA adapter on it, or full weights

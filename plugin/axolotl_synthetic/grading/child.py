@@ -75,6 +75,8 @@ def fit(task: Any, context: int, asked: int | None) -> int | None:
     Returns:
         What it was lowered to, None when it was not.
     """
+    if task.OUTPUT_TYPE != "generate_until":
+        return None
     wanted = asked or task.config.generation_kwargs["max_gen_toks"]
     longest = min(wanted, max(1, context // 2))
     task.set_config("generation_kwargs", {"max_gen_toks": longest}, update=True)

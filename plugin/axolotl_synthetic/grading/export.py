@@ -17,7 +17,7 @@ from axolotl_synthetic.config import GRADED_TOKENS
 from axolotl_synthetic.errors import StorageError
 from axolotl_synthetic.grading.heldout import FILE
 from axolotl_synthetic.records import Question, Seed
-from axolotl_synthetic.tasks import BUILT_IN, Task, load_task
+from axolotl_synthetic.tasks import BUILT_IN, Task, has_turns, load_task
 
 HELD_OUT_TASK = "synthetic_heldout"
 
@@ -36,6 +36,10 @@ def dataset(databases=None, **_):
 '''
 
 
+CHAT_METRICS = METRICS.replace("import answer, grade, macro_f1, prompt, read_rows", "import answer, prompt, read_rows").replace(
+    '\n\n__all__ = ["answer", "dataset", "grade", "macro_f1", "prompt"]',
+    '\nfrom axolotl_synthetic.grading.chats import Chats, likelihood\n\n__all__ = ["Chats", "answer", "dataset", "likelihood", "prompt"]',
+)
 # What a reply is measured by: the metrics with their aggregation, and what they mean.
 BY_ANSWER = (
     {"exact_match": "mean", "strict_match": "mean"},
@@ -57,7 +61,7 @@ def export_task(
     Args:
         folder: `lm_eval/` in the run's output folder; made when it is not there.
         task: whose prompts and equivalence are used.
-        held_out: seeds kept out of generation; those without a final answer are left out.
+        held_out: seeds kept out of generation; those without a final answer, and chats without an answer, are left out.
         task_name: what lm-eval calls it.
         max_gen_toks: a reply is cut off after this many tokens; None: `GRADED_TOKENS`, more where a held-out answer is long.
 
@@ -68,12 +72,13 @@ def export_task(
     Raises:
         StorageError: if the folder cannot be written.
     """
-    rows = list(_rows(task, held_out, folder)) if task.has_final_answer else []
+    rows = list(_rows(task, held_out, folder)) if task.has_final_answer else list(_chats(task, held_out)) if has_turns(task) else []
     metrics, how = BY_LABEL if any("several" in row for row in rows) else BY_ANSWER
-    template = Template(resources.files(__package__).joinpath("heldout.yaml").read_text(encoding="utf-8"))
+    name = "heldout_chats.yaml" if has_turns(task) else "heldout.yaml"
+    template = Template(resources.files(__package__).joinpath(name).read_text(encoding="utf-8"))
     files = {
         FILE: "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows),
-        "metrics.py": METRICS,
+        "metrics.py": CHAT_METRICS if has_turns(task) else METRICS,
         # The last to come and the first to go: lm-eval sees the folder by its YAML.
         f"{task_name}.yaml": template.substitute(
             task=task_name,
@@ -128,6 +133,12 @@ def _rows(task: Task, held_out: Sequence[Seed], folder: Path) -> Iterator[Mappin
             "decimal": question.decimal,
             **({"several": question.several} if _is_labelled(question) else {}),
         }
+
+
+def _chats(task: Task, held_out: Sequence[Seed]) -> Iterator[Mapping[str, Any]]:
+    for seed in held_out:
+        if (answer := task.solution(seed)) is not None:
+            yield {"id": seed.id, "prompt": task.prompt(seed.question), "messages": list(seed.question.chat), "answer": answer}
 
 
 def _is_labelled(question: Question) -> bool:

@@ -112,9 +112,10 @@ def near(seeds: Sequence[Seed]) -> Sequence[Seed]:
     """Return the seeds with those of one context side by side, within each stretch of `NEAR`; without contexts their order stays."""
     ordered: list[Seed] = []
     for start in range(0, len(seeds), NEAR):
-        by_context: dict[str | None, list[Seed]] = {}
+        by_context: dict[tuple[object, ...], list[Seed]] = {}
         for seed in seeds[start : start + NEAR]:
-            by_context.setdefault(seed.question.context, []).append(seed)
+            # Chats with one system message begin alike.
+            by_context.setdefault((seed.question.context, *seed.question.turns[:1]), []).append(seed)
         # All without one are a group of their own, and in a stretch without contexts the only one.
         ordered += [seed for group in by_context.values() for seed in group]
     return ordered

@@ -1,0 +1,42 @@
+"""What an exported task of held-out chats calls while lm-eval runs it: how likely a model finds the seeds' own answers.
+
+Nothing in a chat can be told right from wrong, so a student is measured by what it would say: the bits that each byte of the user's own
+answer costs it, after the real turns before it. Imported only by the `metrics.py` that `export.py` writes, inside lm-eval's process.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from lm_eval.api.task import ConfigurableTask
+
+SAID = {"system": "System", "user": "User", "assistant": "Assistant"}
+
+
+class Chats(ConfigurableTask):  # type: ignore[misc]  # lm_eval is not typed
+    """Chats whose turns reach the model's template as turns; lm-eval's own tasks know one message and worked examples."""
+
+    def __init__(self, config: Mapping[str, Any] | None = None) -> None:
+        super().__init__(config={name: value for name, value in (config or {}).items() if name != "class"})
+
+    def fewshot_context(
+        self,
+        doc: Mapping[str, Any],
+        num_fewshot: int,
+        system_instruction: str | None = None,
+        apply_chat_template: bool = False,
+        fewshot_as_multiturn: bool = False,
+        chat_template: Callable[..., str] | None = None,
+        gen_prefix: str | None = None,
+    ) -> str:
+        messages = [dict(turn) for turn in doc["messages"]]
+        if apply_chat_template and chat_template is not None:
+            return chat_template(messages, add_generation_prompt=True)
+        return "\n\n".join([*(f"{SAID[turn['role']]}: {turn['content']}" for turn in messages), "Assistant: "])
+
+
+def likelihood(row: Mapping[str, Any], results: Sequence[tuple[float, bool]]) -> dict[str, tuple[float, int]]:
+    """Return the log-likelihood of the seed's answer and its length in bytes, for lm-eval to add up."""
+    [(found, _)] = results
+    return {"bits_per_byte": (found, len(row["answer"].encode()))}
