@@ -243,7 +243,8 @@ class Sweep:
 
     def _graded(self, model: grading.ModelArgs, settings: Settings, log: Path, title: str) -> grading.Score:
         held_out = settings.folder / LM_EVAL
-        has_held_out = (held_out / f"{grading.HELD_OUT_TASK}.yaml").exists()
+        # What chats are measured by is no share of right answers, and curves are of these.
+        has_held_out = self.task.has_final_answer and (held_out / f"{grading.HELD_OUT_TASK}.yaml").exists()
         tasks = [*([grading.HELD_OUT_TASK] if has_held_out else []), *settings.grade.tasks]
         with terminal.counted(title, "questions") as on_progress:
             include = held_out if has_held_out else None
