@@ -104,12 +104,13 @@ def test_a_new_message_is_written_after_those_of_seeds_with_the_same_turns_befor
 
 
 def test_a_reworded_and_a_new_message_stay_in_the_conversation():
+    assert TASK.read_rephrase("Reworded: is it past ten?", LATE) == Question("is it past ten?", turns=BEFORE)
     for read in (TASK.read_rephrase, TASK.read_new_question):
         assert read('Message: "Is it past ten?"', LATE) == Question("Is it past ten?", turns=BEFORE)
 
 
 def test_people_and_judges_read_the_conversation_as_one_text():
-    assert TASK.prompt(LATE) == f"System: {DESK}\n\nUser: Hello?\n\nAssistant: Good day.\n\nUser: Is it late?"
+    assert TASK.prompt(LATE) == (f"System message: {DESK}\n\nThe user: Hello?\n\nThe assistant: Good day.\n\nThe user: Is it late?")
     assert TASK.prompt(Question("Is it late?")) == "Is it late?"
 
 
@@ -178,8 +179,8 @@ def test_every_command_knows_the_task_and_a_rerun_asks_nothing(project):
         project.forget_all_but_the_ledger()
         assert project.run().code == 0
         assert (server.count, project.training_bytes) == (asked, before)
-    assert f"System: {DESK}" in previewed.out
-    assert f"System: {DESK}" in project.run("show", "-n", "1").out
+    assert f"System message: {DESK}" in previewed.out
+    assert f"System message: {DESK}" in project.run("show", "-n", "1").out
     assert project.run("report").code == 0
     assert project.run("prompts").code == 0
 

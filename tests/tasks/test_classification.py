@@ -149,6 +149,10 @@ def test_a_new_text_is_written_for_the_seeds_label_and_the_teacher_is_not_told()
     assert "billing" not in system["content"]
 
 
+def test_what_a_weak_model_repeats_of_the_prompt_is_no_part_of_the_text():
+    assert TASK.read_rephrase("Reword: I paid twice.", TICKET).text == "I paid twice."
+
+
 def test_a_run_keeps_only_texts_that_get_the_label_they_were_written_for(project):
     with FakeServer(labelling(drift=4), vary_repeats=True) as server:
         project.configure(server, task="classification", strategy="new_question", budget={"samples": 12})

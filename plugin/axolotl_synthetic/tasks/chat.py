@@ -16,8 +16,11 @@ from axolotl_synthetic.tasks.base import PATTERNS, TaskBase
 from axolotl_synthetic.tasks.replies import read_question
 from axolotl_synthetic.tasks.templates import chat
 
-NAMES = {"system": "System", "user": "User", "assistant": "Assistant"}
-_TITLE = re.compile(r"\A[*_#\s]*(?:the )?(?:(?:new|next|reworded|other)\s+)?(?:user|message|user message)[*_]*\s*:[*_]*\s*", re.IGNORECASE)
+# `User:` in a model's reply, where it quotes the text, would be taken for a turn that it invented (`turns.py`).
+NAMES = {"system": "System message", "user": "The user", "assistant": "The assistant"}
+_TITLE = re.compile(
+    r"\A[*_#\s]*(?:the )?(?:(?:new|next|reworded|other)\s+)?(?:user|message|user message|reword(?:ed)?)[*_]*\s*:[*_]*\s*", re.IGNORECASE
+)
 
 
 class Chat(TaskBase):

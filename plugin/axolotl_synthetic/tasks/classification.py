@@ -20,7 +20,7 @@ _MARK = re.compile(
     r"^\W*(?:the )?(?:final |right |correct )?(?:answer|labels?|category|categories|class)(?:\W{0,3}[:：]|\s+(?:is|are)\b\s*[:：]?)\s*",
     re.IGNORECASE,
 )
-_TITLE = re.compile(r"\A[*_#\s]*(?:new |reworded )?(?:text|message|ticket)[*_]*\s*:[*_]*\s*", re.IGNORECASE)
+_TITLE = re.compile(r"\A[*_#\s]*(?:new |reworded )?(?:text|message|ticket|reword(?:ed)?)[*_]*\s*:[*_]*\s*", re.IGNORECASE)
 SHOWN = 60
 
 
