@@ -95,6 +95,7 @@ class FakeServer:
         vary_repeats: bool = False,
         seed: int = 0,
         port: int = 0,
+        host: str = "127.0.0.1",
         keep_calls: bool = True,
         log: TextIO | None = None,
     ) -> None:
@@ -114,9 +115,10 @@ class FakeServer:
         self.closing = threading.Event()
         self._waiting: deque[tuple[float, Callable[[], None]]] = deque()
         # Bound but never listening, it keeps the port ours while the server is away.
-        self._claim = _bound(port)
+        self._host = host
+        self._claim = _bound(port, host)
         self.port: int = self._claim.getsockname()[1]
-        self.base_url = f"http://127.0.0.1:{self.port}/v1"
+        self.base_url = f"http://{host}:{self.port}/v1"
         self._listener: asyncio.AbstractServer | None = None
         self._thread: threading.Thread | None = None
         self._active = 0
@@ -228,7 +230,7 @@ class FakeServer:
 
     async def listen(self) -> None:
         loop = asyncio.get_running_loop()
-        self._listener = await loop.create_server(lambda: Connection(self), sock=_bound(self.port), backlog=4096)
+        self._listener = await loop.create_server(lambda: Connection(self), sock=_bound(self.port, self._host), backlog=4096)
 
     def go_away(self, seconds: float) -> None:
         """Reset every connection and refuse new ones; come back on the same port. Only from the server's own thread."""
@@ -268,10 +270,10 @@ class FakeServer:
         self._thread.join(10)
 
 
-def _bound(port: int) -> socket.socket:
+def _bound(port: int, host: str) -> socket.socket:
     listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    listener.bind(("127.0.0.1", port))
+    listener.bind((host, port))
     return listener
 
 

@@ -90,7 +90,9 @@ def main() -> None:
     sys.path.insert(0, str(Path(__file__).parent))
     from fake_server import FakeServer
 
-    server = FakeServer(models=[options.model], latency=0.02, port=options.port, keep_calls=False)
+    key = os.environ.get("VLLM_API_KEY")
+    host = options.host
+    server = FakeServer(models=[options.model], latency=0.02, port=options.port, host=host, keep_calls=False, api_key=key)
     path.with_suffix(".new").rename(path)
 
     async def serve() -> None:

@@ -19,7 +19,7 @@ os.environ["RAY_USAGE_STATS_ENABLED"] = "0"
 class RayCluster:
     """Some nodes with two processors each, and a head with none, to which drivers connect."""
 
-    def __init__(self, nodes: int = 2, head_cpus: int = 0) -> None:
+    def __init__(self, nodes: int = 2, head_cpus: int = 0, gpus: int = 0) -> None:
         from ray.cluster_utils import Cluster
 
         options = {"num_cpus": head_cpus, "object_store_memory": MEMORY, "include_dashboard": False}
@@ -27,10 +27,11 @@ class RayCluster:
         self.address: str = self._cluster.address
         self.nodes: list[Any] = []
         for _ in range(nodes):
-            self.add_node()
+            self.add_node(gpus=gpus)
 
-    def add_node(self, cpus: int = 2) -> None:
-        self.nodes.append(self._cluster.add_node(num_cpus=cpus, object_store_memory=MEMORY))
+    def add_node(self, cpus: int = 2, gpus: int = 0) -> None:
+        """Add a node; its GPUs are believed in, as Ray believes whoever starts a node."""
+        self.nodes.append(self._cluster.add_node(num_cpus=cpus, num_gpus=gpus, object_store_memory=MEMORY))
 
     def raylets(self) -> list[psutil.Process]:
         """The nodes' main processes, the head's left out."""
@@ -65,8 +66,8 @@ class RayCluster:
 
 
 @contextmanager
-def cluster_of(nodes: int = 2, head_cpus: int = 0) -> Iterator[RayCluster]:
-    cluster = RayCluster(nodes, head_cpus)
+def cluster_of(nodes: int = 2, head_cpus: int = 0, gpus: int = 0) -> Iterator[RayCluster]:
+    cluster = RayCluster(nodes, head_cpus, gpus)
     try:
         yield cluster
     finally:

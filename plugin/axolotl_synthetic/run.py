@@ -35,7 +35,7 @@ from axolotl_synthetic.prepare import (
 )
 from axolotl_synthetic.records import STRATEGIES, Role, Seed
 from axolotl_synthetic.tasks import has_turns
-from axolotl_synthetic.teachers import ModelSettings, model_name, serve
+from axolotl_synthetic.teachers import ModelSettings, model_name
 from axolotl_synthetic.wording import number_of
 
 if TYPE_CHECKING:
@@ -557,15 +557,12 @@ def _run_pipeline(
     prepared: Prepared, *, spool: Path | None = None, most_candidates: int | None = None, process: PipelineProcess | None = None
 ) -> None:
     from axolotl_synthetic.pipelines import open_files
+    from axolotl_synthetic.pipelines.serving import serving
 
     settings, folder = prepared.settings, prepared.settings.folder
     with ExitStack() as stack:
         process = process or stack.enter_context(waiting())
-        teacher = stack.enter_context(serve(settings.teacher, folder))
-        augmenter = teacher
-        if settings.augmenter is not None and settings.augmenter != settings.teacher:
-            augmenter = stack.enter_context(serve(settings.augmenter, folder, "augmenter", settings.teacher))
-        models, fewer = open_files.fitted({"teacher": teacher, "augmenter": augmenter})
+        models, fewer = open_files.fitted(stack.enter_context(serving(settings, folder, folder / LOG)))
         for text in fewer:
             terminal.notice(text)
         job = _job(prepared, models, spool, most_candidates)

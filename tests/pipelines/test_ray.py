@@ -24,10 +24,11 @@ from axolotl_synthetic.checks import NAMES
 from axolotl_synthetic.config import RayCluster as Wanted
 from axolotl_synthetic.config import load_settings
 from axolotl_synthetic.errors import MissingExtraError, ServiceError
-from axolotl_synthetic.pipelines import cluster_process, own_modules, verifier
+from axolotl_synthetic.pipelines import cluster_process, own_modules, ray_connection, verifier
 from axolotl_synthetic.pipelines.rows import to_text
 from axolotl_synthetic.records import Candidate, Question, Seed
 from axolotl_synthetic.tasks import BUILT_IN
+from axolotl_synthetic.teachers.vllm import gpus_of
 
 from fake_server import FakeServer
 from projects import Project
@@ -60,8 +61,9 @@ def candidate(answer: str, **fields: Any) -> Candidate:
 
 
 def test_the_yaml_of_the_page_is_valid():
-    (block,) = re.findall(r"```yaml\n(.*?)```", (ROOT / "plugin/docs/scale-out.md").read_text(), re.DOTALL)
-    assert load_settings(yaml.safe_load(block)["synthetic"]).cluster == Wanted(address="auto", verifiers=8)
+    first, second = re.findall(r"```yaml\n(.*?)```", (ROOT / "plugin/docs/scale-out.md").read_text(), re.DOTALL)
+    assert load_settings(yaml.safe_load(first)["synthetic"]).cluster == Wanted(address="auto", verifiers=8)
+    assert gpus_of(load_settings(yaml.safe_load(second)["synthetic"]).teacher) == 8
 
 
 # What goes to the nodes.
@@ -71,7 +73,7 @@ def test_the_yaml_of_the_page_is_valid():
 def test_every_check_of_every_task_can_be_carried_to_a_node(task, tmp_path):
     (tmp_path / "graded.txt").write_text("How many cards are there in six jars?\n")
     options = {"decontamination": {"files": [str(tmp_path / "graded.txt")]}, "diversity": {"per_seed": 3}}
-    names = [name for name in NAMES if (task, name) != ("instruction", "self_consistency")]
+    names = [name for name in NAMES if (task, name) not in (("instruction", "self_consistency"), ("chat", "self_consistency"))]
     block: dict[str, Any] = {"task": task, "verify": [{name: options.get(name, {})} for name in names]}
     if task == "text_to_sql":
         block["seeds"] = {"databases": "{database}.sql"}
@@ -223,7 +225,7 @@ def test_what_a_killed_verifier_left_is_removed_by_the_next_on_its_node(monkeypa
 def test_without_ray_one_line_says_what_to_install(monkeypatch):
     monkeypatch.setitem(sys.modules, "ray", None)
     with pytest.raises(MissingExtraError, match=r"`engine: ray` needs ray, which is not installed: pip install 'axolotl-synthetic\[ray\]'"):
-        cluster_process._connect(Wanted())
+        ray_connection.connect(Wanted())
 
 
 def test_a_cluster_that_does_not_answer_ends_the_run_before_its_first_call(tmp_path, server):
@@ -265,13 +267,13 @@ def test_a_cluster_that_does_not_answer_ends_the_run_before_its_first_call(tmp_p
     ],
 )
 def test_why_a_cluster_cannot_be_used_is_told_with_the_remedy(address, error, said):
-    assert said in cluster_process._why_not(address, error)
+    assert said in ray_connection.why_not(address, error)
 
 
 def test_an_address_of_rays_client_in_the_environment_is_refused(monkeypatch):
     monkeypatch.setenv("RAY_ADDRESS", "ray://head:10001")
     with pytest.raises(ServiceError, match=r"RAY_ADDRESS is ray://head:10001: must be the host:port of a cluster's head"):
-        cluster_process._refuse_nobody("auto")
+        ray_connection.refuse_nobody("auto")
 
 
 # Whole runs.

@@ -73,7 +73,7 @@ def test_replicas_have_gpus_of_their_own_and_the_augmenters_come_behind(records,
     with teachers.serve(teacher, tmp_path), teachers.serve(settings(), tmp_path, "augmenter", teacher):
         found = started(records)
     assert [(one["gpus"], one["parallel"]) for one in found] == [("3,5", 2), ("6,7", 2), ("GPU-8", 1)]
-    assert found[0]["arguments"][-4:-2] == ["--max-model-len", "4096"]
+    assert found[0]["arguments"][-6:-4] == ["--max-model-len", "4096"]
     assert (tmp_path / "vllm-augmenter-1.log").exists()
 
 

@@ -13,12 +13,8 @@ Started by `cluster.py` and by nobody else. It is told through a socket where th
 from __future__ import annotations
 
 import asyncio
-import os
 import pickle
-import signal
-import socket
 import sys
-import threading
 import time
 import traceback
 from collections import deque
@@ -32,12 +28,12 @@ from typing import Any
 from axolotl_synthetic.checks import load_checks
 from axolotl_synthetic.config import RayCluster
 from axolotl_synthetic.errors import ProcessEndedError, ServiceError, StorageError, SyntheticError, decoded, encoded
-from axolotl_synthetic.extras import require
 from axolotl_synthetic.pipelines import own_modules, verifier
 from axolotl_synthetic.pipelines.cluster import KEPT, broken
 from axolotl_synthetic.pipelines.job import Job
 from axolotl_synthetic.pipelines.judging import Judging
 from axolotl_synthetic.pipelines.process import die_with
+from axolotl_synthetic.pipelines.ray_connection import HEAD_SECONDS, connect, ignore_signals, leave
 from axolotl_synthetic.strategies import load_strategies
 from axolotl_synthetic.tasks import load_task
 from axolotl_synthetic.wording import number_of
@@ -51,12 +47,11 @@ AWAY_PAUSE = 0.5
 # Without a verifier for so long, the cluster is given up; a killed one is back within five seconds.
 WITHOUT_SECONDS = 20.0
 # The head is asked every second whether it is there. Of what it does when it is gone, Ray's own way is to end this process after 60 s.
-BEAT_SECONDS, HEAD_SECONDS, MISSES = 1.0, 3.0, 5
+BEAT_SECONDS, MISSES = 1.0, 5
 # Verifiers that may end over the same candidates: kills from outside rarely hit the same ones again and again.
 MOST_ENDED = 6
 # Ray says of an actor so often that it is dead before it is taken to be: at first it may only be on its way to another node.
 MOST_DEAD = 6
-SHUTDOWN_SECONDS = 4.0
 
 
 def main(parent: str, descriptor: str) -> None:
@@ -67,14 +62,14 @@ def main(parent: str, descriptor: str) -> None:
         descriptor: of the socket.
     """
     die_with(int(parent))
-    _ignore_signals()
+    ignore_signals()
     messages = Connection(int(descriptor))
     try:
         python_path, cluster, whole = messages.recv()
         sys.path[:] = python_path
         job: Job = pickle.loads(messages.recv_bytes())
-        head = _connect(cluster)
-        _ignore_signals()  # Ray has set a handler of its own
+        head = connect(cluster)
+        ignore_signals()  # Ray has set a handler of its own
         asyncio.run(_Dispatch(job, messages, head).run(cluster, whole))
     except (EOFError, OSError):
         pass  # nobody is there to be told
@@ -86,13 +81,7 @@ def main(parent: str, descriptor: str) -> None:
         traceback.print_exception(error)
         _tell(messages, "error", encoded(broken(error)))
     messages.close()  # whoever waits for it need not wait for Ray
-    _leave()
-
-
-def _ignore_signals() -> None:
-    # Who asks all processes of a run to end asks this one, too; those who started it handle that.
-    for asked in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-        signal.signal(asked, signal.SIG_IGN)
+    leave()
 
 
 def _tell(messages: Connection, *message: Any) -> None:
@@ -100,82 +89,8 @@ def _tell(messages: Connection, *message: Any) -> None:
         messages.send(message)
 
 
-def _leave() -> None:
-    """End this process, and before that the cluster where it is this run's own. Without its head Ray's end may take for ever."""
-    timer = threading.Timer(SHUTDOWN_SECONDS, os._exit, (1,))
-    timer.daemon = True
-    timer.start()
-    with suppress(Exception):
-        import ray
-
-        ray.shutdown()
-    os._exit(0)
-
-
 class _Lost(Exception):
     """The cluster is gone."""
-
-
-def _connect(cluster: RayCluster) -> tuple[str, int]:
-    """Connect this process; return the address of the cluster's head."""
-    require("ray", "engine: ray")
-    # Nothing is sent to Ray's makers, and the cards of an actor that asks for none stay as they are.
-    os.environ.update(RAY_USAGE_STATS_ENABLED="0", RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO="0")
-    if cluster.address != "auto":
-        os.environ.pop("RAY_ADDRESS", None)  # it would win
-    import ray
-
-    own: dict[str, Any] = {}
-    if cluster.address == "local":
-        own = {"include_dashboard": False, "num_cpus": cluster.verifiers}
-    else:
-        _refuse_nobody(cluster.address)
-    try:
-        ray.init(cluster.address, namespace="axolotl-synthetic", log_to_driver=False, logging_level="ERROR", **own)
-    except Exception as error:
-        traceback.print_exception(error)
-        raise ServiceError(f"engine: ray: {_why_not(cluster.address, error)}") from error
-    host, _, port = ray.get_runtime_context().gcs_address.rpartition(":")
-    return host.strip("[]"), int(port)
-
-
-def _refuse_nobody(address: str) -> None:
-    """Refuse an address at which nothing answers: Ray would take a minute to say so, and end this process."""
-    if address == "auto":
-        if not (address := os.environ.get("RAY_ADDRESS", "")):
-            return
-        if "://" in address:
-            raise ServiceError(
-                f"engine: ray: RAY_ADDRESS is {address}: must be the host:port of a cluster's head that this machine has joined; unset it"
-                " or correct it"
-            )
-    host, colon, port = address.rpartition(":")
-    if not colon:
-        return  # `auto` or `local`, for Ray
-    try:
-        socket.create_connection((host.strip("[]"), int(port)), HEAD_SECONDS).close()
-    except (OSError, ValueError, OverflowError) as error:
-        raise ServiceError(
-            f"engine: ray: no cluster answers at {address} ({error}); start one with `ray start --head --port {port}`, correct the address,"
-            " or write `engine: local`"
-        ) from error
-
-
-def _why_not(address: str, error: Exception) -> str:
-    said = " ".join(f"{error} {error.__cause__ or ''}".split())[:400]
-    if "ersion mismatch" in said:
-        return f"{said}; install the cluster's versions of Ray and Python here, or start it with these"
-    if address == "local":
-        return f"no cluster can be started on this machine: {said}; see run.log"
-    if "Could not find any running Ray instance" in said:
-        return (
-            "this machine belongs to no Ray cluster; start one with `ray start --head`, join one with `ray start --address HOST:PORT`, or"
-            " write `engine: {ray: {address: local}}` for one on this machine, for this run alone"
-        )
-    return (
-        f"the cluster ({address}) cannot be used from this machine: {said}; see with `ray status` that it runs and that this machine has"
-        " joined it (`ray start --address HOST:PORT`)"
-    )
 
 
 @dataclass

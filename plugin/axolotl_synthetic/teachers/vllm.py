@@ -16,7 +16,7 @@ import subprocess
 import sys
 import time
 import urllib.request
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -53,13 +53,24 @@ class Replica:
     """One server: its guard, its address, its log."""
 
     process: subprocess.Popen[bytes]
+    host: str
     port: int
     log: Path
     is_ready: bool = False
 
     @property
     def url(self) -> str:
-        return f"http://127.0.0.1:{self.port}"
+        return f"http://{self.host}:{self.port}"
+
+    def answers(self) -> bool:
+        """Return whether the server is there and well."""
+        # A proxy of the environment is not for servers of ours.
+        opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+        try:
+            with opener.open(f"{self.url}/health", timeout=LOOK_SECONDS) as response:
+                return bool(response.status == 200)
+        except OSError:  # urllib's errors are of this kind
+            return False
 
     def last_lines(self) -> list[str]:
         """Return the end of its log, without what a terminal would obey and without empty lines."""
@@ -90,17 +101,32 @@ def serve(settings: VLLMModel, folder: Path, role: Role = "teacher", taken: int 
         ConfigError: if there are too few GPUs, or no such Python.
         ServiceError: if vLLM is not installed, or a server does not start; the message has the end of its log.
     """
-    command = [*_program(settings, role), *_arguments(settings)]
+    command = command_of(settings, role)
     devices = _devices(settings, role, taken)
     replicas: list[Replica] = []
     with ExitStack() as stack:
-        stack.callback(_end, replicas)
+        stack.callback(end, replicas)
         for number in range(settings.replicas):
             log = folder / f"vllm-{role}-{number + 1}.log"
-            replicas.append(_start(command, log, devices[number] if devices else None))
+            replicas.append(start(command, log, {"CUDA_VISIBLE_DEVICES": devices[number]} if devices else {}))
         _wait(settings, role, replicas)
-        shared = settings.model_dump(include={*ServedModel.model_fields} - {"provider", "base_url"})
-        yield ServedModel(**shared, base_url=[f"{replica.url}/v1" for replica in replicas], api_key_env=KEY)
+        yield served(settings, [replica.url for replica in replicas])
+
+
+def served(settings: VLLMModel, urls: Sequence[str]) -> ServedModel:
+    """Return the settings to reach servers at these addresses."""
+    shared = settings.model_dump(include={*ServedModel.model_fields} - {"provider", "base_url"})
+    return ServedModel(**shared, base_url=[f"{url}/v1" for url in urls], api_key_env=KEY)
+
+
+def command_of(settings: VLLMModel, role: Role) -> list[str]:
+    """Return how vLLM is started, but for its host and port.
+
+    Raises:
+        ConfigError: if there is no such Python.
+        ServiceError: if vLLM is not installed.
+    """
+    return [*_program(settings, role), *_arguments(settings)]
 
 
 def _program(settings: VLLMModel, role: Role) -> list[str]:
@@ -108,7 +134,7 @@ def _program(settings: VLLMModel, role: Role) -> list[str]:
         python = Path(settings.python).expanduser()
         look = [str(python), "-c", "import importlib.util, sys; sys.exit(importlib.util.find_spec('vllm') is None)"]
         try:
-            missing = subprocess.run(look, stdin=subprocess.DEVNULL, capture_output=True, env=_environment(None), check=False).returncode
+            missing = subprocess.run(look, stdin=subprocess.DEVNULL, capture_output=True, env=_environment(), check=False).returncode
         except OSError as error:
             raise ConfigError(f"synthetic.{role}.python: {settings.python}: {error.strerror}; name the Python of an environment") from error
         if missing:
@@ -122,10 +148,10 @@ def _program(settings: VLLMModel, role: Role) -> list[str]:
 
 
 def _arguments(settings: VLLMModel) -> list[str]:
-    """Return what stands behind the model but for the port; the user's own come last, so that they count."""
+    """Return what stands behind the model but for host and port; the user's own come last of these, so that they count."""
     parallel = [] if settings.tensor_parallel == 1 else ["--tensor-parallel-size", str(settings.tensor_parallel)]
     # A line for each call would make a log of gigabytes.
-    return ["--host", "127.0.0.1", *parallel, "--uvicorn-log-level", "warning", *settings.args]
+    return [*parallel, "--uvicorn-log-level", "warning", *settings.args]
 
 
 def _devices(settings: VLLMModel, role: Role, taken: int) -> list[str] | None:
@@ -158,11 +184,22 @@ def visible_gpus() -> list[str]:
     return [str(number) for number, line in enumerate(line for line in listed.stdout.splitlines() if line.startswith("GPU "))]
 
 
-def _start(command: Sequence[str], log: Path, devices: str | None) -> Replica:
+def start(command: Sequence[str], log: Path, variables: Mapping[str, str], host: str = "127.0.0.1") -> Replica:
+    """Start one server below a guard.
+
+    Args:
+        command: as `command_of` gives it.
+        log: where its output goes.
+        variables: join its environment.
+        host: the address of this machine to listen at.
+
+    Raises:
+        StorageError: if the log cannot be written.
+    """
     with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
+        free.bind((host, 0))
         port = free.getsockname()[1]
-    whole = [*command, "--port", str(port)]
+    whole = [*command, "--host", host, "--port", str(port)]
     try:
         log.write_text(f"{' '.join(whole)}\n", encoding="utf-8")
     except OSError as error:
@@ -172,15 +209,14 @@ def _start(command: Sequence[str], log: Path, devices: str | None) -> Replica:
         stdin=subprocess.PIPE,
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
-        env=_environment(devices),
+        env=_environment() | dict(variables),
         start_new_session=True,
     )
-    return Replica(process, port, log)
+    return Replica(process, host, port, log)
 
 
-def _environment(devices: str | None) -> dict[str, str]:
-    environment = {name: value for name, value in os.environ.items() if name not in NOT_ITS}
-    return environment if devices is None else environment | {"CUDA_VISIBLE_DEVICES": devices}
+def _environment() -> dict[str, str]:
+    return {name: value for name, value in os.environ.items() if name not in NOT_ITS}
 
 
 def _wait(settings: VLLMModel, role: Role, replicas: Sequence[Replica]) -> None:
@@ -196,30 +232,21 @@ def _wait(settings: VLLMModel, role: Role, replicas: Sequence[Replica]) -> None:
         while not all(replica.is_ready for replica in replicas):
             for replica in replicas:
                 if (code := replica.process.poll()) is not None:
-                    raise ServiceError(_died(replica, f"ended while it started (exit code {code})"))
-                replica.is_ready = replica.is_ready or _answers(replica)
+                    raise ServiceError(died(replica, f"ended while it started (exit code {code})"))
+                replica.is_ready = replica.is_ready or replica.answers()
             if time.monotonic() > until:
                 late = next(replica for replica in replicas if not replica.is_ready)
-                raise ServiceError(_died(late, f"was not ready after {settings.start_timeout:g} s (raise `start_timeout`)"))
+                raise ServiceError(died(late, f"was not ready after {settings.start_timeout:g} s (raise `start_timeout`)"))
             time.sleep(POLL_SECONDS)
 
 
-def _died(replica: Replica, what: str) -> str:
+def died(replica: Replica, what: str) -> str:
+    """Return the message of a server that ended, with the end of its log."""
     lines = "".join(f"\n    {line}" for line in replica.last_lines())
     return f"vLLM {what}; correct `model` or `args` by the end of its log {replica.log}:{lines}"
 
 
-def _answers(replica: Replica) -> bool:
-    # A proxy of the environment is not for this machine.
-    opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
-    try:
-        with opener.open(f"{replica.url}/health", timeout=LOOK_SECONDS) as response:
-            return bool(response.status == 200)
-    except OSError:  # urllib's errors are of this kind
-        return False
-
-
-def _end(replicas: Sequence[Replica]) -> None:
+def end(replicas: Sequence[Replica]) -> None:
     """Stop the servers, all at the same time, and tell of one that had ended by itself."""
     for replica in replicas:
         if replica.is_ready and (code := replica.process.poll()) is not None:

@@ -1,0 +1,148 @@
+"""Starts what the models of a run need, for as long as it lasts: on this machine (`teachers.serve`), or vLLM on the GPUs of its cluster.
+
+The cluster's servers are the business of a process of its own (cluster_servers.py), as Ray ends one that loses its cluster. When it is
+lost, so are the servers, and the calls fail as those to any server that is away.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import secrets
+import subprocess
+import sys
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager, suppress
+from pathlib import Path
+from typing import Any
+
+from axolotl_synthetic import terminal
+from axolotl_synthetic.config import RayCluster, Settings, VLLMModel
+from axolotl_synthetic.errors import ServiceError, StorageError, decoded
+from axolotl_synthetic.records import Role
+from axolotl_synthetic.teachers import ModelSettings, serve, vllm
+
+MODULE = "axolotl_synthetic.pipelines.cluster_servers"
+# For the process to end its servers and itself.
+END_SECONDS = 40.0
+
+
+@contextmanager
+def serving(settings: Settings, folder: Path, log: Path) -> Iterator[dict[Role, ModelSettings]]:
+    """Start what the teacher and the augmenter need.
+
+    Args:
+        settings: the block.
+        folder: where servers on this machine write their logs.
+        log: where the process that is connected to the cluster prints.
+
+    Yields:
+        For each role the settings to open the model with.
+
+    Raises:
+        ConfigError, ServiceError: if a model cannot be used; the message says what to do.
+    """
+    wanted: dict[Role, ModelSettings] = {"teacher": settings.teacher}
+    if settings.augmenter is not None and settings.augmenter != settings.teacher:
+        wanted["augmenter"] = settings.augmenter
+    cluster = settings.cluster
+    with ExitStack() as stack:
+        found: dict[Role, ModelSettings] = {}
+        own = {role: model for role, model in wanted.items() if isinstance(model, VLLMModel)}
+        # A cluster of this machine's, for the run alone, has the GPUs that are here.
+        if own and cluster is not None and cluster.address != "local":
+            found |= stack.enter_context(_on_cluster(cluster, own, log))
+        for role, model in wanted.items():
+            if role not in found:
+                found[role] = stack.enter_context(serve(model, folder, role, None if role == "teacher" else wanted["teacher"]))
+        yield {"teacher": found["teacher"], "augmenter": found.get("augmenter", found["teacher"])}
+
+
+@contextmanager
+def _on_cluster(cluster: RayCluster, models: Mapping[Role, VLLMModel], log: Path) -> Iterator[dict[Role, ModelSettings]]:
+    """Have vLLM served on the cluster's GPUs; yields nothing where it has none."""
+    process = _start(log)
+    key = secrets.token_urlsafe(32)
+    before = os.environ.get(vllm.KEY)
+    os.environ[vllm.KEY] = key  # in this process and its children alone
+    try:
+        _send(process, {"cluster": cluster.model_dump(), "key": key, "models": {role: _absolute(one) for role, one in models.items()}})
+        urls = _ready(process, cluster, models)
+        yield {role: vllm.served(models[role], urls[role]) for role in urls}
+    finally:
+        if before is None:
+            del os.environ[vllm.KEY]
+        else:
+            os.environ[vllm.KEY] = before
+        _end(process)
+
+
+def _start(log: Path) -> subprocess.Popen[bytes]:
+    try:
+        with open(log, "ab") as output:
+            command = [sys.executable, "-P", "-m", MODULE, str(os.getpid())]
+            return subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=output, start_new_session=True)
+    except OSError as error:
+        raise StorageError(f"{log}: {error.strerror}; make it writable, or choose another output_dir") from error
+
+
+def _send(process: subprocess.Popen[bytes], request: Mapping[str, Any]) -> None:
+    assert process.stdin is not None
+    with suppress(OSError):  # it has ended, which is seen in a moment
+        process.stdin.write(json.dumps(request).encode() + b"\n")
+        process.stdin.flush()
+
+
+def _absolute(model: VLLMModel) -> dict[str, Any]:
+    """Return a model's settings for a node, whose working directory is another. A model's folder must be at the same path there."""
+    changed: dict[str, Any] = {}
+    if model.python is not None:
+        changed["python"] = os.path.abspath(os.path.expanduser(model.python))
+    if os.path.isdir(model.model):
+        changed["model"] = os.path.abspath(model.model)
+    return model.model_copy(update=changed).model_dump(mode="json")
+
+
+def _ready(process: subprocess.Popen[bytes], cluster: RayCluster, models: Mapping[Role, VLLMModel]) -> Mapping[Role, list[str]]:
+    """Wait until all servers answer, with progress on the terminal; return their addresses, by role.
+
+    Raises:
+        SyntheticError: what went wrong.
+    """
+    stand = terminal.Stand(0, sum(model.replicas for model in models.values()), "servers", f"connecting to the cluster ({cluster.address})")
+    with terminal.watched("starting vLLM on the cluster", lambda: stand):
+        while True:
+            kind, said = _next(process)
+            if kind == "waiting":
+                ready, number, text = said
+                stand = terminal.Stand(ready, number, "servers", terminal.shown(text), timed=False)
+            elif kind == "ready":
+                return dict(said)
+            elif kind == "none":
+                return {}
+            elif kind == "error":
+                raise decoded(said)
+
+
+def _next(process: subprocess.Popen[bytes]) -> tuple[str, Any]:
+    assert process.stdout is not None
+    if not (line := process.stdout.readline()):
+        raise ServiceError(f"the process that serves vLLM on the cluster ended unexpectedly (exit code {process.wait()}); see run.log")
+    kind, said = json.loads(line)
+    return kind, said
+
+
+def _end(process: subprocess.Popen[bytes]) -> None:
+    """Stop the servers, and tell of those that ended during the run."""
+    assert process.stdin is not None and process.stdout is not None
+    with suppress(OSError):
+        process.stdin.close()
+    try:
+        process.wait(END_SECONDS)
+    except subprocess.TimeoutExpired:
+        process.kill()  # Ray then ends what it owns
+        process.wait()
+    with process.stdout:
+        for kind, said in map(json.loads, process.stdout):
+            if kind == "ended":
+                terminal.notice(f"during the run: {said}")
