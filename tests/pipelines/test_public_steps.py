@@ -65,6 +65,15 @@ CASES: dict[str, tuple[dict[str, Any], dict[str, str]]] = {
             "self_check": "Yes",
         },
     ),
+    "classification": (
+        {"text": "I was charged twice for May.", "label": "billing", "labels": ["billing", "shipping"]},
+        {
+            "answer": "Billing.",
+            "rephrase": "For May there are two charges on my card, I see.",
+            "new_question": "Why is there a fee on my invoice?",
+            "self_check": "Yes",
+        },
+    ),
 }
 
 
@@ -111,6 +120,25 @@ def test_a_step_makes_the_sample_that_the_engine_makes_of_the_same_replies(task,
     (judged,) = made(Verify(task=task, databases=databases), columns)
     assert (judged["status"], judged["reason"]) == ("accepted", ""), judged["checks"]
     assert judged["messages"] == columns["messages"]
+
+
+def test_a_chats_turns_are_in_the_messages_and_the_file_says_what_is_trained_on(tmp_path):
+    turns = [("system", "Be brief."), ("user", "Hello?"), ("assistant", "Good day."), ("user", "Is it late?"), ("assistant", "No.")]
+    row = {"messages": [{"role": role, "content": text} for role, text in turns]}
+    says = {"answer": "Not yet.", "new_question": "When do you close?", "self_check": "Yes"}
+    # What distilabel's mapping of columns does is not done here, where the step is called by itself.
+    (columns,) = made(NewQuestion(llm=ScriptedLLM(says=says), task="chat", output_mappings={"messages": "chat"}), row)
+    said = [*row["messages"][:3], {"role": "user", "content": "When do you close?"}, {"role": "assistant", "content": "Not yet."}]
+    assert columns["messages"] == said
+    made(WriteAxolotl(path=str(tmp_path / "train.jsonl"), unverified=True), columns)
+    [written] = map(json.loads, (tmp_path / "train.jsonl").read_text().splitlines())
+    assert [turn["content"] for turn in written["messages"]] == [turn["content"] for turn in said]
+    assert [turn["train"] for turn in written["messages"]] == [False, False, False, False, True]
+
+
+def test_a_step_that_would_write_over_the_seeds_chat_is_refused():
+    with pytest.raises(ValueError, match=r"add output_mappings=\{'messages': 'another_name'\}"):
+        AnswerAugmentation(llm=ScriptedLLM(says={}), task="chat")
 
 
 def test_a_batch_of_new_questions_takes_three_calls_of_the_llm_and_asks_no_more_where_a_question_fell():
@@ -346,7 +374,7 @@ def test_the_docstring_lists_every_column_and_attribute_in_distilabels_form(name
     llm = ScriptedLLM(says={})
     told = parse_google_docstring(step_class)
     step = {"Verify": Verify, "WriteAxolotl": lambda: WriteAxolotl(path="train.jsonl")}.get(name, lambda: step_class(llm=llm))()
-    tasks = [task for task in CASES if name != "WriteAxolotl"]
+    tasks = [task for task in (*CASES, "chat") if name != "WriteAxolotl"]
     wanted = set(step.inputs).union(*({*load_task(task).required, *load_task(task).optional} for task in tasks))
     assert set(told["input_columns"]) == wanted
     assert set(told["output_columns"]) == set(step.outputs)

@@ -5,10 +5,12 @@ from contextlib import contextmanager
 import pytest
 
 from axolotl_synthetic import dataset, run
+from axolotl_synthetic.records import Question
 from axolotl_synthetic.review import kept
 from axolotl_synthetic.review.applying import Applying, original, stand
 from axolotl_synthetic.review.kept import Answer, Kept
 from axolotl_synthetic.review.page import content_of
+from axolotl_synthetic.seeds import seed_id
 
 from finished import finish, gold, sample, seed, settings
 
@@ -297,3 +299,23 @@ def test_a_command_killed_between_the_samples_and_the_manifest_is_made_good_by_t
             run.generate(made)
     assert run.generate(made).manifest["counts"]["accepted"] == 1
     assert [row["status"] for row in samples(made).values()] == ["rejected", "accepted"]
+
+
+def test_an_edited_message_of_a_chat_stays_behind_its_turns(tmp_path):
+    turns = [
+        {"role": "system", "content": "Be brief."},
+        {"role": "user", "content": "Hello?"},
+        {"role": "assistant", "content": "Good day."},
+    ]
+    before = [*turns, {"role": "user", "content": "Is it late?"}]
+    said_before = "System message: Be brief.\n\nThe user: Hello?\n\nThe assistant: Good day.\n\nThe user: "
+    row = sample(0, id="a", strategy="new_question", question=f"{said_before}Is it late?", answer="Not yet, come in.", final_answer=None)
+    row |= {"messages": before, "seed_id": seed_id(Question("Hello?", turns=(("system", "Be brief."),)), "Good day.")}
+    block = {"task": "chat", "verify": ["format", "duplicate"], "strategy": "new_question"}
+    with run.work_of(run.prepare(finish(tmp_path, [row], rows=[{"messages": turns}], **block))) as work:
+        answers = {"a": [said("edit", question="Is it too late to come in?")]}
+        [made] = Applying(work, book([row], answers, annotators=1)).rows()
+    assert made["status"] == "accepted"
+    assert made["messages"] == [*turns, {"role": "user", "content": "Is it too late to come in?"}]
+    assert made["question"] == f"{said_before}Is it too late to come in?"
+    assert made["decision"]["before"]["messages"] == before

@@ -170,6 +170,19 @@ def test_a_whole_conversation_of_so_many_turns_is_played_through(project):
 
 
 @pytest.mark.slow
+def test_a_budget_of_calls_holds_for_whole_conversations_and_a_larger_one_goes_on(project):
+    block = {"task": "chat", "strategy": "new_question", "turns": 2, "verify": ["self_check", "format", "duplicate"]}
+    with FakeServer(conversing, vary_repeats=True) as server:
+        project.configure(server, budget={"queries": 12}, **block)
+        assert project.run().code == 0
+        # Two messages of the user's, two answers and a judgement each: two conversations are ten calls, and a third has no room.
+        assert (server.count, project.manifest["counts"]["accepted"]) == (10, 2)
+        project.configure(server, budget={"queries": 15}, **block)
+        assert project.run().code == 0
+        assert (server.count, project.manifest["counts"]["accepted"], project.paid_twice) == (15, 3, 0)
+
+
+@pytest.mark.slow
 def test_every_command_knows_the_task_and_a_rerun_asks_nothing(project):
     with FakeServer(conversing, vary_repeats=True) as server:
         project.configure(server, task="chat", strategy="new_question", budget={"samples": 6}, turns=2)

@@ -8,9 +8,11 @@ from collections import Counter
 import pytest
 from click.testing import CliRunner
 
+from axolotl_synthetic import config
 from axolotl_synthetic.cli import synthetic
 from axolotl_synthetic.labels import mentioned, named
 from axolotl_synthetic.records import Question, Seed
+from axolotl_synthetic.seeds import read_seeds
 from axolotl_synthetic.seeds.labelled import with_labels
 from axolotl_synthetic.tasks.classification import TASK
 
@@ -263,3 +265,18 @@ def test_seeds_without_two_labels_are_refused(project):
     done = plan(project)
     assert done.exit_code == 2
     assert "its rows have only the label 'shipping'" in done.stderr
+
+
+def test_numbers_of_a_data_sets_labels_are_read_by_their_names(tmp_path):
+    import datasets
+
+    features = datasets.Features({"text": datasets.Value("string"), "label": datasets.ClassLabel(names=["billing", "shipping"])})
+    rows = {"text": ["Charged twice.", "It is late.", "Hello?"], "label": [0, 1, -1]}
+    datasets.Dataset.from_dict(rows, features=features).save_to_disk(str(tmp_path / "saved"))
+    read = {"required": TASK.required, "optional": TASK.optional, "problem": TASK.problem}
+    found = read_seeds(config.Seeds(path=str(tmp_path / "saved")), seed=1, **read)
+    assert {seed.question.text: seed.answer for seed in found.seeds} == {
+        "Charged twice.": "billing",
+        "It is late.": "shipping",
+        "Hello?": None,
+    }

@@ -17,7 +17,7 @@ from distilabel.steps import Step
 
 from axolotl_synthetic.errors import ConfigError
 from axolotl_synthetic.numerals import Decimal
-from axolotl_synthetic.records import ANSWER_AUGMENTATION, STRATEGIES, Candidate, Question, Seed, Verdict, to_json
+from axolotl_synthetic.records import ANSWER_AUGMENTATION, STRATEGIES, Candidate, Message, Question, Seed, Verdict, to_json
 from axolotl_synthetic.seeds import UnusableRow, seed_of_row
 from axolotl_synthetic.tasks import Task
 
@@ -87,6 +87,12 @@ def refuse_overwriting(step: Step) -> None:
     Raises:
         DistilabelUserError: with the mapping that helps.
     """
+    chats = step.input_mappings.get("messages", "messages")
+    if "messages" in step.inputs and step.output_mappings.get("messages", "messages") == chats:
+        raise DistilabelUserError(
+            f"{step.name or type(step).__name__}: reads a seed's chat from the column `{chats}` and would write its own over it; add"
+            " output_mappings={'messages': 'another_name'}"
+        )
     read = {column: name for name, column in step.input_mappings.items() if name != column}
     for name in step.outputs:
         column = step.output_mappings.get(name, name)
@@ -111,6 +117,16 @@ def chat(candidate: Candidate, asked: str, answer: str | None) -> list[dict[str,
     else:
         turns = [{"role": "user", "content": candidate.prompt or asked}]
     return turns if answer is None else [*turns, {"role": "assistant", "content": answer}]
+
+
+def chat_of(row: Mapping[str, Any]) -> tuple[Message, ...]:
+    """Return the chat up to the answer of a row that one of our strategies made; empty where there are no turns before its question."""
+    try:
+        question = json.loads(row.get("candidate") or "null")["question"]
+        made = Question(question["text"], turns=question["turns"])
+    except (ValueError, TypeError, KeyError):
+        return ()
+    return made.chat if made.turns else ()
 
 
 def _facts(candidate: Candidate, task: Task, round: int) -> str:

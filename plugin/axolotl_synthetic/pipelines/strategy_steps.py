@@ -38,6 +38,10 @@ class AnswerAugmentation(StrategyTask):
         - labels (`List[str]`, optional): multiple choice: their labels, A, B, … if left out.
         - database (`str`, optional): text to SQL: the database's name, required there.
         - context (`str`, optional): instruction: a text that the question is about.
+        - text (`str`, optional): classification: the text, in the place of `question`; its closed set is in `labels`.
+        - label (`str`, optional): classification: its label, or a list of several.
+        - messages (`List[Dict[str, str]]`, optional): chat: the turns, in the place of `question`; map `messages` of the outputs to a name.
+        - system (`str`, optional): chat: a system message that is not among the turns.
 
     Output columns:
         - instruction (`str`): the question as a student reads it, with its choices, schema or context.
@@ -115,6 +119,10 @@ class QuestionRephrase(AugmenterTask):
         - labels (`List[str]`, optional): multiple choice: their labels.
         - database (`str`, optional): text to SQL: the database's name, required there.
         - context (`str`, optional): instruction: a text that the question is about.
+        - text (`str`, optional): classification: the text, in the place of `question`; its closed set is in `labels`.
+        - label (`str`, optional): classification: its label, or a list of several.
+        - messages (`List[Dict[str, str]]`, optional): chat: the turns, in the place of `question`; map `messages` of the outputs to a name.
+        - system (`str`, optional): chat: a system message that is not among the turns.
 
     Output columns:
         - instruction (`str`): the reworded question as a student reads it; empty where there is none.
@@ -200,6 +208,10 @@ class NewQuestion(AugmenterTask):
         - labels (`List[str]`, optional): multiple choice: their labels.
         - database (`str`, optional): text to SQL: the database's name, required there.
         - context (`str`, optional): instruction: a text that the question is about.
+        - text (`str`, optional): classification: the text, in the place of `question`; its closed set is in `labels`.
+        - label (`str`, optional): classification: its label, or a list of several.
+        - messages (`List[Dict[str, str]]`, optional): chat: the turns, in the place of `question`; map `messages` of the outputs to a name.
+        - system (`str`, optional): chat: a system message that is not among the turns.
 
     Output columns:
         - instruction (`str`): the new question as a student reads it; empty where there is none.

@@ -10,7 +10,7 @@ from typing import Any
 from distilabel.steps import GlobalStep, StepInput
 
 from axolotl_synthetic.dataset import chat_row, with_turns, write_bytes
-from axolotl_synthetic.pipelines.columns import GENERATED
+from axolotl_synthetic.pipelines.columns import GENERATED, chat_of
 from axolotl_synthetic.records import to_json
 
 
@@ -80,6 +80,5 @@ class WriteAxolotl(GlobalStep):  # type: ignore[misc]  # distilabel is not typed
 
 def _training_row(row: dict[str, Any]) -> dict[str, Any]:
     made = chat_row(row["instruction"], row["generation"], row["sample_id"], row["strategy"], row["seed_id"])
-    # A chat has turns before its question.
-    before = [turn for turn in row.get("messages") or () if turn["role"] != "assistant" or turn["content"] != row["generation"]]
-    return with_turns(made, before, every=False) if len(before) > 1 else made
+    before = chat_of(row)
+    return with_turns(made, before, every=False) if before else made

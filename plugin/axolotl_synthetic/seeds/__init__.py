@@ -125,7 +125,7 @@ def seed_of_row(row: Mapping[str, Any], task: Task, databases: str | None = None
     """Return the seed in one row whose columns are named as in `seeds.fields`.
 
     Args:
-        row: the columns; those that the task does not name are ignored.
+        row: the columns; those that the task does not name are ignored, but for `labels`, the closed set for a text with a label.
         task: says which columns there are, and which seeds it can use.
         databases: as `seeds.databases`.
 
@@ -134,9 +134,12 @@ def seed_of_row(row: Mapping[str, Any], task: Task, databases: str | None = None
     """
     values = {name: row.get(name, _MISSING) for name in (*task.required, *task.optional)}
     try:
-        return _seed_of(values, task.required, task.problem, databases, row.get("labels"))
+        made = _seed_of(values, task.required, task.problem, databases)
+        return with_labels([made], row.get("labels") or ())[0] if "label" in task.optional else made
     except (NoDatabase, MissingDatabase) as error:
         raise UnusableRow(str(error)) from error
+    except SeedsError:
+        raise UnusableRow("labels: there are fewer than two; give the closed set as a list in a column of that name") from None
 
 
 def _refuse_unknown_names(fields: Mapping[str, str], required: tuple[str, ...], optional: tuple[str, ...]) -> None:

@@ -89,7 +89,7 @@ def read_rows(
             where = "" if "://" in path else f" in {Path.cwd()}; paths are relative to the working directory"
             raise SeedsError(f"synthetic.seeds.path: there is no file {path}{where}")
         else:
-            yield from _dataset_rows(path, name, split)
+            yield from _dataset_rows(path, name, split, wanted or {})
     # What gzip and zstd say of a file that is damaged, and fsspec of one that cannot be reached, has no class in common.
     except (EOFError, zlib.error) as error:
         raise SeedsError(f"synthetic.seeds.path: {path} is damaged: {error}; compress it anew") from error
@@ -287,7 +287,25 @@ def _parquet_rows(file: File, path: str) -> Iterator[Row | BadRow]:
         raise SeedsError(f"synthetic.seeds.path: {path} is no readable parquet file after row {number}: {error}; write it anew") from error
 
 
-def _dataset_rows(path: str, name: str | None, split: str) -> Iterator[Row | BadRow]:
+def _names_of_classes(rows: Any, column: str | None) -> Callable[[Any], Any] | None:
+    """Return what tells the names of a column of labels, which `datasets` keeps as numbers; None where the column is of another kind."""
+    import datasets
+
+    feature = None if column is None else rows.features.get(column)
+    several = isinstance(feature, datasets.Sequence | datasets.List)
+    kind: Any = getattr(feature, "feature", None) if several else feature
+    if not isinstance(kind, datasets.ClassLabel):
+        return None
+
+    def named(value: Any) -> Any:
+        # -1 stands for a label that is not known, as in the test split of many sets.
+        found = [kind.int2str(one) for one in (value if several else [value]) if one is not None and one >= 0]
+        return found if several else next(iter(found), None)
+
+    return named
+
+
+def _dataset_rows(path: str, name: str | None, split: str, wanted: Mapping[str, str]) -> Iterator[Row | BadRow]:
     try:
         import datasets
 
@@ -300,8 +318,10 @@ def _dataset_rows(path: str, name: str | None, split: str) -> Iterator[Row | Bad
                     f"synthetic.seeds.split: {path} has no split {split}; it has {', '.join(rows)}: write one of them as seeds.split"
                 )
             rows = rows[split]
+        names = _names_of_classes(rows, wanted.get("label"))
         for number in range(len(rows)):
-            yield Row(f"{path}:row {number + 1}", rows[number])
+            row = rows[number]
+            yield Row(f"{path}:row {number + 1}", row if names is None else {**row, wanted["label"]: names(row[wanted["label"]])})
     except SeedsError:
         raise
     # It raises what its readers, the Hub's client and the network raise; each of them means the same to the user.
