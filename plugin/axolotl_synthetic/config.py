@@ -943,7 +943,7 @@ class Settings(Block):
     """A folder with prompts of your own: a file there takes the place of the task's of the same name. `axolotl synthetic prompts CONFIG`
     prints them."""
     examples: int | None = Field(default=None, ge=0, le=64)
-    """Worked examples, seeds with answers, that the teacher is shown with each question; null: 4."""
+    """Worked examples, seeds with answers, that the teacher is shown with each question; null: 4, or one of each label."""
     labels: Annotated[list[Annotated[str, BeforeValidator(_label)]], AfterValidator(_labels)] | None = Field(default=None, min_length=2)
     """Classification: the labels that there are; null: those of the seeds."""
     balance: Literal["seeds", "uniform"] = "seeds"

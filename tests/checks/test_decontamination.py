@@ -7,7 +7,7 @@ import pytest
 from axolotl_synthetic.checks import decontamination
 from axolotl_synthetic.checks.decontamination import Options
 from axolotl_synthetic.errors import ConfigError
-from axolotl_synthetic.records import Question, Seed
+from axolotl_synthetic.records import Candidate, Question, Seed
 from axolotl_synthetic.tasks import load_task
 
 from candidates import CHOICES, INSTRUCTION, KEEPS, MATH, SEED, STEM, candidate
@@ -153,3 +153,13 @@ def test_a_file_that_cannot_be_read_whole_is_refused_with_its_place(tmp_path, na
         check(files=[str(tmp_path / name)])
     assert str(error.value).startswith(f"synthetic.verify.decontamination.files: {tmp_path}")
     assert said in str(error.value)
+
+
+def test_a_new_conversation_gives_away_what_is_said_on_its_way_and_a_seeds_own_turns_do_not():
+    told = "the key to the boat house hangs behind the third board on the left of the red door by the pier"
+    held_out = Seed("h", Question("Where is the key to the boat house kept in winter?"), f"In winter {told}.")
+    judge = decontamination.make(load_task("chat"), KEEPS, Options(), [held_out])
+    turns = (("user", "Tell me a secret."), ("assistant", f"Well, {told}."))
+    made = Candidate(0, "c", "new_question", "s", question=Question("Thanks, any other?", turns=turns), answer="None that I know.")
+    assert judge(made, Seed("s", Question("Hello?"), None)).passed is False
+    assert judge(made, Seed("s", Question("Any more?", turns=turns), None)).passed

@@ -4,7 +4,8 @@ import pytest
 
 from axolotl_synthetic.checks import near_duplicate
 from axolotl_synthetic.checks.near_duplicate import Options
-from axolotl_synthetic.records import Question, Seed
+from axolotl_synthetic.records import Candidate, Question, Seed
+from axolotl_synthetic.tasks import load_task
 
 from candidates import KEEPS, LONG_SEED, MATH, SEED, candidate
 
@@ -84,3 +85,31 @@ def test_a_question_of_no_words_is_compared_too(question):
     judge = check()
     accepted(judge, new(question or "x"))
     assert judge(new(question or "x"), SEED).passed is False
+
+
+HOURS = (("user", "When do you open in the week that begins on the third of May?"), ("assistant", "At nine, every day."))
+FINES = (("user", "How much is the fine for a book that is late by a fortnight?"), ("assistant", "Two euros, at most."))
+
+
+def turn(name, text, turns, answer="It is as you say."):
+    return Candidate(0, name, "new_question", "s", question=Question(text, turns=turns), prompt=text, answer=answer)
+
+
+def test_a_short_message_may_follow_on_two_conversations_and_not_twice_on_one():
+    hours, fines = (Seed("s", Question("Thank you!", turns=turns), "Gladly.") for turns in (HOURS, FINES))
+    judge = near_duplicate.make(load_task("chat"), KEEPS, Options(), [hours, fines])
+    first, again, elsewhere = turn("a", "And on Sunday?", HOURS), turn("b", "And on Sunday?", HOURS), turn("c", "And on Sunday?", FINES)
+    assert judge(first, hours).passed
+    judge.remember(first)
+    assert judge(again, hours).detail == "its question is 100% like that of a"
+    assert judge(elsewhere, fines).passed
+
+
+def test_whole_new_conversations_are_compared_by_all_that_the_user_says_in_them():
+    seed = Seed("s", Question("Thank you!"), "Gladly.")
+    judge = near_duplicate.make(load_task("chat"), KEEPS, Options(), [seed])
+    first, same, other = turn("a", "And on Sunday?", HOURS), turn("b", "And on Sunday?", HOURS), turn("c", "And on Sunday?", FINES)
+    assert judge(first, seed).passed
+    judge.remember(first)
+    assert judge(same, seed).detail == "its question is 100% like that of a"
+    assert judge(other, seed).passed

@@ -89,3 +89,13 @@ def test_a_draw_takes_the_last_as_often_as_the_first():
             one.offer(number)
         seen[one.kept[0]] += 1
     assert all(abs(seen[number] - 500) < 97 for number in range(4))
+
+
+def test_labels_are_counted_where_the_final_answers_are_labels():
+    rows = [
+        row(0, "new_question", "accepted", final_answer="billing"),
+        row(1, "new_question", "rejected", "final_answer", final_answer="billing"),
+        row(2, "new_question", "rejected", "format", final_answer=None),
+    ]
+    assert samples.gather(rows, labelled=True).labels == {"billing": Counter({"accepted": 1, "rejected": 1})}
+    assert samples.gather(rows).labels == {}

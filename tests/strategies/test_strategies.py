@@ -142,3 +142,25 @@ def test_seeds_without_answers_are_no_worked_examples():
 def test_few_seeds_give_few_examples():
     two = seeds(2)
     assert [one.id for one in worked_examples(two, 42).beside(two[0])] == ["1"]
+
+
+def labelled(*labels: str) -> list[Seed]:
+    return [Seed(str(place), Question(f"q{place}"), label) for place, label in enumerate(labels)]
+
+
+def kinds(seed: Seed) -> tuple[str, ...]:
+    return (str(seed.answer),)
+
+
+def test_of_labelled_texts_one_of_each_label_is_shown():
+    many = labelled(*["common"] * 40, *"abcde")
+    examples = worked_examples(many, 42, None, kinds)
+    assert examples.shown == 6
+    shown = [seed.answer for seed in examples.beside(many[0]) if seed.id != many[0].id]
+    assert len(set(shown)) == 6
+
+
+def test_more_examples_show_each_label_in_turn_and_of_very_many_labels_only_twelve():
+    examples = worked_examples(labelled(*["a"] * 10, *["b"] * 10), 42, 6, kinds)
+    assert sorted(str(seed.answer) for seed in examples.drawn[:6]) == ["a"] * 3 + ["b"] * 3
+    assert worked_examples(labelled(*map(str, range(30))), 42, None, kinds).shown == 12

@@ -70,7 +70,9 @@ def make(task: Task, keeps_answer: Mapping[str, bool], options: Options | None =
         if (near := questions.nearest(questions.sketch(asked(candidate.question)))) is not None:
             return failed(f"its question is {near[1]:.0%} like that of {near[0]}")
         answer = candidate.answer if _is_prose(task) else None
-        for text in (*_texts(candidate.question), answer or ""):
+        # What was said before is the seed's own, unless the whole conversation is new.
+        said = [text for role, text in candidate.question.turns if (role, text) not in seed.question.turns]
+        for text in (*_texts(candidate.question), *said, answer or ""):
             if (shared := runs.find(text)) is not None:
                 return failed(f"it shares {chosen.words} words with {shared[1]}: {shared[0]!r}")
         return passed()

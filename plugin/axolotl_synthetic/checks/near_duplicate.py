@@ -12,12 +12,13 @@ from pydantic import Field
 
 from axolotl_synthetic.checks.words import Alike, Sketch, asked
 from axolotl_synthetic.config import Block
-from axolotl_synthetic.records import Candidate, Seed, Verdict, failed, passed
+from axolotl_synthetic.records import Candidate, Question, Seed, Verdict, failed, passed
 
 if TYPE_CHECKING:
     from axolotl_synthetic.tasks import Task
 
 IN_ORDER = True
+Turns = tuple[tuple[str, str], ...]
 
 
 class Options(Block):
@@ -33,32 +34,54 @@ def make(task: Task, keeps_answer: Mapping[str, bool], options: Options | None =
 
 
 class NearDuplicates:
-    """The seeds' questions and the accepted samples so far; about 2 kB a sample."""
+    """The seeds' questions and the accepted samples so far; about 2 kB a sample.
+
+    Messages at one point of a chat are compared with one another alone: `And on Sunday?` may follow on anything. Whole new conversations
+    are compared by all that the user says in them.
+    """
 
     def __init__(self, options: Options, seeds: Sequence[Seed]) -> None:
-        self._questions = Alike(options.threshold)
-        self._samples = Alike(options.threshold)
-        self._last: tuple[str, Sketch | None, Sketch] | None = None
+        self._threshold = options.threshold
+        self._questions: dict[Turns, Alike] = {}
+        self._samples: dict[Turns, Alike] = {}
+        self._last: tuple[str, Turns, Sketch | None, Sketch] | None = None
         for seed in seeds:
-            self._questions.add(f"the seed {seed.id}", self._questions.sketch(asked(seed.question)))
+            place = _said(seed.question)
+            questions = self._among(self._questions, place)
+            questions.add(f"the seed {seed.id}", questions.sketch("\n".join((seed.question.text, *seed.question.choices))))
 
     def __call__(self, candidate: Candidate, seed: Seed) -> Verdict:
         if candidate.question is None:
             return failed("there is no question")
-        text = asked(candidate.question)
+        place = _said(candidate.question)
+        if place == _said(seed.question):
+            text = "\n".join((candidate.question.text, *candidate.question.choices))
+        else:
+            place, text = (), asked(candidate.question)
+        questions, samples = self._among(self._questions, place), self._among(self._samples, place)
         # The seed's own question is the strategy's intention, not a likeness.
-        question = None if candidate.question == seed.question else self._questions.sketch(text)
-        sample = self._samples.sketch(text, candidate.answer or "")
-        self._last = candidate.id, question, sample
-        if question is not None and (near := self._questions.nearest(question)) is not None:
+        question = None if candidate.question == seed.question else questions.sketch(text)
+        sample = samples.sketch(text, candidate.answer or "")
+        self._last = candidate.id, place, question, sample
+        if question is not None and (near := questions.nearest(question)) is not None:
             return failed(f"its question is {near[1]:.0%} like that of {near[0]}")
-        if (near := self._samples.nearest(sample)) is not None:
+        if (near := samples.nearest(sample)) is not None:
             return failed(f"its question and answer are {near[1]:.0%} like those of {near[0]}")
         return passed()
 
     def remember(self, candidate: Candidate) -> None:
         assert self._last is not None and self._last[0] == candidate.id
-        _, question, sample = self._last
+        _, place, question, sample = self._last
         if question is not None:
-            self._questions.add(candidate.id, question)
-        self._samples.add(candidate.id, sample)
+            self._among(self._questions, place).add(candidate.id, question)
+        self._among(self._samples, place).add(candidate.id, sample)
+
+    def _among(self, alike: dict[Turns, Alike], place: Turns) -> Alike:
+        if place not in alike:
+            alike[place] = Alike(self._threshold)
+        return alike[place]
+
+
+def _said(question: Question) -> Turns:
+    """Return what user and assistant said before a question."""
+    return tuple(turn for turn in question.turns if turn[0] != "system")

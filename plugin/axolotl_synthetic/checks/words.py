@@ -70,8 +70,9 @@ def _words(text: str) -> tuple[str, ...]:
 
 
 def asked(question: Question) -> str:
-    """What makes a question this one, choices included. A context or a database's schema belongs to many."""
-    return "\n".join((question.text, *question.choices))
+    """What makes a question this one: choices included, and what the user said before in a chat. A context, a database's schema or a system
+    message belongs to many."""
+    return "\n".join((*(text for role, text in question.turns if role == "user"), question.text, *question.choices))
 
 
 def shingles(text: str) -> list[str]:

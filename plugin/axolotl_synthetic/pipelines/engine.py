@@ -69,11 +69,12 @@ class Engine:
         self._task = load_task(self._job.settings.task, self._job.settings.prompts)
         self._strategies = load_strategies(self._job.settings.turns)
         self._inquiries = load_inquiries(self._job.settings.verify, self._task)
+        # A task of the user's own may have no kinds.
+        kinds = getattr(self._task, "kinds", None)
         # Drawn once; hashing thousands of seeds for each candidate would cost more than an instant call.
-        self._examples = worked_examples(self._job.seeds, self._job.settings.seed, self._job.settings.examples)
+        self._examples = worked_examples(self._job.seeds, self._job.settings.seed, self._job.settings.examples, kinds)
         self._sure = _sure_candidates(self._job, {name: strategy.calls for name, strategy in self._strategies.items()})
-        # A task of the user's own may have no kinds to balance.
-        self._kinds = getattr(self._task, "kinds", None) if job.settings.balance == "uniform" else None
+        self._kinds = kinds if job.settings.balance == "uniform" else None
         self._known = Progress()
         self._exhaustion = _exhaustion(self._job, self._task)
         self._fruitless = False

@@ -96,7 +96,7 @@ def _gather(found: Found) -> Gathered:
     rows: Iterator[dict[str, Any]] = iter(())
     if found.samples is not None:
         rows = dataset.read_samples(found.samples, still_written=found.manifest is None)
-    counted = samples.gather(rows)
+    counted = samples.gather(rows, labelled=found.settings.task == "classification")
     history = calls.History()
     if found.ledger is not None:
         with Ledger(found.ledger, read_only=True) as ledger:
@@ -188,6 +188,7 @@ def _render(found: Found, gathered: Gathered, pictures: Mapping[str, Picture]) -
         has_ledger=found.ledger is not None,
         has_samples=counted.planned > 0,
         ends=_ends_table(counted),
+        labels=_labels_table(counted),
         checks=_checks_table(counted),
         calls=_calls_table(history),
         pauses=[(duration(at), duration(gap)) for at, gap in history.pauses],
@@ -313,6 +314,11 @@ def _ends_table(counted: samples.Samples) -> Table:
         title = f"rejected by {because}" if ended == "rejected" else f"failed: {because}"
         rows.append(row(title, lambda status, reason, ended=ended, because=because: (status, reason) == (ended, because)))  # type: ignore[misc]
     return Table(head, rows)
+
+
+def _labels_table(counted: samples.Samples) -> Table:
+    rows = [[label, f"{ends['accepted']:,}", f"{ends['rejected']:,}"] for label, ends in sorted(counted.labels.items())]
+    return Table(["label", "accepted", "rejected"], rows)
 
 
 def _checks_table(counted: samples.Samples) -> Table:

@@ -61,6 +61,7 @@ class Samples:
         compared: a draw of accepted samples' questions, by strategy.
         agreement: candidates by how many of how many answers said the same, and whether they were accepted.
         decisions: what people decided in review, by verdict.
+        labels: candidates by the label that they were given and by how they ended, of labelled texts alone.
         shown: a draw of rows for each status and kind: an accepted one's strategy, another's reason.
     """
 
@@ -72,6 +73,7 @@ class Samples:
     compared: dict[str, Draw[str]] = field(default_factory=lambda: defaultdict(_compared))
     agreement: Counter[tuple[int, int, bool]] = field(default_factory=Counter)
     decisions: Counter[str] = field(default_factory=Counter)
+    labels: dict[str, Counter[str]] = field(default_factory=lambda: defaultdict(Counter))
     shown: dict[tuple[str, str], Draw[Mapping[str, Any]]] = field(default_factory=lambda: defaultdict(_shown))
 
     @property
@@ -97,8 +99,12 @@ class Samples:
         return dict(by.most_common())
 
 
-def gather(rows: Iterable[Mapping[str, Any]]) -> Samples:
-    """Read rows of `samples.jsonl`, once and in their order."""
+def gather(rows: Iterable[Mapping[str, Any]], *, labelled: bool = False) -> Samples:
+    """Read rows of `samples.jsonl`, once and in their order.
+
+    Args:
+        labelled: whether the final answers are of a closed set, and are counted.
+    """
     found = Samples()
     for row in rows:
         strategy, status = str(row["strategy"]), str(row["status"])
@@ -106,6 +112,8 @@ def gather(rows: Iterable[Mapping[str, Any]]) -> Samples:
         reason = str(row.get("reason") or "").split(":", 1)[0]
         found.ends[strategy, status, "" if accepted else reason] += 1
         found.shown[status, strategy if accepted else reason].offer(row)
+        if labelled and row.get("final_answer") is not None:
+            found.labels[str(row["final_answer"])][status] += 1
         for verdict in row.get("checks") or ():
             found.verdicts[verdict["name"]][verdict["passed"]] += 1
             if verdict["name"] == self_consistency.NAME and (votes := self_consistency.agreement(str(verdict.get("detail") or ""))):

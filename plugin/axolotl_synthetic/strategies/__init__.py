@@ -7,6 +7,7 @@ A strategy says which calls make one sample out of one seed, in which order; who
 from __future__ import annotations
 
 import importlib
+import itertools
 import random
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -19,6 +20,9 @@ if TYPE_CHECKING:
 
 # Four worked examples: what made a small teacher right in more than half of its answers, where none made it right in a quarter.
 WORKED_EXAMPLES = 4
+
+# … and one of each label, of so many labels: more would cost more than the text that is to be labelled.
+MOST_KINDS = 12
 
 # Seeds change places with those up to so far away alone, so that a short run still asks about any of them, and not of a few contexts.
 NEAR = 64
@@ -94,7 +98,9 @@ class Examples:
         return tuple(other for other in self.drawn if other.id != seed.id)[: max(self.shown, WORKED_EXAMPLES)]
 
 
-def worked_examples(seeds: Sequence[Seed], draw: int, shown: int | None = None) -> Examples:
+def worked_examples(
+    seeds: Sequence[Seed], draw: int, shown: int | None = None, kinds: Callable[[Seed], Sequence[str]] | None = None
+) -> Examples:
     """Draw from the seeds with answers. Every seed is shown the same ones, so that all prompts begin alike and a server's prefix
     cache serves them.
 
@@ -102,10 +108,23 @@ def worked_examples(seeds: Sequence[Seed], draw: int, shown: int | None = None) 
         seeds: all seeds of the run.
         draw: the config's `seed`.
         shown: the config's `examples`, None for the default.
+        kinds: what a seed counts as, such as its labels: then each kind is shown in turn, and by default each of them once.
     """
-    shown = WORKED_EXAMPLES if shown is None else shown
     answered = [seed for seed in seeds if seed.answer is not None]
+    if kinds is not None:
+        return _of_each_kind(answered, draw, shown, kinds)
+    shown = WORKED_EXAMPLES if shown is None else shown
     return Examples(tuple(random.Random(draw).sample(answered, min(len(answered), max(shown, WORKED_EXAMPLES) + 1))), shown)
+
+
+def _of_each_kind(answered: Sequence[Seed], draw: int, shown: int | None, kinds: Callable[[Seed], Sequence[str]]) -> Examples:
+    groups: dict[tuple[str, ...], list[Seed]] = {}
+    for seed in random.Random(draw).sample(answered, len(answered)):
+        groups.setdefault(tuple(kinds(seed)), []).append(seed)
+    if shown is None:
+        shown = min(max(WORKED_EXAMPLES, len(groups)), MOST_KINDS)
+    in_turn = [seed for row in itertools.zip_longest(*groups.values()) for seed in row if seed is not None]
+    return Examples(tuple(in_turn[: max(shown, WORKED_EXAMPLES) + 1]), shown)
 
 
 def near(seeds: Sequence[Seed]) -> Sequence[Seed]:

@@ -46,7 +46,7 @@ def lengths(settings: Settings, task: Task, seeds: Sequence[Seed], worst: Callab
     Raises:
         ConfigError: if the task can build prompts for none of them.
     """
-    read = _read(task, near(seeds)[:SEEDS_READ], worked_examples(seeds, settings.seed, settings.examples))
+    read = _read(task, near(seeds)[:SEEDS_READ], worked_examples(seeds, settings.seed, settings.examples, getattr(task, "kinds", None)))
     solutions = [one.solution for one in read if one.solution is not None]
     replies: dict[Purpose, float] = {
         "answer": max(_tokens(solutions) if solutions else 0.0, SHORTEST_ANSWER),
