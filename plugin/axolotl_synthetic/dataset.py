@@ -180,12 +180,18 @@ def _training_rows(
     for seed in seeds:
         if (answer := solution(seed)) is not None:
             made = chat_row(prompt(seed), answer, seed.id, "seed", seed.id, "" if thinking else None)
-            yield with_turns(made, seed.question.chat, every=True) if chats else made
+            yield with_turns(made, seed.question.chat, every=True) if chats else _behind(seed.question.chat, made)
     for row in read_samples(samples):
         if row["status"] == "accepted":
             thoughts = _thoughts(row) if thinking else None
             made = chat_row(row["question"], row["answer"], row["id"], row["strategy"], row["seed_id"], thoughts)
-            yield with_turns(made, row.get("messages") or made["messages"][:1], every=False) if chats else made
+            before = row.get("messages") or made["messages"][:1]
+            yield with_turns(made, before, every=False) if chats else _behind(before, made)
+
+
+def _behind(before: Sequence[Message], row: dict[str, Any]) -> dict[str, Any]:
+    """Return a row with the system message that its question has, if it has one."""
+    return row if len(before) == 1 else {**row, "messages": [*before, row["messages"][-1]]}
 
 
 def with_turns(row: dict[str, Any], before: Sequence[Message], *, every: bool) -> dict[str, Any]:

@@ -197,7 +197,6 @@ def _refuse_unfit(cfg: Mapping[str, Any], settings: Settings) -> None:
     from axolotl.utils.dict import DictDefault
 
     from axolotl_synthetic.prepare import prepare
-    from axolotl_synthetic.tasks import has_turns
 
     base = str(cfg["base_model"])
     theirs = DictDefault({"tokenizer_config": base, "base_model_config": base, **{key: cfg[key] for key in cfg if cfg[key] is not None}})
@@ -218,7 +217,7 @@ def _refuse_unfit(cfg: Mapping[str, Any], settings: Settings) -> None:
     template = student.chat_template(base, lambda: get_chat_template_from_config(cfg=theirs, ds_cfg=own, tokenizer=tokenizer))
     prepared = prepare(settings)
     task, read = prepared.task, prepared.seeds.seeds[: student.PAIRS_READ]
-    pairs = [(seed.question.chat if has_turns(task) else task.prompt(seed.question), task.solution(seed)) for seed in read]
+    pairs = [(seed.question.chat if seed.question.turns else task.prompt(seed.question), task.solution(seed)) for seed in read]
     tokens = student.lengths(base, pairs, tokenizer, template)
     if settings.keeps_thinking:
         key = str(entry.get("template_thinking_key") or settings.thinking_key)

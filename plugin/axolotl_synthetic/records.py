@@ -29,6 +29,10 @@ Message = Mapping[str, str]
 """One turn of a chat: `role` (system, user or assistant) and `content`."""
 
 
+# `User:` in a model's reply, where it quotes a transcript, would be taken for a turn that it invented (`turns.py`).
+SPEAKERS: Mapping[str, str] = {"system": "System message", "user": "The user", "assistant": "The assistant"}
+
+
 @dataclass(frozen=True)
 class Question:
     """A question, with what has to stand beside it to be answered.
@@ -61,8 +65,14 @@ class Question:
 
     @property
     def chat(self) -> tuple[Message, ...]:
-        """Return what was said before, and the question as the user's last turn."""
-        return (*({"role": role, "content": text} for role, text in self.turns), {"role": "user", "content": self.text})
+        """Return what was said before, and the question, with the text that it is about, as the user's last turn."""
+        last = f"{self.text}\n\n{self.context}" if self.context else self.text
+        return (*({"role": role, "content": text} for role, text in self.turns), {"role": "user", "content": last})
+
+    @property
+    def transcript(self) -> str:
+        """Return the chat as one text, for people and for judges."""
+        return "\n\n".join(f"{SPEAKERS[turn['role']]}: {turn['content']}" for turn in self.chat)
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,6 +10,7 @@ from click.testing import CliRunner
 
 from axolotl_synthetic import config
 from axolotl_synthetic.cli import synthetic
+from axolotl_synthetic.errors import SeedsError
 from axolotl_synthetic.labels import mentioned, named
 from axolotl_synthetic.records import Question, Seed
 from axolotl_synthetic.seeds import read_seeds
@@ -265,6 +266,13 @@ def test_seeds_without_two_labels_are_refused(project):
     done = plan(project)
     assert done.exit_code == 2
     assert "its rows have only the label 'shipping'" in done.stderr
+
+
+def test_a_column_of_texts_is_no_column_of_labels():
+    seeds = [Seed(str(n), Question(str(n)), f"Solution {n}") for n in range(60)]
+    with pytest.raises(SeedsError, match=r"its 60 rows have 60 different labels, such as 'Solution 0'; point seeds\.fields\.label"):
+        with_labels(seeds, None)
+    assert len(with_labels(seeds, [f"solution {n}" for n in range(60)])) == 60
 
 
 def test_numbers_of_a_data_sets_labels_are_read_by_their_names(tmp_path):

@@ -1,13 +1,20 @@
 """Open instructions, and what all tasks share: reading an augmenter's question and its yes or no."""
 
+import json
 from dataclasses import replace
 
 import pytest
 
+from axolotl_synthetic import config
 from axolotl_synthetic.records import Question, Seed
+from axolotl_synthetic.seeds import read_seeds
 from axolotl_synthetic.tasks import BUILT_IN, load_task
 from axolotl_synthetic.tasks.instruction import TASK
 from axolotl_synthetic.tasks.replies import LONGEST_QUESTION, read_question, read_yes_no
+
+from fake_replies import purpose_of, request_key
+from fake_server import FakeServer
+from projects import Project
 
 SUMMARY = Question("Summarise the text.", context="Bees dance.")
 
@@ -41,6 +48,39 @@ def test_a_new_instruction_without_a_text_is_asked_for_as_ever():
     assert TASK.new_question_messages(Question("Name a fruit."), [])[-1]["content"] == (
         "Write one new instruction of the same kind, about something else."
     )
+
+
+def test_a_system_message_goes_with_every_question_made_of_its_seed_and_into_training(tmp_path):
+    rows = [
+        {"question": f"Name {kind}.", "context": "Be exact.", "answer": f"Some {kind}.", "rule": "Rhyme."} for kind in ("fish", "trees")
+    ]
+    project = Project(tmp_path / "p", seeds=1)
+    (project.folder / "seeds.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+
+    def reply(body):
+        last, key = body["messages"][-1]["content"], request_key(body)
+        asked = purpose_of(body)
+        return {"self_check": "Yes", "new_question": f"Name {key % 9973} birds."}.get(asked, f"I rhyme on {last[:20]} and {key % 9973}.")
+
+    with FakeServer(reply, vary_repeats=True) as server:
+        seeds = {"path": "seeds.jsonl", "fields": {"system": "rule"}}
+        project.configure(server, task="instruction", seeds=seeds, strategy="new_question", budget={"samples": 4})
+        done = project.run()
+        answered = [call.body["messages"] for call in server.calls if purpose_of(call.body) == "answer"]
+    assert done.code == 0, done.err
+    assert all(messages[0] == {"role": "system", "content": "Rhyme."} for messages in answered)
+    for line in project.training_bytes.splitlines():
+        system, user, assistant = json.loads(line)["messages"]
+        assert system == {"role": "system", "content": "Rhyme."}
+        assert user["content"].endswith("\n\nBe exact.")
+        assert list(assistant) == ["role", "content"]
+
+
+def test_a_column_that_happens_to_be_called_system_is_not_read(tmp_path):
+    (tmp_path / "seeds.jsonl").write_text(json.dumps({"question": "Name a fish.", "system": "Rhyme."}) + "\n")
+    settings = config.Seeds(path=str(tmp_path / "seeds.jsonl"))
+    [seed] = read_seeds(settings, required=TASK.required, optional=TASK.optional, problem=TASK.problem, seed=1).seeds
+    assert seed.question == Question("Name a fish.")
 
 
 @pytest.mark.parametrize(

@@ -109,7 +109,10 @@ def messages(candidate: Candidate, options: Options) -> tuple[Message, ...]:
     """What the judge is asked."""
     low, high = options.scale
     values = {"mark": mark(candidate), "rubric": _rubric(options), "low": low, "high": high}
-    values |= {"question": candidate.prompt, "answer": candidate.answer}
+    question = candidate.question
+    # A student reads a system message as such, and a judge has to know it.
+    asked = question.transcript if question is not None and question.turns else candidate.prompt
+    values |= {"question": asked, "answer": candidate.answer}
     return tuple({"role": role, "content": template.render(values).strip()} for role, template in _templates())
 
 

@@ -41,7 +41,7 @@ class AnswerAugmentation(StrategyTask):
         - text (`str`, optional): classification: the text, in the place of `question`; its closed set is in `labels`.
         - label (`str`, optional): classification: its label, or a list of several.
         - messages (`List[Dict[str, str]]`, optional): chat: the turns, in the place of `question`; map `messages` of the outputs to a name.
-        - system (`str`, optional): chat: a system message that is not among the turns.
+        - system (`str`, optional): instruction and chat: a system message, in chats one that is not among the turns.
 
     Output columns:
         - instruction (`str`): the question as a student reads it, with its choices, schema or context.
@@ -122,7 +122,7 @@ class QuestionRephrase(AugmenterTask):
         - text (`str`, optional): classification: the text, in the place of `question`; its closed set is in `labels`.
         - label (`str`, optional): classification: its label, or a list of several.
         - messages (`List[Dict[str, str]]`, optional): chat: the turns, in the place of `question`; map `messages` of the outputs to a name.
-        - system (`str`, optional): chat: a system message that is not among the turns.
+        - system (`str`, optional): instruction and chat: a system message, in chats one that is not among the turns.
 
     Output columns:
         - instruction (`str`): the reworded question as a student reads it; empty where there is none.
@@ -211,7 +211,7 @@ class NewQuestion(AugmenterTask):
         - text (`str`, optional): classification: the text, in the place of `question`; its closed set is in `labels`.
         - label (`str`, optional): classification: its label, or a list of several.
         - messages (`List[Dict[str, str]]`, optional): chat: the turns, in the place of `question`; map `messages` of the outputs to a name.
-        - system (`str`, optional): chat: a system message that is not among the turns.
+        - system (`str`, optional): instruction and chat: a system message, in chats one that is not among the turns.
 
     Output columns:
         - instruction (`str`): the new question as a student reads it; empty where there is none.

@@ -64,7 +64,7 @@ class Verify(Step):  # type: ignore[misc]  # distilabel is not typed
         - text (`str`, optional): classification: the text, in the place of `question`; its closed set is in `labels`.
         - label (`str`, optional): classification: its label, or a list of several.
         - messages (`List[Dict[str, str]]`, optional): chat: the turns, in the place of `question`; map `messages` of the outputs to a name.
-        - system (`str`, optional): chat: a system message that is not among the turns.
+        - system (`str`, optional): instruction and chat: a system message, in chats one that is not among the turns.
         - instruction (`str`, optional): the question that `generation` answers. The seed's, if left out.
         - strategy (`str`, optional): `answer_augmentation` (if left out), `question_rephrase` or `new_question`: it decides which checks
             apply.

@@ -90,6 +90,9 @@ def read_seeds(
         named = {"messages": settings.field_messages, "system": settings.field_system}
         fields = {name: column for name, column in settings.fields.items() if name in named}
         settings = settings.model_copy(update={"fields": fields | {name: column for name, column in named.items() if column is not None}})
+    elif "system" not in settings.fields:
+        # Files have such columns that nobody means to train on.
+        optional = tuple(name for name in optional if name != "system")
     if settings.databases is not None and "database" not in (*required, *optional):
         raise SeedsError("synthetic.seeds.databases: this task asks no databases; leave it out")
     notes: list[str] = []
@@ -336,6 +339,8 @@ def _seed_of(
     if len(choices) != len(labels):
         raise UnusableRow(f"{number_of(len(choices), 'choice')} and {number_of(len(labels), 'label')}; give a label each")
     question = Question(text, choices, labels, _text("context", values.get("context")), _text("database", values.get("database")))
+    if (system := _text("system", values.get("system", _MISSING))) is not None:
+        question = replace(question, turns=(("system", system),))
     if databases is not None:
         question = with_database(question, databases)
     return _checked(question, _text("answer", values.get("answer"), numbers=True), problem)

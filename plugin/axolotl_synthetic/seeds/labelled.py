@@ -12,6 +12,9 @@ from axolotl_synthetic.errors import SeedsError
 from axolotl_synthetic.labels import BETWEEN, named, spellings, written
 from axolotl_synthetic.records import Seed
 
+# Every prompt has all labels; more than these, where most texts have one of their own, are another column.
+MOST_LABELS = 50
+
 
 def with_labels(seeds: Sequence[Seed], given: Sequence[str] | None) -> list[Seed]:
     """Return the seeds with the set of labels beside each question, and their own labels in its spelling.
@@ -21,7 +24,7 @@ def with_labels(seeds: Sequence[Seed], given: Sequence[str] | None) -> list[Seed
         given: the set, None to read it from the seeds.
 
     Raises:
-        SeedsError: if there are fewer than two labels.
+        SeedsError: if there are fewer than two labels, or so many that the column seems to hold something else.
     """
     labels = tuple(given) if given is not None else spellings(one for seed in seeds for one in (seed.answer or "").split(BETWEEN) if one)
     if len(labels) < 2:
@@ -29,6 +32,11 @@ def with_labels(seeds: Sequence[Seed], given: Sequence[str] | None) -> list[Seed
         raise SeedsError(
             f"synthetic.seeds: its rows have {what}, and texts are told apart by two or more; point seeds.fields.label at the column of"
             " labels, or write them as `labels: [one, another]`"
+        )
+    if given is None and len(labels) > max(MOST_LABELS, len(seeds) // 3):
+        raise SeedsError(
+            f"synthetic.seeds: its {len(seeds):,} rows have {len(labels):,} different labels, such as {labels[0]!r:.60}; point"
+            " seeds.fields.label at the column of labels, or write them as `labels: [one, another]` if these are what is meant"
         )
     own = [None if seed.answer is None else _own(seed.answer, labels) for seed in seeds]
     several = any(one is not None and len(one) > 1 for one in own)

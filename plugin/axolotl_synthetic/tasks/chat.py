@@ -14,10 +14,8 @@ from typing import ClassVar
 from axolotl_synthetic.records import Message, Question, Seed
 from axolotl_synthetic.tasks.base import PATTERNS, TaskBase
 from axolotl_synthetic.tasks.replies import read_question
-from axolotl_synthetic.tasks.templates import chat
+from axolotl_synthetic.tasks.templates import behind_turns, chat
 
-# `User:` in a model's reply, where it quotes the text, would be taken for a turn that it invented (`turns.py`).
-NAMES = {"system": "System message", "user": "The user", "assistant": "The assistant"}
 _TITLE = re.compile(
     r"\A[*_#\s]*(?:the )?(?:(?:new|next|reworded|other)\s+)?(?:user|message|user message|reword(?:ed)?)[*_]*\s*:[*_]*\s*", re.IGNORECASE
 )
@@ -35,9 +33,7 @@ class Chat(TaskBase):
 
     def prompt(self, question: Question) -> str:
         """Return the chat up to the user's last turn, for people and for a judge. The student reads it as `question.chat`."""
-        if not question.turns:
-            return question.text
-        return "\n\n".join(f"{NAMES[turn['role']]}: {turn['content']}" for turn in question.chat)
+        return question.transcript if question.turns else question.text
 
     def values(self, question: Question) -> Mapping[str, Hashable]:
         return {**super().values(question), "others": ""}
@@ -47,7 +43,7 @@ class Chat(TaskBase):
         return question.chat
 
     def rephrase_messages(self, question: Question, examples: Sequence[Seed]) -> tuple[Message, ...]:
-        return self._within(question, self.chat("rephrase", question))
+        return behind_turns(question, self.chat("rephrase", question))
 
     def new_question_messages(self, question: Question, examples: Sequence[Seed]) -> tuple[Message, ...]:
         """Return what the augmenter is asked: another message at this point, after others of seeds with the same turns before them."""
@@ -55,7 +51,7 @@ class Chat(TaskBase):
         same = dict.fromkeys(" ".join(place.text.split()) for place in places if place.turns == question.turns)
         others = "\n".join(f"- {text}" for text in list(same)[:PATTERNS])
         values = {**self.values(question), "others": others}
-        return self._within(question, chat(self.prompts, "new_question", (), self.own_prompts, **values))
+        return behind_turns(question, chat(self.prompts, "new_question", (), self.own_prompts, **values))
 
     def opening(self, question: Question) -> Question:
         """Return the beginning of the seed's conversation: the user's first message, with the system message alone before it."""
@@ -68,7 +64,7 @@ class Chat(TaskBase):
 
     def next_message_messages(self, question: Question) -> tuple[Message, ...]:
         """Return what the augmenter is asked in the user's place."""
-        return self._within(question, self.chat("next_message", question))
+        return behind_turns(question, self.chat("next_message", question))
 
     def read_rephrase(self, reply: str, question: Question) -> Question | None:
         text = read_question(_TITLE.sub("", reply.strip(), count=1))
@@ -80,14 +76,6 @@ class Chat(TaskBase):
 
     def equivalent(self, one: str, other: str, question: Question) -> bool:
         return one.split() == other.split()
-
-    @staticmethod
-    def _within(question: Question, asked: Sequence[Message]) -> tuple[Message, ...]:
-        """Return a prompt behind the turns of a conversation, with one system message: many servers refuse two."""
-        systems = [turn["content"] for turn in (*question.chat[:-1], *asked) if turn["role"] == "system"]
-        turns = [turn for turn in (*question.chat[:-1], *asked) if turn["role"] != "system"]
-        head: list[Message] = [{"role": "system", "content": "\n\n".join(systems)}] if systems else []
-        return (*head, *turns)
 
 
 TASK = Chat()

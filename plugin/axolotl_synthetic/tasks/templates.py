@@ -15,7 +15,7 @@ from jinja2 import StrictUndefined, Template, TemplateError
 from jinja2.meta import find_undeclared_variables
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 
-from axolotl_synthetic.records import Message
+from axolotl_synthetic.records import Message, Question
 
 FOLDER = Path(__file__).parent / "prompts"
 _TURN = re.compile(r"^\[(system|user|assistant)\]\n", re.MULTILINE)
@@ -46,6 +46,14 @@ def chat_by_pattern(task: str, name: str, patterns: Sequence[str], own: Path | N
     *before, asked = chat(task, name, (), own, **values)
     answered = [turn for pattern in patterns for turn in (asked, {"role": "assistant", "content": pattern})]
     return (*before, *answered, asked)
+
+
+def behind_turns(question: Question, asked: Sequence[Message]) -> tuple[Message, ...]:
+    """Return a prompt behind what was said before a question, with one system message: many servers refuse two."""
+    both = (*question.chat[:-1], *asked)
+    systems = [turn["content"] for turn in both if turn["role"] == "system"]
+    head: list[Message] = [{"role": "system", "content": "\n\n".join(systems)}] if systems else []
+    return (*head, *(turn for turn in both if turn["role"] != "system"))
 
 
 # A seed's question is asked again and again.
