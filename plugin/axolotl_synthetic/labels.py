@@ -18,7 +18,7 @@ _BLANK = re.compile(r"[\s_-]+")
 
 def folded(label: str) -> str:
     """Return a label without what two spellings of it may differ in."""
-    return _BLANK.sub(" ", label.casefold()).strip()
+    return _BLANK.sub(" ", label.casefold()).strip() or label.casefold().strip()
 
 
 def spellings(labels: Iterable[str]) -> tuple[str, ...]:

@@ -107,6 +107,7 @@ def prepare(settings: Settings, *, student: str | None = None) -> Prepared:
         )
     task = load_task(settings.task, settings.prompts)
     own_prompts(task)
+    _refuse_unfit(settings, task)
     inquiries = load_inquiries(settings.verify, task)
     seeds = read_seeds(
         settings.seeds,
@@ -145,6 +146,23 @@ def prepare(settings: Settings, *, student: str | None = None) -> Prepared:
             f" {most} together; lower budget.samples, raise per_seed, or give more seeds"
         )
     return prepared
+
+
+def _refuse_unfit(settings: Settings, task: Task) -> None:
+    """Refuse what a task of the user's own cannot do; of ours the config's schema knows.
+
+    Raises:
+        ConfigError: with the class that can.
+    """
+    for key, wanted, member, base in (
+        ("turns", settings.turns is not None, "opening", "chat.Chat"),
+        ("balance", settings.balance == "uniform", "kinds", "classification.Classification"),
+    ):
+        if wanted and not hasattr(task, member):
+            raise ConfigError(
+                f"synthetic.{key}: the task {settings.task} has no `{member}`, which this needs; derive its class from"
+                f" axolotl_synthetic.tasks.{base}, or remove `{key}:`"
+            )
 
 
 def _solutions(task: Task, seeds: Sequence[Seed]) -> int | None:

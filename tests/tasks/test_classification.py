@@ -95,6 +95,10 @@ def test_a_text_names_labels_alone_or_none(text, labels):
     assert named(text, LABELS) == labels
 
 
+def test_signs_may_be_labels():
+    assert [named(sign, ("+", "-", "_")) for sign in ("+", "-", "_")] == [("+",), ("-",), ("_",)]
+
+
 def test_a_label_may_hold_what_divides_labels():
     labels = ("loans, mortgages", "cards and cash")
     assert named("Cards and cash, loans, mortgages", labels) == labels

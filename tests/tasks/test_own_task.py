@@ -6,7 +6,9 @@ from pathlib import Path
 
 import pytest
 
+from axolotl_synthetic.config import load_settings
 from axolotl_synthetic.errors import ConfigError
+from axolotl_synthetic.prepare import prepare
 from axolotl_synthetic.tasks import load_task
 from axolotl_synthetic.tasks.math import Math
 
@@ -71,3 +73,10 @@ def test_a_class_in_the_working_directory_is_found_by_the_script_as_by_python_m(
     )
     found = subprocess.run([sys.executable, "-P", "-c", code], cwd=project.folder, capture_output=True, text=True)
     assert found.stdout.strip() == f"out/{project.manifest['files']['train']['path']}", found.stderr
+
+
+@pytest.mark.parametrize(("block", "base"), [({"turns": 2}, "chat.Chat"), ({"balance": "uniform"}, "classification.Classification")])
+def test_what_a_task_of_ones_own_cannot_do_is_refused_with_the_class_that_can(tmp_path, monkeypatch, block, base):
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(ConfigError, match=rf"synthetic\.{next(iter(block))}: .*derive its class from axolotl_synthetic\.tasks\.{base}"):
+        prepare(load_settings({"task": f"{__name__}.Sums", **block}))
