@@ -264,6 +264,8 @@ def grade(config: Path, output_dir: str | None, base_model: str | None) -> None:
 
     console = terminal.out()
     console.print(grading.table(made.rows), markup=False)
+    for note in grading.notes(made.rows):
+        console.print(note, markup=False, highlight=False)
     console.print(f"written to {settings.folder / run.GRADE}", markup=False, highlight=False)
 
 

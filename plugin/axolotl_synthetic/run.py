@@ -107,7 +107,15 @@ def plan(settings: Settings, *, student: str | None = None, pilot: int | None = 
     estimates.refuse_too_small(settings.budget, rates)
     each, chosen = estimates.of_each(settings, rates, prepared.plan.strategy)
     return Forecast(
-        prepared.case, prepared.plan, each, chosen, costs.assumptions(settings, prepared.lengths), pilot, by_pilot, priced.priced(settings)
+        prepared.case,
+        prepared.plan,
+        each,
+        chosen,
+        costs.assumptions(settings, prepared.lengths),
+        pilot,
+        by_pilot,
+        priced.priced(settings),
+        len(prepared.seeds.held_out),
     )
 
 
@@ -426,8 +434,8 @@ def grade(settings: Settings, training: Mapping[str, Any]) -> Grade:
         if not training.get(key):
             raise ConfigError(f"{key}: is missing from the config; grading needs Axolotl's `base_model` and `output_dir`")
     folder = settings.folder
-    base = grading.ModelArgs(str(training["base_model"]))
-    student = grading.student_in(Path(str(training["output_dir"])), base=base.base)
+    base = grading.ModelArgs(str(training["base_model"]), thinking=settings.keeps_thinking)
+    student = grading.student_in(Path(str(training["output_dir"])), base=base.base, thinking=base.thinking)
     held_out = folder / LM_EVAL
     has_held_out = _has_held_out(settings)
     tasks = [*([grading.HELD_OUT_TASK] if has_held_out else []), *settings.grade.tasks]

@@ -8,7 +8,7 @@ import json
 import pytest
 from rich.console import Console
 
-from axolotl_synthetic.grading import Score, compare, table
+from axolotl_synthetic.grading import Score, compare, read_grade, table
 
 
 def grade_of(base: Score, student: Score):
@@ -48,8 +48,11 @@ def test_grade_json_holds_every_number():
                 "student_stderr": 0.4,
                 "difference": -0.25,
                 "difference_stderr": 0.5,
+                "unpaired_stderr": 0.5,
+                **dict.fromkeys(("interval", "better", "worse", "p")),
             }
         ],
+        "questions": {},
     }
 
 
@@ -58,6 +61,17 @@ def test_shares_are_shown_in_percent():
     assert "37.5 ± 3.0 %" in text
     assert "92.5 ± 4.0 %" in text
     assert "+55.0 ± 5.0 %" in text
+
+
+def test_a_grade_of_an_older_release_is_read():
+    old = {
+        name: value
+        for name, value in grade_of(Score(0.5, 0.3, "acc", 4), Score(0.25, 0.4, "acc", 4)).to_dict()["rows"][0].items()
+        if value is not None
+    }
+    del old["unpaired_stderr"]
+    read = read_grade(json.dumps({"base": "base", "student": "student", "rows": [old]}))
+    assert (read.rows[0].difference_stderr, read.rows[0].p, read.each) == (0.5, None, {})
 
 
 def test_a_perplexity_is_no_share():

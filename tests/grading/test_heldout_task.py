@@ -67,6 +67,9 @@ def test_the_student_is_asked_what_it_was_trained_on(tmp_path, jars):
         ("It is 6.\n#### 7", 0.0, 0.0),
         ("There are six jars and I do not know.", 0.0, 0.0),
         ("", 0.0, 0.0),
+        ("<think>Is it 7?\n#### 7</think>2 * 3 = 6\n#### 6", 1.0, 1.0),
+        ("<think>2 * 3 = 6\n#### 6</think>\n#### 7", 0.0, 0.0),
+        ("<think>2 * 3 = 6\n#### 6", 0.0, 0.0),  # cut off before it answers
     ],
 )
 def test_a_math_reply_scores_by_equivalence_to_the_gold_answer(tmp_path, jars, reply, loose, strict):

@@ -10,8 +10,8 @@ import psutil
 import pytest
 
 from axolotl_synthetic.errors import ConfigError, StorageError, TrainingError
-from axolotl_synthetic.grading import HELD_OUT_TASK, ModelArgs, evaluate, export_task, refuse_unknown_tasks, student_in
-from axolotl_synthetic.grading.child import load_model
+from axolotl_synthetic.grading import HELD_OUT_TASK, ModelArgs, child, evaluate, export_task, refuse_unknown_tasks, student_in
+from axolotl_synthetic.grading.child import load_model, thinking
 from axolotl_synthetic.grading.evaluate import choose, environment, read_progress, telling_line
 from axolotl_synthetic.records import Question, Seed
 
@@ -153,6 +153,7 @@ def test_a_gpu_takes_no_more_sequences_at_once_than_24_gb_hold(monkeypatch, cuda
 
     monkeypatch.setattr(torch.cuda, "is_available", lambda: cuda)
     monkeypatch.setattr(registry, "get_model", lambda name: Model())
+    monkeypatch.setattr(child, "_template", lambda model: "")
     assert load_model(asdict(ModelArgs("base")), 20) == (at_once, "cuda" if cuda else "cpu")
 
 
@@ -203,3 +204,34 @@ def test_the_child_is_no_rank_of_the_training_that_started_it(monkeypatch):
     kept = environment()
     assert not {"RANK", "LOCAL_RANK", "WORLD_SIZE", "MASTER_PORT", "TORCHELASTIC_RUN_ID", "ACCELERATE_MIXED_PRECISION"} & set(kept)
     assert kept["CUDA_VISIBLE_DEVICES"] == "1"
+
+
+@pytest.mark.parametrize(
+    ("template", "wanted", "told"),
+    [
+        ("{{ messages }}", True, {}),
+        ("{% if enable_thinking is false %}<think>\n\n</think>{% endif %}", True, {"enable_thinking": True, "think_end_token": "</think>"}),
+        (
+            "{% if enable_thinking is false %}<think>\n\n</think>{% endif %}",
+            False,
+            {"enable_thinking": False, "think_end_token": "</think>"},
+        ),
+        ("{{ content.split('</think>')[-1] }}", False, {"think_end_token": "</think>"}),
+    ],
+)
+def test_lm_eval_is_told_of_thoughts_where_the_template_knows_them(template, wanted, told):
+    assert thinking(template, wanted) == told
+
+
+def test_a_students_template_is_asked_for_thoughts_as_it_was_trained(tiny_model, tmp_path):
+    from transformers import AutoTokenizer
+
+    student = tmp_path / "student"
+    shutil.copytree(tiny_model, student)
+    tokenizer = AutoTokenizer.from_pretrained(student)
+    plain = tokenizer.chat_template
+    tokenizer.chat_template = plain + "{% if enable_thinking is defined and enable_thinking is false %}<think>\n\n</think>\n\n{% endif %}"
+    tokenizer.save_pretrained(student)
+    chat = [{"role": "user", "content": "How many?"}]
+    asked = [load_model(asdict(ModelArgs(str(student), thinking=thinks)), 1).apply_chat_template(chat) for thinks in (False, True)]
+    assert asked[0] == asked[1] + "<think>\n\n</think>\n\n"

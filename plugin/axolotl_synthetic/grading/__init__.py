@@ -9,11 +9,12 @@
     evaluate.py      starts lm-eval in a process of its own, shows its progress, reads its scores
     child.py         that process; the only file that runs lm-eval, with heldout.py and spider.py the only ones that lm-eval runs
     comparison.py    base against student: the table and `grade.json`
+    pairs.py         how sure the difference of two models is that answered the same questions
 
 When and what is graded is decided in `run.py`.
 """
 
-from axolotl_synthetic.grading.comparison import Grade, Row, cells, compare, is_share, read_grade, table
+from axolotl_synthetic.grading.comparison import Grade, Row, cells, compare, is_share, notes, p_value, read_grade, table
 from axolotl_synthetic.grading.evaluate import Score, evaluate, refuse_unknown_tasks
 from axolotl_synthetic.grading.export import HELD_OUT_TASK, export_task
 from axolotl_synthetic.grading.models import ModelArgs, student_in
@@ -29,6 +30,8 @@ __all__ = [
     "evaluate",
     "export_task",
     "is_share",
+    "notes",
+    "p_value",
     "read_grade",
     "refuse_unknown_tasks",
     "student_in",

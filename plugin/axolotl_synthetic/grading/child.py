@@ -19,6 +19,7 @@ from axolotl_synthetic.grading.export import HELD_OUT_TASK
 
 UNKNOWN_TASKS = 3
 """Exit code when a task's name is not known; the names stand in the result."""
+THOUGHTS_END = "</think>"
 MOST_ON_A_GPU = 8
 """Sequences at once on a GPU. Llama 2 7B keeps 0.5 MiB a token (keys and values of 32 layers, 4,096 wide, 2 bytes each) and GSM8K's five
 examples make some 1,200 tokens with the reply: 5 GiB for 8 of them beside 13 GiB of weights, where 24 GB have room for no 20."""
@@ -62,10 +63,24 @@ def run(job: Mapping[str, Any], result: dict[str, Any]) -> None:
         limit=job["limit"],
         apply_chat_template=getattr(model.tokenizer, "chat_template", None) is not None,
         fewshot_as_multiturn=getattr(model.tokenizer, "chat_template", None) is not None,
-        log_samples=False,
+        log_samples=True,  # for each question's score
     )
     result["scores"] = {name: results["results"][name] for name in names if name in results["results"]}
     result["questions"] = {name: counts["effective"] for name, counts in results["n-samples"].items()}
+    result["each"] = {name: each_score(samples) for name, samples in results.get("samples", {}).items()}
+
+
+def each_score(samples: Sequence[Mapping[str, Any]]) -> dict[str, dict[str, float]]:
+    """Return what each question of a task scored, by the metric (with its filter) and the question's number. What is no number, such as the
+    pairs that an F1 is made of, is left out."""
+    found: dict[str, dict[str, float]] = {}
+    for sample in samples:
+        for metric in sample["metrics"]:
+            try:
+                found.setdefault(f"{metric},{sample['filter']}", {})[str(sample["doc_id"])] = float(sample[metric])
+            except (TypeError, ValueError):
+                continue
+    return found
 
 
 def fit(task: Any, context: int, asked: int | None) -> int | None:
@@ -109,10 +124,29 @@ def load_model(model: Mapping[str, Any], batch_size: int) -> Any:
         "tokenizer": model["tokenizer"],
         "dtype": model["dtype"] or ("auto" if cuda else "float32"),
         "trust_remote_code": model["trust_remote_code"],
+        **thinking(_template(model), model["thinking"]),
     }
     given = {name: value for name, value in arguments.items() if value is not None}
     at_once = min(batch_size, MOST_ON_A_GPU) if cuda else batch_size
     return get_model("hf").create_from_arg_obj(given, {"batch_size": at_once, "device": "cuda" if cuda else "cpu"})
+
+
+def thinking(template: str, wanted: bool) -> dict[str, Any]:
+    """Return what lm-eval needs to know of a model that thinks, by its chat template: whether to ask it to, and what its thoughts end with,
+    so that tasks read the answer behind them. Nothing for a template that knows no thoughts."""
+    asked = {"enable_thinking": wanted} if "enable_thinking" in template else {}
+    return asked | ({"think_end_token": THOUGHTS_END} if THOUGHTS_END in template else {})
+
+
+def _template(model: Mapping[str, Any]) -> str:
+    from transformers import AutoTokenizer
+
+    try:
+        tokenizer = AutoTokenizer.from_pretrained(model["tokenizer"] or model["base"], trust_remote_code=model["trust_remote_code"])
+    except Exception:  # of a model that lm-eval will not load either, and says why
+        return ""
+    found = tokenizer.chat_template
+    return "\n".join(found.values()) if isinstance(found, dict) else found or ""
 
 
 if __name__ == "__main__":

@@ -5,12 +5,13 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from rich.table import Table
 
 from axolotl_synthetic.grading.evaluate import Score
+from axolotl_synthetic.grading.pairs import paired
 
 # Metrics that are shares, shown in percent; others, such as perplexity, are shown as they are.
 SHARES = (
@@ -21,7 +22,15 @@ SHARES = (
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One task. Standard errors are None where lm-eval gives none."""
+    """One task. Standard errors are None where lm-eval gives none.
+
+    Attributes:
+        difference_stderr: over pairs of answers to the same question; as `unpaired_stderr` where the questions' scores are not known.
+        unpaired_stderr: as if the two had been asked different questions.
+        interval: of the difference: the middle 95 % of a bootstrap over questions.
+        better, worse: questions on which the student scores higher than the base model, and lower.
+        p: of an exact McNemar test, where each answer is right or wrong.
+    """
 
     task: str
     metric: str
@@ -32,35 +41,52 @@ class Row:
     student_stderr: float | None
     difference: float
     difference_stderr: float | None
+    unpaired_stderr: float | None = None
+    interval: tuple[float, float] | None = None
+    better: int | None = None
+    worse: int | None = None
+    p: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Grade:
-    """A comparison: `base` and `student` name the models."""
+    """A comparison: `base` and `student` name the models.
+
+    Attributes:
+        each: for each task what the two scored on each question, by the question's number.
+    """
 
     base: str
     student: str
     rows: tuple[Row, ...]
+    each: Mapping[str, Mapping[str, tuple[float, float]]] = field(default_factory=dict)
 
     def to_dict(self) -> dict[str, Any]:
         """What `grade.json` holds."""
-        return {"base": self.base, "student": self.student, "rows": [asdict(row) for row in self.rows]}
+        return {"base": self.base, "student": self.student, "rows": [asdict(row) for row in self.rows], "questions": dict(self.each)}
 
 
 def read_grade(text: str) -> Grade:
-    """What `Grade.to_dict` made, back from JSON."""
+    """What `Grade.to_dict` made, back from JSON; files of older releases have less in them."""
     data = json.loads(text)
-    return Grade(data["base"], data["student"], tuple(Row(**row) for row in data["rows"]))
+    return Grade(data["base"], data["student"], tuple(Row(**row) for row in data["rows"]), data.get("questions", {}))
 
 
 def compare(*, base: str, student: str, base_scores: Mapping[str, Score], student_scores: Mapping[str, Score]) -> Grade:
     """Put the scores of two evaluations side by side, in the order of the base's; what only one of them has is left out."""
     both = [task for task in base_scores if task in student_scores]
-    return Grade(base, student, tuple(_row(task, base_scores[task], student_scores[task]) for task in both))
+    each = {
+        task: {number: (score, student_scores[task].each[number]) for number, score in base_scores[task].each.items()}
+        for task in both
+        if base_scores[task].each and base_scores[task].each.keys() == student_scores[task].each.keys()
+    }
+    return Grade(base, student, tuple(_row(task, base_scores[task], student_scores[task]) for task in both), each)
 
 
 def _row(task: str, base: Score, student: Score) -> Row:
     errors = (base.stderr, student.stderr)
+    unpaired = None if None in errors else math.hypot(*(error for error in errors if error is not None))
+    pairs = paired(base.each, student.each)
     return Row(
         # Two metrics of one task have its name in common.
         task=task.partition(" ")[0],
@@ -71,9 +97,33 @@ def _row(task: str, base: Score, student: Score) -> Row:
         student=student.value,
         student_stderr=student.stderr,
         difference=student.value - base.value,
-        # As if the two had been asked different questions. They were asked the same, so this is rather too wide than too narrow.
-        difference_stderr=None if None in errors else math.hypot(*(error for error in errors if error is not None)),
+        difference_stderr=unpaired if pairs is None else pairs.stderr,
+        unpaired_stderr=unpaired,
+        interval=None if pairs is None else (pairs.low, pairs.high),
+        better=None if pairs is None else pairs.better,
+        worse=None if pairs is None else pairs.worse,
+        p=None if pairs is None else pairs.p,
     )
+
+
+def notes(rows: Sequence[Row]) -> list[str]:
+    """Say below the table how sure each difference is, where both answered the same questions."""
+    found = []
+    for row in rows:
+        if row.interval is None:
+            continue
+        show = _percent if is_share(row) else _plain
+        low, high = (show(one, None) for one in row.interval)
+        split = f"better on {row.better:,} of {row.questions or 0:,} questions and worse on {row.worse:,}"
+        test = "" if row.p is None else f"; McNemar's exact test: p {p_value(row.p)}"
+        alone = "" if row.unpaired_stderr is None else f"; unpaired, the difference would be known to ± {show(row.unpaired_stderr, None)}"
+        found.append(f"{row.task}: the student is {split}: the difference is {low} to {high} (95 %){test}{alone}")
+    return found
+
+
+def p_value(p: float) -> str:
+    """Return a probability as papers write it."""
+    return "< 0.001" if p < 0.001 else f"= {p:.3f}" if p < 0.1 else f"= {p:.2f}"
 
 
 def table(rows: Sequence[Row]) -> Table:

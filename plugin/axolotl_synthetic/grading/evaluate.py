@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import os
 import re
 import signal
@@ -11,7 +12,7 @@ import sys
 import tempfile
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import IO, Any
 
@@ -35,12 +36,14 @@ class Score:
         stderr: standard error of `value`; None when lm-eval gives none, as for a single question.
         metric: with the filter of replies where a task has several, as in `exact_match,strict-match`.
         questions: how many were asked, None when lm-eval does not say.
+        each: what each question scored, by its number; empty where `value` is not their mean.
     """
 
     value: float
     stderr: float | None
     metric: str
     questions: int | None = None
+    each: Mapping[str, float] = field(default_factory=dict)
 
 
 def evaluate(
@@ -80,10 +83,10 @@ def evaluate(
     result = _run(model, tasks, include_path, log, limit, batch_size, on_progress, databases, max_gen_toks)
     if result.get("shortened"):
         terminal.notice(f"{model.name}: replies to held-out questions end after {result['shortened']} tokens, half of its context")
-    questions = result["questions"]
+    questions, each = result["questions"], result.get("each", {})
     scores: dict[str, Score] = {}
     for task, metrics in result["scores"].items():
-        scores[task] = choose(metrics, questions.get(task))
+        scores[task] = choose(metrics, questions.get(task), each.get(task, {}))
         if f"{MACRO_F1},none" in metrics:
             scores[f"{task} {MACRO_F1}"] = Score(float(metrics[f"{MACRO_F1},none"]), None, MACRO_F1, questions.get(task))
     return scores
@@ -99,8 +102,12 @@ def refuse_unknown_tasks(tasks: Sequence[str], *, log: Path, include_path: Path 
         _run(None, tasks, include_path, log, None, 1, lambda done, total: None)
 
 
-def choose(metrics: Mapping[str, Any], questions: int | None = None) -> Score:
-    """The main one of a task's metrics, which lm-eval hands over as `metric,filter` and `metric_stderr,filter`."""
+def choose(metrics: Mapping[str, Any], questions: int | None = None, each: Mapping[str, Mapping[str, float]] | None = None) -> Score:
+    """The main one of a task's metrics, which lm-eval hands over as `metric,filter` and `metric_stderr,filter`.
+
+    Args:
+        each: what each question scored, by metric and filter.
+    """
     names = [key for key, value in metrics.items() if "," in key and "_stderr," not in key and isinstance(value, int | float)]
     if not names:
         raise TrainingError(f"lm-eval reported no metric, only {', '.join(metrics)}; leave the task out of synthetic.grade.tasks")
@@ -109,12 +116,16 @@ def choose(metrics: Mapping[str, Any], questions: int | None = None) -> Score:
     name = next(name for start in preferred for name in names if name.startswith(start))
     metric, _, chosen_filter = name.partition(",")
     stderr = metrics.get(f"{metric}_stderr,{chosen_filter}")
+    scored = (each or {}).get(name, {})
+    if scored and not math.isclose(sum(scored.values()) / len(scored), metrics[name], abs_tol=1e-6):
+        scored = {}
     return Score(
         value=float(metrics[name]),
         # The text "N/A" where there is none.
         stderr=float(stderr) if isinstance(stderr, int | float) else None,
         metric=metric if chosen_filter == "none" else name,
         questions=questions,
+        each=scored,
     )
 
 

@@ -17,6 +17,7 @@ from axolotl_synthetic.errors import ConfigError
 from axolotl_synthetic.labels import named
 from axolotl_synthetic.records import Question
 from axolotl_synthetic.tasks import Task, load_task
+from axolotl_synthetic.thoughts import divide
 
 FILE = "heldout.jsonl"
 
@@ -58,6 +59,7 @@ def grade(row: Mapping[str, Any], replies: Sequence[str]) -> dict[str, Any]:
         `exact_match`, where a lenient reader finds the answer, so that an untrained model is not marked down for a form that it
         was never shown; `strict_match`, where only an answer in the task's form counts. A reply without an answer is wrong. Of a text
         with labels `acc` takes the place of `exact_match`, and `macro_f1` is the seed's labels and the reply's, for the function below.
+        What a model thinks before it answers is not read, and one that only thinks is wrong.
     """
     task = _task(row["task"])
     question = question_of(row)
@@ -65,7 +67,9 @@ def grade(row: Mapping[str, Any], replies: Sequence[str]) -> dict[str, Any]:
     def right(found: str | None) -> float:
         return float(found is not None and task.equivalent(row["answer"], found, question))
 
-    loose, strict = task.loose_answer(replies[0], question), task.final_answer(replies[0], question)
+    divided = divide(replies[0])
+    reply = divided.answer if divided.thoughts else replies[0]
+    loose, strict = task.loose_answer(reply, question), task.final_answer(reply, question)
     if "several" in row:
         gold, given = (() if found is None else named(found, question.labels) or () for found in (row["answer"], loose))
         return {"acc": right(loose), "macro_f1": (gold, given), "strict_match": right(strict)}

@@ -18,6 +18,7 @@ class ModelArgs:
         tokenizer: a folder with the tokenizer and chat template that the model was trained with; None: the base's.
         dtype: as lm-eval's `dtype`; None: float32 on a CPU, else what the weights were saved in.
         trust_remote_code: as Axolotl's.
+        thinking: whether it is to think before it answers, where its chat template can ask for that or for the opposite.
     """
 
     base: str
@@ -25,18 +26,20 @@ class ModelArgs:
     tokenizer: str | None = None
     dtype: str | None = None
     trust_remote_code: bool = False
+    thinking: bool = False
 
     @property
     def name(self) -> str:
         return self.adapter or self.base
 
 
-def student_in(folder: Path, *, base: str, dtype: str | None = None, trust_remote_code: bool = False) -> ModelArgs:
+def student_in(folder: Path, *, base: str, dtype: str | None = None, trust_remote_code: bool = False, thinking: bool = False) -> ModelArgs:
     """The model that Axolotl left in its `output_dir`.
 
     Args:
         folder: Axolotl's `output_dir`.
         base: Axolotl's `base_model`, which a LoRA adapter needs.
+        dtype, trust_remote_code, thinking: as in `ModelArgs`.
 
     Raises:
         ConfigError: if there is no trained model in it.
@@ -44,8 +47,8 @@ def student_in(folder: Path, *, base: str, dtype: str | None = None, trust_remot
     tokenizer = str(folder) if (folder / "tokenizer_config.json").is_file() else None
     # Axolotl writes a config.json beside an adapter too, so the adapter is looked for first.
     if (folder / "adapter_config.json").is_file():
-        return ModelArgs(base, str(folder), tokenizer, dtype, trust_remote_code)
+        return ModelArgs(base, str(folder), tokenizer, dtype, trust_remote_code, thinking)
     if (folder / "config.json").is_file():
-        return ModelArgs(str(folder), None, None, dtype, trust_remote_code)
+        return ModelArgs(str(folder), None, None, dtype, trust_remote_code, thinking)
     found = "no such folder" if not folder.exists() else "neither adapter_config.json nor config.json is there"
     raise ConfigError(f"{folder}: holds no trained model ({found}); run `axolotl train` first, or correct output_dir")

@@ -1,7 +1,8 @@
 """The paper's decision: the ratio of budget to seeds says which strategy is worth it. Pure functions; each constant has its source.
 
 `decide` is the way in. Where the lead changes stands in `crossing.py`, whether the augmenter is strong in `augmenter.py`, what the
-strategies cost in `costs.py` (measured: `pilot.py`), what a budget buys in `estimates.py`, reasons in `words.py`, output in `show.py`.
+strategies cost in `costs.py` (measured: `pilot.py`), what a budget buys in `estimates.py`, what grading can show in `power.py`, reasons in
+`words.py`, output in `show.py`.
 A finished study of the user's own decides instead of the paper: `measured.py`.
 """
 
@@ -58,6 +59,7 @@ class Forecast:
         pilot: candidates of each strategy that a pilot was asked for, None without one.
         by_pilot: what `auto` would decide at the costs that it measured, None without one.
         prices: what the models cost; see `priced.py`.
+        graded_on: held-out questions, 0 where there are none.
     """
 
     case: Case
@@ -68,6 +70,7 @@ class Forecast:
     pilot: int | None = None
     by_pilot: Plan | None = None
     prices: Priced = field(default_factory=dict)
+    graded_on: int = 0
 
 
 def decide(settings: Settings, case: Case, rates: Mapping[str, Rates], measured: Measured | None = None) -> Plan:

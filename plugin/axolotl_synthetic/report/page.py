@@ -414,8 +414,15 @@ def _diversity_table(gathered: Gathered) -> Table:
 
 
 def _grade_table(grade: grading.Grade) -> Table:
-    rows = [[row.task, row.metric, "" if row.questions is None else f"{row.questions:,}", *grading.cells(row)] for row in grade.rows]
-    return Table(["task", "metric", "questions", "base model", "student", "difference"], rows)
+    rows = [
+        [
+            *(row.task, row.metric, "" if row.questions is None else f"{row.questions:,}", *grading.cells(row)),
+            *(("", "") if row.better is None else (f"{row.better:,}", f"{row.worse:,}")),
+            "" if row.p is None else grading.p_value(row.p),
+        ]
+        for row in grade.rows
+    ]
+    return Table(["task", "metric", "questions", "base model", "student", "difference", "better on", "worse on", "McNemar's p"], rows)
 
 
 def _groups(counted: samples.Samples) -> list[dict[str, Any]]:

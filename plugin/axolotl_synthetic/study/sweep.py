@@ -219,7 +219,7 @@ class Sweep:
         began = time.monotonic()
         train(config, folder, launcher=self.study.launcher)
         trained = time.monotonic()
-        model = grading.student_in(folder / "student", base=str(self.training["base_model"]))
+        model = grading.student_in(folder / "student", base=str(self.training["base_model"]), thinking=keeps)
         score = self._graded(model, settings, folder / "lm_eval.log", f"grading cell {cell.name}")
         graded = time.monotonic()
         for name in ("prepared", *(() if self.study.keep_students else ("student",))):
@@ -260,7 +260,7 @@ class Sweep:
             return None
         _make_folder(path.parent)
         try:
-            model = grading.ModelArgs(str(self.training["base_model"]))
+            model = grading.ModelArgs(str(self.training["base_model"]), thinking=settings.keeps_thinking)
             score = self._graded(model, settings, path.with_suffix(".log"), "grading the untrained student")
         except (Interrupted, StorageError):
             raise
