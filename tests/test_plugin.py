@@ -20,6 +20,7 @@ import yaml
 
 from axolotl_synthetic import student, versions
 from axolotl_synthetic.config import load_settings
+from axolotl_synthetic.dataset import asked
 from axolotl_synthetic.errors import ConfigError
 
 from fake_replies import MathReplies
@@ -424,12 +425,19 @@ def test_an_entry_of_the_users_for_our_file_is_kept_with_its_options(plugin):
     assert cfg["datasets"] == [mine]
 
 
-@pytest.mark.parametrize("key, value", [("rl", "dpo"), ("reward_model", True), ("pretraining_dataset", [{"path": "c4"}])])
+@pytest.mark.parametrize("key, value", [("rl", "grpo"), ("reward_model", True), ("pretraining_dataset", [{"path": "c4"}])])
 def test_training_that_does_not_read_questions_and_answers_is_refused(plugin, key, value, capsys):
     with pytest.raises(SystemExit) as end:
         plugin.register({"synthetic": block(), key: value})
     assert end.value.code == 2
     assert f"remove `{key}:` or `synthetic:`" in capsys.readouterr().err
+
+
+def test_training_on_preferences_is_refused_where_none_are_asked_for(plugin, capsys):
+    with pytest.raises(SystemExit) as end:
+        plugin.register({"synthetic": block(), "rl": "dpo"})
+    assert end.value.code == 2
+    assert "rl: dpo: trains on right and wrong answers; add `preferences: true`" in capsys.readouterr().err
 
 
 def test_the_block_is_the_same_after_axolotls_validation():
@@ -610,7 +618,7 @@ def test_an_empty_answer_of_a_seed_is_no_reason_to_refuse_a_template(plugin, mod
         def __call__(self, text, **_):
             return {"input_ids": text.split()}
 
-    assert lengths("m", [("How many?", None), ("How many?", "two of them")], Tokenizer(), template) == [3, 5]
+    assert lengths("m", [(asked("How many?"), None), (asked("How many?"), "two of them")], Tokenizer(), template) == [3, 5]
 
 
 WITHOUT_WEIGHTS = {

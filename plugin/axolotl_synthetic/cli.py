@@ -488,9 +488,23 @@ def _print_summary(folder: Path, manifest: Mapping[str, Any], counts: Counts) ->
             "failed": [f"{number:,}: {reason}" for reason, number in counts.failures.items()],
             "ended": [ended] if (ended := dataset.ending(manifest, counts)) else [],
             "training": [f"{number_of(train['rows'], 'chat')} in {folder / train['path']}"],
+            "pairs": _preferences(folder, manifest),
             "details": [f"{folder / 'samples.jsonl'}: every candidate with its verdicts; README.md there is a dataset card"],
         }
     )
+
+
+def _preferences(folder: Path, manifest: Mapping[str, Any]) -> list[str]:
+    """Lines on the files of right and wrong answers; none where there are none."""
+    if (pairs := manifest["files"].get("preferences")) is None:
+        return []
+    unpaired = manifest["files"]["kto"]
+    by = ", ".join(f"{number:,} by {reason}" for reason, number in pairs["counts"].items())
+    labels = ", ".join(f"{number:,} {label}" for label, number in unpaired["counts"].items())
+    return [
+        f"{number_of(pairs['rows'], 'pair')}{by and f' ({by})'} in {folder / pairs['path']}",
+        f"{number_of(unpaired['rows'], 'answer')} ({labels}) in {folder / unpaired['path']}",
+    ]
 
 
 # What each check's rejections mean, for somebody who has read nothing else.

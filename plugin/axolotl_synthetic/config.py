@@ -916,10 +916,44 @@ def _labels(value: list[str]) -> list[str]:
 OF_A_TASK: Mapping[str, str] = {"labels": "classification", "balance": "classification", "turns": "chat"}
 
 
+# The value of `system` that stands for each seed's own.
+OF_THE_SEED = "seed"
+# The verdict of people in review, as a reason for a rejection.
+REVIEWED = "review"
+# Reasons for a rejection that say nothing against the answer.
+NO_WRONG_ANSWER: Mapping[str, str] = {
+    **dict.fromkeys(("duplicate", "near_duplicate", "diversity"), "it rejects what was there before, right or wrong"),
+    **dict.fromkeys(("self_check", "rephrase_fidelity"), "it rejects questions"),
+    "decontamination": "it rejects what gives a held-out seed away",
+    "unreviewed": "nobody has decided on such samples",
+}
+
+
+def _preferences(value: object) -> object:
+    return {} if value is True else None if value is False else value
+
+
+class Preferences(Block):
+    """Right and wrong answers to the same question, for `rl:`. See `plugin/docs/training.md`."""
+
+    reasons: list[str] = Field(default=["final_answer", "execution", "judge", REVIEWED], min_length=1)
+    """Checks whose rejected answers are wrong ones; `review`: those that people rejected or corrected."""
+    # K in Iterative Reasoning Preference Optimization (arXiv 2404.19733, section 3): more pairs of one question say little that is new.
+    per_question: int | None = Field(default=10, ge=1, le=MOST)
+    """Pairs of one question at most; null: as many as there are wrong answers."""
+
+    @field_validator("reasons")
+    @classmethod
+    def validate_reasons(cls, value: list[str]) -> list[str]:
+        if (name := next((name for name in value if name in NO_WRONG_ANSWER), None)) is not None:
+            raise ValueError(f"{name} finds no wrong answers: {NO_WRONG_ANSWER[name]}; remove it")
+        return value
+
+
 class Settings(Block):
     """The whole `synthetic:` block."""
 
-    LATER = frozenset({"prompts", "examples", "labels", "balance", "turns"})
+    LATER = frozenset({"prompts", "examples", "labels", "balance", "turns", "preferences", "system"})
 
     task: str = "math"
     """math, multiple_choice, text_to_sql, instruction, chat, classification, or the dotted path of a class of yours."""
@@ -955,6 +989,12 @@ class Settings(Block):
     """Question Rephrase takes the seed's own answer, where there is one, instead of asking the teacher again."""
     include_seeds: bool = True
     """The seed pairs join the training file."""
+    system: str | None = Field(default=None, min_length=1)
+    """The system message of what is trained on, and of the questions in grading: a text, in the place of a chat's own; `seed` for each
+    chat's own. Null: a chat's own, and none for other tasks. No teacher is sent the text."""
+    preferences: Annotated[Preferences | None, BeforeValidator(_preferences, json_schema_input_type=bool | Preferences | None)] = None
+    """True, or a block: also write files of right and wrong answers to the same question, which Axolotl trains on with `rl: dpo`, `simpo`,
+    `ipo`, `orpo` or `kto`."""
     weight: float | None = Field(default=None, gt=0, le=1)
     """Share of the training file that Axolotl trains on, drawn anew by its `seed`: the `weight` of our entry in `datasets:`. Null: all.
     Needs Axolotl 0.20."""
@@ -987,6 +1027,11 @@ class Settings(Block):
     def keeps_thinking(self) -> bool:
         """Return whether thoughts are trained on."""
         return self.teacher.thinking == "keep"
+
+    @property
+    def system_message(self) -> str | None:
+        """Return the system message that all questions get, None where each has its own or none."""
+        return None if self.system == OF_THE_SEED else self.system
 
     @property
     def folder(self) -> Path:
@@ -1152,6 +1197,7 @@ def _known_keys(location: list[Any], raw: Mapping[str, Any]) -> list[str]:
         "batch": Batch,
         "review": Review,
         "select": Select,
+        "preferences": Preferences,
         "engine": RayEngine,
         "ray": RayCluster,
     }

@@ -10,7 +10,7 @@ import hashlib
 import json
 import os
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Set
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -88,13 +88,18 @@ def read_samples(path: Path, *, still_written: bool = False) -> Iterator[dict[st
     Raises:
         StorageError: if it cannot be read, or was changed so that a line is no row.
     """
+    return read_rows(path, {"id", "strategy", "status"}, still_written=still_written)
+
+
+def read_rows(path: Path, keys: Set[str] = frozenset(), *, still_written: bool = False) -> Iterator[dict[str, Any]]:
+    """The rows of a file of ours, each with these keys at least; else as `read_samples`."""
     with _told(path), open(path, "rb") as file:
         for number, line in enumerate(file, 1):
             if still_written and not line.endswith(b"\n"):
                 return
             try:
                 row = orjson.loads(line)
-                if not isinstance(row, dict) or not {"id", "strategy", "status"} <= row.keys():
+                if not isinstance(row, dict) or not keys <= row.keys():
                     raise ValueError("no sample")
             except ValueError as error:
                 remedy = "delete it and run `axolotl synthetic generate` again: nothing is paid for twice"
@@ -145,6 +150,7 @@ def write_training_file(
     *,
     thinking: bool = False,
     chats: bool = False,
+    system: str | None = None,
 ) -> TrainingFile:
     """The seed pairs (those with an answer) and the accepted samples, as chats.
 
@@ -155,11 +161,12 @@ def write_training_file(
         prompt, solution: how the task writes a seed's question and answer for the student.
         thinking: whether the teacher's thoughts are kept.
         chats: whether the task's questions have turns before them: then each message says whether it is trained on.
+        system: the system message before each question; None: that of a chat, and none before another question.
     """
     beside = folder / "train.jsonl.tmp"
     digest, rows = hashlib.sha256(), 0
     with _told(folder), open(beside, "wb") as file:
-        for row in _training_rows(samples, seeds, prompt, solution, thinking, chats):
+        for row in _training_rows(samples, seed_chats(seeds, prompt, solution, thinking, system, chats), thinking, system, chats):
             line = (to_json(row) + "\n").encode()
             digest.update(line)
             file.write(line)
@@ -170,28 +177,30 @@ def write_training_file(
 
 
 def _training_rows(
-    samples: Path,
-    seeds: Sequence[Seed],
-    prompt: Callable[[Seed], str],
-    solution: Callable[[Seed], str | None],
-    thinking: bool,
-    chats: bool,
+    samples: Path, of_seeds: Iterable[dict[str, Any]], thinking: bool, system: str | None, chats: bool
 ) -> Iterator[dict[str, Any]]:
-    for seed in seeds:
-        if (answer := solution(seed)) is not None:
-            made = chat_row(prompt(seed), answer, seed.id, "seed", seed.id, "" if thinking else None)
-            yield with_turns(made, seed.question.chat, every=True) if chats else _behind(seed.question.chat, made)
+    yield from of_seeds
     for row in read_samples(samples):
         if row["status"] == "accepted":
-            thoughts = _thoughts(row) if thinking else None
-            made = chat_row(row["question"], row["answer"], row["id"], row["strategy"], row["seed_id"], thoughts)
-            before = row.get("messages") or made["messages"][:1]
-            yield with_turns(made, before, every=False) if chats else _behind(before, made)
+            thoughts, before = _thoughts(row) if thinking else None, asked(row["question"], system, row.get("messages") or ())
+            made = chat_row(row["question"], row["answer"], row["id"], row["strategy"], row["seed_id"], thoughts, before)
+            yield with_turns(made, before, every=False) if chats else made
 
 
-def _behind(before: Sequence[Message], row: dict[str, Any]) -> dict[str, Any]:
-    """Return a row with the system message that its question has, if it has one."""
-    return row if len(before) == 1 else {**row, "messages": [*before, row["messages"][-1]]}
+def seed_chats(
+    seeds: Iterable[Seed],
+    prompt: Callable[[Seed], str],
+    solution: Callable[[Seed], str | None],
+    thinking: bool = False,
+    system: str | None = None,
+    chats: bool = False,
+) -> Iterator[dict[str, Any]]:
+    """The seed pairs, those with an answer, as rows of the training file; else as `write_training_file`."""
+    for seed in seeds:
+        if (answer := solution(seed)) is not None:
+            before = asked(prompt(seed), system, seed.question.chat if seed.question.turns else ())
+            made = chat_row(prompt(seed), answer, seed.id, "seed", seed.id, "" if thinking else None, before)
+            yield with_turns(made, before, every=True) if chats else made
 
 
 def with_turns(row: dict[str, Any], before: Sequence[Message], *, every: bool) -> dict[str, Any]:
@@ -210,11 +219,40 @@ def _thoughts(row: Mapping[str, Any]) -> str:
     return "" if {"question", "answer"} & edited.keys() else row.get("thinking") or ""
 
 
-def chat_row(question: str, answer: str, row_id: str, strategy: str, seed_id: str, thinking: str | None = None) -> dict[str, Any]:
+def chat_row(
+    question: str,
+    answer: str,
+    row_id: str,
+    strategy: str,
+    seed_id: str,
+    thinking: str | None = None,
+    before: Sequence[Message] | None = None,
+) -> dict[str, Any]:
     """Return a row of the training file. With thoughts in any row there must be some, if empty, in all: Axolotl's reader takes the columns
-    of the first rows for those of all."""
+    of the first rows for those of all.
+
+    Args:
+        question, answer: as the student reads and writes them.
+        row_id, strategy, seed_id: what the row is made of.
+        thinking: what comes before the answer.
+        before: all messages up to the answer; None: the question alone.
+    """
     said = {"role": "assistant", "content": answer} | ({} if thinking is None else {THINKING: thinking})
-    return {"messages": [{"role": "user", "content": question}, said], "id": row_id, "strategy": strategy, "seed_id": seed_id}
+    return {"messages": [*(before or asked(question)), said], "id": row_id, "strategy": strategy, "seed_id": seed_id}
+
+
+def asked(question: str, system: str | None = None, chat: Sequence[Message] = ()) -> list[dict[str, str]]:
+    """Return the messages that an answer follows.
+
+    Args:
+        question: as the student reads it, where there is no chat.
+        system: the system message; None: that of the chat, if it has one.
+        chat: up to the question.
+    """
+    turns = [{"role": turn["role"], "content": turn["content"]} for turn in chat] or [{"role": "user", "content": question}]
+    if system is None:
+        return turns
+    return [{"role": "system", "content": system}, *(turn for turn in turns if turn["role"] != "system")]
 
 
 def axolotl_entry(path: Path, weight: float | None = None, thinking_key: str | None = None, *, chats: bool = False) -> dict[str, Any]:
@@ -243,10 +281,11 @@ def axolotl_entry(path: Path, weight: float | None = None, thinking_key: str | N
     return entry if weight is None else {**entry, "weight": weight}
 
 
-def is_axolotl_entry(entry: Any, folder: Path) -> bool:
-    """Whether an entry of `datasets:` is for any `train*.jsonl` of this folder: a user who writes it keeps the other options of it."""
+def is_axolotl_entry(entry: Any, folder: Path, kind: str = "train") -> bool:
+    """Whether an entry of `datasets:` is for any `train*.jsonl` of this folder, or another kind of file that is trained on: a user who
+    writes it keeps the other options of it."""
     path = entry.get("path") if isinstance(entry, Mapping) else None
-    if not isinstance(path, str) or not Path(path).match("train*.jsonl"):
+    if not isinstance(path, str) or not Path(path).match(f"{kind}*.jsonl"):
         return False
     return os.path.dirname(os.path.abspath(path)) == os.path.abspath(folder)
 
@@ -264,6 +303,7 @@ def manifest(
     samples: Path,
     training: TrainingFile,
     prices: Mapping[str, Any] | None = None,
+    more_files: Mapping[str, Any] | None = None,
 ) -> dict[str, Any]:
     """The manifest, in the contract's words. Whoever writes it writes it last."""
     return {
@@ -281,7 +321,7 @@ def manifest(
         "usd": totals.usd,
         "prices": dict(prices or {}),
         "seconds": round(seconds, 3),
-        **outcome(counts, samples, training),
+        **outcome(counts, samples, training, more_files),
     }
 
 
@@ -302,7 +342,7 @@ def ending(manifest: Mapping[str, Any], counts: Counts) -> str:
     return f"by {named}, which may be what you wanted"
 
 
-def outcome(counts: Counts, samples: Path, training: TrainingFile) -> dict[str, Any]:
+def outcome(counts: Counts, samples: Path, training: TrainingFile, more_files: Mapping[str, Any] | None = None) -> dict[str, Any]:
     """The part of the manifest that people's decisions change."""
     return {
         "counts": {name: getattr(counts, name) for name in ("planned", "accepted", "rejected", "failed")},
@@ -310,6 +350,7 @@ def outcome(counts: Counts, samples: Path, training: TrainingFile) -> dict[str, 
         "files": {
             "train": {"path": training.path.name, "rows": training.rows, "sha256": training.sha256},
             "samples": {"path": samples.name, "rows": counts.planned, "sha256": sha256(samples)},
+            **(more_files or {}),
         },
     }
 
@@ -346,20 +387,22 @@ def _missing(manifest: Any) -> str:
     return "" if Path(path).name == path else f"files.train.path is {path!r:.40}"
 
 
-def has_training_file(folder: Path, manifest: Mapping[str, Any]) -> bool:
-    """Return whether the training file is there, byte for byte as it was written."""
-    train = manifest["files"]["train"]
+def has_training_file(folder: Path, manifest: Mapping[str, Any], kind: str = "train") -> bool:
+    """Return whether the training file, or another that is trained on, is there, byte for byte as it was written."""
     try:
-        return sha256(folder / str(train["path"])) == str(train["sha256"])
-    except OSError:
+        file = manifest["files"][kind]
+        return sha256(folder / str(file["path"])) == str(file["sha256"])
+    except (OSError, KeyError, TypeError):
         return False
 
 
-def put_aside_changed(folder: Path, manifest: Mapping[str, Any]) -> Path | None:
+def put_aside_changed(folder: Path, manifest: Mapping[str, Any], kind: str = "train") -> Path | None:
     """Rename a training file that somebody changed, so that it is not written over; returns its new name, None when there is none."""
-    path = folder / str(manifest["files"]["train"]["path"])
+    if kind not in manifest["files"]:
+        return None
+    path = folder / Path(str(manifest["files"][kind]["path"])).name
     with _told(folder):
-        if has_training_file(folder, manifest) or not path.exists() or not path.stat().st_size:
+        if has_training_file(folder, manifest, kind) or not path.exists() or not path.stat().st_size:
             return None
         aside = path.with_name(f"{path.name}.changed")
         os.replace(path, aside)
@@ -381,12 +424,14 @@ def write_card(folder: Path, manifest: Mapping[str, Any], *, task: str, teacher:
     if manifest["usd"] and not any(tokens.values()):
         cost = f"at most {cost}"
     seeds = number_of(manifest["seeds"]["count"], "seed")
+    more = [(kind, file["path"]) for kind in ("preferences", "kto") if (file := manifest["files"].get(kind)) is not None and file["rows"]]
+    configs = "".join(f"\n  - config_name: {kind}\n    data_files: {path}" for kind, path in more)
     write_text(
         folder / CARD,
         f"""---
 configs:
   - config_name: default
-    data_files: {train["path"]}
+    data_files: {train["path"]}{configs}
 tags:
   - synthetic
   - axolotl

@@ -13,7 +13,7 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Iterator, Mapping, MutableMapping
+from collections.abc import Iterator, Mapping, MutableMapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from types import FrameType
@@ -24,16 +24,16 @@ from axolotl.integrations.base import BasePlugin
 from filelock import FileLock, Timeout
 from pydantic import BaseModel
 
-from axolotl_synthetic import student, terminal, versions
+from axolotl_synthetic import preferences, student, terminal, versions
 from axolotl_synthetic.config import Settings, load_settings
-from axolotl_synthetic.dataset import axolotl_entry, is_axolotl_entry
+from axolotl_synthetic.dataset import asked, axolotl_entry, is_axolotl_entry
 from axolotl_synthetic.errors import ConfigError, StorageError, SyntheticError
 from axolotl_synthetic.yaml_reader import read_yaml
 
 # What a run imports; looked for before one is started, so that a missing package is one message and not a traceback.
 NEEDED = {"distilabel": "distilabel", "aiohttp": "aiohttp", "math_verify": "math-verify"}
-# Kinds of training that do not read question-and-answer pairs, or do not read `datasets:` at all.
-OTHER_TRAINING = ("rl", "reward_model", "process_reward_model", "pretraining_dataset")
+# Kinds of training that read neither question-and-answer pairs nor preferences, or do not read `datasets:` at all.
+OTHER_TRAINING = ("reward_model", "process_reward_model", "pretraining_dataset")
 # What accelerate and torchrun tell a rank. A child that believed it was a rank would wait for the others for ever.
 RANK_VARIABLES = frozenset(
     {"RANK", "LOCAL_RANK", "WORLD_SIZE", "LOCAL_WORLD_SIZE", "GROUP_RANK", "GROUP_WORLD_SIZE", "ROLE_RANK", "ROLE_NAME"}
@@ -66,12 +66,12 @@ class SyntheticPlugin(BasePlugin):  # type: ignore[misc]  # Axolotl has no type 
             if (written := cfg.get("axolotl_config_path")) and Path(written).is_file():
                 read_yaml(Path(written), "the path of your Axolotl YAML")
             settings = load_settings(cfg["synthetic"])
-            _refuse_other_training(cfg)
+            _refuse_other_training(cfg, settings)
         if warning := versions.untested():
             _say(warning)
         _log_to_file(settings.folder)
-        if not any(is_axolotl_entry(entry, settings.folder) for entry in cfg.get("datasets") or []):
-            cfg["datasets"] = [*(cfg.get("datasets") or []), _entry(settings)]
+        if not any(_is_ours(cfg, entry, settings) for entry in cfg.get("datasets") or []):
+            cfg["datasets"] = [*(cfg.get("datasets") or []), _entry(cfg, settings)]
 
     def load_datasets(self, cfg: MutableMapping[str, Any], preprocess: bool = False) -> None:
         """Make sure that the training file is there, and point Axolotl at it."""
@@ -82,9 +82,11 @@ class SyntheticPlugin(BasePlugin):  # type: ignore[misc]  # Axolotl has no type 
             path = _training_file(cfg, settings)
             _refuse_open_review(settings)
             if path.stat().st_size == 0:
-                raise SyntheticError(f"{path} is empty: no sample was accepted; {settings.folder / 'samples.jsonl'} says why")
+                raise SyntheticError(_empty(cfg, path, settings))
+            if rl := _rl(cfg):
+                path = preferences.for_axolotl(path, rl, lambda: _render(cfg, settings))
         for entry in cfg["datasets"]:
-            if is_axolotl_entry(entry, settings.folder):
+            if _is_ours(cfg, entry, settings):
                 entry["path"] = str(path)
         _say(f"the training data is {path}")
 
@@ -128,7 +130,38 @@ def _grade_arguments(cfg: Mapping[str, Any]) -> str:
     return " ".join([shlex.quote(str(path)), *(f"--{key.replace('_', '-')} {shlex.quote(str(cfg[key]))}" for key in changed)])
 
 
-def _refuse_other_training(cfg: Mapping[str, Any]) -> None:
+def _rl(cfg: Mapping[str, Any]) -> str:
+    """Return the way to train on preferences, empty for supervised training."""
+    return str(getattr(cfg["rl"], "value", cfg["rl"])) if cfg.get("rl") else ""
+
+
+def _kind(cfg: Mapping[str, Any]) -> str:
+    """Return the kind of our files that is trained on, by its name in the manifest."""
+    return preferences.RL.get(_rl(cfg), "train")
+
+
+def _is_ours(cfg: Mapping[str, Any], entry: Any, settings: Settings) -> bool:
+    return is_axolotl_entry(entry, settings.folder, _kind(cfg))
+
+
+def _empty(cfg: Mapping[str, Any], path: Path, settings: Settings) -> str:
+    if _kind(cfg) == preferences.PAIRS:
+        return (
+            f"{path} is empty: no question has both an accepted answer and one that was rejected for synthetic.preferences.reasons. Several"
+            " answers to a question come from `strategy: answer_augmentation`; `rl: kto` needs no pairs"
+        )
+    return f"{path} is empty: no sample was accepted; {settings.folder / 'samples.jsonl'} says why"
+
+
+def _refuse_other_training(cfg: Mapping[str, Any], settings: Settings) -> None:
+    rl = _rl(cfg)
+    if rl and rl not in preferences.RL:
+        raise ConfigError(
+            f"rl: {rl}: cannot be combined with `synthetic:`, which writes what {', '.join(preferences.RL)} train on; choose one of these,"
+            " or remove `rl:` or `synthetic:`"
+        )
+    if rl and settings.preferences is None:
+        raise ConfigError(f"rl: {rl}: trains on right and wrong answers; add `preferences: true` to `synthetic:`, or remove `rl:`")
     for key in OTHER_TRAINING:
         if cfg.get(key):
             raise ConfigError(
@@ -142,7 +175,7 @@ def _refuse_other_training(cfg: Mapping[str, Any]) -> None:
         )
 
 
-def _entry(settings: Settings) -> dict[str, Any]:
+def _entry(cfg: Mapping[str, Any], settings: Settings) -> dict[str, Any]:
     """Return our entry of `datasets:`.
 
     The path is a placeholder, for `load_datasets` to correct. `axolotl evaluate` has no such hook, so the last file that was
@@ -151,6 +184,8 @@ def _entry(settings: Settings) -> dict[str, Any]:
     from axolotl_synthetic.tasks import is_of_chats
 
     folder = settings.folder
+    if rl := _rl(cfg):
+        return preferences.axolotl_entry(preferences.last_file(folder, rl), rl, settings.weight)
     written = max(folder.glob("train-*.jsonl"), key=lambda path: path.stat().st_mtime, default=folder / "train.jsonl")
     thinking_key = settings.thinking_key if settings.keeps_thinking else None
     return axolotl_entry(written, settings.weight, thinking_key, chats=is_of_chats(settings.task))
@@ -162,13 +197,14 @@ def _training_file(cfg: Mapping[str, Any], settings: Settings) -> Path:
         from axolotl_synthetic import run
     except ImportError as error:
         raise ConfigError(f"a package is missing: {error}; install it: pip install axolotl-synthetic") from error
-    if path := run.training_file(settings):
+    kind = _kind(cfg)
+    if path := run.training_file(settings, kind):
         return path
     missing = [package for module, package in NEEDED.items() if importlib.util.find_spec(module) is None]
     if missing:
         raise ConfigError(f"generating needs {', '.join(missing)}, not installed here: pip install {' '.join(missing)}")
     with _turn(settings.folder) as failures:
-        if path := run.training_file(settings):
+        if path := run.training_file(settings, kind):
             return path
         if failures.since_we_wait():
             code = failures.code()
@@ -179,7 +215,7 @@ def _training_file(cfg: Mapping[str, Any], settings: Settings) -> Path:
         if code := _command("generate", cfg, settings):
             failures.record(code)
             raise SystemExit(code)
-        if path := run.training_file(settings):
+        if path := run.training_file(settings, kind):
             return path
     raise StorageError(
         f"generating ended well, but {settings.folder} holds no training file for these settings: did the seeds or the config "
@@ -191,40 +227,75 @@ def _refuse_unfit(cfg: Mapping[str, Any], settings: Settings) -> None:
     """Look, before a teacher is paid, whether this student can be trained on samples like the seeds, and graded."""
     if not cfg.get("base_model") or cfg.get("tokenizer_use_mistral_common") or cfg.get("added_tokens_overrides"):
         return  # a tokenizer that Axolotl makes in a way of its own, and may write into its output folder
-    from axolotl.loaders import load_tokenizer
-    from axolotl.loaders.utils import load_model_config
-    from axolotl.utils.chat_templates import get_chat_template_from_config
-    from axolotl.utils.dict import DictDefault
-
     from axolotl_synthetic.prepare import prepare
 
     base = str(cfg["base_model"])
-    theirs = DictDefault({"tokenizer_config": base, "base_model_config": base, **{key: cfg[key] for key in cfg if cfg[key] is not None}})
-    try:
-        # Without the template that the YAML names: one that cannot be found has a message of its own.
-        config, tokenizer = load_model_config(theirs), load_tokenizer(DictDefault({**theirs, "chat_template": None}))
-    except Exception as error:  # whatever Axolotl, transformers or the network raise: training could not begin
-        raise ConfigError(
-            f"base_model: {base}: it cannot be loaded, and no teacher was asked yet: {error}; correct `base_model` or `tokenizer_config`"
-        ) from error
+    config, tokenizer = _student(cfg)
     student.refuse_no_weights(base)
     student.refuse_no_room(settings, getattr(config, "max_position_embeddings", None))
-    entry = next((entry for entry in cfg["datasets"] if is_axolotl_entry(entry, settings.folder)), None)
-    if entry is None or entry.get("type") != "chat_template":
+    entry = next((entry for entry in cfg["datasets"] if _is_ours(cfg, entry, settings)), None)
+    if entry is None or not (_rl(cfg) or entry.get("type") == "chat_template"):
         return
-    # Axolotl's validation writes the default into an entry without a template, and the template that the YAML names into the tokenizer.
-    own = None if entry.get("chat_template") in (None, "tokenizer_default") else entry
-    template = student.chat_template(base, lambda: get_chat_template_from_config(cfg=theirs, ds_cfg=own, tokenizer=tokenizer))
+    template = _template(cfg, entry, tokenizer)
     prepared = prepare(settings)
-    task, read = prepared.task, prepared.seeds.seeds[: student.PAIRS_READ]
-    pairs = [(seed.question.chat if seed.question.turns else task.prompt(seed.question), task.solution(seed)) for seed in read]
+    task, system, read = prepared.task, settings.system_message, prepared.seeds.seeds[: student.PAIRS_READ]
+    pairs = [
+        (asked(task.prompt(seed.question), system, seed.question.chat if seed.question.turns else ()), task.solution(seed)) for seed in read
+    ]
     tokens = student.lengths(base, pairs, tokenizer, template)
-    if settings.keeps_thinking:
+    if settings.keeps_thinking and not _rl(cfg):
         key = str(entry.get("template_thinking_key") or settings.thinking_key)
         student.refuse_no_thinking(base, tokenizer, template, key, **(cfg.get("chat_template_kwargs") or {}))
     if cfg.get("sequence_len"):
         strategy = str(cfg.get("excess_length_strategy") or "drop").lower()
         student.refuse_too_long(tokens, int(cfg["sequence_len"]), strategy)
+
+
+def _student(cfg: Mapping[str, Any]) -> tuple[Any, Any]:
+    """Load the student's config and tokenizer as Axolotl does."""
+    from axolotl.loaders import load_tokenizer
+    from axolotl.loaders.utils import load_model_config
+    from axolotl.utils.dict import DictDefault
+
+    try:
+        # Without the template that the YAML names: one that cannot be found has a message of its own.
+        return load_model_config(_theirs(cfg)), load_tokenizer(DictDefault({**_theirs(cfg), "chat_template": None}))
+    except Exception as error:  # whatever Axolotl, transformers or the network raise: training could not begin
+        raise ConfigError(
+            f"base_model: {cfg['base_model']}: it cannot be loaded, and no teacher was asked yet: {error}; correct `base_model` or"
+            " `tokenizer_config`"
+        ) from error
+
+
+def _theirs(cfg: Mapping[str, Any]) -> Any:
+    """Return the config as Axolotl's loaders read it."""
+    from axolotl.utils.dict import DictDefault
+
+    base = str(cfg["base_model"])
+    return DictDefault({"tokenizer_config": base, "base_model_config": base, **{key: cfg[key] for key in cfg if cfg[key] is not None}})
+
+
+def _template(cfg: Mapping[str, Any], entry: Mapping[str, Any], tokenizer: Any) -> str:
+    """Return the template that Axolotl writes the chats of an entry with."""
+    from axolotl.utils.chat_templates import get_chat_template_from_config
+
+    # Axolotl's validation writes the default into an entry without a template, and the template that the YAML names into the tokenizer.
+    own = None if entry.get("chat_template") in (None, "tokenizer_default") else entry
+    return student.chat_template(
+        str(cfg["base_model"]), lambda: get_chat_template_from_config(cfg=_theirs(cfg), ds_cfg=own, tokenizer=tokenizer)
+    )
+
+
+def _render(cfg: Mapping[str, Any], settings: Settings) -> preferences.Render:
+    """Return what writes a chat as the student reads it."""
+    _, tokenizer = _student(cfg)
+    entry = next(entry for entry in cfg["datasets"] if _is_ours(cfg, entry, settings))
+    template = _template(cfg, entry, tokenizer)
+
+    def render(chat: Sequence[Mapping[str, str]], is_to_come: bool) -> str:
+        return str(tokenizer.apply_chat_template(list(chat), chat_template=template, tokenize=False, add_generation_prompt=is_to_come))
+
+    return render
 
 
 def _refuse_open_review(settings: Settings) -> None:

@@ -14,7 +14,7 @@ from typing import Any
 from axolotl_synthetic import dataset, terminal, versions
 from axolotl_synthetic.checks import Check, extra_calls, files_read, load_checks, load_inquiries
 from axolotl_synthetic.checks.gold import failing_seeds
-from axolotl_synthetic.config import OF_THE_WAY, Settings
+from axolotl_synthetic.config import NO_WRONG_ANSWER, OF_THE_SEED, OF_THE_WAY, Preferences, Settings
 from axolotl_synthetic.errors import ConfigError, StorageError
 from axolotl_synthetic.ledger import Ledger, worst_prompt_tokens
 from axolotl_synthetic.plan import Case, Plan, costs, decide
@@ -32,7 +32,7 @@ LEDGER = "ledger.sqlite"
 # What changes nothing about the candidates, so that a finished run stays finished when it is changed. What people decide in review
 # is taken in without another run: see `run.has_decisions`.
 IRRELEVANT: dict[str, Any] = {
-    **dict.fromkeys(("grade", "output_dir", "engine", "study", "review", "weight", "thinking_key"), True),
+    **dict.fromkeys(("grade", "output_dir", "engine", "study", "review", "weight", "thinking_key", "preferences", "system"), True),
     **dict.fromkeys(("teacher", "augmenter"), OF_THE_WAY),
     "seeds": {"may_fail"},
 }
@@ -119,6 +119,12 @@ def prepare(settings: Settings, *, student: str | None = None) -> Prepared:
         labels=settings.labels,
     )
     checks = checks_of(settings, task, seeds)
+    _refuse_unknown_reasons(settings, checks)
+    if settings.system == OF_THE_SEED and not any(role == "system" for seed in seeds.seeds for role, _ in seed.question.turns):
+        raise ConfigError(
+            f"synthetic.system: seed: no seed of the task {settings.task} has a system message of its own, as those of chat and instruction may;"
+            " write the text that all are to have, or remove `system:`"
+        )
     answered = sum(seed.answer is not None for seed in seeds.seeds) / len(seeds.seeds)
     case = Case(
         seeds=len(seeds.seeds),
@@ -163,6 +169,21 @@ def _refuse_unfit(settings: Settings, task: Task) -> None:
                 f"synthetic.{key}: the task {settings.task} has no `{member}`, which this needs; derive its class from"
                 f" axolotl_synthetic.tasks.{base}, or remove `{key}:`"
             )
+
+
+def _refuse_unknown_reasons(settings: Settings, checks: Sequence[Check]) -> None:
+    """Refuse reasons of `preferences` that no check has: a name that is misspelt would find nothing.
+
+    Raises:
+        ConfigError: with the names that there are. A check that this run does not make is none of them, unless it is a default.
+    """
+    if settings.preferences is None:
+        return
+    known = {check.name for check in checks} - NO_WRONG_ANSWER.keys() | set(Preferences().reasons)
+    if unknown := [name for name in settings.preferences.reasons if name not in known]:
+        raise ConfigError(
+            f"synthetic.preferences.reasons: no check of this run is named {', '.join(unknown)}; there are {', '.join(sorted(known))}"
+        )
 
 
 def _solutions(task: Task, seeds: Sequence[Seed]) -> int | None:

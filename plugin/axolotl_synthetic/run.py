@@ -5,6 +5,7 @@ Each function here is one of the user's commands. The stages do the work and kno
 
 from __future__ import annotations
 
+import functools
 import json
 import time
 from collections.abc import Iterator, Mapping, Sequence
@@ -13,7 +14,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from axolotl_synthetic import dataset, terminal
+from axolotl_synthetic import dataset, preferences, terminal
 from axolotl_synthetic.batch_ledger import Batch, BatchLedger
 from axolotl_synthetic.config import Budget, Settings, fruitless_after
 from axolotl_synthetic.errors import ConfigError, ServiceError, StorageError, SyntheticError, remedy_for
@@ -43,6 +44,7 @@ if TYPE_CHECKING:
     from axolotl_synthetic.pipelines.job import Job
     from axolotl_synthetic.review import applying
     from axolotl_synthetic.review.work import Work
+    from axolotl_synthetic.tasks import Task
 
 SPOOL = "samples.jsonl.tmp"
 REVIEWED = "samples-reviewed.jsonl.tmp"
@@ -66,8 +68,12 @@ class Outcome:
     was_finished: bool = False
 
 
-def training_file(settings: Settings) -> Path | None:
+def training_file(settings: Settings, kind: str = "train") -> Path | None:
     """The finished training file of these settings and seeds, None when a run is needed.
+
+    Args:
+        settings: the block.
+        kind: its name in the manifest: `train`, or `preferences` or `kto`.
 
     Raises:
         ConfigError: if the folder was made with other seeds or another task.
@@ -76,7 +82,7 @@ def training_file(settings: Settings) -> Path | None:
     manifest = finished(prepared)
     if manifest is None or not has_decisions(prepared):
         return None
-    return settings.folder / str(manifest["files"]["train"]["path"])
+    return settings.folder / str(manifest["files"][kind]["path"])
 
 
 def plan(settings: Settings, *, student: str | None = None, pilot: int | None = None, tell: bool = True) -> Forecast:
@@ -149,19 +155,25 @@ def generate(
         verify_seeds(prepared)
         _refuse_unknown_tasks(settings)
         former = dataset.read_manifest(folder)
-        if former is not None and (aside := dataset.put_aside_changed(folder, former)) is not None:
-            terminal.notice(f"{former['files']['train']['path']} was changed after it was written: it is kept as {aside}, and made anew")
+        if former is not None:
+            _put_aside(folder, former, "train")
         with _told(folder):
             (folder / dataset.MANIFEST).unlink(missing_ok=True)
         with Ledger(prepared.ledger) as opened:
             claim(opened, prepared)
         _run_pipeline(prepared, process=process)
-        state = _review_state(settings)
+        state = _state(settings)
         samples, _ = _take_samples(prepared, folder / SPOOL)
         with Ledger(prepared.ledger) as opened:
             outcome = _write(prepared, opened, samples, time.monotonic() - began)
             opened.set_meta(**{prepared.meta("reviewed"): state})
         return outcome
+
+
+def _put_aside(folder: Path, former: Mapping[str, Any], *kinds: str) -> None:
+    for kind in kinds:
+        if (aside := dataset.put_aside_changed(folder, former, kind)) is not None:
+            terminal.notice(f"{former['files'][kind]['path']} was changed after it was written: it is kept as {aside}, and made anew")
 
 
 def preview(settings: Settings, number: int, *, student: str | None = None, process: PipelineProcess | None = None) -> list[dict[str, Any]]:
@@ -462,6 +474,7 @@ def grade(settings: Settings, training: Mapping[str, Any]) -> Grade:
                     on_progress=on_progress,
                     databases=settings.seeds.databases,
                     max_gen_toks=settings.grade.max_new_tokens,
+                    system=settings.system_message,
                 )
             )
     made = grading.compare(base=base.name, student=student.name, base_scores=scores[0], student_scores=scores[1])
@@ -521,23 +534,35 @@ def work_of(prepared: Prepared, samples: Path | None = None) -> Iterator[Work]:
 
 
 def has_decisions(prepared: Prepared) -> bool:
-    """Whether the training file is as the decisions that are kept want it."""
+    """Whether the files that are trained on are as the decisions that are kept, and `preferences`, want them."""
+    settings = prepared.settings
     with Ledger(prepared.ledger) as ledger:
-        return (ledger.meta(prepared.meta("reviewed")) or "") == _review_state(prepared.settings)
+        if (ledger.meta(prepared.meta("reviewed")) or "") != _state(settings):
+            return False
+    manifest = dataset.read_manifest(settings.folder)
+    return settings.preferences is None or all(
+        manifest is not None and dataset.has_training_file(settings.folder, manifest, kind) for kind in preferences.KINDS
+    )
 
 
-def _review_state(settings: Settings) -> str:
+def _state(settings: Settings) -> str:
+    """Return what the samples and the files made from them depend on, besides what the candidates do."""
     from axolotl_synthetic.review import kept
 
-    return kept.state(settings.folder, "keep" if settings.review is None else settings.review.unreviewed)
+    state = kept.state(settings.folder, "keep" if settings.review is None else settings.review.unreviewed)
+    # A ledger of a run that had neither says nothing of them.
+    more = settings.model_dump(mode="json", include={"preferences", "system"})
+    return f"{state} {json.dumps(more)}" if more else state
 
 
 def decide_again(prepared: Prepared, former: Mapping[str, Any]) -> tuple[Mapping[str, Any], applying.Effect | None]:
-    """Write samples, training file, card and manifest anew, with the decisions that are kept."""
-    folder, state = prepared.settings.folder, _review_state(prepared.settings)
+    """Write samples, training files, card and manifest anew, with the decisions that are kept."""
+    folder, state = prepared.settings.folder, _state(prepared.settings)
     samples, effect = _take_samples(prepared, folder / dataset.SAMPLES)
+    _put_aside(folder, former, *preferences.KINDS)
     counts, training = dataset.count(samples), _train(prepared, samples)
-    manifest = {**former, **dataset.outcome(counts, samples, training)}
+    _export(prepared)
+    manifest = {**former, **dataset.outcome(counts, samples, training, _prefer(prepared, samples))}
     _finish(prepared, manifest, counts)
     with Ledger(prepared.ledger) as ledger:
         ledger.set_meta(**{prepared.meta("reviewed"): state})
@@ -647,16 +672,9 @@ class _Look:
 
 def _write(prepared: Prepared, ledger: Ledger, samples: Path, seconds: float) -> Outcome:
     """The training file, the lm-eval task, the card, and last the manifest."""
-    from axolotl_synthetic import grading
-
     settings, folder = prepared.settings, prepared.settings.folder
     counts, training = dataset.count(samples), _train(prepared, samples)
-    grading.export_task(
-        folder / LM_EVAL,
-        task=prepared.task,
-        held_out=prepared.seeds.held_out,
-        max_gen_toks=settings.grade.max_new_tokens,
-    )
+    _export(prepared)
     progress = ledger.progress()
     manifest = dataset.manifest(
         ended_by=progress.ended_by,
@@ -670,23 +688,51 @@ def _write(prepared: Prepared, ledger: Ledger, samples: Path, seconds: float) ->
         samples=samples,
         training=training,
         prices=priced.priced(settings),
+        more_files=_prefer(prepared, samples),
     )
     ledger.set_meta(**{prepared.meta("finished"): prepared.fingerprint})
     _finish(prepared, manifest, counts)
     return Outcome(manifest, counts, folder)
 
 
+def _export(prepared: Prepared) -> None:
+    """Write the held-out seeds as a task of lm-eval."""
+    from axolotl_synthetic import grading
+
+    grading.export_task(
+        prepared.settings.folder / LM_EVAL,
+        task=prepared.task,
+        held_out=prepared.seeds.held_out,
+        max_gen_toks=prepared.settings.grade.max_new_tokens,
+        system=prepared.settings.system_message,
+    )
+
+
 def _train(prepared: Prepared, samples: Path) -> dataset.TrainingFile:
     """The training file of these samples."""
     settings, task = prepared.settings, prepared.task
-
-    def prompt(seed: Seed) -> str:
-        return task.prompt(seed.question)
-
     seeds = prepared.seeds.seeds if settings.include_seeds else ()
     return dataset.write_training_file(
-        settings.folder, samples, seeds, prompt, task.solution, thinking=settings.keeps_thinking, chats=has_turns(task)
+        *(settings.folder, samples, seeds, functools.partial(_prompt, task), task.solution),
+        thinking=settings.keeps_thinking,
+        chats=has_turns(task),
+        system=settings.system_message,
     )
+
+
+def _prefer(prepared: Prepared, samples: Path) -> Mapping[str, Any]:
+    """The files of right and wrong answers, by their names in the manifest; none without `preferences`."""
+    settings, task = prepared.settings, prepared.task
+    if settings.preferences is None:
+        return {}
+    seeds, system = prepared.seeds.seeds if settings.include_seeds else (), settings.system_message
+    chats = dataset.seed_chats(seeds, functools.partial(_prompt, task), task.solution, system=system, chats=has_turns(task))
+    written = preferences.write(settings.folder, samples, chats, settings.preferences, system)
+    return {kind: file.to_dict() for kind, file in written.items()}
+
+
+def _prompt(task: Task, seed: Seed) -> str:
+    return task.prompt(seed.question)
 
 
 def _finish(prepared: Prepared, manifest: Mapping[str, Any], counts: dataset.Counts) -> None:

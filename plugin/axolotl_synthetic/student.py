@@ -67,8 +67,8 @@ def refuse_no_weights(base_model: str) -> None:
         raise ConfigError(f"base_model: {base_model}: holds pointers of Git LFS and no weights; run `git lfs pull` in that folder")
 
 
-def lengths(base_model: str, pairs: Iterable[tuple[str | Sequence[Message], str | None]], tokenizer: Any, template: str) -> list[int]:
-    """Return the tokens of questions (or of chats up to one) and answers as the student reads them.
+def lengths(base_model: str, pairs: Iterable[tuple[Sequence[Message], str | None]], tokenizer: Any, template: str) -> list[int]:
+    """Return the tokens of questions, each with what comes before it, and answers as the student reads them.
 
     Raises:
         ConfigError: if the template refuses such chats, as training would end with the same error.
@@ -76,17 +76,20 @@ def lengths(base_model: str, pairs: Iterable[tuple[str | Sequence[Message], str 
     found = []
     for question, answer in pairs:
         # Some templates refuse an empty answer, and no sample has one.
-        turns = [{"role": "user", "content": question}] if isinstance(question, str) else question
-        chat = [*turns, {"role": "assistant", "content": answer or "1"}]
+        chat = [*question, {"role": "assistant", "content": answer or "1"}]
         try:
             text = tokenizer.apply_chat_template(chat, chat_template=template, tokenize=False)
         except Exception as error:  # whatever a template does
             raise ConfigError(
-                f"base_model: {base_model}: its chat template refuses a question and an answer, and no teacher was asked yet:"
+                f"base_model: {base_model}: its chat template refuses {_named(question)} and an answer, and no teacher was asked yet:"
                 f" {str(error) or type(error).__name__}; add `chat_template: chatml` (or another name that Axolotl knows) to the YAML"
             ) from error
         found.append(len(tokenizer(text, add_special_tokens=False)["input_ids"]))
     return found
+
+
+def _named(question: Sequence[Message]) -> str:
+    return "a system message, a question" if question[0]["role"] == "system" else "a question"
 
 
 def refuse_no_thinking(base_model: str, tokenizer: Any, template: str, key: str, **kwargs: Any) -> None:

@@ -55,12 +55,15 @@ def run(job: Mapping[str, Any], result: dict[str, Any]) -> None:
     if HELD_OUT_TASK in names:
         task = get_task_dict([HELD_OUT_TASK], manager)[HELD_OUT_TASK]
         result["shortened"] = fit(task, model.max_length, job["max_gen_toks"])
+        if job["system"] is not None:  # which comes before every question, and so before these
+            task.set_config("description", "")
         tasks[names.index(HELD_OUT_TASK)] = task
     results = simple_evaluate(
         model=model,
         tasks=tasks,
         task_manager=manager,
         limit=job["limit"],
+        system_instruction=job["system"],
         apply_chat_template=getattr(model.tokenizer, "chat_template", None) is not None,
         fewshot_as_multiturn=getattr(model.tokenizer, "chat_template", None) is not None,
         log_samples=True,  # for each question's score

@@ -57,6 +57,7 @@ def evaluate(
     on_progress: Callable[[int, int], None] = lambda done, total: None,
     databases: str | None = None,
     max_gen_toks: int | None = None,
+    system: str | None = None,
 ) -> dict[str, Score]:
     """Grade one model.
 
@@ -70,6 +71,7 @@ def evaluate(
         on_progress: is called with the requests done and all requests; starts again at 0 for each kind of request.
         databases: where `spider_execution` finds its databases, as in `seeds.databases`.
         max_gen_toks: the longest reply to a held-out question; None: as its task was exported.
+        system: the system message that every question comes after; None: those of the tasks themselves, the held-out seeds' among them.
 
     Returns:
         A score for each task; for a group its own, for a tag or a wildcard those of its tasks. Where a task has a macro-F1 as well, that
@@ -80,7 +82,7 @@ def evaluate(
         TrainingError: if lm-eval ends with an error.
         StorageError: if the log cannot be written.
     """
-    result = _run(model, tasks, include_path, log, limit, batch_size, on_progress, databases, max_gen_toks)
+    result = _run(model, tasks, include_path, log, limit, batch_size, on_progress, databases, max_gen_toks, system)
     if result.get("shortened"):
         terminal.notice(f"{model.name}: replies to held-out questions end after {result['shortened']} tokens, half of its context")
     questions, each = result["questions"], result.get("each", {})
@@ -139,6 +141,7 @@ def _run(
     on_progress: Callable[[int, int], None],
     databases: str | None = None,
     max_gen_toks: int | None = None,
+    system: str | None = None,
 ) -> dict[str, Any]:
     with tempfile.TemporaryDirectory(prefix="axolotl-synthetic-") as scratch:
         job, result = Path(scratch) / "job.json", Path(scratch) / "result.json"
@@ -151,6 +154,7 @@ def _run(
             "batch_size": batch_size,
             "metadata": {"databases": databases} if databases else {},
             "max_gen_toks": max_gen_toks,
+            "system": system,
             "result": str(result),
         }
         job.write_text(json.dumps(content), encoding="utf-8")

@@ -14,12 +14,15 @@ from string import Template
 from typing import Any
 
 from axolotl_synthetic.config import GRADED_TOKENS
+from axolotl_synthetic.dataset import asked
 from axolotl_synthetic.errors import StorageError
 from axolotl_synthetic.grading.heldout import FILE
 from axolotl_synthetic.records import Question, Seed
 from axolotl_synthetic.tasks import BUILT_IN, Task, has_turns, load_task
 
 HELD_OUT_TASK = "synthetic_heldout"
+# The column that holds the system message of a row's question.
+SYSTEM = "system"
 
 # lm-eval looks for a `!function` in a Python file beside the YAML, so there has to be one.
 METRICS = '''"""Lets lm-eval find this folder's rows, and axolotl-synthetic's own reading of final answers. Written by axolotl-synthetic."""
@@ -54,7 +57,13 @@ BY_LABEL = (
 
 
 def export_task(
-    folder: Path, *, task: Task, held_out: Sequence[Seed], task_name: str = HELD_OUT_TASK, max_gen_toks: int | None = None
+    folder: Path,
+    *,
+    task: Task,
+    held_out: Sequence[Seed],
+    task_name: str = HELD_OUT_TASK,
+    max_gen_toks: int | None = None,
+    system: str | None = None,
 ) -> str | None:
     """Write the task.
 
@@ -64,6 +73,7 @@ def export_task(
         held_out: seeds kept out of generation; those without a final answer, and chats without an answer, are left out.
         task_name: what lm-eval calls it.
         max_gen_toks: a reply is cut off after this many tokens; None: `GRADED_TOKENS`, more where a held-out answer is long.
+        system: the system message before each question; None: that of a chat, and none before another question.
 
     Returns:
         `task_name`; None when there is nothing to grade, because the task has no final answers or no held-out seed has one.
@@ -72,7 +82,8 @@ def export_task(
     Raises:
         StorageError: if the folder cannot be written.
     """
-    rows = list(_rows(task, held_out, folder)) if task.has_final_answer else list(_chats(task, held_out)) if has_turns(task) else []
+    rows = list(_rows(task, held_out, folder, system)) if task.has_final_answer else []
+    rows = list(_chats(task, held_out, system)) if has_turns(task) and not task.has_final_answer else rows
     metrics, how = BY_LABEL if any("several" in row for row in rows) else BY_ANSWER
     name = "heldout_chats.yaml" if has_turns(task) else "heldout.yaml"
     template = Template(resources.files(__package__).joinpath(name).read_text(encoding="utf-8"))
@@ -87,6 +98,8 @@ def export_task(
             metrics="\n".join(
                 f"  - metric: {name}\n    aggregation: {aggregation}\n    higher_is_better: true" for name, aggregation in metrics.items()
             ),
+            # lm-eval takes the text of the column that a description names.
+            description=f"\ndescription: {SYSTEM}" if system is not None else "",
         ),
     }
     try:
@@ -110,7 +123,7 @@ def _longest_reply(task: Task, held_out: Sequence[Seed]) -> int:
     return max(GRADED_TOKENS, longest // 2)
 
 
-def _rows(task: Task, held_out: Sequence[Seed], folder: Path) -> Iterator[Mapping[str, Any]]:
+def _rows(task: Task, held_out: Sequence[Seed], folder: Path, system: str | None) -> Iterator[Mapping[str, Any]]:
     reference = _reference(task)
     for seed in held_out:
         gold = task.gold_answer(seed)
@@ -132,13 +145,15 @@ def _rows(task: Task, held_out: Sequence[Seed], folder: Path) -> Iterator[Mappin
             "database_file": None if question.database_file is None else os.path.relpath(question.database_file, folder.resolve()),
             "decimal": question.decimal,
             **({"several": question.several} if _is_labelled(question) else {}),
+            **({} if system is None else {SYSTEM: system}),
         }
 
 
-def _chats(task: Task, held_out: Sequence[Seed]) -> Iterator[Mapping[str, Any]]:
+def _chats(task: Task, held_out: Sequence[Seed], system: str | None) -> Iterator[Mapping[str, Any]]:
     for seed in held_out:
         if (answer := task.solution(seed)) is not None:
-            yield {"id": seed.id, "prompt": task.prompt(seed.question), "messages": list(seed.question.chat), "answer": answer}
+            prompt = task.prompt(seed.question)
+            yield {"id": seed.id, "prompt": prompt, "messages": asked(prompt, system, seed.question.chat), "answer": answer}
 
 
 def _is_labelled(question: Question) -> bool:

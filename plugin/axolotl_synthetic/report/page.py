@@ -190,6 +190,7 @@ def _render(found: Found, gathered: Gathered, pictures: Mapping[str, Picture]) -
         ends=_ends_table(counted),
         labels=_labels_table(counted),
         checks=_checks_table(counted),
+        preferences=_preferences_table(found.manifest),
         calls=_calls_table(history),
         pauses=[(duration(at), duration(gap)) for at, gap in history.pauses],
         reused=0 if found.manifest is None else found.manifest["queries"]["reused"],
@@ -328,6 +329,14 @@ def _checks_table(counted: samples.Samples) -> Table:
         for name, by in counted.verdicts.items()
     ]
     return Table(["check", "passed", "failed", "did not apply", "rejected by it"], rows)
+
+
+def _preferences_table(manifest: Mapping[str, Any] | None) -> Table | None:
+    """Return the pairs by what is wrong with the rejected answer, None where none were asked for."""
+    if manifest is None or (pairs := manifest["files"].get("preferences")) is None:
+        return None
+    rows = [[reason, f"{number:,}"] for reason, number in pairs["counts"].items()]
+    return Table(["rejected by", "pairs"], [*rows, ["all", f"{pairs['rows']:,}"]])
 
 
 def _cost(usd: float) -> str:
