@@ -577,7 +577,7 @@ def unfit(model: Path, folder: Path, synthetic: dict[str, Any], **more: Any) -> 
     config = axolotl_config(model, folder, **more)
     settings = load_settings(synthetic)
     write_seeds(folder, [seed(jars, 10) for jars in range(2, 8)])
-    hooks._refuse_unfit({**config, "datasets": [hooks._entry(settings)]}, settings)
+    hooks._refuse_unfit({**config, "datasets": [hooks._entry({}, settings)]}, settings)
 
 
 def test_a_template_that_the_yaml_names_stands_in_for_the_models(plugin, without_template, tmp_path):

@@ -102,7 +102,7 @@ def test_every_axolotl_command_runs(workplace):
     asked = [command for command in commands() if command.startswith("axolotl ") and " review " not in command]
     assert [command.split()[1:3] for command in asked] == [
         *(["synthetic", "plan"], ["synthetic", "preview"], ["synthetic", "generate"], ["synthetic", "status"], ["synthetic", "show"]),
-        *(["train", "config.yml"], ["synthetic", "grade"], ["synthetic", "report"]),
+        *(["train", "config.yml"], ["synthetic", "grade"], ["synthetic", "report"], ["synthetic", "push"]),
     ]
     said = {command: run(folder, command) for command in asked}
     status, grade = (said[f"axolotl synthetic {name} config.yml"] for name in ("status", "grade"))

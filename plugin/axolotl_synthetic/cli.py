@@ -346,6 +346,32 @@ def new(kind: str, name: str, folder: Path) -> None:
     terminal.print_lines({"written": [f"{file}: change it to what you need", f"{test}: its test"], "used": [f"{used} (in the block)"]})
 
 
+@synthetic.command("push")
+@CONFIG
+@click.argument("name", metavar="USER/NAME")
+@click.option("--public", is_flag=True, help="Let everybody read it; without this it is private.")
+@click.option("--dry-run", is_flag=True, help="Only list what would go. Sends nothing.")
+@_one_message
+def push_to_the_hub(config: Path, name: str, public: bool, dry_run: bool) -> None:
+    """The data set to the Hugging Face Hub: Parquet, the card, how it was made. Never the ledger. Started again it sends what is missing.
+
+    Sign in with `hf auth login`, or export HF_TOKEN. (`review push` is for Argilla.)
+    """
+    from axolotl_synthetic import publishing, terminal
+
+    settings, _ = _read(config)
+    done = publishing.push(settings, name, public=public, dry_run=dry_run)
+    lines = {
+        "would go" if done.pushed is None else "sent": list(done.lines),
+        "licences": [f"{licence}: {number_of(number, 'seed')}" for licence, number in done.licences.items()],
+    }
+    if done.pushed is not None:
+        lines["removed"] = list(done.pushed.removed)
+        who = "private" if done.pushed.is_private else "everybody can read it"
+        lines["data set"] = [f"{done.pushed.url} ({who})"]
+    terminal.print_lines(lines)
+
+
 @synthetic.group()
 def review() -> None:
     """Let people accept, correct or reject samples in Argilla's web page, and take their decisions into the training file."""
