@@ -11,7 +11,7 @@ export OMP_WAIT_POLICY ?= PASSIVE
 # The tests start hundreds of processes: each would compile the package anew.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: help quickstart study test test-all test-oldest check bench clean
+.PHONY: help quickstart study test test-all test-oldest check reference bench clean
 help:
 	@echo "make quickstart   set up, then the whole path on this machine: generate, verify, train, grade"
 	@echo "make study        set up, then a small study on this machine: which strategy is worth it (examples/study)"
@@ -19,6 +19,7 @@ help:
 	@echo "make test-oldest  set up the oldest versions in .venv-oldest, then what depends on them: training, grading, recipes"
 	@echo "make .venv-vllm/.ready   set up vLLM for CPUs, which a slow test then runs"
 	@echo "make check        lint, types, import contract"
+	@echo "make reference    write plugin/docs/config.md, every key of the configuration"
 	@echo "make bench        speed and memory beside other tools"
 
 $(READY): setup.cfg pyproject.toml .ci/sets $(wildcard .ci/constraints-*.txt) .ci/setup .ci/python
@@ -55,6 +56,9 @@ check: $(READY)
 	$(BIN)/ruff format --config .ci/ruff.toml --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+
+reference: $(READY)
+	$(BIN)/axolotl-synthetic schema --markdown > plugin/docs/config.md
 
 bench: $(READY)
 	$(BIN)/python tests/benchmarks/run.py

@@ -201,12 +201,18 @@ def pipeline(config: Path) -> None:
 
 @synthetic.command()
 @click.option("--study", "of_study", is_flag=True, help="Of STUDY.yml instead.")
+@click.option("--markdown", is_flag=True, help="A page with every key of both, its default and its meaning.")
 @_one_message
-def schema(of_study: bool) -> None:
+def schema(of_study: bool, markdown: bool) -> None:
     """The JSON Schema of the `synthetic:` block, by which editors complete and check a YAML.
 
     Save it, and name the file in the first line of your YAML: `# yaml-language-server: $schema=synthetic.schema.json`.
     """
+    if markdown:
+        from axolotl_synthetic import reference
+
+        click.echo(reference.markdown(), nl=False)
+        return
     from axolotl_synthetic import schema as schemas
 
     click.echo(json.dumps(schemas.of_study() if of_study else schemas.of_config(), indent=2))
