@@ -26,9 +26,9 @@ COMMANDS = [line.split("#")[0].split() for line in re.findall(r"^    axolotl syn
 
 def test_its_yaml_loads():
     settings = [load_settings(one["synthetic"]) for one in BLOCKS]
-    assert [one.system for one in settings[:2]] == ["You are a patient teacher of arithmetic.", None]
-    assert settings[1].preferences == Preferences() and settings[2].preferences is not None
-    assert BLOCKS[3]["rl"] in RL
+    assert settings[0].system == "You are a patient teacher of arithmetic." and settings[1].language == "German"
+    assert settings[2].preferences == Preferences() and settings[3].preferences is not None
+    assert BLOCKS[4]["rl"] in RL
 
 
 def test_what_it_calls_the_defaults_are_the_defaults():
@@ -46,7 +46,7 @@ def test_every_file_that_is_linked_exists():
 
 def test_its_commands_run_on_a_run_of_its_settings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     project = Project(tmp_path, seeds=5)
-    together: dict[str, Any] = {key: value for one in BLOCKS[:2] for key, value in one["synthetic"].items()}
+    together: dict[str, Any] = {key: value for one in (BLOCKS[0], BLOCKS[2]) for key, value in one["synthetic"].items()}
     with FakeServer(Varied(MathReplies(wrong=0.4))) as server, FakeHub() as hub:
         project.configure(server, **together)
         assert project.run().code == 0

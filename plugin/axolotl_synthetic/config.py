@@ -38,6 +38,7 @@ from axolotl_synthetic import prices
 from axolotl_synthetic.errors import ConfigError
 from axolotl_synthetic.labels import folded
 from axolotl_synthetic.records import STRATEGIES
+from axolotl_synthetic.spoken import named
 from axolotl_synthetic.yaml_reader import plain, short
 
 # Keys that one may expect here: refused with the reason, so that nobody looks for how they are spelled.
@@ -950,10 +951,20 @@ class Preferences(Block):
         return value
 
 
+def _language(value: str) -> str:
+    # It goes into prompts, so that it may be no sentence of its own.
+    if not re.fullmatch(r"[^\W\d_][\w ()'-]{1,59}", value):
+        raise ValueError("must be a language's name, such as German or Brazilian Portuguese, or a code such as de")
+    return named(value)
+
+
+Language = Annotated[str, AfterValidator(_language)]
+
+
 class Settings(Block):
     """The whole `synthetic:` block."""
 
-    LATER = frozenset({"prompts", "examples", "labels", "balance", "turns", "preferences", "system"})
+    LATER = frozenset({"prompts", "examples", "labels", "balance", "turns", "preferences", "system", "language"})
 
     task: str = "math"
     """math, multiple_choice, text_to_sql, instruction, chat, classification, or the dotted path of a class of yours."""
@@ -989,6 +1000,8 @@ class Settings(Block):
     """Question Rephrase takes the seed's own answer, where there is one, instead of asking the teacher again."""
     include_seeds: bool = True
     """The seed pairs join the training file."""
+    language: Language | None = None
+    """The language that new questions and answers are asked for in, where it is not the seeds': its English name, or a code such as de."""
     system: str | None = Field(default=None, min_length=1)
     """The system message of what is trained on, and of the questions in grading: a text, in the place of a chat's own; `seed` for each
     chat's own. Null: a chat's own, and none for other tasks. No teacher is sent the text."""
@@ -1137,6 +1150,11 @@ def _combinations(raw: Mapping[str, Any]) -> Iterator[str]:
         # A class of the user's may be derived from that task.
         if raw.get(key) not in (None, Settings.model_fields[key].default) and isinstance(task, str) and task != only and "." not in task:
             yield f"synthetic.{key}: is for `task: {only}`, and the task is {task}; remove it, or change the task"
+    if raw.get("language") is not None and raw.get("reuse_seed_answers") is True:
+        yield (
+            f"synthetic.reuse_seed_answers: a seed's answer is in the seeds' language, and synthetic.language asks for"
+            f" {_shown(raw['language'])}; remove one of them"
+        )
     if raw.get("task") == "text_to_sql" and part("seeds").get("databases") is None:
         yield "synthetic.seeds.databases: text_to_sql needs to know where the databases are; write `databases: dbs/{database}.sqlite`"
 

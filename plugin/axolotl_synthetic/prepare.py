@@ -19,7 +19,7 @@ from axolotl_synthetic.errors import ConfigError, StorageError
 from axolotl_synthetic.ledger import Ledger, worst_prompt_tokens
 from axolotl_synthetic.plan import Case, Plan, costs, decide
 from axolotl_synthetic.plan.measured import Measured, read_measured
-from axolotl_synthetic.records import NEW_QUESTION, STRATEGIES, Purpose, Seed
+from axolotl_synthetic.records import ANSWER_AUGMENTATION, NEW_QUESTION, STRATEGIES, Purpose, Seed
 from axolotl_synthetic.seeds import SeedSet, read_seeds
 from axolotl_synthetic.strategies import load_strategies
 from axolotl_synthetic.strategies.lengths import lengths
@@ -105,7 +105,7 @@ def prepare(settings: Settings, *, student: str | None = None) -> Prepared:
             f"synthetic.weight: {settings.weight:g}: needs Axolotl 0.20 or newer, and {versions.installed('axolotl')} is installed, which"
             " would train on all of the file; upgrade Axolotl or remove `weight:`"
         )
-    task = load_task(settings.task, settings.prompts)
+    task = load_task(settings.task, settings.prompts, settings.language)
     own_prompts(task)
     _refuse_unfit(settings, task)
     inquiries = load_inquiries(settings.verify, task)
@@ -269,9 +269,21 @@ def tell_problems(prepared: Prepared) -> None:
             f"turns: {prepared.settings.turns}: is the length of whole new conversations, and the strategy makes none; write"
             " `strategy: new_question` for them"
         )
+    if prepared.settings.language is not None:
+        _tell_of_the_seeds_language(prepared)
     without = sum(seed.answer is None for seed in prepared.seeds.seeds)
     if without and prepared.task.has_final_answer:
         terminal.notice(f"seeds: {without} of {len(prepared.seeds.seeds)} have no answer: the check final_answer is off for them")
+
+
+def _tell_of_the_seeds_language(prepared: Prepared) -> None:
+    """Tell what stays in the seeds' language though another one is asked for."""
+    settings = prepared.settings
+    stays = ["the questions of answer_augmentation"] if prepared.plan.strategy.get(ANSWER_AUGMENTATION) else []
+    stays += ["the seed pairs (`include_seeds: false` leaves them out)"] if settings.include_seeds else []
+    stays += ["the held-out questions"] if prepared.seeds.held_out else []
+    if stays:
+        terminal.notice(f"language: {settings.language} is asked for; in the seeds' own language stay {' and '.join(stays)}")
 
 
 def _tell_first(problems: Sequence[str]) -> None:

@@ -17,6 +17,7 @@ from axolotl_synthetic.checks.languages import LETTERS, language_of, surely_not
 from axolotl_synthetic.checks.refusals import refusal_in
 from axolotl_synthetic.config import Block
 from axolotl_synthetic.records import Candidate, Question, Seed, Verdict, failed, passed
+from axolotl_synthetic.spoken import code_of, language_for
 
 if TYPE_CHECKING:
     from axolotl_synthetic.tasks import Task
@@ -104,6 +105,9 @@ def _marked_at_the_end(answer: str, question: Question, task: Task) -> Iterator[
 def _other_language(candidate: Candidate, seed: Seed, task: Task, keeps_answer: Mapping[str, bool]) -> str | None:
     question, answer = candidate.question, candidate.answer
     assert question is not None and answer is not None
+    if (wanted := language_for(task)) is not None:
+        own = None if question.text == seed.question.text else question.text
+        return _not_in(wanted, own, answer if getattr(task, "prose", True) else None)
     if question.text != seed.question.text and (other := _unlike(question.text, seed.question.text)) is not None:
         return f"the question is in another language than the seed's ({other})"
     # A query or a program is in no language; and only the seed's own answer says whether `Translate into German` was meant for it.
@@ -117,6 +121,16 @@ def _other_language(candidate: Candidate, seed: Seed, task: Task, keeps_answer: 
         return None
     other = _unlike(answer, like)
     return None if other is None else f"the answer is in another language than the seed's ({other})"
+
+
+def _not_in(wanted: str, question: str | None, answer: str | None) -> str | None:
+    """Say what is surely not in the language that was asked for; a language that is not known by its name is not looked for."""
+    if (code := code_of(wanted)) is None:
+        return None
+    for what, text in (("question", question), ("answer", answer)):
+        if text is not None and (found := surely_not(text[:SHOWING], code)) is not None:
+            return f"the {what} is in another language than was asked for ({found}, not {code})"
+    return None
 
 
 def _other_languages(seed: Seed) -> bool:

@@ -22,6 +22,7 @@ from axolotl_synthetic.checks import Ask, Judge
 from axolotl_synthetic.config import Block, PathText
 from axolotl_synthetic.errors import ConfigError, RefusedCall
 from axolotl_synthetic.records import Candidate, Message, Request, Seed, Verdict, failed, passed
+from axolotl_synthetic.spoken import judged_in
 
 if TYPE_CHECKING:
     from axolotl_synthetic.strategies import Source
@@ -80,7 +81,7 @@ async def inquire(candidate: Candidate, source: Source, task: Task, ask: Ask, op
         RefusedCall: if the reply holds no score. It fails the candidate as a call without a reply does: a judge of whom no candidate in a
             row gets a score ends the run, or it would pay for answers to the end of its budget that nobody can accept.
     """
-    reply = await ask(Request("judge", options.by, messages(candidate, options)))
+    reply = await ask(Request("judge", options.by, judged_in(messages(candidate, options), task)))
     if reply.cut_off:
         raise RefusedCall("judge", "its reply was cut off before its score")
     if score(reply.text, candidate, options) is None:

@@ -11,6 +11,8 @@ from typing import Any
 
 import regex
 
+from axolotl_synthetic.spoken import code_of
+
 # Below this many letters names and numbers outweigh the words that give a language away.
 FEWEST_LETTERS = 60
 MOST_LETTERS = 300
@@ -28,6 +30,14 @@ def language_of(text: str) -> str | None:
         return None
     language, share = max(ranked.items(), key=lambda item: item[1])
     return language if share >= CERTAIN else None
+
+
+def is_other(text: str, wanted: str | None) -> bool:
+    """Return whether a text may be in another language than one that is wanted by its name: unless it is surely in that one."""
+    if wanted is None:
+        return False
+    code = code_of(wanted)
+    return code is None or language_of(text) != code
 
 
 def surely_not(text: str, language: str) -> str | None:

@@ -12,10 +12,11 @@ from typing import TYPE_CHECKING
 
 from axolotl_synthetic.checks import Judge
 from axolotl_synthetic.checks.duplicate import normalised
-from axolotl_synthetic.checks.languages import LETTERS
+from axolotl_synthetic.checks.languages import LETTERS, is_other
 from axolotl_synthetic.checks.quantities import missing, replaced
 from axolotl_synthetic.numerals import Decimal
 from axolotl_synthetic.records import QUESTION_REPHRASE, Candidate, Seed, Verdict, failed, not_applicable, passed
+from axolotl_synthetic.spoken import language_for
 
 if TYPE_CHECKING:
     from axolotl_synthetic.tasks import Task
@@ -38,6 +39,7 @@ _SAYS_NOT = re.compile(
     re.IGNORECASE,
 )
 _ANSWERED = re.compile(r"####|\\boxed\s*\{|(?:^|[.?!]\s)\W*(?:final |the |correct )?answer\b\W*(?:is\b|:)", re.IGNORECASE | re.MULTILINE)
+_SEPARATED = re.compile(r"\d+(?:[.,]\d+)+")
 # Letters that two forms of a word have in common: `jars` and `jar`, `selling` and `sells`.
 STEM = 4
 # A rewording that is longer than this tells something of its own.
@@ -59,7 +61,10 @@ def make(task: Task, keeps_answer: Mapping[str, bool]) -> Judge:
             return failed("a copy of the seed's question")
         if len(reworded) > MOST_TIMES_LONGER * len(asked) + MOST_LONGER:
             return failed(f"it has {len(reworded):,} characters, and the seed's question {len(asked):,}")
-        against = _quantity(asked, reworded, seed.question.decimal) or _request(asked, reworded, asks=getattr(task, "asks", True))
+        if is_other(asked, language_for(task)):
+            against = _number(asked, reworded) or _answered(asked, reworded)
+        else:
+            against = _quantity(asked, reworded, seed.question.decimal) or _request(asked, reworded, asks=getattr(task, "asks", True))
         return passed() if against is None else failed(against)
 
     return judge
@@ -78,9 +83,20 @@ def _quantity(asked: str, reworded: str, decimal: Decimal | None) -> str | None:
     return None
 
 
+def _number(asked: str, reworded: str) -> str | None:
+    """Compare the whole numbers of texts in two languages: what has a comma or a point may be written otherwise, and words are not read."""
+    asked, reworded = (_SEPARATED.sub(" ", text) for text in (asked, reworded))
+    lost, new = missing(asked, reworded, spelled=False), missing(reworded, asked, spelled=False)
+    return f"the seed's {lost!r} is missing" if lost is not None and new is not None else None
+
+
+def _answered(asked: str, reworded: str) -> str | None:
+    return "it holds an answer" if _ANSWERED.search(reworded) and not _ANSWERED.search(asked) else None
+
+
 def _request(asked: str, reworded: str, *, asks: bool) -> str | None:
-    if _ANSWERED.search(reworded) and not _ANSWERED.search(asked):
-        return "it holds an answer"
+    if (against := _answered(asked, reworded)) is not None:
+        return against
     if asks and _is_english(asked):
         if _ASKS.search(asked) and not _ASKS.search(reworded):
             return "it asks nothing"

@@ -18,6 +18,7 @@ from pydantic import Field
 from axolotl_synthetic.checks import Ask, Judge
 from axolotl_synthetic.config import Block
 from axolotl_synthetic.records import ANSWER_AUGMENTATION, Candidate, Question, Request, Seed, Verdict, failed, passed
+from axolotl_synthetic.spoken import answer_in
 
 if TYPE_CHECKING:
     from axolotl_synthetic.strategies import Source
@@ -61,7 +62,7 @@ async def inquire(candidate: Candidate, source: Source, task: Task, ask: Ask, op
         samples: Sequence[int] = range(options.k)
     else:
         samples = [source.round, *(sample for sample in range(options.k) if sample != source.round)][: options.k]
-    messages = task.answer_messages(candidate.question, source.worked)
+    messages = answer_in(task.answer_messages(candidate.question, source.worked), task)
     votes = []
     for place, sample in enumerate(samples, 1):
         reply = await ask(Request("answer", "teacher", messages, sample, samples[place:]))

@@ -376,7 +376,7 @@ def _work(job: Job) -> tuple[bytes, bytes]:
     """Return what the verifiers work with: see `Verifier`."""
     import ray
 
-    task = load_task(job.settings.task, job.settings.prompts)
+    task = load_task(job.settings.task, job.settings.prompts, job.settings.language)
     keeps_answer = {name: strategy.keeps_answer for name, strategy in load_strategies().items()}
     checks = load_checks(
         *(job.settings.verify, task, keeps_answer), seeds=job.seeds, held_out=job.held_out, include_seeds=job.settings.include_seeds

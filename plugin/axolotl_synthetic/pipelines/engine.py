@@ -66,7 +66,8 @@ class Engine:
         self._skipped = 0
         self._stop = stop
         self.error: SyntheticError | None = None
-        self._task = load_task(self._job.settings.task, self._job.settings.prompts)
+        settings = self._job.settings
+        self._task = load_task(settings.task, settings.prompts, settings.language)
         self._strategies = load_strategies(self._job.settings.turns)
         self._inquiries = load_inquiries(self._job.settings.verify, self._task)
         # A task of the user's own may have no kinds.

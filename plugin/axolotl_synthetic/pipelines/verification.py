@@ -37,7 +37,7 @@ class Verification:
 
     def __init__(self, job: Job) -> None:
         self._job = job
-        self._task = load_task(job.settings.task, job.settings.prompts)
+        self._task = load_task(job.settings.task, job.settings.prompts, job.settings.language)
         keeps_answer = {name: strategy.keeps_answer for name, strategy in load_strategies().items()}
         settings = job.settings
         checks = load_checks(

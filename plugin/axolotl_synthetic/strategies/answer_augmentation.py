@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from axolotl_synthetic.records import Candidate, Question, Request
+from axolotl_synthetic.spoken import answer_in
 from axolotl_synthetic.strategies import Ask, Source
 
 if TYPE_CHECKING:
@@ -28,7 +29,7 @@ async def answered(
     candidate: Candidate, question: Question, source: Source, task: Task, ask: Ask, together: Sequence[int] = ()
 ) -> Candidate:
     """The candidate with this question and the teacher's answer to it; `together` are samples of it that will be wanted as well."""
-    request = Request("answer", "teacher", task.answer_messages(question, source.worked), source.round, together)
+    request = Request("answer", "teacher", answer_in(task.answer_messages(question, source.worked), task), source.round, together)
     reply = await ask(request)
     return replace(
         candidate,

@@ -13,6 +13,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Protocol, cast
 
 from axolotl_synthetic.records import Candidate, Message, Question, Request
+from axolotl_synthetic.spoken import answer_in, question_in
 from axolotl_synthetic.strategies import Ask, Source
 from axolotl_synthetic.strategies.answer_augmentation import answered
 
@@ -34,7 +35,7 @@ class NewQuestion:
         for _ in range(1, self.turns or 1):
             if isinstance(question, str):
                 break
-            reply = await ask(Request("answer", "teacher", task.answer_messages(question, source.worked), source.round))
+            reply = await ask(Request("answer", "teacher", answer_in(task.answer_messages(question, source.worked), task), source.round))
             if reply.cut_off or not reply.text.strip():
                 return candidate.fail("an answer within the new conversation " + ("was cut off" if reply.cut_off else "is empty"))
             place = _conversing(task).going_on(question, reply.text.strip())
@@ -64,7 +65,7 @@ def _conversing(task: Task) -> _Conversing:
 
 async def _asked(messages: tuple[Message, ...], place: Question, source: Source, task: Task, ask: Ask) -> Question | str:
     """Return what the augmenter says at a place, or why nothing can be read."""
-    reply = await ask(Request("new_question", "augmenter", messages, source.round))
+    reply = await ask(Request("new_question", "augmenter", question_in(messages, task), source.round))
     question = None if reply.cut_off else task.read_new_question(reply.text, place)
     return question or "the augmenter's reply holds no new question" + (" (cut off)" if reply.cut_off else "")
 

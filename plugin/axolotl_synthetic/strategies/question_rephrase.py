@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from axolotl_synthetic.records import Candidate, Request
+from axolotl_synthetic.spoken import question_in
 from axolotl_synthetic.strategies import Ask, Source
 from axolotl_synthetic.strategies.answer_augmentation import answered
 
@@ -25,7 +26,7 @@ class QuestionRephrase:
     keeps_answer: bool = True
 
     async def __call__(self, candidate: Candidate, source: Source, task: Task, ask: Ask) -> Candidate:
-        messages = task.rephrase_messages(source.seed.question, source.examples)
+        messages = question_in(task.rephrase_messages(source.seed.question, source.examples), task)
         reply = await ask(Request("rephrase", "augmenter", messages, source.round))
         question = None if reply.cut_off else task.read_rephrase(reply.text, source.seed.question)
         if question is None:

@@ -48,7 +48,7 @@ def look_ahead(study: Study, settings: Settings, training: Mapping[str, Any], *,
     Raises:
         ConfigError: with every problem between the study and its config.
     """
-    task = load_task(settings.task, settings.prompts)
+    task = load_task(settings.task, settings.prompts, settings.language)
     rows = len(seeds_of(settings, task, None).seeds)
     found = list(problems_with(study, settings, training, has_final_answer=task.has_final_answer, rows=rows))
     refuse(study.config, found)

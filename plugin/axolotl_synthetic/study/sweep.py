@@ -102,7 +102,7 @@ class Sweep:
     generate: Generate
 
     def __post_init__(self) -> None:
-        self.task: Task = load_task(self.settings.task, self.settings.prompts)
+        self.task: Task = load_task(self.settings.task, self.settings.prompts, self.settings.language)
         self.cells = [cell for line in lines(self.study) for cell in cells(self.study, line)]
         self._seconds: list[float] = []
 

@@ -96,23 +96,26 @@ def is_of_chats(name: str) -> bool:
 BUILT_IN = ("math", "multiple_choice", "text_to_sql", "instruction", "chat", "classification")
 
 
-def load_task(name: str, prompts: str | None = None) -> Task:
+def load_task(name: str, prompts: str | None = None, language: str | None = None) -> Task:
     """Return the task of that name.
 
     Args:
         name: one of `BUILT_IN`, or the dotted path of a class that is made without arguments.
         prompts: a folder with files in the place of the task's own prompts.
+        language: the one that questions and answers are asked for in; None: the seeds'.
 
     Raises:
         ConfigError: if there is no such task, or it takes no prompts of others.
     """
     task = _found(name)
-    if prompts is None:
+    if prompts is None and language is None:
         return task
     if not isinstance(task, TaskBase):
-        raise ConfigError(f"synthetic.prompts: {name!r} makes its prompts by itself; derive it from axolotl_synthetic.tasks.TaskBase")
+        key = "language" if prompts is None else "prompts"
+        raise ConfigError(f"synthetic.{key}: {name!r} makes its prompts by itself; derive it from axolotl_synthetic.tasks.TaskBase")
     theirs = copy.copy(task)
-    theirs.own_prompts = Path(prompts).expanduser().absolute()
+    theirs.own_prompts = None if prompts is None else Path(prompts).expanduser().absolute()
+    theirs.language = language
     return theirs
 
 

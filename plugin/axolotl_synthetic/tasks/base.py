@@ -53,6 +53,9 @@ class TaskBase:
     own_prompts: Path | None = None
     """A folder of the user's with files that take the place of those: the config's `prompts`."""
 
+    language: str | None = None
+    """The language that questions and answers are asked for in, None for the seeds': the config's `language`. See `spoken.py`."""
+
     def chat(self, name: str, question: Question, turns: Sequence[Message] = ()) -> tuple[Message, ...]:
         """Return the chat of a prompt's file, filled in, with further turns before its last one."""
         return chat(self.prompts, name, turns, self.own_prompts, **self.values(question))
