@@ -115,3 +115,20 @@ def test_pairs_of_chats_are_in_the_chats_own_words(chats):
     assert {pair["reason"] for pair in pairs} == {"judge"}
     assert [turn.keys() for turn in pairs[0]["messages"]] == [{"role", "content"}] * 2
     assert systems(chats("kto", preferences=True), "prompt") == OWN
+
+
+@pytest.mark.parametrize(("more", "said"), [({}, "Own."), ({"system": "seed"}, "Own."), ({"system": "Given."}, "Given.")])
+def test_an_instruction_with_a_system_message_keeps_it_or_gets_another(tmp_path, more, said):
+    project = Project(tmp_path, seeds=3)
+    rows = [{"question": f"Name {number} fruits.", "context": "Of summer.", "answer": "Plums.", "system": "Own."} for number in (2, 3, 4)]
+    (project.folder / "seeds.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    seeds = {"path": "seeds.jsonl", "fields": {"system": "system"}}
+    with FakeServer(Varied(lambda body, key: f"Plums and {key % 997} cherries.")) as server:
+        project.configure(server, task="instruction", budget={"samples": 4}, seeds=seeds, **more)
+        done = project.run()
+        assert done.code == 0, done.err
+    made = rows_of(project, "train")
+    assert len(made) == 7
+    for row in made:
+        assert [turn["role"] for turn in row["messages"]] == ["system", "user", "assistant"]
+        assert row["messages"][0]["content"] == said and row["messages"][1]["content"].endswith("fruits.\n\nOf summer.")

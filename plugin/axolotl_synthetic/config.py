@@ -1003,8 +1003,8 @@ class Settings(Block):
     language: Language | None = None
     """The language that new questions and answers are asked for in, where it is not the seeds': its English name, or a code such as de."""
     system: str | None = Field(default=None, min_length=1)
-    """The system message of what is trained on, and of the questions in grading: a text, in the place of a chat's own; `seed` for each
-    chat's own. Null: a chat's own, and none for other tasks. No teacher is sent the text."""
+    """The system message of what is trained on, and of the questions in grading: a text, in the place of a seed's own; `seed` for each
+    seed's own. Null: the same, and none where seeds have none. No teacher is sent the text."""
     preferences: Annotated[Preferences | None, BeforeValidator(_preferences, json_schema_input_type=bool | Preferences | None)] = None
     """True, or a block: also write files of right and wrong answers to the same question, which Axolotl trains on with `rl: dpo`, `simpo`,
     `ipo`, `orpo` or `kto`."""

@@ -122,8 +122,8 @@ def prepare(settings: Settings, *, student: str | None = None) -> Prepared:
     _refuse_unknown_reasons(settings, checks)
     if settings.system == OF_THE_SEED and not any(role == "system" for seed in seeds.seeds for role, _ in seed.question.turns):
         raise ConfigError(
-            f"synthetic.system: seed: no seed of the task {settings.task} has a system message of its own, as those of chat and instruction may;"
-            " write the text that all are to have, or remove `system:`"
+            f"synthetic.system: seed: no seed of the task {settings.task} has a system message of its own, as those of chat and instruction"
+            " may; write the text that all are to have, or remove `system:`"
         )
     answered = sum(seed.answer is not None for seed in seeds.seeds) / len(seeds.seeds)
     case = Case(
