@@ -261,6 +261,20 @@ def test_an_unfinished_run_or_other_settings_are_refused(copied):
         publishing.push(settings, NAME, dry_run=True)
 
 
+@pytest.mark.parametrize(
+    ("path", "named"),
+    [
+        ("/home/ann/secret project/seeds.jsonl", "seeds.jsonl"),
+        ("./seeds.jsonl", "seeds.jsonl"),
+        ("openai/gsm8k", "openai/gsm8k"),
+        ("https://ann:pass@example.com/seeds.jsonl?sig=abc#x", "https://example.com/seeds.jsonl"),
+        ("hf://datasets/owner/name/a.jsonl", "hf://datasets/owner/name/a.jsonl"),
+    ],
+)
+def test_where_seeds_lie_is_told_without_what_is_nobodys_business(path, named):
+    assert publishing._named(path) == named
+
+
 def test_many_rows_go_into_several_files_with_one_schema(tmp_path, monkeypatch):
     monkeypatch.setattr(files, "ROWS_PER_FILE", 3)
     monkeypatch.setattr(files, "ROWS_AT_ONCE", 2)

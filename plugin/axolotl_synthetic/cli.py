@@ -368,7 +368,7 @@ def push_to_the_hub(config: Path, name: str, public: bool, dry_run: bool) -> Non
     settings, _ = _read(config)
     done = publishing.push(settings, name, public=public, dry_run=dry_run)
     lines = {
-        "would go" if done.pushed is None else "sent": list(done.lines),
+        "would go" if done.pushed is None else "files": list(done.lines),
         "licences": [f"{licence}: {number_of(number, 'seed')}" for licence, number in done.licences.items()],
     }
     if done.pushed is not None:
@@ -532,9 +532,10 @@ def _preferences(folder: Path, manifest: Mapping[str, Any]) -> list[str]:
         return []
     unpaired = manifest["files"]["kto"]
     by = ", ".join(f"{number:,} by {reason}" for reason, number in pairs["counts"].items())
+    none = "" if pairs["rows"] else ": no question has a right and a wrong answer; several answers to one come of answer_augmentation"
     labels = ", ".join(f"{number:,} {label}" for label, number in unpaired["counts"].items())
     return [
-        f"{number_of(pairs['rows'], 'pair')}{by and f' ({by})'} in {folder / pairs['path']}",
+        f"{number_of(pairs['rows'], 'pair')}{by and f' ({by})'} in {folder / pairs['path']}{none}",
         f"{number_of(unpaired['rows'], 'answer')} ({labels}) in {folder / unpaired['path']}",
     ]
 

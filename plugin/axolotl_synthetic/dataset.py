@@ -29,6 +29,8 @@ FORMAT = 1
 MANIFEST = "manifest.json"
 SAMPLES = "samples.jsonl"
 CARD = "README.md"
+# Digits of its content's hash in a file's name.
+HASH = 12
 # The field of the assistant's message that holds what it thought, as Axolotl names it.
 THINKING = "reasoning_content"
 # The field of a chat's message that says whether it is trained on.
@@ -163,17 +165,23 @@ def write_training_file(
         chats: whether the task's questions have turns before them: then each message says whether it is trained on.
         system: the system message before each question; None: that of a chat, and none before another question.
     """
-    beside = folder / "train.jsonl.tmp"
-    digest, rows = hashlib.sha256(), 0
+    of_seeds = seed_chats(seeds, prompt, solution, thinking, system, chats)
+    return write_hashed(folder, "train", _training_rows(samples, of_seeds, thinking, system, chats))
+
+
+def write_hashed(folder: Path, name: str, rows: Iterable[Mapping[str, Any]]) -> TrainingFile:
+    """Write rows to a file that is named by what it holds; a former one of another content stays."""
+    beside = folder / f"{name}.jsonl.tmp"
+    digest, number = hashlib.sha256(), 0
     with _told(folder), open(beside, "wb") as file:
-        for row in _training_rows(samples, seed_chats(seeds, prompt, solution, thinking, system, chats), thinking, system, chats):
+        for row in rows:
             line = (to_json(row) + "\n").encode()
             digest.update(line)
             file.write(line)
-            rows += 1
-        path = folder / f"train-{digest.hexdigest()[:12]}.jsonl"
+            number += 1
+        path = folder / f"{name}-{digest.hexdigest()[:HASH]}.jsonl"
         _into_place(file, beside, path)
-    return TrainingFile(path, rows, digest.hexdigest())
+    return TrainingFile(path, number, digest.hexdigest())
 
 
 def _training_rows(

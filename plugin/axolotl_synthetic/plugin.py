@@ -40,6 +40,7 @@ RANK_VARIABLES = frozenset(
     | {"ROLE_WORLD_SIZE", "MASTER_ADDR", "MASTER_PORT"}
 )
 RANK_PREFIXES = ("ACCELERATE_", "TORCHELASTIC_", "FSDP_", "PARALLELISM_CONFIG_")
+RANKS_LOCK = ".ranks.lock"
 # The handlers of axolotl/logging_config.py that write to the terminal. Their stream does not tell: colorama wraps it.
 AXOLOTL_TO_TERMINAL = ("console", "color_console")
 
@@ -84,7 +85,8 @@ class SyntheticPlugin(BasePlugin):  # type: ignore[misc]  # Axolotl has no type 
             if path.stat().st_size == 0:
                 raise SyntheticError(_empty(cfg, path, settings))
             if rl := _rl(cfg):
-                path = preferences.for_axolotl(path, rl, lambda: _render(cfg, settings))
+                with FileLock(settings.folder / RANKS_LOCK):  # each rank writes the same file
+                    path = preferences.for_axolotl(path, rl, lambda: _render(cfg, settings))
         for entry in cfg["datasets"]:
             if _is_ours(cfg, entry, settings):
                 entry["path"] = str(path)
@@ -331,7 +333,7 @@ def _turn(folder: Path) -> Iterator[_Failures]:
     """Wait until no other rank generates into this folder. The run itself holds another lock, against unrelated runs."""
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        lock = FileLock(folder / ".ranks.lock")
+        lock = FileLock(folder / RANKS_LOCK)
         waiting_since = None
         try:
             lock.acquire(blocking=False)

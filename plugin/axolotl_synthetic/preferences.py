@@ -17,15 +17,12 @@ from typing import Any
 
 from axolotl_synthetic import dataset
 from axolotl_synthetic.config import REVIEWED, Preferences
-from axolotl_synthetic.records import to_json
 
 KINDS = PAIRS, UNPAIRED = "preferences", "kto"
 # What Axolotl calls its ways to train on pairs, and on single answers with a verdict.
 RL = {**dict.fromkeys(("dpo", "ipo", "simpo", "orpo"), PAIRS), "kto": UNPAIRED}
 # How the files begin that some of them need.
 OTHER_FORM = {"orpo": f"{PAIRS}-orpo", "kto": f"{UNPAIRED}-written"}
-# Digits of a file's hash in its name.
-HASH = 12
 Render = Callable[[Sequence[Mapping[str, str]], bool], str]
 """Writes a chat as the student reads it; true: with the beginning of the answer that is to come."""
 
@@ -74,27 +71,24 @@ def write(folder: Path, samples: Path, chats: Iterable[Mapping[str, Any]], setti
         settings: whose answers are wrong, and how many pairs a question may have.
         system: the system message before each question; None: that of a chat, and none before another question.
     """
-    pairs = list(_pairs(samples, settings, system))
-    reasons = Counter(pair["reason"] for pair in pairs)
-    unpaired = list(_unpaired(samples, chats, settings, system))
-    labels = Counter("desirable" if row["label"] else "undesirable" for row in unpaired)
+    reasons, labels = Counter[str](), Counter[bool]()
+    pairs = dataset.write_hashed(folder, PAIRS, _counted(_pairs(samples, settings, system), "reason", reasons))
+    unpaired = dataset.write_hashed(folder, UNPAIRED, _counted(_unpaired(samples, chats, settings, system), "label", labels))
     return {
-        PAIRS: Written(*_write(folder, PAIRS, pairs), dict(sorted(reasons.items()))),
-        UNPAIRED: Written(*_write(folder, UNPAIRED, unpaired), {name: labels[name] for name in ("desirable", "undesirable")}),
+        PAIRS: Written(pairs.path, pairs.rows, pairs.sha256, dict(sorted(reasons.items()))),
+        UNPAIRED: Written(unpaired.path, unpaired.rows, unpaired.sha256, {"desirable": labels[True], "undesirable": labels[False]}),
     }
 
 
-def _write(folder: Path, name: str, rows: Sequence[Mapping[str, Any]]) -> tuple[Path, int, str]:
-    content = "".join(to_json(row) + "\n" for row in rows).encode()
-    digest = hashlib.sha256(content).hexdigest()
-    path = folder / f"{name}-{digest[:HASH]}.jsonl"
-    dataset.write_bytes(path, content)
-    return path, len(rows), digest
+def _counted(rows: Iterable[dict[str, Any]], by: str, counts: Counter[Any]) -> Iterator[dict[str, Any]]:
+    for row in rows:
+        counts[row[by]] += 1
+        yield row
 
 
 def _pairs(samples: Path, settings: Preferences, system: str | None) -> Iterator[dict[str, Any]]:
     """Pair the wrong answers to each question with the right ones in turn, so that none of these is preferred to all the others."""
-    questions: dict[str, _Answers] = {}
+    questions: dict[bytes, _Answers] = {}
     wanted = _with_both(samples, settings, system)
     for said in _said(samples, settings, system):
         if (key := _key(said.question)) in wanted:
@@ -116,25 +110,25 @@ def _pairs(samples: Path, settings: Preferences, system: str | None) -> Iterator
             }
 
 
-def _with_both(samples: Path, settings: Preferences, system: str | None) -> set[str]:
+def _with_both(samples: Path, settings: Preferences, system: str | None) -> set[bytes]:
     """Return the questions that have a right and a wrong answer: of the others nothing needs to be held in memory."""
-    has: dict[str, set[bool]] = {}
+    right, wrong = set[bytes](), set[bytes]()
     for said in _said(samples, settings, system):
-        has.setdefault(_key(said.question), set()).add(bool(said.reason))
-    return {key for key, kinds in has.items() if len(kinds) == 2}
+        (wrong if said.reason else right).add(_key(said.question))
+    return right & wrong
 
 
 def _unpaired(samples: Path, chats: Iterable[Mapping[str, Any]], settings: Preferences, system: str | None) -> Iterator[dict[str, Any]]:
-    known: set[tuple[str, str]] = set()
+    known: set[bytes] = set()
     for chat in chats:
         *turns, answer = chat["messages"]
         question = dataset.asked("", None, turns)
-        known.add((_key(question), _text(answer["content"])))
+        known.add(_key(question, answer["content"]))
         yield _unpaired_row(question, answer["content"], True, "", chat["id"], chat["strategy"], chat["seed_id"])
     # The right ones first, so that no text has both labels.
     for label in (True, False):
         for said in _said(samples, settings, system):
-            if (not said.reason) is label and (place := (_key(said.question), _text(said.answer))) not in known:
+            if (not said.reason) is label and (place := _key(said.question, said.answer)) not in known:
                 known.add(place)
                 yield _unpaired_row(said.question, said.answer, label, said.reason, said.id, said.strategy, said.seed_id)
 
@@ -171,8 +165,10 @@ def _assistant(answer: str) -> dict[str, str]:
     return {"role": "assistant", "content": answer}
 
 
-def _key(question: Sequence[Mapping[str, str]]) -> str:
-    return to_json({"messages": list(question)})
+def _key(question: Sequence[Mapping[str, str]], answer: str = "") -> bytes:
+    """Return what a question, or an answer to it, is known by: of a million of them not every text needs to be in memory."""
+    text = "\0".join([*(f"{message['role']}\0{message['content']}" for message in question), _text(answer)])
+    return hashlib.blake2b(text.encode(), digest_size=16).digest()
 
 
 def _text(answer: str) -> str:
@@ -202,13 +198,13 @@ def for_axolotl(path: Path, rl: str, render: Callable[[], Render]) -> Path:
     if rl not in OTHER_FORM:
         return path
     row = orpo_row if rl == "orpo" else _kto_row(render())
-    return _write(path.parent, OTHER_FORM[rl], [row(one) for one in dataset.read_rows(path)])[0]
+    return dataset.write_hashed(path.parent, OTHER_FORM[rl], map(row, dataset.read_rows(path))).path
 
 
 def last_file(folder: Path, rl: str) -> Path:
     """Return the file for `rl` that was written last, or a name that one might have."""
     name = OTHER_FORM.get(rl, RL[rl])
-    return max(folder.glob(f"{name}-{'?' * HASH}.jsonl"), key=lambda path: path.stat().st_mtime, default=folder / f"{name}.jsonl")
+    return max(folder.glob(f"{name}-{'?' * dataset.HASH}.jsonl"), key=lambda path: path.stat().st_mtime, default=folder / f"{name}.jsonl")
 
 
 def orpo_row(pair: Mapping[str, Any]) -> dict[str, Any]:

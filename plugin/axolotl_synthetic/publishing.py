@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit, urlunsplit
 
 from axolotl_synthetic import dataset, terminal, versions
 from axolotl_synthetic.config import Model, Settings
@@ -137,6 +138,14 @@ def _refuse_secrets(made: Sequence[files.File]) -> None:
         )
 
 
+def _named(path: str) -> str:
+    """Return where seeds lie, without folders of this machine and without what an address may hold of a key."""
+    if "://" not in path:
+        return Path(path).name if Path(path).expanduser().is_absolute() or Path(path).exists() or path.startswith((".", "~")) else path
+    parts = urlsplit(path)
+    return urlunsplit((parts.scheme, parts.netloc.rpartition("@")[2], parts.path, "", ""))
+
+
 def _provenance(prepared: Prepared, found: licences.Licences) -> dict[str, Any]:
     """Return how a run was made, in names that say nothing of this machine."""
     settings = prepared.settings
@@ -151,6 +160,6 @@ def _provenance(prepared: Prepared, found: licences.Licences) -> dict[str, Any]:
         "teacher": model(settings.teacher),
         "augmenter": model(settings.model_for("augmenter")),
         "checks": [check.name for check in prepared.checks],
-        "seeds": {"path": Path(settings.seeds.path).name if Path(settings.seeds.path).exists() else settings.seeds.path},
+        "seeds": {"path": _named(settings.seeds.path)},
         "licences_of_seeds": dict(found.found.most_common()),
     }
