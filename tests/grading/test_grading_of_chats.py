@@ -2,6 +2,9 @@
 
 import json
 import math
+import os
+import subprocess
+import sys
 
 import pytest
 
@@ -51,3 +54,20 @@ def test_lm_eval_measures_the_bits_of_the_seeds_own_answers_after_their_real_tur
     assert score.value == pytest.approx(bits / length, rel=1e-4)
     made = compare(base="base", student="student", base_scores=scores, student_scores=scores)
     assert cells(made.rows[0])[0] == f"{score.value:.3f}"
+
+
+@pytest.mark.slow
+def test_plain_lm_eval_runs_the_chats_and_the_labels(tmp_path, tiny_model):
+    export_task(tmp_path / "chats", task=load_task("chat"), held_out=CHATS, task_name="held_out_chats")
+    ticket = Seed("t", Question("I paid twice.", labels=("billing", "shipping")), "billing")
+    export_task(tmp_path / "labels", task=load_task("classification"), held_out=[ticket], task_name="held_out_labels", max_gen_toks=4)
+    command = [sys.executable, "-P", "-m", "lm_eval", "--model", "hf", "--model_args", f"pretrained={tiny_model},dtype=float32"]
+    command += ["--device", "cpu", "--apply_chat_template", "--include_path", str(tmp_path), "--output_path", str(tmp_path / "scores")]
+    environment = os.environ | {"PYTHONPATH": os.pathsep.join(sys.path), "HF_HUB_OFFLINE": "1", "OMP_WAIT_POLICY": "PASSIVE"}
+    command += ["--tasks", "held_out_chats,held_out_labels"]
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr[-2000:]
+    [written] = (tmp_path / "scores").rglob("results_*.json")
+    results = json.loads(written.read_text())["results"]
+    assert results["held_out_chats"]["bits_per_byte,none"] > 1
+    assert {"acc,none", "macro_f1,none", "strict_match,none"} <= results["held_out_labels"].keys()
