@@ -78,7 +78,9 @@ class Prepared:
         # Rows that change may change a verdict.
         databases = sorted({Path(seed.question.database_file) for seed in self.seeds.seeds if seed.question.database_file is not None})
         files = [dataset.sha256(path) for path in (*files_read(self.settings.verify, self.task), *own_prompts(self.task), *databases)]
-        text = json.dumps([dataset.FORMAT, relevant, self.seeds.sha256, dict(self.plan.strategy), files], sort_keys=True)
+        # A row beyond `seeds.limit` may bring a label of its own into every prompt.
+        labels = [seed.question.labels for seed in self.seeds.seeds[:1] if not seed.question.choices and seed.question.labels]
+        text = json.dumps([dataset.FORMAT, relevant, self.seeds.sha256, dict(self.plan.strategy), files, *labels], sort_keys=True)
         return hashlib.sha256(text.encode()).hexdigest()
 
     @property

@@ -240,6 +240,15 @@ def test_turns_are_for_chats(project, block, says):
     assert says in done.stderr
 
 
+@pytest.mark.parametrize("task", ["chat", "instruction"])
+def test_plan_says_when_a_budget_means_twenty_answers_to_the_same_message(project, task):
+    if task == "instruction":
+        project.write_seeds(range(12))
+    for samples, says in ((239, False), (240, True)):
+        project.configure("http://127.0.0.1:1/v1", task=task, budget={"samples": samples})
+        assert ("would mean about 20 answers to the same question" in " ".join(plan(project).stdout.split())) is says
+
+
 def test_turns_without_new_questions_are_told_to_mean_nothing(project):
     project.configure("http://127.0.0.1:1/v1", task="chat", turns=2, strategy="answer_augmentation")
     assert "turns: 2: is the length of whole new conversations, and the strategy makes none" in " ".join(plan(project).stderr.split())

@@ -10,8 +10,10 @@ from click.testing import CliRunner
 
 from axolotl_synthetic import config
 from axolotl_synthetic.cli import synthetic
+from axolotl_synthetic.config import load_settings
 from axolotl_synthetic.errors import SeedsError
 from axolotl_synthetic.labels import mentioned, named
+from axolotl_synthetic.prepare import prepare
 from axolotl_synthetic.records import Question, Seed
 from axolotl_synthetic.seeds import read_seeds
 from axolotl_synthetic.seeds.labelled import with_labels
@@ -206,6 +208,16 @@ def test_every_command_knows_the_task_and_a_rerun_asks_nothing(project):
     assert "Label" not in shown.err
     assert "Which label fits the text?" in shown.out
     assert project.run("report").code == 0
+
+
+def test_a_label_of_a_row_that_is_not_drawn_makes_another_run(project):
+    block = {"task": "classification", "budget": {"samples": 7}, "teacher": {"model": "m", "base_url": "http://127.0.0.1:1/v1"}}
+    seeds = {"path": str(project.folder / "seeds.jsonl"), "limit": 1}
+    one = prepare(load_settings({**block, "seeds": seeds}))
+    (project.folder / "seeds.jsonl").write_text("".join(json.dumps(row) + "\n" for row in [*TICKETS[:6], TICKETS[6] | {"label": "login"}]))
+    other = prepare(load_settings({**block, "seeds": seeds}))
+    assert one.seeds.sha256 == other.seeds.sha256
+    assert one.fingerprint != other.fingerprint
 
 
 def test_auto_writes_new_texts_at_any_ratio_since_a_second_answer_would_be_the_same_label(project):
