@@ -113,3 +113,13 @@ def test_a_damaged_manifest_is_named_with_what_to_do(tmp_path):
     (tmp_path / "manifest.json").write_text("{")
     with pytest.raises(StorageError, match=r"is no JSON .* delete it"):
         dataset.read_manifest(tmp_path)
+
+
+def test_what_was_thought_before_an_answer_of_a_chat_stays_with_it(tmp_path):
+    turns = [{"role": "user", "content": "Hello?"}, {"role": "assistant", "content": "Hi."}, {"role": "user", "content": "Is it late?"}]
+    row = {"id": "a", "strategy": "new_question", "seed_id": "s", "status": "accepted", "question": "…", "messages": turns}
+    (tmp_path / "samples.jsonl").write_text(json.dumps({**row, "answer": "No.", "thinking": "It is noon."}) + "\n")
+    made = dataset.write_training_file(tmp_path, tmp_path / "samples.jsonl", [], str, str, thinking=True, chats=True)
+    [written] = map(json.loads, made.path.read_text().splitlines())
+    assert written["messages"][:-1] == [{**turn, "train": False} for turn in turns]
+    assert written["messages"][-1] == {"role": "assistant", "content": "No.", "reasoning_content": "It is noon.", "train": True}
