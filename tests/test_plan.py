@@ -8,6 +8,7 @@ answers, above it all are new prompts, and within it the share of new prompts is
 
 from __future__ import annotations
 
+import math
 import re
 from pathlib import Path
 
@@ -19,7 +20,7 @@ from axolotl_synthetic.config import load_settings
 from axolotl_synthetic.plan import Case, Plan, decide
 from axolotl_synthetic.plan.augmenter import billions, strength
 from axolotl_synthetic.plan.costs import CALLS, Length, assume
-from axolotl_synthetic.plan.crossing import band, crossover, share_of_new_prompts
+from axolotl_synthetic.plan.crossing import band, crossover, seeds_for_answers, share_of_new_prompts
 from axolotl_synthetic.strategies import load_strategies
 
 README = (Path(__file__).parents[1] / "README.md").read_text(encoding="utf-8")
@@ -440,3 +441,49 @@ def test_where_a_question_has_one_answer_only_new_texts_are_made(samples):
     made = plan(100, one_answer=True, task="classification", budget={"samples": samples})
     assert made.strategy == {"new_question": 1.0}
     assert "a text has one label" in made.reasons[0]
+
+
+# What contests the paper's crossing (arXiv 2607.01727).
+
+
+@pytest.mark.parametrize(
+    ("samples", "seeds", "wanted"),
+    [
+        # With 100 seeds answers lead up to a ratio of 27, so 2,700 samples still are.
+        (2_700, 100, 100),
+        # 1,587 seeds: 17.6 - 1.2 * ln(1.587) / ln(7.473) = 17.324, so answers lead up to 17.324 / 1.3744 = 12.605; 20,000 / 1,587 = 12.602.
+        (20_000, 1_000, 1_587),
+        (50, 100, 100),
+    ],
+)
+def test_so_many_seeds_make_answers_alone_the_better_choice(samples, seeds, wanted):
+    found = seeds_for_answers(samples, seeds)
+    assert found is not None
+    assert samples / found <= band(found)[0]
+    assert found == seeds or samples / (found - 1) > band(found - 1)[0]
+    assert found == wanted
+
+
+def test_without_a_limit_on_samples_no_number_of_seeds_is_enough():
+    assert seeds_for_answers(math.inf, 100) is None
+
+
+@pytest.mark.parametrize("strategy", ["auto", "new_question"])
+def test_new_questions_at_a_high_ratio_are_said_to_be_contested_with_what_more_seeds_would_change(strategy):
+    said = reasons(1_000, budget={"samples": 20_000}, strategy=strategy)
+    assert "contested: arXiv 2607.01727" in said
+    assert "by the rule 587 more real seeds would make answers alone the better choice here" in said
+    assert "`axolotl synthetic study`" in said
+
+
+@pytest.mark.parametrize(
+    ("why", "seeds", "block"),
+    [
+        ("a low ratio", 1_000, {"budget": {"samples": 10_000}}),
+        ("answers alone", 1_000, {"budget": {"samples": 20_000}, "strategy": "answer_augmentation"}),
+        ("nothing to check", 1_000, {"budget": {"samples": 20_000}, "checkable": False}),
+        ("labels", 1_000, {"budget": {"samples": 20_000}, "one_answer": True}),
+    ],
+)
+def test_nothing_is_contested_with(why, seeds, block):
+    assert "contested" not in reasons(seeds, **block)

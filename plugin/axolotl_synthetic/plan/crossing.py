@@ -2,6 +2,10 @@
 
 Facts from arXiv 2409.19759: at a low ratio of budget to seeds more answers to the seeds' own questions serve best, at a high one
 new prompts do, and the lead changes earlier where there are more seeds.
+
+arXiv 2607.01727 (maths and physics, the seeds fixed) contests the crossing: at equal budgets neither new questions from the same seeds nor
+another protocol did better than answers alone, and only questions from new sources did, at large budgets. `auto` goes by the former, which
+measured our three strategies, and `plan` says that it is contested.
 """
 
 from __future__ import annotations
@@ -59,3 +63,18 @@ def share_of_new_prompts(seeds: int, ratio: float) -> float:
     if ratio >= high:
         return 1.0
     return round(math.log(ratio / low) / math.log(high / low), 2)
+
+
+def seeds_for_answers(samples: float, seeds: int) -> int | None:
+    """Return the smallest number of seeds, from this one on, with which so many samples would all be answers to the seeds' own questions;
+    None where no number is large enough."""
+    if math.isinf(samples):
+        return None
+    low, high = seeds, max(seeds, math.ceil(samples))
+    while low < high:
+        middle = (low + high) // 2
+        if samples / middle <= band(middle)[0]:
+            high = middle
+        else:
+            low = middle + 1
+    return low

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from axolotl_synthetic.config import Settings
 from axolotl_synthetic.plan.augmenter import Strength
 from axolotl_synthetic.plan.costs import Rates, blend
-from axolotl_synthetic.plan.crossing import CROSSOVERS, LARGEST, MEASURED_BAND, SMALLEST, SPREAD, band, crossover
+from axolotl_synthetic.plan.crossing import CROSSOVERS, LARGEST, MEASURED_BAND, SMALLEST, SPREAD, band, crossover, seeds_for_answers
 from axolotl_synthetic.plan.estimates import affordable
 from axolotl_synthetic.records import ANSWER_AUGMENTATION, NEW_QUESTION
 from axolotl_synthetic.wording import number_of
@@ -82,6 +82,7 @@ def reasons(settings: Settings, found: Found, rates: Mapping[str, Rates]) -> tup
         _decision(found),
         _counted(found, rates),
         _crossing(found.case.seeds),
+        _contested(found, found.share),
         _augmenter(found),
         _matters(found),
         *_distance(settings, found),
@@ -99,6 +100,7 @@ def reasons_of_the_user(settings: Settings, found: Found, auto: Mapping[str, flo
         "the config names the strategy",
         f"`strategy: auto` would take {shares(auto)}: {_decision(found)}",
         _crossing(found.case.seeds),
+        _contested(found, 1 - named.get(ANSWER_AUGMENTATION, 0)),
         _augmenter(found) if found.augmenter.weak and named.get(NEW_QUESTION) else "",
         _matters(found),
         *_distance(settings, found),
@@ -169,6 +171,24 @@ def _crossing(seeds: int) -> str:
         f"{found}. That is taken as {crossover(seeds):.1f} for {number_of(seeds, 'seed')}"
         f"{'' if known else ' (interpolated over the logarithm of their number)'}, {band(seeds)[0]:.1f} to {band(seeds)[1]:.1f} with the"
         f" spread seen at {SMALLEST} seeds (a factor of {SPREAD:.2f} either way, for other sizes our own choice)"
+    )
+
+
+def _contested(found: Found, share: float) -> str:
+    """Say what speaks against new prompts where answers can be checked and the ratio is high, and what more seeds would change by the rule.
+
+    Args:
+        share: of new prompts in what is planned.
+    """
+    case = found.case
+    if not case.checkable or case.one_answer or not share or found.ratio <= band(case.seeds)[0]:
+        return ""
+    seeds = seeds_for_answers(found.samples, case.seeds)
+    more = "" if seeds is None else f"; by the rule {seeds - case.seeds:,} more real seeds would make answers alone the better choice here"
+    return (
+        "contested: arXiv 2607.01727 (maths and physics) saw no questions made from the same seeds do better than answers alone at equal"
+        f" budgets, only questions from new sources at large ones. The plan keeps the rule of arXiv 2409.19759{more}. A small study of your"
+        " own decides it for your seeds: `axolotl synthetic study`"
     )
 
 
