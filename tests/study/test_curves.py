@@ -37,6 +37,34 @@ def test_a_law_is_found_again_from_cells_that_lie_on_it():
     assert law.r2 == pytest.approx(1)
 
 
+MANY = (50, 100, 200, 400, 800, 1_600)
+
+
+def test_cells_that_are_flat_at_first_have_the_rectified_law_for_it_predicts_the_largest_better():
+    # 0.8 - 40 / (100 + Q): 0.533 at 50, where a power law would fall much lower than it does.
+    accuracies = [0.8 - 40 / (100 + q) for q in MANY]
+    law = fit(MANY, accuracies)
+    assert law is not None and law.missed is not None and law.missed[1] is not None
+    assert law.missed[1] < law.missed[0]
+    assert law.d > 0
+    assert [law(q) for q in MANY] == pytest.approx(accuracies, abs=5e-3)
+    assert law(6_400) == pytest.approx(0.8 - 40 / 6_500, abs=0.01)
+
+
+def test_cells_on_a_power_law_keep_it_and_it_misses_nothing():
+    law = fit(MANY, [0.8 - 3 * q**-0.5 for q in MANY])
+    assert law is not None and law.missed is not None
+    assert law.d == 0
+    assert law.missed[0] == pytest.approx(0, abs=1e-3)
+
+
+def test_the_largest_budget_is_left_out_only_where_enough_are_left():
+    three, four = (fit(MANY[:count] * 2, [0.8 - 3 * q**-0.5 for q in MANY[:count]] * 2) for count in (3, 4))
+    assert three is not None and three.missed is None
+    # Three budgets are left for the power law, and too few for one parameter more.
+    assert four is not None and four.missed is not None and four.missed[1] is None
+
+
 @given(a=st.floats(0.3, 0.95), share=st.floats(0.1, 0.9), c=st.floats(0.1, 1.5))
 def test_any_law_within_the_bounds_is_met_at_its_own_cells(a, share, c):
     b = share * a * BUDGETS[0] ** c  # so that no accuracy is below 0

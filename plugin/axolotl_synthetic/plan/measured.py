@@ -29,19 +29,24 @@ TOLD_APART = 1.645
 
 @dataclass(frozen=True, slots=True)
 class Law:
-    """accuracy = a - b * Q^-c, a power law that saturates at `a`; Q in samples.
+    """accuracy = a - b / (d + Q^c), which saturates at `a`; Q in samples. With d = 0 it is a power law; else the rectified one, which is flat
+    where data are too few to tell (Lin et al., arXiv 2402.02314).
 
     Attributes:
         r2: share of the cells' variance that it explains; None where they do not vary.
+        missed: by how much the power law and the rectified one miss the largest number of samples when they are fitted without it; the
+            latter None where there were too few numbers of samples for it, and None for both where there were for neither.
     """
 
     a: float
     b: float
     c: float
     r2: float | None
+    d: float = 0.0
+    missed: tuple[float, float | None] | None = None
 
     def __call__(self, samples: float) -> float:
-        return float(self.a - self.b * samples**-self.c)
+        return float(self.a - self.b / (self.d + samples**self.c))
 
 
 @dataclass(frozen=True, slots=True)

@@ -25,6 +25,10 @@ FEWEST_CELLS = 4
 # Exponents that are looked at: below the first the law is a straight line over log Q, above the last a step.
 EXPONENTS = (0.02, 3.0)
 GRID = 60
+# Of the rectified law: where its flat part ends, in units of the smallest cell's Q^c. It has one parameter more, so that with one budget
+# left out for it to predict it wants five.
+SHIFTS = (0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0, 20.0, 50.0, 100.0)
+FEWEST_BUDGETS_RECTIFIED = 5
 DRAWS = 400
 INTERVAL = (5, 95)
 
@@ -75,9 +79,10 @@ def _point(samples: int, cells: Sequence[Result]) -> Point:
 
 
 def fit(samples: Sequence[float], accuracies: Sequence[float]) -> Law | None:
-    """The power law a - b * Q^-c with 0 <= a <= 1, b >= 0 and c within `EXPONENTS` that is nearest by least squares.
+    """The power law a - b * Q^-c, or the rectified one a - b / (d + Q^c), with 0 <= a <= 1, b >= 0 and c within `EXPONENTS`.
 
-    For a given c the law is linear in a and b, so that only c is searched for: on a grid, then between its best points.
+    Both are fitted by least squares to all but the largest number of samples; the one that predicts that better is fitted to all. With
+    too few numbers of samples to leave one out it is the power law.
 
     Args:
         samples, accuracies: of each cell, repeats by themselves.
@@ -85,30 +90,55 @@ def fit(samples: Sequence[float], accuracies: Sequence[float]) -> Law | None:
     Returns:
         None for fewer than three numbers of samples, or three cells: such a curve would be invented.
     """
-    if len(set(samples)) < FEWEST_BUDGETS or len(samples) < FEWEST_CELLS:
+    budgets = sorted(set(samples))
+    if len(budgets) < FEWEST_BUDGETS or len(samples) < FEWEST_CELLS:
         return None
     q, y = np.asarray(samples, dtype=float), np.asarray(accuracies, dtype=float)
+    missed: tuple[float, float | None] | None = None
+    shifts: tuple[float, ...] = (0.0,)
+    if len(budgets) > FEWEST_BUDGETS:
+        rest, top = q < budgets[-1], float(y[q == budgets[-1]].mean())
+        missed = abs(_fitted(q[rest], y[rest], (0.0,))(budgets[-1]) - top), None
+        if len(budgets) >= FEWEST_BUDGETS_RECTIFIED:
+            missed = missed[0], abs(_fitted(q[rest], y[rest], SHIFTS)(budgets[-1]) - top)
+            if missed[1] is not None and missed[1] < missed[0]:
+                shifts = SHIFTS
+    return replace(_fitted(q, y, shifts), missed=missed)
+
+
+def _fitted(q: Any, y: Any, shifts: Sequence[float]) -> Law:
+    """The nearest law with one of these shifts. For a given c and d it is linear in a and b, so that only c is searched for: on a grid, then
+    between its best points."""
     scale = q.min()  # so that b is of the size of an accuracy, whatever c is
     grid = np.geomspace(*EXPONENTS, GRID)
-    errors = _linear(q / scale, y, grid)[2]
-    at = int(np.argmin(errors))
-    inside = minimize_scalar(
-        lambda c: float(_linear(q / scale, y, c)[2]), bounds=(grid[max(0, at - 1)], grid[min(GRID - 1, at + 1)]), method="bounded"
-    )
-    c = float(inside.x) if inside.fun < errors[at] else float(grid[at])
-    a, b, error = (float(value) for value in _linear(q / scale, y, c))
+    best: tuple[float, float, float] | None = None
+    for shift in shifts:
+        errors = _linear(q / scale, y, grid, shift)[2]
+        at = int(np.argmin(errors))
+        inside = minimize_scalar(
+            lambda c, shift=shift: float(_linear(q / scale, y, c, shift)[2]),
+            bounds=(grid[max(0, at - 1)], grid[min(GRID - 1, at + 1)]),
+            method="bounded",
+        )
+        error, c = min((float(inside.fun), float(inside.x)), (float(errors[at]), float(grid[at])))
+        if best is None or error < best[0]:
+            best = error, c, shift
+    assert best is not None
+    _, c, shift = best
+    a, b, error = (float(value) for value in _linear(q / scale, y, c, shift))
     spread = float(((y - y.mean()) ** 2).sum())
-    return Law(a, b * scale**c, c, 1 - error / spread if spread > 1e-12 else None)
+    return Law(a, b * scale**c, c, 1 - error / spread if spread > 1e-12 else None, shift * scale**c)
 
 
-def _linear(q: Any, y: Any, c: Any) -> tuple[Any, Any, Any]:
+def _linear(q: Any, y: Any, c: Any, d: float = 0.0) -> tuple[Any, Any, Any]:
     """The best a and b for each c, and the sum of squares that is left.
 
     Args:
         q, y: samples and accuracies, shape (cells,).
         c: exponents, shape () or (exponents,), which is that of each of the three results.
+        d: the shift.
     """
-    x = q ** -np.asarray(c)[..., None]
+    x = 1 / (d + q ** np.asarray(c)[..., None])
     dx = x - x.mean(-1, keepdims=True)
     b = np.maximum(0.0, -(dx * y).sum(-1) / (dx**2).sum(-1))
     a = y.mean() + b * x.mean(-1)

@@ -101,9 +101,11 @@ def write_readme(findings: Findings, folder: Path, *, done_by: Sequence[str], re
             f"![Accuracy over samples for each strategy]({FIGURES[0]})",
             "## Accuracy\nMean over repeats ± its standard error, in percent of the held-out questions.",
             _markdown(_accuracy(measured)),
-            f"## Curves\nLeast squares over the cells of a curve: accuracy = a - b·Q^-c, with 0 ≤ a ≤ 1, b ≥ 0 and {EXPONENTS[0]} ≤ c ≤"
+            f"## Curves\nLeast squares over the cells of a curve: accuracy = a - b / (d + Q^c), with 0 ≤ a ≤ 1, b ≥ 0 and {EXPONENTS[0]} ≤ c ≤"
             f" {EXPONENTS[1]:g}. In brackets the middle 90 % of a bootstrap over repeats and questions. From three budgets three parameters"
-            " fit nearly anything: R² then speaks of the spread between repeats alone.",
+            " fit nearly anything: R² then speaks of the spread between repeats alone. With d = 0 it is a power law, otherwise the rectified"
+            " law of arXiv 2402.02314. *Missed*: by how many points the one and the other miss the largest budget when they are fitted"
+            " without it; the curve is of the kind that misses it less.",
             _markdown(_laws(findings)),
         ]
     if measured.crossings:
@@ -176,15 +178,17 @@ def _laws(findings: Findings) -> Rows:
                 [
                     f"{curve.seeds:,}",
                     curve.strategy,
-                    *["too few cells"] * 3,
+                    *["too few cells"] * 4,
                     f"{number_of(numbers[0], 'budget')}, {number_of(numbers[1], 'cell')}",
+                    "",
                 ]
             )
             continue
         parameters = [_bracketed(getattr(law, name), between.get(name)) for name in "abc"]
         r2 = "the cells do not vary" if law.r2 is None else f"{law.r2:.2f}"
-        lines.append([f"{curve.seeds:,}", curve.strategy, *parameters, r2])
-    return ["seeds", "strategy", "a", "b", "c", "R²"], lines
+        missed = "" if law.missed is None else " / ".join("-" if one is None else f"{100 * one:.1f}" for one in law.missed)
+        lines.append([f"{curve.seeds:,}", curve.strategy, *parameters, f"{law.d:.3g}", r2, missed])
+    return ["seeds", "strategy", "a", "b", "c", "d", "R²", "missed"], lines
 
 
 def _bracketed(value: float, interval: tuple[float, float] | None) -> str:
