@@ -127,7 +127,10 @@ class _Handler(BaseHTTPRequestHandler):
         if path == "/api/validate-yaml":
             return 200, {"errors": [], "warnings": []}
         if path.endswith(".git/info/lfs/objects/batch"):
-            return 200, {"transfer": "basic", "objects": [self._lfs(one) for one in json.loads(body)["objects"]]}
+            asked = json.loads(body)
+            # Older clients ask which way it is to be, and newer ones go by Xet wherever they have it.
+            transfer = "xet" if "xet" in asked["transfers"] else "basic"
+            return 200, {"transfer": transfer, "objects": [self._lfs(one) for one in asked["objects"]]}
         parts = path.removeprefix("/api/datasets/").split("/")
         name, rest = "/".join(parts[:2]), parts[2:]
         repository = hub.repositories.get(name)

@@ -12,8 +12,7 @@ from typing import Any, TypeVar
 
 from huggingface_hub import CommitOperationAdd, CommitOperationDelete, HfApi, get_token
 from huggingface_hub.errors import HfHubHTTPError, HFValidationError, OfflineModeIsEnabled, RepositoryNotFoundError
-from huggingface_hub.utils._validators import validate_repo_id
-from huggingface_hub.utils.tqdm import disable_progress_bars
+from huggingface_hub.utils import disable_progress_bars, validate_repo_id  # type: ignore[attr-defined]  # public all the same
 
 from axolotl_synthetic import terminal
 from axolotl_synthetic.errors import ConfigError, ServiceError
