@@ -231,6 +231,7 @@ def test_preferences_are_off_unless_asked_for(value):
     assert load_settings({"preferences": value}).preferences is None
 
 
+@pytest.mark.slow
 def test_the_report_shows_pairs_by_reason(made):
     project, *_ = made
     block = yaml.safe_load((project.folder / "config.yml").read_text())["synthetic"]

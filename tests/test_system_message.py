@@ -117,7 +117,7 @@ def test_pairs_of_chats_are_in_the_chats_own_words(chats):
     assert systems(chats("kto", preferences=True), "prompt") == OWN
 
 
-@pytest.mark.parametrize(("more", "said"), [({}, "Own."), ({"system": "seed"}, "Own."), ({"system": "Given."}, "Given.")])
+@pytest.mark.parametrize(("more", "said"), [({}, "Own."), ({"system": "Given."}, "Given.")])
 def test_an_instruction_with_a_system_message_keeps_it_or_gets_another(tmp_path, more, said):
     project = Project(tmp_path, seeds=3)
     rows = [{"question": f"Name {number} fruits.", "context": "Of summer.", "answer": "Plums.", "system": "Own."} for number in (2, 3, 4)]

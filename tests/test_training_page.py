@@ -44,6 +44,7 @@ def test_every_file_that_is_linked_exists():
         assert link.startswith("http") or (ROOT / "plugin" / "docs" / link).exists(), link
 
 
+@pytest.mark.slow
 def test_its_commands_run_on_a_run_of_its_settings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     project = Project(tmp_path, seeds=5)
     together: dict[str, Any] = {key: value for one in (BLOCKS[0], BLOCKS[2]) for key, value in one["synthetic"].items()}
