@@ -48,6 +48,7 @@ def train_file(project: Project) -> Path:
     return project.out / project.manifest["files"]["train"]["path"]
 
 
+@pytest.mark.slow
 def test_an_emptied_training_file_is_made_anew_and_nothing_is_asked_for_it(copy):
     project, server = copy
     count, whole = server.count, project.training_bytes

@@ -30,6 +30,7 @@ def run_on(project: Project, servers: list[FakeServer], samples: int, **teacher:
     return project.run()
 
 
+@pytest.mark.slow
 def test_a_server_that_is_killed_and_comes_back_costs_the_run_nothing_twice(project, stack):
     lost = FakeServer(faults=[Fault("go_away", calls=[12], away=1.0)], latency=0.15)
     servers = [stack.enter_context(server) for server in (lost, FakeServer(latency=0.15), FakeServer(latency=0.15))]

@@ -185,6 +185,7 @@ def test_the_terminal_has_warnings_and_progress_and_the_log_file_has_the_rest(tr
     assert "2/2" in done.stderr  # the bar of two training steps
 
 
+@pytest.mark.slow
 def test_training_that_fails_is_not_graded(model, server, tmp_path):
     # Axolotl calls `post_train_unload` then, too: see versions.training_failed.
     folder = project(tmp_path, model, block(server, seeds={"path": "seeds.jsonl", "holdout": 2}), plugins=[PLUGIN, "broken.Broken"])
@@ -226,6 +227,7 @@ def test_a_share_of_all_data_is_evaluated_on_where_val_set_size_asks_for_it(mode
     assert "'eval_loss'" in done.stdout
 
 
+@pytest.mark.slow
 def test_a_weight_trains_on_that_share_of_our_file(model, server, tmp_path):
     folder = project(tmp_path, model, block(server, weight=0.5))
     before = server.count
@@ -287,6 +289,7 @@ def test_a_bad_block_is_one_message_and_exit_code_2(model, tmp_path):
     assert not (folder / "synthetic").exists()
 
 
+@pytest.mark.slow
 def test_two_ranks_that_start_at_once_generate_once(model, tmp_path):
     with FakeServer(latency=0.2) as server:
         folder = project(tmp_path, model, block(server))

@@ -55,6 +55,7 @@ def test_questions_that_hold_line_separators_are_graded_one_by_one(tmp_path, tin
     assert grade(ModelArgs(str(tiny_model)), tmp_path / "lm_eval").questions == 3
 
 
+@pytest.mark.slow
 def test_replies_as_long_as_a_thinking_teachers_do_not_end_the_grading_of_a_small_student(tmp_path, jars, tiny_model, capsys):
     export_task(tmp_path / "lm_eval", task=Always42(), held_out=jars[:1], max_gen_toks=8192)
     score = grade(ModelArgs(str(tiny_model)), tmp_path / "lm_eval", limit=1)
@@ -69,6 +70,7 @@ def test_a_lora_adapter_is_graded_on_top_of_its_base(heldout, tiny_model, tiny_a
     assert grade(student, heldout).value == pytest.approx(1 / 3)
 
 
+@pytest.mark.slow
 def test_an_adapter_without_its_weights_is_not_graded_as_the_base_model(heldout, tiny_model, tiny_adapter, tmp_path):
     broken = shutil.copytree(tiny_adapter, tmp_path / "adapter")
     (broken / "adapter_model.safetensors").unlink()
@@ -76,11 +78,13 @@ def test_an_adapter_without_its_weights_is_not_graded_as_the_base_model(heldout,
         grade(student_in(broken, base=str(tiny_model)), heldout)
 
 
+@pytest.mark.slow
 def test_one_question_has_no_standard_error(heldout, tiny_model):
     score = grade(ModelArgs(str(tiny_model)), heldout, limit=1)
     assert (score.value, score.stderr, score.questions) == (0.0, None, 1)
 
 
+@pytest.mark.slow
 def test_a_model_without_a_chat_template_is_asked_plainly(heldout, tiny_model, tmp_path):
     plain = shutil.copytree(tiny_model, tmp_path / "plain")
     (plain / "chat_template.jinja").unlink()

@@ -96,6 +96,7 @@ def test_the_study_is_of_36_cells_by_the_task_of_the_example(monkeypatch):
     assert load_task("family.Stories").name == "stories"
 
 
+@pytest.mark.slow
 def test_the_teachers_server_answers_in_batches_and_ends_with_its_commands_code(tmp_path):
     save_tiny_model(tmp_path / "tiny")
     with socket.socket() as free:

@@ -221,6 +221,7 @@ print(sorted(set(map(str, asked))))
 """
 
 
+@pytest.mark.slow
 def test_it_asks_nobody_else_says_nothing_and_reads_no_env_file(tmp_path: Path):
     (tmp_path / ".env").write_text("MINE=another-key-0123456789\nANTHROPIC_API_KEY=another-key-0123456789\n")
     with anthropic(faults=[Fault("http_500", calls=[1])]) as server:
