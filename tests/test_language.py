@@ -83,6 +83,18 @@ def test_what_stays_in_the_seeds_language_is_told_before_the_first_call(tmp_path
     assert "and the held-out questions" in told
 
 
+def test_the_system_messages_and_earlier_turns_of_chats_are_told_to_stay(tmp_path):
+    project = Project(tmp_path, seeds=1)
+    said = [("system", "Be brief."), ("user", "Hello?"), ("assistant", "Hi."), ("user", "Is it late?"), ("assistant", "No, it is not.")]
+    row = {"messages": [{"role": role, "content": text} for role, text in said]}
+    (project.folder / "seeds.jsonl").write_text(json.dumps(row) + "\n")
+    stays = {"system": "the system messages", "turns": "the turns before a chat's last"}
+    for block, told in (({}, {"system", "turns"}), ({"turns": 2}, {"system"}), ({"system": "Sei kurz."}, {"turns"})):
+        project.configure("http://127.0.0.1:9/v1", task="chat", language="German", strategy="new_question", **block)
+        notices = " ".join(project.run("plan").err.split())
+        assert {name for name, words in stays.items() if words in notices} == told
+
+
 def verdict(asked: str, reworded: str, language: str | None = "German") -> bool | None:
     task = load_task("math", None, language)
     candidate = Candidate(0, "id", "question_rephrase", "s", question=Question(reworded), prompt=reworded)

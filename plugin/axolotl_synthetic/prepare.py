@@ -284,6 +284,10 @@ def _tell_of_the_seeds_language(prepared: Prepared) -> None:
     stays = ["the questions of answer_augmentation"] if prepared.plan.strategy.get(ANSWER_AUGMENTATION) else []
     stays += ["the seed pairs (`include_seeds: false` leaves them out)"] if settings.include_seeds else []
     stays += ["the held-out questions"] if prepared.seeds.held_out else []
+    before = {role for seed in prepared.seeds.seeds for role, _ in seed.question.turns}
+    stays += ["the system messages"] if "system" in before and settings.system in (None, "seed") else []
+    within = settings.turns is None or any(share for name, share in prepared.plan.strategy.items() if name != NEW_QUESTION)
+    stays += ["the turns before a chat's last"] if "user" in before and within else []
     if stays:
         terminal.notice(f"language: {settings.language} is asked for; in the seeds' own language stay {' and '.join(stays)}")
 

@@ -6,6 +6,7 @@ from typing import Any
 from axolotl_synthetic.checks import Check, load_checks
 from axolotl_synthetic.checks.gold import as_candidate, failing_seeds
 from axolotl_synthetic.records import Question, Seed, failed
+from axolotl_synthetic.tasks import load_task
 
 from candidates import CHOICES, INSTRUCTION, KEEPS, LONG_SEED, MATH, SEED, STEM, TALK
 
@@ -29,6 +30,13 @@ def test_a_seed_without_an_answer_has_none_that_could_fail():
 def test_a_refusal_and_another_language_as_a_gold_answer_are_found():
     refusal = Seed("refusal", Question("Name a fruit."), "I'm sorry, but I can't help with that.")
     assert failing(TALK, refusal, task=INSTRUCTION) == [("refusal", "format")]
+
+
+def test_a_seeds_answer_may_stay_in_its_language_where_another_is_asked_for():
+    question = Question("Where do I find the books about bees that were on the table by the window last week?")
+    answer = "They are upstairs now, on the left behind the globe, together with the other books about animals."
+    for name in ("instruction", "chat"):
+        assert failing(Seed("english", question, answer), task=load_task(name, None, "German"), verify=["format"]) == []
 
 
 def test_a_seed_that_gives_a_held_out_one_away_is_found():

@@ -13,6 +13,7 @@ from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from axolotl_synthetic.checks import Judge
+from axolotl_synthetic.checks.gold import own_id
 from axolotl_synthetic.checks.languages import LETTERS, language_of, surely_not
 from axolotl_synthetic.checks.refusals import refusal_in
 from axolotl_synthetic.config import Block
@@ -105,7 +106,8 @@ def _marked_at_the_end(answer: str, question: Question, task: Task) -> Iterator[
 def _other_language(candidate: Candidate, seed: Seed, task: Task, keeps_answer: Mapping[str, bool]) -> str | None:
     question, answer = candidate.question, candidate.answer
     assert question is not None and answer is not None
-    if (wanted := language_for(task)) is not None:
+    # A seed's own pair stays in the seed's language, whatever its samples are asked for in.
+    if candidate.id != own_id(seed) and (wanted := language_for(task)) is not None:
         own = None if question.text == seed.question.text else question.text
         return _not_in(wanted, own, answer if getattr(task, "prose", True) else None)
     if question.text != seed.question.text and (other := _unlike(question.text, seed.question.text)) is not None:

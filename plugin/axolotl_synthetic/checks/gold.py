@@ -36,6 +36,11 @@ def failing_seeds(seeds: Sequence[Seed], task: Task, checks: Sequence[Check]) ->
             yield seed, against
 
 
+def own_id(seed: Seed) -> str:
+    """Return the id of the candidate that a seed's own pair is judged as."""
+    return f"seed-{seed.id}"
+
+
 def as_candidate(seed: Seed, task: Task) -> Candidate | None:
     """The seed's pair as the sample that Answer Augmentation would make of it at its best, None without an answer."""
     solution = task.solution(seed)
@@ -43,7 +48,7 @@ def as_candidate(seed: Seed, task: Task) -> Candidate | None:
         return None
     return Candidate(
         0,
-        f"seed-{seed.id}",
+        own_id(seed),
         ANSWER_AUGMENTATION,
         seed.id,
         question=seed.question,
