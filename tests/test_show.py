@@ -1,6 +1,8 @@
 """`axolotl synthetic show`: samples with their verdicts and the calls behind them, drawn or looked up, of runs in any state."""
 
 import json
+import subprocess
+import sys
 
 import pytest
 from click.testing import CliRunner
@@ -103,6 +105,14 @@ def test_as_many_as_asked_for_are_drawn_in_the_order_of_the_file_and_always_the_
     assert drawn == [id for id in ids if id in drawn]
     assert drawn == [one["id"] for one in shown(finished, "-n", "3")]
     assert [one["id"] for one in shown(finished, "-n", "100")] == ids
+
+
+def test_a_reader_that_stops_early_ends_it_without_a_word(finished):
+    command = [sys.executable, "-m", "axolotl_synthetic", "show", str(finished)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as child:
+        child.stdout.close()  # as `head` does when it has its lines
+        assert child.stderr.read() == ""
+    assert child.returncode == 1
 
 
 def test_before_any_run_it_says_how_to_make_samples(tmp_path):

@@ -8,6 +8,7 @@ consoles here where rich prints it.
 
 from __future__ import annotations
 
+import errno
 import math
 import os
 import re
@@ -65,6 +66,10 @@ class _Console(Console):
 
     def render_str(self, text: str, *arguments: Any, **options: Any) -> Text:
         return super().render_str(shown(text), *arguments, **options)
+
+    def on_broken_pipe(self) -> None:
+        """Leave the end of `show … | head` to click, which knows what to do; rich's own `SystemExit` looks like that of a user's module."""
+        raise BrokenPipeError(errno.EPIPE, os.strerror(errno.EPIPE))
 
 
 def out() -> Console:
