@@ -121,7 +121,7 @@ def plan(settings: Settings, *, student: str | None = None, pilot: int | None = 
         pilot,
         by_pilot,
         priced.priced(settings),
-        len(prepared.seeds.held_out),
+        sum(prepared.task.gold_answer(seed) is not None for seed in prepared.seeds.held_out),
     )
 
 

@@ -252,3 +252,11 @@ def test_plan_says_when_a_budget_means_twenty_answers_to_the_same_message(projec
 def test_turns_without_new_questions_are_told_to_mean_nothing(project):
     project.configure("http://127.0.0.1:1/v1", task="chat", turns=2, strategy="answer_augmentation")
     assert "turns: 2: is the length of whole new conversations, and the strategy makes none" in " ".join(plan(project).stderr.split())
+
+
+def test_plan_promises_no_difference_in_right_answers_where_none_is_right_or_wrong(project):
+    for task, says in (("chat", False), ("math", True)):
+        if task == "math":
+            project.write_seeds(range(12))
+        project.configure("http://127.0.0.1:1/v1", task=task, seeds={"path": "seeds.jsonl", "holdout": 4})
+        assert ("grading on 4 held-out questions shows" in " ".join(plan(project).stdout.split())) is says

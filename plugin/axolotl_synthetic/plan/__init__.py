@@ -59,7 +59,7 @@ class Forecast:
         pilot: candidates of each strategy that a pilot was asked for, None without one.
         by_pilot: what `auto` would decide at the costs that it measured, None without one.
         prices: what the models cost; see `priced.py`.
-        graded_on: held-out questions, 0 where there are none.
+        graded_on: held-out questions whose answers are right or wrong, 0 where there are none.
     """
 
     case: Case
