@@ -109,6 +109,17 @@ def test_a_reworded_and_a_new_message_stay_in_the_conversation():
         assert read('Message: "Is it past ten?"', LATE) == Question("Is it past ten?", turns=BEFORE)
 
 
+@pytest.mark.parametrize("label", ["Assistant: ", "The assistant: ", "**Assistant:** ", "assistant:\n"])
+def test_the_speakers_name_before_an_answer_is_not_learnt(label):
+    assert TASK.read_answer(f"{label}It is past ten.", LATE) == "It is past ten."
+    assert TASK.going_on(LATE, f"{label}It is past ten.").turns[-1] == ("assistant", "It is past ten.")
+
+
+def test_an_answer_that_speaks_of_an_assistant_stays_as_it_is():
+    for answer in ("Assistants are at the desk.", "Ask the assistant: she has the key."):
+        assert TASK.read_answer(answer, LATE) == answer
+
+
 def test_people_and_judges_read_the_conversation_as_one_text():
     assert TASK.prompt(LATE) == (f"System message: {DESK}\n\nThe user: Hello?\n\nThe assistant: Good day.\n\nThe user: Is it late?")
     assert TASK.prompt(Question("Is it late?")) == "Is it late?"

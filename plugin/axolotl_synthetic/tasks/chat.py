@@ -19,6 +19,7 @@ from axolotl_synthetic.tasks.templates import behind_turns, chat
 _TITLE = re.compile(
     r"\A[*_#\s]*(?:the )?(?:(?:new|next|reworded|other)\s+)?(?:user|message|user message|reword(?:ed)?)[*_]*\s*:[*_]*\s*", re.IGNORECASE
 )
+_SPEAKER = re.compile(r"\A[*_#\s]*(?:the )?assistant[*_]*\s*:[*_]*\s*", re.IGNORECASE)
 
 
 class Chat(TaskBase):
@@ -60,7 +61,9 @@ class Chat(TaskBase):
 
     def going_on(self, question: Question, answer: str) -> Question:
         """Return the place behind an answer, where the user says something next."""
-        return replace(question, turns=(*question.turns, ("user", question.text), ("assistant", answer)), text="")
+        return replace(
+            question, turns=(*question.turns, ("user", question.text), ("assistant", self.read_answer(answer, question))), text=""
+        )
 
     def next_message_messages(self, question: Question) -> tuple[Message, ...]:
         """Return what the augmenter is asked in the user's place."""
@@ -73,6 +76,10 @@ class Chat(TaskBase):
     def read_new_question(self, reply: str, question: Question) -> Question | None:
         # It stays within the seed's conversation.
         return self.read_rephrase(reply, question)
+
+    def read_answer(self, reply: str, question: Question) -> str:
+        """Return the answer without the label that some models put before it, or the student would learn to say `Assistant:`."""
+        return _SPEAKER.sub("", reply.strip(), count=1)
 
     def equivalent(self, one: str, other: str, question: Question) -> bool:
         return one.split() == other.split()
