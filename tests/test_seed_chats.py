@@ -79,7 +79,10 @@ def test_what_was_said_before_makes_another_seed(tmp_path):
             "turn 6 is of the role 'tool'; chats with tools cannot be gone on from",
         ),
         ([HELLO[1], {"role": "assistant", "content": None, "tool_calls": [{}]}], "turn 2 calls a tool"),
-        ([{"role": "customer", "content": "Hello?"}], "turn 1 is of the role 'customer'; name it in `roles`, as {user: [customer]}"),
+        (
+            [{"role": "customer", "content": "Hello?"}],
+            "turn 1 is of the role 'customer'; name it in `roles`, under user, assistant or system, as {user: [customer]}",
+        ),
         ([{"who": "user", "said": "Hello?"}], "turn 1 has no 'role'; its keys are who, said: name those of role and content in"),
         ([HELLO[1], HELLO[3]], "two turns of the user follow one another ('Is it late?' is the second); join them"),
         ([HELLO[1], HELLO[0]], "a system message stands behind other turns; put it first"),
@@ -101,3 +104,5 @@ def test_a_chat_that_cannot_be_gone_on_from_is_named_by_line(tmp_path, turns, sa
 def test_a_file_without_chats_is_told_which_column_to_name(tmp_path):
     with pytest.raises(SeedsError, match=r"has a column 'messages' .*write `fields: {messages: \"dialog\"}`"):
         read(tmp_path, {"dialog": HELLO})
+    with pytest.raises(SeedsError, match=r"has a column 'dialogue' .*write `field_messages: 'dialog'`"):
+        read(tmp_path, {"dialog": HELLO}, field_messages="dialogue")

@@ -230,6 +230,9 @@ def _named(column: str) -> str:
 
 def _mapping(missing: Sequence[str], found: Mapping[str, str], settings: config.Seeds, columns: Mapping[str, bool]) -> str:
     """Return the remedy for names without a column: the line that maps every name whose column was recognised."""
+    if settings.field_messages is not None and "messages" in missing and "messages" in found:
+        # It would overrule the same name in `fields`.
+        return f"write `field_messages: {short(found['messages'])}`, where this is the one that is meant"
     if all(name in found for name in missing):
         return f"write `{fields_line(found)}`, where these are the ones that are meant"
     if "question" not in missing:

@@ -100,9 +100,9 @@ def _turn(place: int, message: Any, words: Words) -> tuple[str, str] | None:
     known = ROLES if words.roles is None else {source: target for target, sources in words.roles.items() for source in sources}
     role = known.get(str(said), str(said))
     if role not in SPEAKERS:
-        remedy = (
-            "chats with tools cannot be gone on from: leave them out" if role == "tool" else f"name it in `roles`, as {{user: [{said}]}}"
-        )
+        remedy = f"name it in `roles`, under user, assistant or system, as {{user: [{said}]}}"
+        if role == "tool":
+            remedy = "chats with tools cannot be gone on from: leave them out"
         raise NoChat(f"turn {place} is of the role {said!r}; {remedy}")
     if text:
         return role, text
