@@ -307,7 +307,7 @@ def refuse_unusable_rows(prepared: Prepared) -> None:
     """
     unusable = prepared.seeds.unusable
     rows = len(prepared.seeds.places) + unusable
-    _refuse_above(prepared, unusable, rows, "rows cannot be used", "correct them")
+    _refuse_above(prepared, unusable, rows, "rows cannot be used", "correct them", "go on without them")
 
 
 def verify_seeds(prepared: Prepared) -> None:
@@ -324,15 +324,15 @@ def verify_seeds(prepared: Prepared) -> None:
     ]
     _tell_first(failing)
     what = "seeds fail the checks of this run with their own answers"
-    _refuse_above(prepared, len(failing), len(seeds.seeds), what, "correct them, change the checks in `verify:`")
+    _refuse_above(prepared, len(failing), len(seeds.seeds), what, "correct them, change the checks in `verify:`", "use them as they are")
 
 
-def _refuse_above(prepared: Prepared, count: int, of: int, what: str, remedy: str) -> None:
+def _refuse_above(prepared: Prepared, count: int, of: int, what: str, remedy: str, then: str) -> None:
     may_fail = prepared.settings.seeds.may_fail
     if count > may_fail * of:
         raise ConfigError(
             f"synthetic.seeds: {count} of {of} {what} ({count / of:.1%}, and seeds.may_fail is {may_fail:g}); {remedy}, or raise"
-            " seeds.may_fail to go on without"
+            f" seeds.may_fail to {then}"
         )
 
 
