@@ -71,7 +71,11 @@ def test_the_command_prints_the_users_own_where_there_is_one(tmp_path):
     ("name", "text", "says"),
     [
         ("anwser", "[user]\n{{ question }}\n", "is none of this task's prompts; there are answer.md, new_question.md, rephrase.md"),
-        ("answer", "[user]\n{{ qestion }}\n", "names `qestion`; there are `about`, `context`, `instructions`, `prompt`, `question`"),
+        (
+            "answer",
+            "[user]\n{{ qestion }}\n",
+            "names `qestion`; there are `about`, `context`, `has_final_answer`, `instructions`, `prompt`, `question`",
+        ),
         ("answer", "[user]\n{{ question \n", "is no Jinja2 template"),
         ("answer", "{{ question }}\n", "must begin with a line `[system]` or `[user]`"),
         ("answer", "Hello\n[user]\n{{ question }}\n", "must begin with a line `[system]` or `[user]`"),

@@ -9,7 +9,8 @@ import pytest
 from axolotl_synthetic.config import load_settings
 from axolotl_synthetic.errors import ConfigError
 from axolotl_synthetic.prepare import prepare
-from axolotl_synthetic.tasks import load_task
+from axolotl_synthetic.records import Question
+from axolotl_synthetic.tasks import TaskBase, load_task
 from axolotl_synthetic.tasks.math import Math
 
 from fake_server import FakeServer
@@ -31,6 +32,20 @@ def test_a_class_is_found_by_its_dotted_path():
 def test_what_a_class_lacks_is_named():
     with pytest.raises(ConfigError, match=r"lacks .*answer_messages.*loose_answer.*required"):
         load_task(f"{__name__}.Half")
+
+
+@pytest.mark.parametrize(
+    ("marks", "asked"),
+    [(True, "Write a letter. End with a last line of its own in the form:\nAnswer: <answer>"), (False, "Write a letter.")],
+)
+def test_a_last_line_is_asked_for_only_where_it_marks_a_final_answer(marks, asked):
+    class Letters(TaskBase):
+        name = "letters"
+        instructions = "Write a letter."
+        has_final_answer = marks
+
+    system, question = Letters().answer_messages(Question("To whom?"), [])
+    assert (system["content"], question["content"]) == (asked, "To whom?")
 
 
 @pytest.mark.parametrize("name", ["poetry", "no_such_package.Task", "pathlib.NoSuchTask"])

@@ -72,6 +72,7 @@ class TaskBase:
             "prompt": self.prompt(question),
             "about": self.about,
             "instructions": self.instructions,
+            "has_final_answer": self.has_final_answer,
         }
 
     def problem(self, seed: Seed) -> str | None:
