@@ -971,7 +971,8 @@ class Settings(Block):
     seeds: Seeds = Seeds()
     """The user's own questions."""
     strategy: Annotated[str | dict[str, float], BeforeValidator(_strategy)] = "auto"
-    """One strategy, shares of several that add up to 1, or `auto`: by the ratio of budget to seeds."""
+    """One strategy, shares of several that add up to 1 (of what is tried; more may be rejected of one than of another), or `auto`: by the
+    ratio of budget to seeds."""
     budget: Budget = Budget(samples=1000)
     """At least one limit; the first that is reached ends the run."""
     teacher: AnyModel = OpenAIModel()
