@@ -29,8 +29,9 @@ TOLD_APART = 1.645
 
 @dataclass(frozen=True, slots=True)
 class Law:
-    """accuracy = a - b / (d + Q^c), which saturates at `a`; Q in samples. With d = 0 it is a power law; else the rectified one, which is flat
-    where data are too few to tell (Lin et al., arXiv 2402.02314).
+    """accuracy = a - b / (d + Q^c), which saturates at `a`; Q in samples.
+
+    With d = 0 it is a power law; else the rectified one, which is flat where data are few (Lin et al., arXiv 2402.02314).
 
     Attributes:
         r2: share of the cells' variance that it explains; None where they do not vary.

@@ -107,8 +107,10 @@ def fit(samples: Sequence[float], accuracies: Sequence[float]) -> Law | None:
 
 
 def _fitted(q: Any, y: Any, shifts: Sequence[float]) -> Law:
-    """The nearest law with one of these shifts. For a given c and d it is linear in a and b, so that only c is searched for: on a grid, then
-    between its best points."""
+    """The nearest law with one of these shifts.
+
+    For a given c and d it is linear in a and b, so that only c is searched for: on a grid, then between its best points.
+    """
     scale = q.min()  # so that b is of the size of an accuracy, whatever c is
     grid = np.geomspace(*EXPONENTS, GRID)
     best: tuple[float, float, float] | None = None

@@ -101,11 +101,11 @@ def write_readme(findings: Findings, folder: Path, *, done_by: Sequence[str], re
             f"![Accuracy over samples for each strategy]({FIGURES[0]})",
             "## Accuracy\nMean over repeats ± its standard error, in percent of the held-out questions.",
             _markdown(_accuracy(measured)),
-            f"## Curves\nLeast squares over the cells of a curve: accuracy = a - b / (d + Q^c), with 0 ≤ a ≤ 1, b ≥ 0 and {EXPONENTS[0]} ≤ c ≤"
-            f" {EXPONENTS[1]:g}. In brackets the middle 90 % of a bootstrap over repeats and questions. From three budgets three parameters"
-            " fit nearly anything: R² then speaks of the spread between repeats alone. With d = 0 it is a power law, otherwise the rectified"
-            " law of arXiv 2402.02314. *Missed*: by how many points the one and the other miss the largest budget when they are fitted"
-            " without it; the curve is of the kind that misses it less.",
+            f"## Curves\nLeast squares over the cells of a curve: accuracy = a - b / (d + Q^c), with 0 ≤ a ≤ 1, b ≥ 0 and"
+            f" {EXPONENTS[0]} ≤ c ≤ {EXPONENTS[1]:g}. In brackets the middle 90 % of a bootstrap over repeats and questions. From three"
+            " budgets three parameters fit nearly anything: R² then speaks of the spread between repeats alone. With d = 0 it is a power"
+            " law, otherwise the rectified law of arXiv 2402.02314. *Missed*: by how many points the one and the other miss the largest"
+            " budget when they are fitted without it; the curve is of the kind that misses it less.",
             _markdown(_laws(findings)),
         ]
     if measured.crossings:
