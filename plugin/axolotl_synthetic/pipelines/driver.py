@@ -2,7 +2,8 @@
 
 It is started (process.py) before there is a job: what it imports, distilabel above all, is ready when the job comes. A process of
 its own keeps distilabel's logging, signal handlers and threads away from the command. Its standard input has a line of JSON and the
-pickled job; its standard output takes one line: `WHOLE` for a whole run, or the error that ended it, encoded.
+pickled job; its standard output takes one line: `WHOLE` for a whole run, or the error that ended it, encoded. Before that come beats,
+lines by which the command sees that the run is watched over.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ import gc
 import importlib
 import io
 import json
+import math
 import multiprocessing
 import os
 import pickle
@@ -34,15 +36,15 @@ from axolotl_synthetic.errors import ProcessEndedError, StorageError, SyntheticE
 from axolotl_synthetic.ledger import CLUSTER, Ledger
 from axolotl_synthetic.pipelines import calling
 from axolotl_synthetic.pipelines.job import Job
-from axolotl_synthetic.pipelines.process import WHOLE, die_with
+from axolotl_synthetic.pipelines.process import BEAT, GRACE_SECONDS, WHOLE, die_with
 from axolotl_synthetic.pipelines.verifiers import cluster_of
 
 # What the calls of most jobs need, and then what the graph needs, as long as there is no job yet: in parts, for the job is not to wait.
 EARLY = ("uvloop", "axolotl_synthetic.pipelines.engine", "axolotl_synthetic.teachers.openai", "axolotl_synthetic.tasks.math")
 LATER = (*(f"axolotl_synthetic.checks.{name}" for name in DEFAULTS), "numpy", "requests", "pyarrow", "networkx", "pandas", "datasets")
-# How often the processes and the folder are looked at, and how long a pool's end may take.
+# How often the processes and the folder are looked at, and the command is told so.
 LOOK_SECONDS = 0.2
-GRACE_SECONDS = 8.0
+BEAT_SECONDS = 1.0
 # Exit codes of a process that its pool ended when all was done: 0, and SIGTERM.
 ENDED = (0, -signal.SIGTERM)
 # What breaks in distilabel's threads when one of its processes is killed, which has a message of its own.
@@ -121,6 +123,7 @@ class _Run:
         self._over = threading.Event()
         self._seen = threading.Event()
         self._asked_to_end = False
+        self._beaten = -math.inf
         self._error: SyntheticError | None = None
         self._calls: BaseProcess | None = None
         self._known: dict[int, BaseProcess] = {}
@@ -178,6 +181,7 @@ class _Run:
 
     def _watch(self) -> None:
         while self._error is None and not self._over.wait(LOOK_SECONDS):
+            self._beat()
             self._fail(self._what_broke())
         self._seen.set()
         # Those that the pool itself ends, when all is done, look as if they had been asked to end; then the run is over in a moment.
@@ -226,7 +230,15 @@ class _Run:
         with suppress(SyntheticError), Ledger(self._job.ledger) as ledger:
             ledger.ask_to_stop()
             while (process := ledger.calling()) and _is_alive(process) and time.monotonic() < end:
+                self._beat()
                 time.sleep(LOOK_SECONDS)
+
+    def _beat(self) -> None:
+        """Say from time to time that somebody watches over the run."""
+        if (now := time.monotonic()) - self._beaten > BEAT_SECONDS:
+            self._beaten = now
+            with suppress(OSError):  # the command is gone, and we with it in a moment
+                os.write(self._answers.fileno(), f"{BEAT}\n".encode())
 
     def _fail(self, error: SyntheticError | None) -> None:
         if self._error is None:
