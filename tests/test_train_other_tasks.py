@@ -1,7 +1,8 @@
-"""Conversations and labelled texts all the way: `axolotl train` generates, trains a tiny student on the rows, and grades it."""
+"""Chats, labels and a task of the user's own all the way: `axolotl train` generates, trains a tiny student on the rows, and grades it."""
 
 import json
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -15,6 +16,8 @@ from tiny_model import axolotl_config, save_tiny_model
 
 TOPICS = ("maps", "bees", "trains", "bread", "boats", "clocks", "birds", "songs", "stones", "kites", "lamps", "ferns")
 SIGNS = {"billing": "invoice", "shipping": "parcel"}
+# The task of the page, in a file beside the config.
+OWN_TASK, _ = re.findall(r"```python\n(.*?)```", (Path(__file__).parents[1] / "plugin" / "docs" / "tasks.md").read_text(), re.DOTALL)
 
 
 def chats():
@@ -29,6 +32,11 @@ def tickets():
             yield {"text": f"The {sign} for {topic} is wrong.", "label": label}
 
 
+def requests():
+    for row in tickets():
+        yield {"question": row["text"], "answer": row["label"]}
+
+
 def saying(body):
     """Return what a model would say that knows both."""
     last, key = body["messages"][-1]["content"], request_key(body)
@@ -41,20 +49,28 @@ def saying(body):
     if purpose == "new_question":
         sign = SIGNS.get(last.rpartition("label: ")[2].strip())
         return f"Are there {topic} like {key % 9973}?" if sign is None else f"My {sign} {key % 9973} for {topic} is not here."
+    if "Say in one sentence what the customer wants" in json.dumps(body["messages"]):
+        return f"The customer wants help, case {key % 9973}.\nAnswer: {next(label for label, sign in SIGNS.items() if sign in last)}"
     return next((label for label, sign in SIGNS.items() if sign in last), f"No, {topic} number {key % 9973} is out for now.")
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize(
-    ("task", "rows", "metrics"), [("chat", chats, ["bits_per_byte"]), ("classification", tickets, ["acc", "macro_f1"])]
+    ("task", "strategy", "rows", "metrics"),
+    [
+        ("chat", "new_question", chats, ["bits_per_byte"]),
+        ("classification", "new_question", tickets, ["acc", "macro_f1"]),
+        ("support_ticket.SupportTicket", "answer_augmentation", requests, ["exact_match"]),
+    ],
 )
-def test_training_ends_with_a_graded_student(tmp_path, task, rows, metrics):
+def test_training_ends_with_a_graded_student(tmp_path, task, strategy, rows, metrics):
+    (tmp_path / "support_ticket.py").write_text(OWN_TASK)
     (tmp_path / "seeds.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows()))
     with FakeServer(saying, vary_repeats=True) as server:
         block = {
             "task": task,
             "seeds": {"path": "seeds.jsonl", "holdout": 2},
-            "strategy": "new_question",
+            "strategy": strategy,
             "budget": {"samples": 8},
             "teacher": {"base_url": server.base_url, "model": "fake-model", "generation": {"max_new_tokens": 64}},
             "grade": {"max_new_tokens": 16},
