@@ -269,23 +269,6 @@ def killed_by_the_kernel(project: Project, victim: str) -> dict[str, int]:
     return project.outcomes
 
 
-@pytest.mark.slow
-def test_a_process_of_the_pipeline_that_stands_still_ends_the_run_within_about_a_minute_and_loses_no_call(tmp_path: Path) -> None:
-    project = Project(tmp_path / "project", seeds=1_000)
-    with slow() as server:
-        project.configure(server, budget={"samples": 10_000}, teacher={"concurrency": 8, "timeout": 20})
-        running = begun(project, server, 8)
-        samples = project.out / "samples.jsonl.tmp"
-        assert until(lambda: samples.exists() and samples.stat().st_size)
-        os.kill(of_the_pipeline(project)[0], signal.SIGSTOP)
-        done = running.wait()
-    assert done.code == 1
-    assert "the process that runs the pipeline said nothing for 60 s, and was ended; run the same command again" in done.err
-    assert "Traceback" not in done.err
-    assert project.ends()
-    assert set(project.outcomes) == {"ok"}
-
-
 def of_the_pipeline(project: Project) -> list[int]:
     """The process that runs the pipeline and those that it forked, in the order in which they were started."""
     found = [pid for pid, command in project.processes() if "pipelines.driver" in command]

@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import multiprocessing
+import os
 import subprocess
 import sys
+from multiprocessing.process import BaseProcess
 
 import pytest
+
+from axolotl_synthetic.pipelines import driver
 
 from projects import until
 
@@ -48,3 +53,13 @@ def running(process: int) -> bool:
             return file.read().rsplit(")", 1)[1].split()[0] != "Z"
     except FileNotFoundError:
         return False
+
+
+def test_a_process_that_ends_before_anybody_looks_is_remembered(monkeypatch):
+    monkeypatch.setattr(BaseProcess, "start", BaseProcess.start)  # put back afterwards
+    started = driver._remembered()
+    process = multiprocessing.get_context("fork").Process(target=os._exit, args=(7,))
+    process.start()
+    process.join()
+    assert process not in multiprocessing.active_children()
+    assert [one.exitcode for one in started] == [7]

@@ -2,8 +2,7 @@
 
 It is started (process.py) before there is a job: what it imports, distilabel above all, is ready when the job comes. A process of
 its own keeps distilabel's logging, signal handlers and threads away from the command. Its standard input has a line of JSON and the
-pickled job; its standard output takes one line: `WHOLE` for a whole run, or the error that ended it, encoded. Before that come beats,
-lines by which the command sees that the run is watched over.
+pickled job; its standard output takes one line: `WHOLE` for a whole run, or the error that ended it, encoded.
 """
 
 from __future__ import annotations
@@ -13,7 +12,6 @@ import gc
 import importlib
 import io
 import json
-import math
 import multiprocessing
 import os
 import pickle
@@ -36,15 +34,15 @@ from axolotl_synthetic.errors import ProcessEndedError, StorageError, SyntheticE
 from axolotl_synthetic.ledger import CLUSTER, Ledger
 from axolotl_synthetic.pipelines import calling
 from axolotl_synthetic.pipelines.job import Job
-from axolotl_synthetic.pipelines.process import BEAT, GRACE_SECONDS, WHOLE, die_with
+from axolotl_synthetic.pipelines.process import WHOLE, die_with
 from axolotl_synthetic.pipelines.verifiers import cluster_of
 
 # What the calls of most jobs need, and then what the graph needs, as long as there is no job yet: in parts, for the job is not to wait.
 EARLY = ("uvloop", "axolotl_synthetic.pipelines.engine", "axolotl_synthetic.teachers.openai", "axolotl_synthetic.tasks.math")
 LATER = (*(f"axolotl_synthetic.checks.{name}" for name in DEFAULTS), "numpy", "requests", "pyarrow", "networkx", "pandas", "datasets")
-# How often the processes and the folder are looked at, and the command is told so.
+# How often the processes and the folder are looked at, and how long a pool's end may take.
 LOOK_SECONDS = 0.2
-BEAT_SECONDS = 1.0
+GRACE_SECONDS = 8.0
 # Exit codes of a process that its pool ended when all was done: 0, and SIGTERM.
 ENDED = (0, -signal.SIGTERM)
 # What breaks in distilabel's threads when one of its processes is killed, which has a message of its own.
@@ -123,10 +121,9 @@ class _Run:
         self._over = threading.Event()
         self._seen = threading.Event()
         self._asked_to_end = False
-        self._beaten = -math.inf
         self._error: SyntheticError | None = None
         self._calls: BaseProcess | None = None
-        self._known: dict[int, BaseProcess] = {}
+        self._started = _remembered()
 
     def result(self) -> SyntheticError | None:
         """Run the pipeline; return the error that ended it early, None when a limit did."""
@@ -152,13 +149,15 @@ class _Run:
         except Exception as error:
             _print(error)
             broke = error
-        if broke is not None or not rows or not rows[-1]["over"]:
+        is_whole = broke is None and bool(rows) and rows[-1]["over"]
+        said = decoded(rows[-1]["error"]) if is_whole and rows[-1]["error"] else None
+        if not is_whole or isinstance(said, ProcessEndedError):
             # A process that was ended is the cause, or a folder that was removed, and is seen within one look.
             self._seen.wait(3 * LOOK_SECONDS)
             self._let_calls_end()
         self._over.set()
-        if broke is None and rows and rows[-1]["over"]:
-            return decoded(rows[-1]["error"]) if rows[-1]["error"] else None
+        if is_whole:
+            return self._error or said if isinstance(said, ProcessEndedError) else said
         if self._error is not None:
             return self._error
         if isinstance(broke, SyntheticError):
@@ -181,7 +180,6 @@ class _Run:
 
     def _watch(self) -> None:
         while self._error is None and not self._over.wait(LOOK_SECONDS):
-            self._beat()
             self._fail(self._what_broke())
         self._seen.set()
         # Those that the pool itself ends, when all is done, look as if they had been asked to end; then the run is over in a moment.
@@ -202,12 +200,8 @@ class _Run:
                 f"{self._folder}: this temporary folder was removed while the run was at work; run the same command again: what was paid"
                 " for is kept (TMPDIR can name another place for it)"
             )
-        now = {process.pid: process for process in multiprocessing.active_children() if process.pid is not None}
         # The calls end before the others.
-        gone = [
-            process for pid, process in self._known.items() if pid not in now and not (process is self._calls and process.exitcode == 0)
-        ]
-        self._known = now
+        gone = [one for one in list(self._started) if one.exitcode is not None and not (one is self._calls and one.exitcode == 0)]
         if not gone:
             return None
         killed = next((process for process in gone if process.exitcode not in ENDED), None)
@@ -230,15 +224,7 @@ class _Run:
         with suppress(SyntheticError), Ledger(self._job.ledger) as ledger:
             ledger.ask_to_stop()
             while (process := ledger.calling()) and _is_alive(process) and time.monotonic() < end:
-                self._beat()
                 time.sleep(LOOK_SECONDS)
-
-    def _beat(self) -> None:
-        """Say from time to time that somebody watches over the run."""
-        if (now := time.monotonic()) - self._beaten > BEAT_SECONDS:
-            self._beaten = now
-            with suppress(OSError):  # the command is gone, and we with it in a moment
-                os.write(self._answers.fileno(), f"{BEAT}\n".encode())
 
     def _fail(self, error: SyntheticError | None) -> None:
         if self._error is None:
@@ -261,6 +247,19 @@ class _Run:
                     " the same command again: what was paid for is kept"
                 )
             )
+
+
+def _remembered() -> list[BaseProcess]:
+    """Return a list that takes each process that this one starts, in the moment when it does: some end before anybody looks for them."""
+    started: list[BaseProcess] = []
+    start = BaseProcess.start
+
+    def remembering(process: BaseProcess) -> None:
+        start(process)
+        started.append(process)
+
+    BaseProcess.start = remembering  # type: ignore[method-assign, assignment]
+    return started
 
 
 def _print(error: BaseException | None) -> None:

@@ -16,7 +16,6 @@ import subprocess
 import sys
 import tempfile
 import threading
-import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -32,14 +31,8 @@ if TYPE_CHECKING:
 LONGEST_TEMPORARY = 107 - 49
 # The answer of the process when a limit of the budget ended the run.
 WHOLE = "whole"
-# What it writes every second or so while it watches over the run.
-BEAT = "."
-# How often a wish to stop is looked for, and so many looks without a beat mean that it stands still. Looks are counted, not seconds: a
-# machine that was frozen in between is no reason.
+# How often a wish to stop is looked for.
 LOOK_SECONDS = 0.2
-MOST_SILENT_LOOKS = 300
-# Beyond a call's own time, for the calls of a process that stands still to end.
-GRACE_SECONDS = 8.0
 
 
 class PipelineProcess:
@@ -114,45 +107,18 @@ class PipelineProcess:
                 ledger.ask_to_stop()
 
         assert self._process.stdout is not None
-        told, answer, said, silent = False, "", b"", -1
-        # Read without a buffer of Python's, in which `select` would not see an answer behind a beat.
-        output = self._process.stdout.fileno()
-        while not answer:
-            if select.select([output], [], [], LOOK_SECONDS)[0]:
-                if not (more := os.read(output, 65536)):
-                    break
-                *lines, said = (said + more).split(b"\n")
-                answer = next((line for line in map(bytes.decode, lines) if line != BEAT), "")
-                silent = 0
-                continue
-            # Before its first beat it may wait for a cluster.
-            silent += silent >= 0
-            if silent > MOST_SILENT_LOOKS:
-                return self._stands_still(job, ask)
+        told = False
+        while not select.select([self._process.stdout], [], [], LOOK_SECONDS)[0]:
             if asked() and not told:
                 # In a thread: while SQLite waits for a lock, no handler would hear of another wish, which is to end everything at once.
                 threading.Thread(target=ask, daemon=True).start()
                 told = True
-        if answer:
+        if line := self._process.stdout.readline():
+            answer = line.decode().strip()
             return None if answer == WHOLE else decoded(answer)
         return ProcessEndedError(
             f"the process that runs the pipeline ended unexpectedly (exit code {self._process.wait()}); often it is the kernel, out of"
             " memory: see that there is enough, then run the same command again: what was paid for is kept"
-        )
-
-    def _stands_still(self, job: Job, ask: Callable[[], None]) -> SyntheticError:
-        """Let the calls end, which have a process of their own, and then the process that stands still; return the error of the run."""
-        from axolotl_synthetic.ledger import Ledger
-
-        ask()
-        end = time.monotonic() + GRACE_SECONDS + max(model.timeout for model in job.models.values())
-        with suppress(SyntheticError), Ledger(job.ledger, read_only=True) as ledger:
-            while ledger.calling() and time.monotonic() < end:
-                time.sleep(LOOK_SECONDS)
-        self._process.kill()
-        return ProcessEndedError(
-            f"the process that runs the pipeline said nothing for {MOST_SILENT_LOOKS * LOOK_SECONDS:.0f} s, and was ended; run the same"
-            " command again: what was paid for is kept"
         )
 
 
