@@ -3,6 +3,7 @@ one Argilla server run in one process. Hypothesis sets no deadline, for the mach
 
 from __future__ import annotations
 
+import signal
 from typing import TYPE_CHECKING, Any
 
 import hypothesis
@@ -15,6 +16,11 @@ if TYPE_CHECKING:
 
 hypothesis.settings.register_profile("tests", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow])
 hypothesis.settings.load_profile("tests")
+
+# Processes inherit what is ignored, as SIGINT is in a shell's background and SIGHUP under nohup; tests send both to runs.
+for number, handler in ((signal.SIGINT, signal.default_int_handler), (signal.SIGHUP, signal.SIG_DFL)):
+    if signal.getsignal(number) == signal.SIG_IGN:
+        signal.signal(number, handler)
 
 # Files are handed to the processes that run them in this order: a long one that begins last would keep the others waiting.
 LONGEST_FIRST = (
