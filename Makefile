@@ -34,8 +34,10 @@ $(READY): setup.cfg pyproject.toml .ci/sets $(wildcard .ci/constraints-*.txt) .c
 quickstart: $(READY)
 	@PATH="$(CURDIR)/$(BIN):$$PATH" bash examples/quickstart/run.sh
 
+# STUDY=examples/study/rounds.yml compares rounds and verification.
+STUDY ?= examples/study/study.yml
 study: $(READY)
-	@PATH="$(CURDIR)/$(BIN):$$PATH" bash examples/study/run.sh
+	@PATH="$(CURDIR)/$(BIN):$$PATH" bash examples/study/run.sh $(STUDY)
 
 # Much of a test is waiting, for a server's latency or another process: three files at a time keep two cores busy.
 PYTEST := $(BIN)/python -m pytest -rs -n 3 --dist loadfile --no-loadscope-reorder

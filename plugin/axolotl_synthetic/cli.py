@@ -179,7 +179,7 @@ def generate(config: Path) -> None:
         from axolotl_synthetic import run
 
         settings, training = _read(config)
-        outcome = run.generate(settings, student=_student(training), process=process)
+        outcome = run.generate(settings, student=_student(training), process=process, training=training)
     if outcome.was_finished:
         click.echo("nothing to do: this run was finished before")
     _print_summary(outcome.folder, outcome.manifest, outcome.counts)

@@ -808,6 +808,9 @@ def _checks(value: object) -> object:
     return [entry if isinstance(entry, str) else {k: v or {} for k, v in entry.items()} for entry in value]  # type: ignore[attr-defined]
 
 
+Checks = Annotated[list[str | dict[str, dict[str, Any]]], BeforeValidator(_checks)]
+
+
 class Grade(Block):
     """What lm-eval measures, on the base model and on the student."""
 
@@ -951,6 +954,47 @@ class Preferences(Block):
         return value
 
 
+# What `axolotl train --launcher` takes.
+Launcher = Literal["accelerate", "torchrun", "python"]
+
+# Keys of Axolotl's that a round sets itself, or that would train on something else.
+NOT_A_ROUNDS: Mapping[str, str] = {
+    **dict.fromkeys(("output_dir", "dataset_prepared_path", "datasets"), "each round has its own"),
+    **dict.fromkeys(("synthetic", "plugins", "rl"), "a round trains as the YAML says, on questions and answers"),
+    "base_model": "the student's state is what is looked at; train the model that the YAML names",
+}
+
+
+class Rounds(Block):
+    """The budget in parts: after each but the last the student is trained on what there is, and the seeds that it is worse at get more of
+    the next. See `plugin/docs/rounds.md`."""
+
+    count: int = Field(default=3, ge=2, le=20)
+    """Parts that the budget is divided into."""
+    growth: float = Field(default=2, ge=1, le=10)
+    """How many times as large a part is as the one before."""
+    by: Literal["loss", "wrong", "uniform"] = "loss"
+    """What a seed's need is: `loss`, the bits that each byte of its answer costs the student; `wrong`, whether the student's own answer
+    fails the task's check; `uniform`, nothing, so that no student is trained and every seed gets as much: the control."""
+    train: dict[str, Any] = {}
+    """Keys of Axolotl's that take the place of the YAML's where a round trains, such as a quick LoRA: {adapter: lora, lora_r: 8,
+    lora_target_linear: true, num_epochs: 1}."""
+    launcher: Launcher | None = None
+    """As `axolotl train --launcher`, for the students of the rounds; null: Axolotl's own default."""
+
+    @field_validator("train")
+    @classmethod
+    def validate_train(cls, value: dict[str, Any]) -> dict[str, Any]:
+        if (name := next((name for name in value if name in NOT_A_ROUNDS), None)) is not None:
+            raise ValueError(f"`{name}` cannot be set here: {NOT_A_ROUNDS[name]}; remove it")
+        return value
+
+    @property
+    def trains(self) -> bool:
+        """Return whether students are trained between the parts."""
+        return self.by != "uniform"
+
+
 def _language(value: str) -> str:
     # It goes into prompts, so that it may be no sentence of its own.
     if not re.fullmatch(r"[^\W\d_][\w ()'-]{1,59}", value):
@@ -964,7 +1008,7 @@ Language = Annotated[str, AfterValidator(_language)]
 class Settings(Block):
     """The whole `synthetic:` block."""
 
-    LATER = frozenset({"prompts", "examples", "labels", "balance", "turns", "preferences", "system", "language"})
+    LATER = frozenset({"prompts", "examples", "labels", "balance", "turns", "preferences", "system", "language", "rounds"})
 
     task: str = "math"
     """math, multiple_choice, text_to_sql, instruction, chat, classification, or the dotted path of a class of yours."""
@@ -979,7 +1023,7 @@ class Settings(Block):
     """The model that answers."""
     augmenter: AnyModel | None = None
     """The model that rewrites and invents questions; null: the teacher."""
-    verify: Annotated[list[str | dict[str, dict[str, Any]]], BeforeValidator(_checks)] | None = None
+    verify: Checks | None = None
     """Checks by name, or {name: options}; null: the task's own."""
     review: Review | None = None
     """Human review in Argilla."""
@@ -1015,6 +1059,8 @@ class Settings(Block):
     thinking_key: str = Field(default="reasoning_content", pattern=r"^[A-Za-z_]\w*$")
     """The name by which the student's chat template reads thoughts, for a teacher of `thinking: keep`: `template_thinking_key` of our entry
     in `datasets:`."""
+    rounds: Rounds | None = None
+    """Divide the budget, and spend each part on the seeds that the student, trained on the parts before, is worst at."""
     grade: Grade = Grade()
     """What is graded, and when."""
     output_dir: PathText = Field(default="./synthetic", validate_default=True)
@@ -1146,6 +1192,7 @@ def _combinations(raw: Mapping[str, Any]) -> Iterator[str]:
             for key in kwargs if isinstance(kwargs, Mapping) else ():
                 if key == "generation_kwargs":
                     yield f"synthetic.{role}.kwargs.generation_kwargs: write `generation:` beside `kwargs:` instead"
+    yield from _of_rounds(raw, budget if "budget" in raw else Settings().budget.model_dump())
     task = raw.get("task", "math")
     for key, only in OF_A_TASK.items():
         # A class of the user's may be derived from that task.
@@ -1158,6 +1205,31 @@ def _combinations(raw: Mapping[str, Any]) -> Iterator[str]:
         )
     if raw.get("task") == "text_to_sql" and part("seeds").get("databases") is None:
         yield "synthetic.seeds.databases: text_to_sql needs to know where the databases are; write `databases: dbs/{database}.sqlite`"
+
+
+def _of_rounds(raw: Mapping[str, Any], budget: Mapping[str, Any]) -> Iterator[str]:
+    try:
+        asked = Rounds.model_validate(raw["rounds"])
+    except (KeyError, ValidationError):  # there are none, or it is told
+        return
+    share = first_share(asked)
+    for name in ("samples", "queries", "tokens"):
+        limit = budget.get(name)
+        if isinstance(limit, int) and not isinstance(limit, bool) and limit * share < 1:
+            yield (
+                f"synthetic.rounds.count: {asked.count}: the first part of budget.{name}: {limit} would be less than one; raise the budget,"
+                " or lower `count` or `growth`"
+            )
+    if asked.trains and raw.get("balance") == "uniform":
+        yield (
+            "synthetic.rounds: cannot be combined with `balance: uniform`, which decides by itself which seeds come more often; remove one"
+            " of them"
+        )
+
+
+def first_share(rounds: Rounds) -> float:
+    """Return the share of the budget that the first round has: each further one is `growth` times as large as the one before."""
+    return 1 / sum(rounds.growth**number for number in range(rounds.count))
 
 
 def _listed(model: Mapping[str, Any]) -> prices.Listed | None:
@@ -1217,6 +1289,7 @@ def _known_keys(location: list[Any], raw: Mapping[str, Any]) -> list[str]:
         "review": Review,
         "select": Select,
         "preferences": Preferences,
+        "rounds": Rounds,
         "engine": RayEngine,
         "ray": RayCluster,
     }

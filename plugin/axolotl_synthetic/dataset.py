@@ -312,6 +312,7 @@ def manifest(
     training: TrainingFile,
     prices: Mapping[str, Any] | None = None,
     more_files: Mapping[str, Any] | None = None,
+    rounds: Sequence[Mapping[str, Any]] = (),
 ) -> dict[str, Any]:
     """The manifest, in the contract's words. Whoever writes it writes it last."""
     return {
@@ -329,6 +330,7 @@ def manifest(
         "usd": totals.usd,
         "prices": dict(prices or {}),
         "seconds": round(seconds, 3),
+        **({"rounds": list(rounds)} if rounds else {}),
         **outcome(counts, samples, training, more_files),
     }
 
@@ -487,6 +489,18 @@ def show_figures(folder: Path, figures: Mapping[str, str]) -> None:
     shown = "\n\n".join(f"![{text}]({path})" for path, text in figures.items())
     section = f"\n{FIGURES_BEGIN}\n## Figures\n{shown}\n{FIGURES_END}\n" if figures else ""
     write_text(folder / CARD, before.rstrip("\n") + "\n" + section + after.lstrip("\n"))
+
+
+def make_folder(folder: Path) -> None:
+    """Make a folder, with those above it.
+
+    Raises:
+        StorageError: if it cannot be made.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise StorageError(f"{folder}: {error.strerror}; free some space or make it writable, then run the same command again") from error
 
 
 def write_text(path: Path, text: str) -> None:

@@ -123,13 +123,18 @@ def _grade_arguments(cfg: Mapping[str, Any]) -> str:
     path = cfg.get("axolotl_config_path")
     if not path:
         return "CONFIG"
-    try:
-        written = yaml.safe_load(Path(path).read_text(encoding="utf-8"))
-    except (OSError, ValueError, yaml.YAMLError):
-        written = {}
-    known = written if isinstance(written, Mapping) else {}
+    known = _written(cfg)
     changed = [key for key in ("output_dir", "base_model") if cfg.get(key) is not None and str(cfg[key]) != str(known.get(key))]
     return " ".join([shlex.quote(str(path)), *(f"--{key.replace('_', '-')} {shlex.quote(str(cfg[key]))}" for key in changed)])
+
+
+def _written(cfg: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Return the user's YAML as it was written; empty where it cannot be read."""
+    try:
+        written = yaml.safe_load(Path(cfg["axolotl_config_path"]).read_text(encoding="utf-8"))
+    except (KeyError, TypeError, OSError, ValueError, yaml.YAMLError):
+        return {}
+    return written if isinstance(written, Mapping) else {}
 
 
 def _rl(cfg: Mapping[str, Any]) -> str:
@@ -356,9 +361,9 @@ def _command(command: str, cfg: Mapping[str, Any], settings: Settings) -> int:
     In a process of its own because distilabel takes over the root logger and the signal handlers, and because forking where
     CUDA is in use is unsafe.
     """
-    block = {"synthetic": settings.model_dump(mode="json")} | {
-        key: cfg[key] for key in ("base_model", "adapter", "output_dir") if cfg.get(key) is not None
-    }
+    told = {key: cfg[key] for key in ("base_model", "adapter", "output_dir") if cfg.get(key) is not None}
+    # The students of rounds are trained as the YAML says.
+    block = {**(_written(cfg) if settings.rounds is not None else {}), **told, "synthetic": settings.model_dump(mode="json")}
     with tempfile.TemporaryDirectory(prefix="axolotl-synthetic-") as folder:
         config = Path(folder) / "config.yml"
         config.write_text(yaml.safe_dump(block, allow_unicode=True, sort_keys=False), encoding="utf-8")

@@ -35,6 +35,7 @@ IRRELEVANT: dict[str, Any] = {
     **dict.fromkeys(("grade", "output_dir", "engine", "study", "review", "weight", "thinking_key", "preferences", "system"), True),
     **dict.fromkeys(("teacher", "augmenter"), OF_THE_WAY),
     "seeds": {"may_fail"},
+    "rounds": {"train", "launcher"},
 }
 # A check's calls are averaged over the rounds; beyond these a further one changes nothing, and a budget of 10^9 would take for ever.
 MOST_ROUNDS = 10_000

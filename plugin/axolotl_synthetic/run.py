@@ -14,7 +14,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from axolotl_synthetic import dataset, preferences, terminal
+from axolotl_synthetic import dataset, preferences, rounds, terminal
 from axolotl_synthetic.batch_ledger import Batch, BatchLedger
 from axolotl_synthetic.config import Budget, Settings, fruitless_after
 from axolotl_synthetic.errors import ConfigError, ServiceError, StorageError, SyntheticError, remedy_for
@@ -37,13 +37,16 @@ from axolotl_synthetic.prepare import (
 from axolotl_synthetic.records import STRATEGIES, Role, Seed
 from axolotl_synthetic.tasks import has_turns
 from axolotl_synthetic.teachers import ModelSettings, model_name
+from axolotl_synthetic.training import training_file as training_file_of
 from axolotl_synthetic.wording import number_of
 
 if TYPE_CHECKING:
     from axolotl_synthetic.grading import Grade
     from axolotl_synthetic.pipelines.job import Job
+    from axolotl_synthetic.pipelines.schedule import Phase
     from axolotl_synthetic.review import applying
     from axolotl_synthetic.review.work import Work
+    from axolotl_synthetic.rounds.record import Round
     from axolotl_synthetic.tasks import Task
 
 SPOOL = "samples.jsonl.tmp"
@@ -51,9 +54,6 @@ REVIEWED = "samples-reviewed.jsonl.tmp"
 LOG = "run.log"
 LM_EVAL = "lm_eval"
 GRADE = "grade.json"
-# Sequences in one batch of lm-eval: enough to keep two CPU cores busy, and not so many that the progress stands still for a minute.
-# On a GPU `grading/child.py` takes fewer.
-GRADED_AT_ONCE = 20
 # Names that lm-eval was asked about, so that a study asks once and not for each of its lines.
 _KNOWN_TASKS: set[str] = set()
 
@@ -114,7 +114,7 @@ def plan(settings: Settings, *, student: str | None = None, pilot: int | None = 
     each, chosen = estimates.of_each(settings, rates, prepared.plan.strategy)
     return Forecast(
         prepared.case,
-        prepared.plan,
+        replace(prepared.plan, reasons=(*prepared.plan.reasons, *rounds.said(settings))),
         each,
         chosen,
         costs.assumptions(settings, prepared.lengths),
@@ -126,7 +126,12 @@ def plan(settings: Settings, *, student: str | None = None, pilot: int | None = 
 
 
 def generate(
-    settings: Settings, *, student: str | None = None, ledger: Path | None = None, process: PipelineProcess | None = None
+    settings: Settings,
+    *,
+    student: str | None = None,
+    ledger: Path | None = None,
+    process: PipelineProcess | None = None,
+    training: Mapping[str, Any] | None = None,
 ) -> Outcome:
     """The run, from seeds to manifest; started again, it goes on where it stopped.
 
@@ -136,10 +141,12 @@ def generate(
         ledger: a ledger that other folders use as well, as those of a study do: what one of them paid for, the others find there,
             and the budget's limits on calls, tokens and dollars hold for all of them together. None: the folder's own.
         process: a process that waits for a job of running the pipeline; None: one is started when there is such a job.
+        training: Axolotl's own part of the config, which the students of `rounds` are trained with.
 
     Raises:
         ConfigError: if the config or the seeds are wrong, or the folder was made for others.
         ServiceError: if the teacher cannot be used.
+        TrainingError: if a student of a round cannot be trained or scored.
         FolderInUseError: if another run holds the folder.
         Interrupted: if the user asked to stop.
     """
@@ -153,6 +160,7 @@ def generate(
                 manifest, _ = decide_again(prepared, manifest)
             return Outcome(manifest, dataset.count(folder / dataset.SAMPLES), folder, was_finished=True)
         verify_seeds(prepared)
+        rounds.refuse_untrainable(settings, training or {}, prepared.task.has_final_answer)
         _refuse_unknown_tasks(settings)
         former = dataset.read_manifest(folder)
         if former is not None:
@@ -161,13 +169,30 @@ def generate(
             (folder / dataset.MANIFEST).unlink(missing_ok=True)
         with Ledger(prepared.ledger) as opened:
             claim(opened, prepared)
-        _run_pipeline(prepared, process=process)
+        over = _make_rounds(prepared, training or {}, process) if settings.rounds is not None else []
+        _run_pipeline(prepared, process=None if over else process, phases=rounds.phases(over, prepared), title=_last_round(settings))
         state = _state(settings)
         samples, _ = _take_samples(prepared, folder / SPOOL)
         with Ledger(prepared.ledger) as opened:
-            outcome = _write(prepared, opened, samples, time.monotonic() - began)
+            outcome = _write(prepared, opened, samples, time.monotonic() - began, over)
             opened.set_meta(**{prepared.meta("reviewed"): state})
         return outcome
+
+
+def _make_rounds(prepared: Prepared, training: Mapping[str, Any], process: PipelineProcess | None) -> list[Round]:
+    """Make the rounds before the last, each up to its part of the budget."""
+    waits = [process]
+
+    def part(budget: Budget, phases: Sequence[Phase], title: str) -> Path:
+        within = replace(prepared, settings=prepared.settings.model_copy(update={"budget": budget}))
+        _run_pipeline(within, process=waits.pop() if waits else None, phases=phases, title=title)
+        return prepared.settings.folder / SPOOL
+
+    return rounds.conduct(prepared, training, part)
+
+
+def _last_round(settings: Settings) -> str:
+    return "" if settings.rounds is None or not settings.rounds.trains else f"round {settings.rounds.count} of {settings.rounds.count}"
 
 
 def _put_aside(folder: Path, former: Mapping[str, Any], *kinds: str) -> None:
@@ -470,7 +495,6 @@ def grade(settings: Settings, training: Mapping[str, Any]) -> Grade:
                     include_path=include,
                     limit=settings.grade.limit,
                     log=folder / "lm_eval.log",
-                    batch_size=GRADED_AT_ONCE,
                     on_progress=on_progress,
                     databases=settings.seeds.databases,
                     max_gen_toks=settings.grade.max_new_tokens,
@@ -587,7 +611,13 @@ def _take_samples(prepared: Prepared, spool: Path) -> tuple[Path, applying.Effec
 
 
 def _run_pipeline(
-    prepared: Prepared, *, spool: Path | None = None, most_candidates: int | None = None, process: PipelineProcess | None = None
+    prepared: Prepared,
+    *,
+    spool: Path | None = None,
+    most_candidates: int | None = None,
+    process: PipelineProcess | None = None,
+    phases: Sequence[Phase] = (),
+    title: str = "",
 ) -> None:
     from axolotl_synthetic.pipelines import open_files
     from axolotl_synthetic.pipelines.serving import serving
@@ -598,11 +628,15 @@ def _run_pipeline(
         models, fewer = open_files.fitted(stack.enter_context(serving(settings, folder, folder / LOG)))
         for text in fewer:
             terminal.notice(text)
-        job = _job(prepared, models, spool, most_candidates)
+        job = replace(_job(prepared, models, spool, most_candidates), phases=tuple(phases))
         ledger = stack.enter_context(Ledger(prepared.ledger))
         ledger.begin_run()
         seeds = len(prepared.seeds.seeds)
-        stack.enter_context(terminal.watched("generating", _Look(prepared.ledger, settings.budget, seeds, most_candidates)))
+        stack.enter_context(
+            terminal.watched(
+                f"{title}: generating" if title else "generating", _Look(prepared.ledger, settings.budget, seeds, most_candidates)
+            )
+        )
         try:
             process.run(job, folder / LOG)
         finally:
@@ -670,7 +704,7 @@ class _Look:
         return terminal.Stand(queries, budget.queries or 0, "calls", f"{accepted:,} accepted · {verdicts}", timed)
 
 
-def _write(prepared: Prepared, ledger: Ledger, samples: Path, seconds: float) -> Outcome:
+def _write(prepared: Prepared, ledger: Ledger, samples: Path, seconds: float, over: Sequence[Round]) -> Outcome:
     """The training file, the lm-eval task, the card, and last the manifest."""
     settings, folder = prepared.settings, prepared.settings.folder
     counts, training = dataset.count(samples), _train(prepared, samples)
@@ -689,6 +723,7 @@ def _write(prepared: Prepared, ledger: Ledger, samples: Path, seconds: float) ->
         training=training,
         prices=priced.priced(settings),
         more_files=_prefer(prepared, samples),
+        rounds=rounds.of_manifest(over, prepared, counts),
     )
     ledger.set_meta(**{prepared.meta("finished"): prepared.fingerprint})
     _finish(prepared, manifest, counts)
@@ -710,14 +745,7 @@ def _export(prepared: Prepared) -> None:
 
 def _train(prepared: Prepared, samples: Path) -> dataset.TrainingFile:
     """The training file of these samples."""
-    settings, task = prepared.settings, prepared.task
-    seeds = prepared.seeds.seeds if settings.include_seeds else ()
-    return dataset.write_training_file(
-        *(settings.folder, samples, seeds, functools.partial(_prompt, task), task.solution),
-        thinking=settings.keeps_thinking,
-        chats=has_turns(task),
-        system=settings.system_message,
-    )
+    return training_file_of(prepared.settings.folder, samples, prepared.settings, prepared.task, prepared.seeds.seeds)
 
 
 def _prefer(prepared: Prepared, samples: Path) -> Mapping[str, Any]:

@@ -8,14 +8,15 @@ import pytest
 import yaml
 from hypothesis import given
 from hypothesis import strategies as st
+from pydantic import ValidationError
 
 from axolotl_synthetic import dataset, run
 from axolotl_synthetic.config import load_settings
 from axolotl_synthetic.errors import ConfigError
-from axolotl_synthetic.study.costs import cost
-from axolotl_synthetic.study.design import Cell, Line, cells, config_of, epochs, first_accepted, lines, settings_of
+from axolotl_synthetic.study.costs import cost, hours
+from axolotl_synthetic.study.design import Cell, Line, cells, epochs, first_accepted, lines, settings_of
 from axolotl_synthetic.study.settings import Limits, Study, load_study
-from axolotl_synthetic.study.sweep import seeds_of
+from axolotl_synthetic.study.sweep import CellResult, seeds_of
 from axolotl_synthetic.tasks.math import TASK
 
 from fake_server import FakeServer
@@ -117,36 +118,77 @@ def test_a_cut_line_is_byte_for_byte_what_a_run_with_the_smaller_budget_writes(t
     assert [row["id"] for row in rows] == [row["id"] for row in project.samples]
 
 
-CELL = Cell(Line(2, 4, "new_question"), 8)
-
-
-def test_a_cell_is_trained_with_the_users_config_on_its_own_file_with_its_own_seed(tmp_path):
-    training = {
-        "base_model": "model",
-        "num_epochs": 3,
-        "seed": 11,
-        "plugins": ["axolotl_synthetic.SyntheticPlugin", "other.Plugin"],
-        "datasets": [
-            {"path": "mine.jsonl", "type": "alpaca"},
-            {"path": "synthetic/train.jsonl", "type": "chat_template", "train_on_eos": "all"},
-        ],
-        "synthetic": {},
-        "output_dir": "out",
+def test_lines_in_rounds_have_a_cell_each_and_other_arms_all_cells():
+    asked = study(strategies=["new_question"], arms={"by_loss": {"strategy": "new_question", "rounds": {"count": 2}}}, repeats=1)
+    made = {line.name: [cell.samples for cell in cells(asked, line)] for line in lines(asked) if line.seeds == 4}
+    assert made == {
+        "new_question-4-seeds-repeat-1": [2, 8],
+        "by_loss-4-seeds-2-samples-repeat-1": [2],
+        "by_loss-4-seeds-8-samples-repeat-1": [8],
     }
-    made = config_of(
-        CELL,
-        settings(),
-        training,
-        folder=tmp_path,
-        entries=dataset.axolotl_entry(tmp_path / "train-1.jsonl"),
-        is_ours=lambda entry: dataset.is_axolotl_entry(entry, Path("synthetic")),
+
+
+def test_an_arm_is_generated_as_it_says_and_a_strategy_without_rounds_whatever_the_config_has():
+    asked = study(
+        arms={"by_loss": {"strategy": "new_question", "rounds": {"count": 2}}, "unverified": {"strategy": "new_question", "verify": []}}
     )
-    assert "synthetic" not in made and made["plugins"] == ["other.Plugin"]
-    assert made["datasets"] == [
-        {"path": "mine.jsonl", "type": "alpaca"},
-        {"path": str(tmp_path / "train-1.jsonl"), "type": "chat_template", "train_on_eos": "all"},
-    ]
-    assert (made["output_dir"], made["seed"], made["num_epochs"]) == (str(tmp_path / "student"), 13, 3)
+    base = settings(rounds={"count": 4}, verify=["format"])
+    plain, by_loss, unverified = (
+        settings_of(asked, Line(0, 4, *more), base) for more in (("new_question",), ("by_loss", 2), ("unverified",))
+    )
+    assert plain.rounds is None and unverified.rounds is None
+    assert by_loss.rounds is not None and (by_loss.rounds.count, by_loss.budget.samples) == (2, 2)
+    assert (plain.verify, by_loss.verify, unverified.verify) == (["format"], ["format"], [])
+    assert {one.strategy for one in (plain, by_loss, unverified)} == {"new_question"}
+
+
+@pytest.mark.parametrize(
+    ("arms", "said"),
+    [
+        ({"new_question": {"strategy": "new_question"}}, "new_question is the name of a strategy"),
+        ({"a b": {"strategy": "new_question"}}, "String should match pattern"),
+        ({"best": {"strategy": "best"}}, "Input should be 'answer_augmentation'"),
+        ({"early": {"strategy": "new_question", "budget": {}}}, "Extra inputs are not permitted"),
+    ],
+)
+def test_arms_that_cannot_be_are_refused(arms, said):
+    with pytest.raises(ValidationError, match=said):
+        study(arms=arms)
+
+
+def test_an_arm_costs_what_it_asks_beyond_the_others_of_its_strategy(seeds):
+    arms = {"unverified": {"strategy": "new_question", "verify": []}, "by_loss": {"strategy": "new_question", "rounds": {"count": 2}}}
+    made = cost(study(strategies=["new_question"], arms=arms), settings(), run.plan)
+    # 2 repeats of 8 samples at 3 calls for each of two sizes, in each of three arms, of which two find them in the ledger.
+    assert set(made.calls.values()) == {48.0} and len(made.calls) == 6
+    assert made.total == 96
+
+
+def done(arm: str, samples: int, repeat: int, seconds: float) -> tuple[Cell, CellResult]:
+    cell = Cell(Line(repeat, 4, arm), samples)
+    return cell, CellResult(arm, 4, samples, repeat + 1, "done", accuracy=0.5, train_seconds=seconds, grade_seconds=2.0)
+
+
+def test_the_hours_to_come_follow_the_cells_that_are_done():
+    asked = study(strategies=["new_question"], seed_sizes=[4], repeats=2)
+    every: dict[Cell, CellResult | None] = {cell: None for line in lines(asked) for cell in cells(asked, line)}
+    assert hours(asked, every) is None
+    # 2 samples took 10 s, so 8 are taken to last 40; each is graded in 2.
+    first = hours(asked, every | dict([done("new_question", 2, 0, 10.0)]))
+    assert first is not None and first.seconds == pytest.approx(40 + 10 + 40 + 3 * 2) and first.sizes == 1
+    # 10 s and 16 s: 8 s for whatever samples, and one for each.
+    then = hours(asked, every | dict([done("new_question", 2, 0, 10.0), done("new_question", 8, 0, 16.0)]))
+    assert then is not None and then.seconds == pytest.approx(10 + 16 + 2 * 2) and then.cells == 2
+
+
+def test_the_hours_to_come_count_the_students_of_rounds():
+    asked = study(strategies=["new_question"], arms={"by_loss": {"strategy": "new_question", "rounds": {"count": 2, "growth": 1}}})
+    asked = asked.model_copy(update={"seed_sizes": [4], "repeats": 1})
+    cell = Cell(Line(0, 4, "by_loss", 8), 8)
+    known = dict([done("new_question", 2, 0, 10.0), done("new_question", 8, 0, 16.0)])
+    found = hours(asked, {**known, cell: None})
+    # A student of 4 samples in between, and that of 8.
+    assert found is not None and found.seconds == pytest.approx((8 + 4) + (8 + 8) + 2)
 
 
 @pytest.mark.parametrize(

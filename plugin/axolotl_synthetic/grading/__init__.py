@@ -15,8 +15,8 @@ When and what is graded is decided in `run.py`.
 """
 
 from axolotl_synthetic.grading.comparison import Grade, Row, cells, compare, is_share, notes, p_value, read_grade, table
-from axolotl_synthetic.grading.evaluate import Score, evaluate, refuse_unknown_tasks
-from axolotl_synthetic.grading.export import HELD_OUT_TASK, export_task
+from axolotl_synthetic.grading.evaluate import Score, evaluate, refuse_unknown_tasks, scores_of_each
+from axolotl_synthetic.grading.export import HELD_OUT_TASK, export_answers, export_task
 from axolotl_synthetic.grading.models import ModelArgs, student_in
 
 __all__ = [
@@ -28,12 +28,14 @@ __all__ = [
     "cells",
     "compare",
     "evaluate",
+    "export_answers",
     "export_task",
     "is_share",
     "notes",
     "p_value",
     "read_grade",
     "refuse_unknown_tasks",
+    "scores_of_each",
     "student_in",
     "table",
 ]

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import fnmatch
 import json
+import math
 import os
 import sys
 from collections.abc import Mapping, Sequence
@@ -79,8 +80,11 @@ def each_score(samples: Sequence[Mapping[str, Any]]) -> dict[str, dict[str, floa
     found: dict[str, dict[str, float]] = {}
     for sample in samples:
         for metric in sample["metrics"]:
+            value = sample[metric]
+            if metric == "bits_per_byte":  # until they are added up: the log-likelihood of a text, and its bytes
+                value = -value[0] / (math.log(2) * max(1, value[1]))
             try:
-                found.setdefault(f"{metric},{sample['filter']}", {})[str(sample["doc_id"])] = float(sample[metric])
+                found.setdefault(f"{metric},{sample['filter']}", {})[str(sample["doc_id"])] = float(value)
             except (TypeError, ValueError):
                 continue
     return found

@@ -23,6 +23,9 @@ from axolotl_synthetic.grading.export import HELD_OUT_TASK
 from axolotl_synthetic.grading.models import ModelArgs
 from axolotl_synthetic.grading.spider import SPIDER_TASK
 
+# Sequences in one batch of lm-eval: enough to keep two CPU cores busy, and not so many that the progress stands still for a minute.
+# On a GPU `child.py` takes fewer.
+AT_ONCE = 20
 # The one metric that is shown beside a task's main one.
 MACRO_F1 = "macro_f1"
 
@@ -53,7 +56,7 @@ def evaluate(
     include_path: Path | None,
     log: Path,
     limit: int | None = None,
-    batch_size: int = 16,
+    batch_size: int = AT_ONCE,
     on_progress: Callable[[int, int], None] = lambda done, total: None,
     databases: str | None = None,
     max_gen_toks: int | None = None,
@@ -92,6 +95,35 @@ def evaluate(
         if f"{MACRO_F1},none" in metrics:
             scores[f"{task} {MACRO_F1}"] = Score(float(metrics[f"{MACRO_F1},none"]), None, MACRO_F1, questions.get(task))
     return scores
+
+
+def scores_of_each(
+    model: ModelArgs,
+    folder: Path,
+    metrics: Sequence[str],
+    *,
+    log: Path,
+    on_progress: Callable[[int, int], None] = lambda done, total: None,
+    max_gen_toks: int | None = None,
+) -> Mapping[str, float]:
+    """Return what a model scores on each row of an exported task, by the row's place.
+
+    Args:
+        model: what is graded.
+        folder: the task's.
+        metrics: whose scores are wanted: the first of these that the task has.
+        log, on_progress, max_gen_toks: as for `evaluate`.
+
+    Raises:
+        TrainingError: if lm-eval ends with an error, or the task has none of the metrics.
+        StorageError: if the log cannot be written.
+    """
+    result = _run(model, [HELD_OUT_TASK], folder, log, None, AT_ONCE, on_progress, None, max_gen_toks)
+    each: Mapping[str, Mapping[str, float]] = result.get("each", {}).get(HELD_OUT_TASK, {})
+    for metric in metrics:
+        if found := each.get(f"{metric},none"):
+            return found
+    raise TrainingError(f"lm-eval scored no question by {' or '.join(metrics)}; see {log}")
 
 
 def refuse_unknown_tasks(tasks: Sequence[str], *, log: Path, include_path: Path | None = None) -> None:

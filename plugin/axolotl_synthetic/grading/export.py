@@ -85,36 +85,49 @@ def export_task(
     rows = list(_rows(task, held_out, folder, system)) if task.has_final_answer else []
     rows = list(_chats(task, held_out, system)) if has_turns(task) and not task.has_final_answer else rows
     metrics, how = BY_LABEL if any("several" in row for row in rows) else BY_ANSWER
-    name = "heldout_chats.yaml" if has_turns(task) else "heldout.yaml"
-    template = Template(resources.files(__package__).joinpath(name).read_text(encoding="utf-8"))
+    return _write_task(
+        *(folder, task_name, rows, has_turns(task)),
+        max_gen_toks=max_gen_toks or _longest_reply(task, held_out),
+        how=how,
+        metrics="\n".join(
+            f"  - metric: {name}\n    aggregation: {aggregation}\n    higher_is_better: true" for name, aggregation in metrics.items()
+        ),
+        # lm-eval takes the text of the column that a description names.
+        description=f"\ndescription: {SYSTEM}" if system is not None else "",
+    )
+
+
+def export_answers(folder: Path, rows: Sequence[Mapping[str, Any]]) -> str | None:
+    """Write answers as a task that measures how likely a model finds each, as held-out chats are.
+
+    Args:
+        folder: as for `export_task`, and what is returned and raised as well.
+        rows: `id`, `prompt`, `messages` up to the answer, and `answer` of each.
+    """
+    return _write_task(folder, HELD_OUT_TASK, rows, by_likelihood=True)
+
+
+def _write_task(folder: Path, name: str, rows: Sequence[Mapping[str, Any]], by_likelihood: bool, **said: object) -> str | None:
+    template = resources.files(__package__).joinpath("heldout_chats.yaml" if by_likelihood else "heldout.yaml").read_text(encoding="utf-8")
     files = {
         FILE: "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows),
-        "metrics.py": CHAT_METRICS if has_turns(task) else METRICS,
+        "metrics.py": CHAT_METRICS if by_likelihood else METRICS,
         # The last to come and the first to go: lm-eval sees the folder by its YAML.
-        f"{task_name}.yaml": template.substitute(
-            task=task_name,
-            max_gen_toks=max_gen_toks or _longest_reply(task, held_out),
-            how=how,
-            metrics="\n".join(
-                f"  - metric: {name}\n    aggregation: {aggregation}\n    higher_is_better: true" for name, aggregation in metrics.items()
-            ),
-            # lm-eval takes the text of the column that a description names.
-            description=f"\ndescription: {SYSTEM}" if system is not None else "",
-        ),
+        f"{name}.yaml": Template(template).substitute(task=name, **said),
     }
     try:
         if not rows:
-            for name in reversed(files):
-                (folder / name).unlink(missing_ok=True)
+            for file in reversed(files):
+                (folder / file).unlink(missing_ok=True)
             return None
         folder.mkdir(parents=True, exist_ok=True)
-        for name, text in files.items():
-            _write(folder / name, text)
+        for file, text in files.items():
+            _write(folder / file, text)
     except OSError as error:
         raise StorageError(
             f"{folder}: the task of the held-out seeds cannot be written: {error}; free space or change output_dir"
         ) from error
-    return task_name
+    return name
 
 
 def _longest_reply(task: Task, held_out: Sequence[Seed]) -> int:

@@ -160,7 +160,7 @@ class Engine:
         if most is None and samples is not None:
             most = CANDIDATES_PER_SAMPLE * samples
         ended_by = ""
-        for started, planned in enumerate(schedule(job.seeds, job.shares, self._kinds)):
+        for started, planned in enumerate(schedule(job.seeds, job.shares, self._kinds, job.phases)):
             while len(self._under_way) >= places:
                 self._ended.clear()
                 await self._ended.wait()
@@ -274,7 +274,7 @@ class Engine:
                 reuse_answer=self._job.settings.reuse_seed_answers,
                 keep_thinking=self._job.settings.keeps_thinking,
                 shown=self._examples.shown,
-                rounds=0 if self._kinds else sure_rounds(planned, len(self._job.seeds), self._sure, self._job.shares[candidate.strategy]),
+                rounds=self._sure_rounds(planned),
             )
             candidate = await strategy(candidate, source, self._task, chain.ask)
             for inquiry in self._inquiries:
@@ -308,6 +308,12 @@ class Engine:
         for one, is_ours in self._ahead.ended((candidate.strategy, candidate.seed_id), planned.round, candidate):
             self._skipped += not is_ours
             self._emit(one if is_ours else _skipped(one))
+
+    def _sure_rounds(self, planned: Planned) -> int:
+        """Return how many candidates of its strategy a seed will have at least; 0 where its turn does not come as often as the others'."""
+        if self._kinds or self._job.phases:
+            return 0
+        return sure_rounds(planned, len(self._job.seeds), self._sure, self._job.shares[planned.candidate.strategy])
 
     def _count_failure(self, kind: type[SyntheticError], said: str, remedy: str) -> None:
         self._failures += 1

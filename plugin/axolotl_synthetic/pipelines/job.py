@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from axolotl_synthetic.config import Settings
+from axolotl_synthetic.pipelines.schedule import Phase
 from axolotl_synthetic.records import Role, Seed
 from axolotl_synthetic.teachers import ModelSettings
 
@@ -23,6 +24,7 @@ class Job:
         seeds: in the order in which they are used.
         held_out: seeds that are kept for grading, and that no sample may give away.
         shares: strategy and share of the candidates.
+        phases: from which candidate on which seeds come more often.
         ledger: path of the ledger.
         spool: path of the file that verification writes, a line of `samples.jsonl` for each candidate, in their order.
         most_candidates: end after so many, None for no such limit.
@@ -37,6 +39,7 @@ class Job:
     spool: Path
     most_candidates: int | None = None
     held_out: tuple[Seed, ...] = ()
+    phases: tuple[Phase, ...] = ()
     python_path: Sequence[str] = field(default_factory=lambda: tuple(sys.path))
 
     def __deepcopy__(self, memo: Any) -> Job:

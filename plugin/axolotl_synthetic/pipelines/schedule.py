@@ -6,6 +6,7 @@ server's prefix cache. Seeds with one context, such as a database's schema, shar
 
 from __future__ import annotations
 
+import heapq
 import itertools
 import math
 from collections import Counter
@@ -26,6 +27,19 @@ class Planned:
     index: int = 0
 
 
+@dataclass(frozen=True, slots=True)
+class Phase:
+    """What holds from one candidate on: how often each seed is taken.
+
+    Attributes:
+        start: the number of the first candidate.
+        weights: of each seed, by its id, above 0; seeds are taken in proportion.
+    """
+
+    start: int
+    weights: Mapping[str, float]
+
+
 def sure_rounds(planned: Planned, seeds: int, candidates: float, share: float) -> int:
     """Return how many candidates of its strategy a seed will have at least.
 
@@ -39,41 +53,49 @@ def sure_rounds(planned: Planned, seeds: int, candidates: float, share: float) -
     return max(0, math.ceil((math.floor(of_strategy) - planned.index % seeds) / seeds))
 
 
-def schedule(seeds: Sequence[Seed], shares: Mapping[str, float], kinds: Callable[[Seed], Sequence[str]] | None = None) -> Iterator[Planned]:
+def schedule(
+    seeds: Sequence[Seed],
+    shares: Mapping[str, float],
+    kinds: Callable[[Seed], Sequence[str]] | None = None,
+    phases: Sequence[Phase] = (),
+) -> Iterator[Planned]:
     """Candidates without end.
 
     Every strategy goes through the seeds in the order of `near`, again and again; strategies take turns so that after any number of
     candidates each is within one of its share (the quota method of Balinski and Young, 1975). A strategy's own sequence does not
-    depend on the shares, so a run with other shares finds its calls in the ledger.
+    depend on the shares, so a run with other shares finds its calls in the ledger, as long as there are no phases.
 
     Args:
         seeds: at least one.
         shares: strategy and share, adding up to 1.
         kinds: what each seed counts as, such as its labels, where every kind is to come as often; None: every seed does.
+        phases: from when on which seeds come more often, in the order of their starts; before the first all come as often.
     """
     seeds = near(seeds)
-    orders = {name: _in_turn(seeds) if kinds is None else _by_kind(seeds, kinds) for name, share in shares.items() if share > 0}
-    made = dict.fromkeys((name for name, share in shares.items() if share > 0), 0)
-    number = 0
-    while True:
+    names = [name for name, share in shares.items() if share > 0]
+    orders = {name: _in_turn(seeds) if kinds is None else _by_kind(seeds, kinds) for name in names}
+    made, rounds = dict.fromkeys(names, 0), {name: Counter[str]() for name in names}
+    starts = {phase.start: phase for phase in phases}
+    for number in itertools.count():
+        if (phase := starts.get(number)) is not None:
+            orders = {name: _by_weight(seeds, phase.weights) for name in names}
         # The strategy that would lag most behind its share; ties go to the one named first.
         strategy = max(made, key=lambda name: shares[name] * (number + 1) - made[name])
-        index = made[strategy]
-        seed, of_seed = next(orders[strategy])
+        seed = next(orders[strategy])
+        of_seed = rounds[strategy][seed.id]
         candidate = Candidate(number, f"{strategy}-{seed.id}-{of_seed}", strategy, seed.id)
-        yield Planned(candidate, seed, of_seed, index)
+        yield Planned(candidate, seed, of_seed, made[strategy])
         made[strategy] += 1
-        number += 1
+        rounds[strategy][seed.id] += 1
 
 
-def _in_turn(seeds: Sequence[Seed]) -> Iterator[tuple[Seed, int]]:
-    """Yield every seed, again and again, with how often it came before."""
-    for index in itertools.count():
-        yield seeds[index % len(seeds)], index // len(seeds)
+def _in_turn(seeds: Sequence[Seed]) -> Iterator[Seed]:
+    """Yield every seed, again and again."""
+    return itertools.cycle(seeds)
 
 
-def _by_kind(seeds: Sequence[Seed], kinds: Callable[[Seed], Sequence[str]]) -> Iterator[tuple[Seed, int]]:
-    """Yield the next seed of the kind that came least, with how often it came before; seeds of no kind only where all are of none."""
+def _by_kind(seeds: Sequence[Seed], kinds: Callable[[Seed], Sequence[str]]) -> Iterator[Seed]:
+    """Yield the next seed of the kind that came least; seeds of no kind only where all are of none."""
     of_seed = {seed.id: tuple(kinds(seed)) for seed in seeds}
     groups: dict[str, list[Seed]] = {}
     for seed in seeds:
@@ -82,9 +104,19 @@ def _by_kind(seeds: Sequence[Seed], kinds: Callable[[Seed], Sequence[str]]) -> I
     if not groups:
         yield from _in_turn(seeds)
     rings = {kind: itertools.cycle(group) for kind, group in sorted(groups.items())}
-    came, rounds = Counter[str](), Counter[str]()
+    came = Counter[str]()
     while True:
         seed = next(rings[min(rings, key=came.__getitem__)])
         came.update(of_seed[seed.id])
-        yield seed, rounds[seed.id]
-        rounds[seed.id] += 1
+        yield seed
+
+
+def _by_weight(seeds: Sequence[Seed], weights: Mapping[str, float]) -> Iterator[Seed]:
+    """Yield seeds in proportion to their weights, evenly spread: a seed is due for the k-th time, k from 0, at (k + 1/2) / weight (the
+    method of Webster, as stride scheduling has it). Seeds that are due together come in their order."""
+    due = [(0.5 / weights[seed.id], place, 0) for place, seed in enumerate(seeds)]
+    heapq.heapify(due)
+    while True:
+        _, place, times = due[0]
+        yield seeds[place]
+        heapq.heapreplace(due, ((times + 1.5) / weights[seeds[place].id], place, times + 1))

@@ -9,7 +9,7 @@ import itertools
 import json
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +18,7 @@ from axolotl_synthetic.errors import ConfigError
 from axolotl_synthetic.plan.costs import Rates
 from axolotl_synthetic.plan.estimates import affordable
 from axolotl_synthetic.plan.words import NAMES, Case, number
-from axolotl_synthetic.records import ANSWER_AUGMENTATION, NEW_QUESTION
+from axolotl_synthetic.records import ANSWER_AUGMENTATION, NEW_QUESTION, STRATEGIES
 from axolotl_synthetic.wording import number_of
 
 FILE = "study.json"
@@ -65,6 +65,7 @@ class Curve:
     """Accuracy over samples, of one strategy from one number of seeds.
 
     Attributes:
+        strategy: its name; or that of an arm of the study's, which `auto` does not choose.
         points: at least one, by rising samples.
         law: fitted to the cells; None where there were too few.
         calls: to the models, for an accepted sample.
@@ -245,7 +246,16 @@ def choose(measured: Measured, settings: Settings, case: Case, rates: Mapping[st
         settings: whose budget counts.
         case: whose seeds and models are decided about.
         rates: what a sample of each strategy costs, in calls, tokens and dollars.
+
+    Raises:
+        ConfigError: if the study compared no strategy as it is.
     """
+    measured = replace(measured, curves=tuple(curve for curve in measured.curves if curve.strategy in STRATEGIES))
+    if not measured.curves:
+        raise ConfigError(
+            f"synthetic.study: {measured.folder!r}: it compared no strategy as it is, so `auto` cannot choose one by it; name the strategy,"
+            " or another study"
+        )
     largest = max(curve.range[1] for curve in measured.curves)
     bought = {name: min(affordable(settings.budget, rates[name])[0], 1e12) for name in measured.strategies}
     counted = {name: largest if much >= 1e12 else much for name, much in bought.items()}

@@ -6,7 +6,7 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from axolotl_synthetic.plan.measured import Curve, Measured
-from axolotl_synthetic.report.style import INK, Picture, look, panels, pictured
+from axolotl_synthetic.report.style import INK, Picture, looks, panels, pictured
 from axolotl_synthetic.wording import number_of
 
 NAME = "accuracy"
@@ -35,14 +35,16 @@ def figure_of(measured: Measured, width: float) -> Figure:
     """Means with a standard error to each side, and the fitted curves or, where there is none, lines between the means."""
     figure, axes = panels(len(measured.sizes), width, 3.1)
     ticks = sorted({point.samples for curve in measured.curves for point in curve.points})
+    styles = looks(measured.strategies)
+    middle = (len(styles) - 1) / 2
     for panel, size in zip(axes, measured.sizes, strict=True):
         for place, strategy in enumerate(measured.strategies):
             curve = measured.of(strategy, size)
             if curve is None:
                 continue
-            style = look(strategy)
+            style = styles[strategy]
             panel.errorbar(
-                [point.samples * APART ** (place - 1) for point in curve.points],
+                [point.samples * APART ** (place - middle) for point in curve.points],
                 [100 * point.accuracy for point in curve.points],
                 yerr=[100 * (point.stderr or 0.0) for point in curve.points],
                 fmt=style.marker,

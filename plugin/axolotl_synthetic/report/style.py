@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import io
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from html import escape
@@ -88,6 +88,13 @@ LOOKS = {
 def look(name: str) -> Look:
     """Of a strategy, a purpose or a status; grey for what is not ours."""
     return LOOKS.get(name, GREY)
+
+
+def looks(names: Sequence[str]) -> dict[str, Look]:
+    """Return a look for each of several names, those that are not ours in looks that no other has, as long as there are any."""
+    found = {name: LOOKS[name] for name in names if name in LOOKS}
+    free = [one for one in (GREEN, VERMILLION, SKY, BLUE, ORANGE, PURPLE) if one not in found.values()]
+    return {name: found.get(name) or (free.pop(0) if free else GREY) for name in names}
 
 
 @dataclass(frozen=True)

@@ -1,9 +1,9 @@
-"""The paper's experiment on the user's own seeds, teacher and student: strategies × numbers of seeds × budgets × repeats.
+"""The paper's experiment on the user's own seeds, teacher and student: strategies and other arms × numbers of seeds × budgets × repeats.
 
     settings.py      STUDY.yml
     design.py        the lines and cells of a study, and the config of each
     sweep.py         makes them: generate, train, grade; goes on where it stopped
-    training.py      Axolotl and lm-eval, started as commands
+    arms.py          what differs between arms of one strategy
     curves.py        means, the fitted law, crossings, intervals
     findings.py      what it all says
     summary.py       the files, and the terminal
@@ -25,11 +25,12 @@ from axolotl_synthetic.ledger import Ledger
 from axolotl_synthetic.lock import held
 from axolotl_synthetic.plan import Forecast
 from axolotl_synthetic.plan.measured import FILE, Measured
-from axolotl_synthetic.study.costs import Cost, cost, show_cost
-from axolotl_synthetic.study.design import epochs
-from axolotl_synthetic.study.settings import Study, load_study, problems_with, refuse
-from axolotl_synthetic.study.sweep import LEDGER, Generate, Sweep, seeds_of
+from axolotl_synthetic.study.costs import Cost, cost, hours, show_cost, show_hours
+from axolotl_synthetic.study.design import cells, epochs, lines
+from axolotl_synthetic.study.settings import Arm, Study, load_study, problems_with, refuse
+from axolotl_synthetic.study.sweep import LEDGER, Generate, Sweep, result_of, seeds_of
 from axolotl_synthetic.tasks import load_task
+from axolotl_synthetic.wording import number_of
 
 __all__ = ["Study", "conduct", "load_study", "look_ahead"]
 
@@ -60,6 +61,7 @@ def look_ahead(study: Study, settings: Settings, training: Mapping[str, Any], *,
         with Ledger(ledger, read_only=True) as opened:
             paid = opened.totals().queries["total"]
     show_cost(terminal.err(), study, made, paid, epochs(training))
+    show_hours(terminal.err(), hours(study, {cell: result_of(study, cell) for line in lines(study) for cell in cells(study, line)}))
     return made
 
 
@@ -119,11 +121,20 @@ def _budget(budget: Budget) -> str:
     return f"the budget ({limits})"
 
 
+def _described(arm: Arm) -> str:
+    """Say what an arm is, in the YAML's words."""
+    rounds = [] if arm.rounds is None else [f"in {arm.rounds.count} rounds by {arm.rounds.by}, each {arm.rounds.growth:g} times the last"]
+    verified = [] if arm.verify is None else [f"verified by {', '.join(map(str, arm.verify))}" if arm.verify else "nothing verified"]
+    return ", ".join([arm.strategy, *rounds, *verified])
+
+
 def _done_by(study: Study, training: Mapping[str, Any], measured: Measured) -> list[str]:
+    arms = f" and {number_of(len(study.arms), 'arm')}" if study.arms else ""
+    sizes = ", ".join(f"{size:,}" for size in study.seed_sizes)
     return [
-        f"{len(study.strategies)} strategies from {', '.join(f'{size:,}' for size in study.seed_sizes)} seeds, up to"
-        f" {study.samples[-1]:,} samples; repeats: {study.repeats}, each with another draw of seeds and of held-out questions, and another"
-        " training seed",
+        *(f"{name}: {_described(arm)}" for name, arm in study.arms.items()),
+        f"{number_of(len(study.strategies), 'strategy', 'strategies')}{arms} from {sizes} seeds, up to {study.samples[-1]:,} samples;"
+        f" repeats: {study.repeats}, each with another draw of seeds and of held-out questions, and another training seed",
         f"teacher {measured.teacher}, augmenter {measured.augmenter}, student {measured.student}, task {measured.task}",
         f"{epochs(training)}; graded by {measured.metric or 'nothing'} on {measured.questions or 'no'} questions each",
     ]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import statistics
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -10,10 +11,13 @@ from rich import box
 from rich.console import Console
 from rich.table import Table
 
-from axolotl_synthetic.config import Settings
+from axolotl_synthetic import terminal
+from axolotl_synthetic.config import Budget, Settings
 from axolotl_synthetic.plan import Forecast
-from axolotl_synthetic.study.design import Line, settings_of
+from axolotl_synthetic.rounds.division import parts
+from axolotl_synthetic.study.design import Cell, Line, settings_of
 from axolotl_synthetic.study.settings import Limits, Study
+from axolotl_synthetic.study.sweep import CellResult
 from axolotl_synthetic.wording import number_of
 
 
@@ -23,7 +27,8 @@ class Cost:
 
     Attributes:
         cells: to train and grade.
-        calls: of each strategy and number of seeds, over all repeats.
+        calls: of each strategy or arm and number of seeds, over all repeats.
+        shared: those of them that arms have in common with others of their strategy and find in the ledger.
         separately: calls that the cells would take if each were a run by itself.
         tokens, usd: estimated; `usd` None without a price.
         assumed: what the estimate of tokens rests on.
@@ -35,10 +40,11 @@ class Cost:
     tokens: float
     usd: float | None
     assumed: str
+    shared: float = 0.0
 
     @property
     def total(self) -> float:
-        return sum(self.calls.values())
+        return sum(self.calls.values()) - self.shared
 
     def problems(self, budget: Limits) -> list[str]:
         """Limits that cannot be kept for sure. Tokens and dollars are estimates, and refuse nothing."""
@@ -58,33 +64,104 @@ def cost(study: Study, settings: Settings, plan: Callable[..., Forecast]) -> Cos
     """
     without = study.model_copy(update={"budget": Limits()})
     calls: dict[tuple[str, int], float] = {}
-    tokens, usd, separately, assumed = 0.0, 0.0, 0.0, ""
+    tokens, usd, separately, shared, assumed = 0.0, 0.0, 0.0, 0.0, ""
     priced = True
     for seeds in study.seed_sizes:
-        forecast = plan(settings_of(without, Line(0, seeds, study.strategies[0]), settings))
-        assumed = forecast.assumed
-        for strategy in study.strategies:
-            one = forecast.estimates[strategy]
-            largest = one.queries.value if one.queries else 0.0
-            calls[strategy, seeds] = study.repeats * largest
-            separately += study.repeats * sum(largest * samples / study.samples[-1] for samples in study.samples)
-            tokens += study.repeats * (one.tokens.value if one.tokens else 0.0)
+        most: dict[str, float] = {}
+        for name, arm in study.compared.items():
+            line = Line(0, seeds, name, study.samples[-1] if arm.is_in_rounds else 0)
+            forecast = plan(settings_of(without, line, settings))
+            assumed = assumed or forecast.assumed
+            one = forecast.estimates[arm.strategy]
+            largest = study.repeats * (one.queries.value if one.queries else 0.0)
+            calls[name, seeds] = largest
+            separately += sum(largest * samples / study.samples[-1] for samples in study.samples)
+            # Equal questions are asked once, so what an arm takes beyond the others of its strategy is what its lines cost.
+            before = most.get(arm.strategy, 0.0)
+            most[arm.strategy] = max(before, largest)
+            added = (most[arm.strategy] - before) / largest if largest else 0.0
+            shared += largest * (1 - added)
+            tokens += added * study.repeats * (one.tokens.value if one.tokens else 0.0)
             priced = priced and one.usd is not None
-            usd += study.repeats * (one.usd.value if one.usd else 0.0)
-    cells = len(study.seed_sizes) * len(study.samples) * len(study.strategies) * study.repeats
-    return Cost(cells, calls, separately, tokens, usd if priced else None, assumed)
+            usd += added * study.repeats * (one.usd.value if one.usd else 0.0)
+    cells = len(study.seed_sizes) * len(study.samples) * len(study.compared) * study.repeats
+    return Cost(cells, calls, separately, tokens, usd if priced else None, assumed, shared)
+
+
+@dataclass(frozen=True)
+class Hours:
+    """What training and grading the cells that are missing will take, by those that are done.
+
+    Attributes:
+        seconds: in all.
+        cells: that are missing.
+        measured: that are done, of how many numbers of samples.
+        sizes: how many numbers of samples these have; with one, a student's training is taken to last in proportion to its samples.
+    """
+
+    seconds: float
+    cells: int
+    measured: int
+    sizes: int
+
+
+def hours(study: Study, results: Mapping[Cell, CellResult | None]) -> Hours | None:
+    """Return what the missing cells will take; None where none is done yet.
+
+    Training lasts as its samples do, and some seconds whatever they are: a straight line through the cells that are done. The students
+    of rounds count too.
+
+    Args:
+        study: what is asked for.
+        results: of each cell, None where it was not made.
+    """
+    done = {
+        cell: one for cell, one in results.items() if one is not None and one.train_seconds is not None and one.grade_seconds is not None
+    }
+    missing = [cell for cell in results if cell not in done]
+    if not done:
+        return None
+    sizes = {cell.samples for cell in done}
+    grading = statistics.fmean(one.grade_seconds or 0.0 for one in done.values())
+    if len(sizes) > 1:
+        line = statistics.linear_regression([cell.samples for cell in done], [one.train_seconds or 0.0 for one in done.values()])
+        slope, base = max(0.0, line.slope), max(0.0, line.intercept)
+    else:
+        slope, base = statistics.fmean(one.train_seconds or 0.0 for one in done.values()) / next(iter(sizes)), 0.0
+    seconds = 0.0
+    for cell in missing:
+        arm = study.compared[cell.line.arm]
+        trained = [cell.samples]
+        if arm.rounds is not None and arm.is_in_rounds:
+            trained += [part.samples or 0 for part in parts(Budget(samples=cell.samples), arm.rounds)[:-1]]
+        seconds += grading + sum(base + slope * samples for samples in trained)
+    return Hours(seconds, len(missing), len(done), len(sizes))
+
+
+def show_hours(console: Console, found: Hours | None) -> None:
+    """Print it."""
+    if found is None:
+        console.print("hours of training and grading: known once the first cell is done; ask again then", highlight=False)
+    elif found.cells:
+        how = "" if found.sizes > 1 else ", taken to last in proportion to the samples"
+        console.print(
+            f"training and grading the {number_of(found.cells, 'cell')} to come takes about {terminal.duration(found.seconds)}, by the"
+            f" {found.measured:,} done{how}",
+            highlight=False,
+        )
 
 
 def show_cost(console: Console, study: Study, made: Cost, paid: int, training: Any) -> None:
     """Print it."""
     table = Table(title="calls, if every candidate is accepted", title_justify="left", box=box.SIMPLE_HEAD, padding=(0, 1), pad_edge=False)
     table.add_column("seeds", justify="right")
-    for strategy in study.strategies:
-        table.add_column(strategy, justify="right")
+    for name in study.compared:
+        table.add_column(name, justify="right")
     for seeds in study.seed_sizes:
-        table.add_row(f"{seeds:,}", *(f"{made.calls[strategy, seeds]:,.0f}" for strategy in study.strategies))
+        table.add_row(f"{seeds:,}", *(f"{made.calls[name, seeds]:,.0f}" for name in study.compared))
+    arms = f" and {number_of(len(study.arms), 'arm')}" if study.arms else ""
     console.print(
-        f"{number_of(made.cells, 'cell')}: {number_of(len(study.strategies), 'strategy', 'strategies')} ×"
+        f"{number_of(made.cells, 'cell')}: {number_of(len(study.strategies), 'strategy', 'strategies')}{arms} ×"
         f" {number_of(len(study.seed_sizes), 'number')} of seeds × {number_of(len(study.samples), 'budget')} ×"
         f" {number_of(study.repeats, 'repeat')}, each trained and graded; {training}",
         highlight=False,

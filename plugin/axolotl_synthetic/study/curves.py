@@ -38,6 +38,7 @@ class Result:
     """A cell that was graded.
 
     Attributes:
+        strategy: the strategy, or the arm by its name.
         accuracy: share of the questions.
         questions: how many, None when lm-eval did not say.
         calls: to the models, for its samples.
@@ -64,7 +65,9 @@ def curves(results: Sequence[Result]) -> tuple[Curve, ...]:
 
 
 def _grouped(results: Iterable[Result]) -> dict[tuple[int, str], list[Result]]:
-    order = sorted(results, key=lambda one: (one.seeds, STRATEGIES.index(one.strategy), one.samples, one.repeat))
+    results = list(results)
+    names = list(dict.fromkeys((*STRATEGIES, *(one.strategy for one in results))))
+    order = sorted(results, key=lambda one: (one.seeds, names.index(one.strategy), one.samples, one.repeat))
     return {key: list(group) for key, group in itertools.groupby(order, key=lambda one: (one.seeds, one.strategy))}
 
 

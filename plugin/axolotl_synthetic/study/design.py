@@ -1,15 +1,14 @@
-"""What a study is made of: lines (a strategy, a number of seeds, a repeat) and, along each, cells of more and more samples. Pure.
+"""What a study is made of: lines (a strategy or other arm, a number of seeds, a repeat), and along each, cells of more samples. Pure.
 
 The candidates of a line come in an order that its number of samples does not change, so a smaller cell's samples are the first of a
-larger one's: a line is generated once, up to its largest cell. Its seeds are the first of those that a larger line of the same repeat
-has, and what is held out is the same for all lines of a repeat.
+larger one's: a line is generated once, up to its largest cell. Rounds alone depend on it, so there a line has one cell. Its
+seeds are the first of those that a larger line of the same repeat has, and what is held out is the same for all lines of a repeat.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 from axolotl_synthetic.config import Budget, Settings
@@ -18,15 +17,23 @@ from axolotl_synthetic.study.settings import Study
 
 @dataclass(frozen=True, order=True)
 class Line:
-    """What is generated together. `repeat` counts from 0."""
+    """What is generated together.
+
+    Attributes:
+        repeat: from 0.
+        arm: its name: a strategy's, or one of `arms`.
+        samples: of its one cell; 0 where it has all.
+    """
 
     repeat: int
     seeds: int
-    strategy: str
+    arm: str
+    samples: int = 0
 
     @property
     def name(self) -> str:
-        return f"{self.strategy}-{self.seeds}-seeds-repeat-{self.repeat + 1}"
+        only = f"-{self.samples}-samples" if self.samples else ""
+        return f"{self.arm}-{self.seeds}-seeds{only}-repeat-{self.repeat + 1}"
 
 
 @dataclass(frozen=True, order=True)
@@ -39,60 +46,38 @@ class Cell:
     @property
     def name(self) -> str:
         line = self.line
-        return f"{line.strategy}-{line.seeds}-seeds-{self.samples}-samples-repeat-{line.repeat + 1}"
+        return f"{line.arm}-{line.seeds}-seeds-{self.samples}-samples-repeat-{line.repeat + 1}"
 
 
 def lines(study: Study) -> Iterator[Line]:
     """In the order in which they are made: a whole repeat before the next, so that a study which is stopped has one."""
     for repeat in range(study.repeats):
         for seeds in study.seed_sizes:
-            for strategy in study.strategies:
-                yield Line(repeat, seeds, strategy)
+            for name, arm in study.compared.items():
+                for samples in study.samples if arm.is_in_rounds else [0]:
+                    yield Line(repeat, seeds, name, samples)
 
 
 def cells(study: Study, line: Line) -> list[Cell]:
-    return [Cell(line, samples) for samples in study.samples]
+    return [Cell(line, samples) for samples in study.samples if line.samples in (0, samples)]
 
 
 def settings_of(study: Study, line: Line, settings: Settings) -> Settings:
     """The `synthetic:` block that a line is generated with: the user's, with another draw for each repeat."""
+    arm = study.compared[line.arm]
     return settings.model_copy(
         update={
-            "strategy": line.strategy,
+            "strategy": arm.strategy,
+            "rounds": None if arm.rounds is None else arm.rounds.model_copy(update={"launcher": arm.rounds.launcher or study.launcher}),
+            **({} if arm.verify is None else {"verify": arm.verify}),
             "seeds": settings.seeds.model_copy(update={"limit": line.seeds}),
             "seed": settings.seed + line.repeat,
-            "budget": Budget(samples=study.samples[-1], **study.budget.model_dump()),
+            "budget": Budget(samples=line.samples or study.samples[-1], **study.budget.model_dump()),
             "output_dir": str(study.folder / "lines" / line.name),
             "study": None,
             "review": None,
         }
     )
-
-
-def config_of(
-    cell: Cell, settings: Settings, training: Mapping[str, Any], *, folder: Path, entries: Mapping[str, Any], is_ours: Any
-) -> dict[str, Any]:
-    """The Axolotl YAML that a cell is trained with: the user's without generation, on the cell's file, into the cell's folder.
-
-    Args:
-        cell: which.
-        settings, training: the user's.
-        folder: where the student goes.
-        entries: what `datasets:` has to say of the cell's training file.
-        is_ours: tells the user's own entry for the training file, whose options are kept.
-    """
-    plugins = [name for name in training.get("plugins") or [] if not str(name).startswith("axolotl_synthetic.")]
-    own = [entry for entry in training.get("datasets") or [] if is_ours(entry)]
-    others = [entry for entry in training.get("datasets") or [] if not is_ours(entry)]
-    kept = {name: value for name, value in training.items() if name not in ("synthetic", "plugins", "datasets")}
-    return {
-        **kept,
-        **({"plugins": plugins} if plugins else {}),
-        "datasets": [*others, {**(own[0] if own else entries), "path": entries["path"]}],
-        "output_dir": str(folder / "student"),
-        "dataset_prepared_path": str(folder / "prepared"),
-        "seed": (training.get("seed") or settings.seed) + cell.line.repeat,
-    }
 
 
 def first_accepted(rows: Iterable[Mapping[str, Any]], samples: int) -> list[Mapping[str, Any]] | None:

@@ -10,6 +10,7 @@ from axolotl_synthetic.config import Settings
 from axolotl_synthetic.plan.measured import Curve, Measured
 from axolotl_synthetic.records import ANSWER_AUGMENTATION, NEW_QUESTION, QUESTION_REPHRASE
 from axolotl_synthetic.study import curves
+from axolotl_synthetic.study.arms import Difference, differences
 from axolotl_synthetic.study.settings import Study
 from axolotl_synthetic.study.sweep import CellResult, Swept
 from axolotl_synthetic.teachers import model_name
@@ -44,12 +45,14 @@ class Findings:
         intervals: of the laws' parameters.
         targets: an accuracy, and each strategy's way there, the cheapest first.
         results: of all cells.
+        differences: of arms that differ in one thing.
     """
 
     measured: Measured
     intervals: Intervals
     targets: Mapping[float, Sequence[Way]]
     results: Sequence[CellResult]
+    differences: Sequence[Difference] = ()
 
 
 def find(study: Study, settings: Settings, swept: Swept, *, student: str) -> Findings:
@@ -81,7 +84,7 @@ def find(study: Study, settings: Settings, swept: Swept, *, student: str) -> Fin
     )
     prices = _usd_per_sample(done)
     targets = {target: _ways(measured, target, prices) for target in _targets(study, measured)}
-    return Findings(measured, curves.parameter_intervals(results), targets, swept.results)
+    return Findings(measured, curves.parameter_intervals(results), targets, swept.results, differences(study.compared, swept.results))
 
 
 def _targets(study: Study, measured: Measured) -> list[float]:

@@ -10,7 +10,7 @@ from typing import Annotated, Any, Literal
 from pydantic import Field, ValidationError, field_validator
 from pydantic_core import ErrorDetails
 
-from axolotl_synthetic.config import MOST, Block, PathText, Settings
+from axolotl_synthetic.config import MOST, Block, Checks, Launcher, PathText, Rounds, Settings
 from axolotl_synthetic.errors import ConfigError
 from axolotl_synthetic.records import STRATEGIES, Role
 from axolotl_synthetic.yaml_reader import read_yaml
@@ -30,6 +30,22 @@ class Limits(Block):
     """US dollars; needs the models' `price`."""
 
 
+class Arm(Block):
+    """One way to make samples, compared with the others of a study. What it leaves out is as for a strategy of `strategies`."""
+
+    strategy: Strategy
+    """What it makes samples by."""
+    rounds: Rounds | None = None
+    """As in the block: the budget divided, and the seeds that the student is worst at asked more. Null: none, whatever the config says."""
+    verify: Checks | None = None
+    """As in the block; `[]` verifies nothing. Null: as the config says."""
+
+    @property
+    def is_in_rounds(self) -> bool:
+        """Return whether its samples depend on how many are asked for, so that smaller cells are not the beginning of larger ones."""
+        return self.rounds is not None and self.rounds.trains
+
+
 class Study(Block):
     """What stands under `study:`."""
 
@@ -41,6 +57,8 @@ class Study(Block):
     """Numbers of accepted samples: Q."""
     strategies: list[Strategy] = Field(default=list(STRATEGIES), min_length=1)  # type: ignore[arg-type]
     """Which strategies are compared."""
+    arms: dict[Annotated[str, Field(pattern=r"^[A-Za-z]\w{0,59}$")], Arm] = {}
+    """Further ways to be compared, by names of your own: {by_loss: {strategy: new_question, rounds: {by: loss}}}."""
     repeats: int = Field(default=3, ge=1, le=1_000)
     """So often is each cell made, with another draw of seeds and another training seed."""
     output_dir: PathText = "./study"
@@ -49,10 +67,17 @@ class Study(Block):
     """A share of right answers, of which the cheapest way is asked for; null: steps of ten percent."""
     budget: Limits = Limits()
     """What the study may cost; nothing of it is set unless you do."""
-    launcher: Literal["accelerate", "torchrun", "python"] | None = None
+    launcher: Launcher | None = None
     """As `axolotl train --launcher`; null: Axolotl's own default."""
     keep_students: bool = False
     """Keep the trained models, which are as many as there are cells; otherwise each is removed once it is graded."""
+
+    @field_validator("arms")
+    @classmethod
+    def validate_arms(cls, value: dict[str, Arm]) -> dict[str, Arm]:
+        if (name := next((name for name in value if name in STRATEGIES), None)) is not None:
+            raise ValueError(f"{name} is the name of a strategy, which `strategies` compares; choose another")
+        return value
 
     @field_validator("seed_sizes", "samples", "strategies")
     @classmethod
@@ -65,6 +90,11 @@ class Study(Block):
     @property
     def folder(self) -> Path:
         return Path(self.output_dir).expanduser()
+
+    @property
+    def compared(self) -> Mapping[str, Arm]:
+        """Return all that is compared, by name: each strategy as it is, and the arms."""
+        return {**{name: Arm(strategy=name) for name in self.strategies}, **self.arms}
 
 
 def load_study(path: Path) -> Study:

@@ -13,7 +13,7 @@ import signal
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from types import FrameType
 from typing import Any
@@ -22,12 +22,11 @@ from axolotl_synthetic import dataset, grading, terminal
 from axolotl_synthetic.config import OF_THE_WAY, Settings
 from axolotl_synthetic.errors import ConfigError, FolderInUseError, Interrupted, ServiceError, StorageError, SyntheticError
 from axolotl_synthetic.ledger import Ledger
-from axolotl_synthetic.records import Seed
 from axolotl_synthetic.seeds import SeedSet, read_seeds
-from axolotl_synthetic.study.design import Cell, Line, cells, config_of, first_accepted, lines, settings_of
+from axolotl_synthetic.study.design import Cell, Line, cells, first_accepted, lines, settings_of
 from axolotl_synthetic.study.settings import Study
-from axolotl_synthetic.study.training import grade, train
-from axolotl_synthetic.tasks import Task, has_turns, load_task
+from axolotl_synthetic.tasks import Task, load_task
+from axolotl_synthetic.training import STUDENT, config_for, remove, train, training_file
 from axolotl_synthetic.wording import number_of
 
 LEDGER = "ledger.sqlite"
@@ -36,7 +35,7 @@ RESULT = "result.json"
 LM_EVAL = "lm_eval"
 # What of the block changes no cell's result.
 IRRELEVANT: dict[str, Any] = {
-    **dict.fromkeys(("strategy", "budget", "output_dir", "engine", "study", "review"), True),
+    **dict.fromkeys(("strategy", "budget", "rounds", "output_dir", "engine", "study", "review"), True),
     **dict.fromkeys(("teacher", "augmenter"), OF_THE_WAY),
     "seeds": {"may_fail", "limit"},
     "grade": {"after_train"},
@@ -53,6 +52,7 @@ class CellResult:
         status, reason: `done`, or `failed` and why.
         accuracy, stderr: of the graded questions, shares; the error is lm-eval's, of this one cell.
         metric, questions: what lm-eval measured, and on how many.
+        each: what each of them scored, by its number; empty where that is not known.
         candidates: that were needed for the samples.
         calls, tokens, usd: for those candidates alone, as a run of this cell by itself would have paid; `usd` None without a price.
         rows: of the training file, seed pairs included.
@@ -76,6 +76,7 @@ class CellResult:
     rows: int | None = None
     train_seconds: float | None = None
     grade_seconds: float | None = None
+    each: Mapping[str, float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -107,16 +108,11 @@ class Sweep:
         self._seconds: list[float] = []
 
     def folder(self, cell: Cell) -> Path:
-        return self.study.folder / "cells" / cell.name
+        return _folder(self.study, cell)
 
     def result(self, cell: Cell) -> CellResult | None:
-        """What is known of a cell; None when it was not made."""
-        try:
-            return CellResult(**json.loads((self.folder(cell) / RESULT).read_text(encoding="utf-8")))
-        except FileNotFoundError:
-            return None
-        except (ValueError, TypeError) as error:
-            raise StorageError(f"{self.folder(cell) / RESULT}: is damaged ({error}); delete it: the cell is then made anew") from error
+        """Return what is known of a cell; None when it was not made."""
+        return result_of(self.study, cell)
 
     def done(self, cell: Cell) -> bool:
         """Whether it need not be made: a failed one is tried again by the next study in this folder."""
@@ -127,26 +123,33 @@ class Sweep:
         """Note what the folder is for, once.
 
         Raises:
-            ConfigError: if it holds a study of another config.
+            ConfigError: if it holds a study of another config, or one with another arm of the same name.
         """
         relevant = self.settings.model_dump(mode="json", exclude=IRRELEVANT)
         trained = {name: value for name, value in self.training.items() if name not in ELSEWHERE}
         seeds = seeds_of(self.settings, self.task, None)
         text = json.dumps([relevant, trained, seeds.sha256], sort_keys=True, default=str)
         fingerprint = hashlib.sha256(text.encode()).hexdigest()
-        path = self.study.folder / DESIGN
+        path, arms = self.study.folder / DESIGN, {name: arm.model_dump(mode="json") for name, arm in self.study.arms.items()}
         if path.exists():
             try:
-                known = json.loads(path.read_text(encoding="utf-8"))["config"]
-            except (ValueError, KeyError, TypeError) as error:
+                document = json.loads(path.read_text(encoding="utf-8"))
+                known, before = document["config"], document["study"].get("arms", {})
+            except (ValueError, KeyError, TypeError, AttributeError) as error:
                 raise StorageError(f"{path}: is damaged ({error}); delete it if the study there is of this config") from error
             if known != fingerprint:
                 raise ConfigError(
                     f"study.output_dir: {self.study.folder} holds a study of another {self.study.config} or of other seeds; choose"
                     " another output_dir, or delete that folder to begin anew"
                 )
-            return
-        dataset.write_text(path, json.dumps({"format": 1, "config": fingerprint, "study": self.study.model_dump()}, indent=2) + "\n")
+            if name := next((name for name in arms if before.get(name, arms[name]) != arms[name]), None):
+                raise ConfigError(
+                    f"study.arms.{name}: {self.study.folder} holds cells of an arm of that name that was another one; give this one another"
+                    " name"
+                )
+            arms = {**before, **arms}
+        content = {"format": 1, "config": fingerprint, "study": {**self.study.model_dump(mode="json"), "arms": arms}}
+        dataset.write_text(path, json.dumps(content, indent=2) + "\n")
 
     def run(self) -> Swept:
         """Make what is missing.
@@ -170,7 +173,7 @@ class Sweep:
     def _make(self, line: Line, missing: Sequence[Cell]) -> None:
         settings = settings_of(self.study, line, self.settings)
         try:
-            self.generate(settings, ledger=self.study.folder / LEDGER)
+            self.generate(settings, ledger=self.study.folder / LEDGER, training=self.training)
         except (ServiceError, Interrupted, FolderInUseError, StorageError):
             raise
         except SyntheticError as error:
@@ -190,7 +193,7 @@ class Sweep:
     def _one(self, cell: Cell, settings: Settings) -> CellResult:
         folder = self.folder(cell)
         shutil.rmtree(folder, ignore_errors=True)  # of an attempt that was killed
-        _make_folder(folder)
+        dataset.make_folder(folder)
         all_samples = settings.folder / dataset.SAMPLES
         rows = first_accepted(dataset.read_samples(all_samples), cell.samples)
         if rows is None:
@@ -198,32 +201,17 @@ class Sweep:
             worst = f", most of the others rejected by {next(iter(counts.rejections))}" if counts.rejections else ""
             return _failed(cell, f"only {number_of(counts.accepted, 'sample')} of {counts.planned} candidates were accepted{worst}")
         dataset.write_text(folder / dataset.SAMPLES, "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows))
-        seeds = seeds_of(settings, self.task, cell.line).seeds if settings.include_seeds else ()
-
-        def prompt(seed: Seed) -> str:
-            return self.task.prompt(seed.question)
-
-        chats, keeps = has_turns(self.task), settings.keeps_thinking
-        made = dataset.write_training_file(
-            *(folder, folder / dataset.SAMPLES, seeds, prompt, self.task.solution), thinking=keeps, chats=chats
-        )
-        user_folder = self.settings.folder
-        config = config_of(
-            cell,
-            self.settings,
-            self.training,
-            folder=folder,
-            entries=dataset.axolotl_entry(made.path, thinking_key=settings.thinking_key if keeps else None, chats=chats),
-            is_ours=lambda entry: dataset.is_axolotl_entry(entry, user_folder),
-        )
+        seeds = seeds_of(settings, self.task, cell.line).seeds
+        made = training_file(folder, folder / dataset.SAMPLES, settings, self.task, seeds)
+        axolotls_seed = (self.training.get("seed") or self.settings.seed) + cell.line.repeat
+        config = config_for(self.training, made.path, folder, settings=self.settings, task=self.task, seed=axolotls_seed)
         began = time.monotonic()
         train(config, folder, launcher=self.study.launcher)
         trained = time.monotonic()
-        model = grading.student_in(folder / "student", base=str(self.training["base_model"]), thinking=keeps)
+        model = grading.student_in(folder / STUDENT, base=str(self.training["base_model"]), thinking=settings.keeps_thinking)
         score = self._graded(model, settings, folder / "lm_eval.log", f"grading cell {cell.name}")
         graded = time.monotonic()
-        for name in ("prepared", *(() if self.study.keep_students else ("student",))):
-            shutil.rmtree(folder / name, ignore_errors=True)
+        remove(folder, student=not self.study.keep_students)
         calls, tokens, usd = self._paid(rows)
         return CellResult(
             **_of(cell),
@@ -232,6 +220,7 @@ class Sweep:
             stderr=score.stderr,
             metric=score.metric,
             questions=score.questions,
+            each=score.each,
             candidates=len(rows),
             calls=calls,
             tokens=tokens,
@@ -248,7 +237,16 @@ class Sweep:
         tasks = [*([grading.HELD_OUT_TASK] if has_held_out else []), *settings.grade.tasks]
         with terminal.counted(title, "questions") as on_progress:
             include = held_out if has_held_out else None
-            return grade(model, tasks, include_path=include, limit=settings.grade.limit, log=log, on_progress=on_progress)
+            scores = grading.evaluate(
+                model=model,
+                tasks=tasks[:1],
+                include_path=include,
+                limit=settings.grade.limit,
+                log=log,
+                on_progress=on_progress,
+                system=settings.system_message,
+            )
+        return next(iter(scores.values()))
 
     def _untrained(self, line: Line) -> grading.Score | None:
         """The student before, on what this repeat holds out; None while no line of it was generated, or when it cannot be graded."""
@@ -258,7 +256,7 @@ class Sweep:
         settings = settings_of(self.study, line, self.settings)
         if not (settings.folder / dataset.MANIFEST).exists():
             return None
-        _make_folder(path.parent)
+        dataset.make_folder(path.parent)
         try:
             model = grading.ModelArgs(str(self.training["base_model"]), thinking=settings.keeps_thinking)
             score = self._graded(model, settings, path.with_suffix(".log"), "grading the untrained student")
@@ -286,7 +284,7 @@ class Sweep:
 
     def _note(self, cell: Cell, result: CellResult) -> None:
         folder = self.folder(cell)
-        _make_folder(folder)
+        dataset.make_folder(folder)
         dataset.write_text(folder / RESULT, json.dumps(asdict(result), indent=2) + "\n")
         number, left = self.cells.index(cell) + 1, sum(not self.done(other) for other in self.cells)
         said = f"{result.accuracy:.1%} right" if result.accuracy is not None else f"failed: {result.reason}"
@@ -297,15 +295,27 @@ class Sweep:
         terminal.notice(f"cell {number} of {len(self.cells)}, {cell.name}: {said}{time_left}")
 
 
-def _make_folder(folder: Path) -> None:
+def result_of(study: Study, cell: Cell) -> CellResult | None:
+    """Return what is known of a cell; None when it was not made.
+
+    Raises:
+        StorageError: if its result cannot be read.
+    """
+    path = _folder(study, cell) / RESULT
     try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise StorageError(f"{folder}: {error.strerror}; free some space or make it writable, then run the same command again") from error
+        return CellResult(**json.loads(path.read_text(encoding="utf-8")))
+    except FileNotFoundError:
+        return None
+    except (ValueError, TypeError) as error:
+        raise StorageError(f"{path}: is damaged ({error}); delete it: the cell is then made anew") from error
+
+
+def _folder(study: Study, cell: Cell) -> Path:
+    return study.folder / "cells" / cell.name
 
 
 def _of(cell: Cell) -> dict[str, Any]:
-    return {"strategy": cell.line.strategy, "seeds": cell.line.seeds, "samples": cell.samples, "repeat": cell.line.repeat + 1}
+    return {"strategy": cell.line.arm, "seeds": cell.line.seeds, "samples": cell.samples, "repeat": cell.line.repeat + 1}
 
 
 def _failed(cell: Cell, reason: str) -> CellResult:

@@ -1,0 +1,190 @@
+"""A run in rounds: part of the budget, a student trained on what there is, and the next part for the seeds that it is worst at.
+
+    division.py   the parts of the budget; scores → how often each seed comes
+    scoring.py    how bad a student is at each seed
+    record.py     `rounds.json`: the rounds that are over
+
+`conduct` is the way in. How samples are made is handed in by `run.py`. Each part is a run of the whole pipeline from its first candidate
+on, whose calls up to the former part's end are in the ledger: so budgets, resuming and the training file's bytes are those of any run.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import math
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from axolotl_synthetic import dataset, grading, terminal
+from axolotl_synthetic.config import Budget, Rounds, Settings
+from axolotl_synthetic.errors import ConfigError, TrainingError
+from axolotl_synthetic.pipelines.schedule import Phase, schedule
+from axolotl_synthetic.prepare import Prepared
+from axolotl_synthetic.rounds.division import moved, parts, weights
+from axolotl_synthetic.rounds.record import Round, read, summary, write
+from axolotl_synthetic.rounds.scoring import score
+from axolotl_synthetic.training import STUDENT, config_for, remove, train, training_file
+from axolotl_synthetic.wording import number_of
+
+__all__ = ["conduct", "of_manifest", "phases", "refuse_untrainable", "said"]
+
+Generate = Callable[[Budget, Sequence[Phase], str], Path]
+"""Runs the pipeline up to a budget, with phases, under a title; the file of its samples."""
+
+UNITS = {"loss": "bits a byte", "wrong": "of its answers wrong"}
+
+
+def conduct(prepared: Prepared, training: Mapping[str, Any], generate: Generate) -> list[Round]:
+    """Make every round but the last, as far as they are not known: generate a part, train a student on all there is, score the seeds.
+
+    Args:
+        prepared: the run, with `rounds`.
+        training: the user's Axolotl YAML.
+        generate: makes the samples up to a budget.
+
+    Returns:
+        The rounds, whose `phases` the last part is to be made with.
+
+    Raises:
+        ConfigError: if the YAML says no student to train.
+        TrainingError: if Axolotl or lm-eval fails; the same command goes on at this round.
+        The same as `run.generate`.
+    """
+    settings = prepared.settings
+    assert settings.rounds is not None
+    if not settings.rounds.trains:
+        return []
+    key = _key(prepared, training)
+    known = read(settings.folder, key)[: settings.rounds.count - 1]
+    for number, budget in enumerate(_parts(prepared)[:-1], 1):
+        if number <= len(known):
+            continue
+        title = f"round {number} of {settings.rounds.count}"
+        spool = generate(budget, phases(known, prepared), title)
+        rows = [row for row in dataset.read_samples(spool) if not _is_denied(row)]
+        last = rows[-1]["id"] if rows else None
+        scores = _scores(prepared, training, spool, number, title)
+        accepted = sum(row["status"] == "accepted" for row in rows)
+        made = Round(budget.model_dump(exclude_none=True), _place_after(prepared, known, last), accepted, scores)
+        known.append(made)
+        write(settings.folder, key, known)
+        _tell(title, made, settings.rounds, prepared)
+    return known
+
+
+def phases(rounds: Iterable[Round], prepared: Prepared) -> tuple[Phase, ...]:
+    """Return from which candidate on which seeds come more often."""
+    ids = [seed.id for seed in prepared.seeds.seeds]
+    return tuple(Phase(one.candidates, weights(ids, one.scores)) for one in rounds)
+
+
+def of_manifest(rounds: Sequence[Round], prepared: Prepared, counts: dataset.Counts) -> list[dict[str, Any]]:
+    """Return what the manifest says of the rounds; nothing of a run without any."""
+    settings = prepared.settings
+    if settings.rounds is None:
+        return []
+    ids = [seed.id for seed in prepared.seeds.seeds]
+    return summary(rounds, settings.rounds.by, ids, settings.budget.model_dump(exclude_none=True), counts)
+
+
+def refuse_untrainable(settings: Settings, training: Mapping[str, Any], has_final_answer: bool) -> None:
+    """Refuse rounds whose students cannot be trained or scored, before the first call.
+
+    Raises:
+        ConfigError: with the key that is missing.
+    """
+    if settings.rounds is None or not settings.rounds.trains:
+        return
+    if not training.get("base_model"):
+        raise ConfigError(
+            f"synthetic.rounds: by: {settings.rounds.by}: trains the student between the rounds, and the config has no `base_model`; add"
+            " Axolotl's own keys to it, or write `by: uniform`"
+        )
+    if training.get("rl"):
+        raise ConfigError(
+            f"synthetic.rounds: cannot be combined with `rl: {training['rl']}`: the students of the rounds are trained on questions and"
+            " answers; remove one of them"
+        )
+    if settings.rounds.by == "wrong" and not has_final_answer:
+        raise ConfigError(
+            f"synthetic.rounds.by: wrong: the answers of the task {settings.task} cannot be told right from wrong; write `by: loss`"
+        )
+
+
+def said(settings: Settings) -> list[str]:
+    """Return the plan's words on the rounds; none without any."""
+    if settings.rounds is None:
+        return []
+    name = next(iter(settings.budget.model_dump(exclude_none=True)))
+    ends = [getattr(part, name) for part in parts(settings.budget, settings.rounds)]
+    sizes = ", ".join(f"{end - before:,.6g}" for before, end in zip([0, *ends], ends, strict=False))
+    what = "every seed gets as much, and no student is trained: the control"
+    if settings.rounds.trains:
+        times = number_of(settings.rounds.count - 1, "time")
+        need = "answers cost it the most" if settings.rounds.by == "loss" else "questions it answers wrongly"
+        what = f"the student is trained {times} in between, and the seeds whose {need} get more of the next part"
+    return [f"{settings.rounds.count} rounds of {sizes} {name}: {what}"]
+
+
+def _parts(prepared: Prepared) -> list[Budget]:
+    settings = prepared.settings
+    assert settings.rounds is not None
+    return parts(settings.budget, settings.rounds, only_samples=prepared.shared_ledger is not None)
+
+
+def _key(prepared: Prepared, training: Mapping[str, Any]) -> str:
+    """Return what the scores of a round are known by. Another budget or another way to train changes no round that is over."""
+    rounds = prepared.settings.rounds
+    assert rounds is not None
+    decisive = [rounds.by, rounds.growth, dict(prepared.plan.strategy), prepared.seeds.sha256, str(training.get("base_model"))]
+    return hashlib.sha256(json.dumps(decisive, sort_keys=True).encode()).hexdigest()
+
+
+def _is_denied(row: Mapping[str, Any]) -> bool:
+    """Say whether the budget ended before a candidate was made."""
+    return row["status"] == "failed" and str(row["reason"]).startswith("budget:")
+
+
+def _place_after(prepared: Prepared, known: Sequence[Round], last: str | None) -> int:
+    """Return the number of the candidate after the one with this id."""
+    if last is None:
+        return known[-1].candidates if known else 0
+    planned = schedule(prepared.seeds.seeds, prepared.plan.strategy, None, phases(known, prepared))
+    return next(one.candidate.number for one in planned if one.candidate.id == last) + 1
+
+
+def _scores(prepared: Prepared, training: Mapping[str, Any], spool: Path, number: int, title: str) -> dict[str, float]:
+    settings, task, seeds = prepared.settings, prepared.task, prepared.seeds.seeds
+    assert settings.rounds is not None
+    folder = settings.folder / "rounds" / f"round-{number}"
+    remove(folder)  # of an attempt that was killed
+    dataset.make_folder(folder)
+    file = training_file(folder, spool, settings, task, seeds)
+    if not file.rows:
+        raise TrainingError(
+            f"{title}: no student can be trained: no sample was accepted, and no seed pair joins them; `axolotl synthetic preview` shows"
+            " what is rejected"
+        )
+    terminal.notice(f"{title}: training the student on {number_of(file.rows, 'chat')} ({folder / 'train.log'})")
+    axolotls_seed = training.get("seed") or settings.seed
+    config = config_for(training, file.path, folder, settings=settings, task=task, seed=axolotls_seed, changes=settings.rounds.train)
+    train(config, folder, launcher=settings.rounds.launcher)
+    model = grading.student_in(folder / STUDENT, base=str(training["base_model"]), thinking=settings.keeps_thinking)
+    with terminal.counted(f"{title}: scoring seeds", "seeds") as on_progress:
+        found = score(model, settings, task, seeds, dataset.read_samples(spool), folder / "scoring", on_progress=on_progress)
+    remove(folder)
+    return {seed: value for seed, value in found.items() if math.isfinite(value)}
+
+
+def _tell(title: str, made: Round, rounds: Rounds, prepared: Prepared) -> None:
+    if not made.scores:
+        return terminal.notice(f"{title}: no seed has an answer to score by, so all go on getting as much")
+    mean = sum(made.scores.values()) / len(made.scores)
+    shown = f"{mean:.0%}" if rounds.by == "wrong" else f"{mean:.2f}"
+    weighted = weights([seed.id for seed in prepared.seeds.seeds], made.scores)
+    terminal.notice(
+        f"{title}: {shown} {UNITS[rounds.by]}, the mean of {number_of(len(made.scores), 'seed')}; {moved(weighted):.0%} of the next"
+        " candidates go to other seeds than if all came as often"
+    )

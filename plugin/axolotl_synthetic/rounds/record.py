@@ -1,0 +1,99 @@
+"""What is known of the rounds that are over: `rounds.json` in the output folder, written after each, so that none is trained twice."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from axolotl_synthetic import dataset
+from axolotl_synthetic.errors import StorageError
+from axolotl_synthetic.rounds.division import LEAST, MOST, moved, weights
+
+FILE = "rounds.json"
+FORMAT = 1
+
+
+@dataclass(frozen=True)
+class Round:
+    """A round that is over, its student scored.
+
+    Attributes:
+        budget: what the run might use up to its end, all rounds before it included.
+        candidates: up to its end; the number of the next round's first.
+        accepted: samples up to its end.
+        scores: of the seeds, by id, by the student that was trained on these samples: the higher, the more a seed needs.
+    """
+
+    budget: Mapping[str, float]
+    candidates: int
+    accepted: int
+    scores: Mapping[str, float]
+
+
+def read(folder: Path, key: str) -> list[Round]:
+    """Return the rounds that are known; none where the file is of other settings.
+
+    Args:
+        folder: the run's.
+        key: what the rounds were made for.
+
+    Raises:
+        StorageError: if the file cannot be read.
+    """
+    path = folder / FILE
+    try:
+        document = json.loads(path.read_text(encoding="utf-8"))
+        if document["format"] != FORMAT or document["key"] != key:
+            return []
+        return [Round(**one) for one in document["rounds"]]
+    except FileNotFoundError:
+        return []
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        remedy = "delete it: the students of the rounds are then trained anew, and no call is paid for twice"
+        raise StorageError(f"{path}: cannot be read ({error}); {remedy}") from error
+
+
+def write(folder: Path, key: str, rounds: Sequence[Round]) -> None:
+    content = {"format": FORMAT, "key": key, "rounds": [asdict(one) for one in rounds]}
+    dataset.write_text(folder / FILE, json.dumps(content, indent=1) + "\n")
+
+
+def summary(
+    rounds: Sequence[Round], by: str, seeds: Sequence[str], budget: Mapping[str, float], counts: dataset.Counts
+) -> list[dict[str, Any]]:
+    """Return what the manifest says of each round, the last included, which has no scores.
+
+    Args:
+        rounds: those with scores.
+        by: what the scores are.
+        seeds: the ids of all.
+        budget: the whole.
+        counts: of the finished run.
+    """
+    found = []
+    for number, one in enumerate(rounds, 1):
+        weighted = weights(seeds, one.scores)
+        values = list(one.scores.values())
+        found.append(
+            {
+                "round": number,
+                "budget": dict(one.budget),
+                "candidates": one.candidates,
+                "accepted": one.accepted,
+                "by": by,
+                "scored": len(values),
+                "score": {"mean": sum(values) / len(values), "least": min(values), "most": max(values)} if values else None,
+                "seeds": {
+                    "more": sum(weight > 1 for weight in weighted.values()),
+                    "fewer": sum(weight < 1 for weight in weighted.values()),
+                    "at_least": sum(weight == LEAST for weight in weighted.values()),
+                    "at_most": sum(weight == MOST for weight in weighted.values()),
+                },
+                "moved": round(moved(weighted), 4),
+            }
+        )
+    last = {"round": len(rounds) + 1, "budget": dict(budget), "candidates": counts.planned, "accepted": counts.accepted, "by": by}
+    return [*found, {**last, "scored": 0, "score": None, "seeds": None, "moved": 0.0}]

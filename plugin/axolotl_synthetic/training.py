@@ -1,0 +1,146 @@
+"""Trains a student apart from the user's own training: `axolotl train` as a command, with the user's YAML on a file of ours.
+
+A study does so for each of its cells, and a run in rounds between them.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+from collections import deque
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from axolotl_synthetic import dataset
+from axolotl_synthetic.config import Settings
+from axolotl_synthetic.errors import StorageError, TrainingError
+from axolotl_synthetic.grading.evaluate import environment, telling_line
+from axolotl_synthetic.pipelines.process import die_with
+from axolotl_synthetic.records import Seed
+from axolotl_synthetic.tasks import Task, has_turns
+
+STUDENT = "student"
+PREPARED = "prepared"
+
+
+def training_file(folder: Path, samples: Path, settings: Settings, task: Task, seeds: Sequence[Seed]) -> dataset.TrainingFile:
+    """Write the file that a student is trained on: the seed pairs, where the block includes them, and the accepted samples.
+
+    Args:
+        folder: where it goes.
+        samples: the `samples.jsonl` to take the accepted ones of.
+        settings: the block.
+        task: the block's.
+        seeds: those of the run.
+    """
+
+    def prompt(seed: Seed) -> str:
+        return task.prompt(seed.question)
+
+    return dataset.write_training_file(
+        *(folder, samples, seeds if settings.include_seeds else (), prompt, task.solution),
+        thinking=settings.keeps_thinking,
+        chats=has_turns(task),
+        system=settings.system_message,
+    )
+
+
+def config_for(
+    training: Mapping[str, Any],
+    file: Path,
+    folder: Path,
+    *,
+    settings: Settings,
+    task: Task,
+    seed: int,
+    changes: Mapping[str, Any] | None = None,
+) -> dict[str, Any]:
+    """Return the Axolotl YAML that trains a student on a file of ours: the user's, without generation, into a folder of its own.
+
+    Args:
+        training: the user's.
+        file: what is trained on, in the place of the file that the user's run writes.
+        folder: where the student goes, and what Axolotl prepares.
+        settings: the block.
+        task: the block's.
+        seed: Axolotl's.
+        changes: keys that take the place of the user's.
+    """
+    key = settings.thinking_key if settings.keeps_thinking else None
+    entry = dataset.axolotl_entry(file, thinking_key=key, chats=has_turns(task))
+    plugins = [name for name in training.get("plugins") or [] if not str(name).startswith("axolotl_synthetic.")]
+    own = [one for one in training.get("datasets") or [] if dataset.is_axolotl_entry(one, settings.folder)]
+    others = [one for one in training.get("datasets") or [] if one not in own]
+    kept = {name: value for name, value in training.items() if name not in ("synthetic", "plugins", "datasets")}
+    return {
+        **kept,
+        **(changes or {}),
+        **({"plugins": plugins} if plugins else {}),
+        # The options of the user's own entry for the training file are kept.
+        "datasets": [*others, {**(own[0] if own else entry), "path": entry["path"]}],
+        "output_dir": str(folder / STUDENT),
+        "dataset_prepared_path": str(folder / PREPARED),
+        "seed": seed,
+    }
+
+
+def train(config: Mapping[str, Any], folder: Path, *, launcher: str | None = None) -> None:
+    """Run `axolotl train` on a config, its output to `train.log`. It ends with this process, however that one ends.
+
+    Args:
+        config: what `config_for` made; written to `config.yml`.
+        folder: where these go.
+        launcher: as Axolotl's option; None for its default.
+
+    Raises:
+        TrainingError: if it fails, with the line of its output that says the most.
+        StorageError: if the folder cannot be written.
+    """
+    path, log = folder / "config.yml", folder / "train.log"
+    dataset.write_text(path, yaml.safe_dump(dict(config), allow_unicode=True, sort_keys=False))
+    command = [sys.executable, "-m", "axolotl.cli.main", "train", str(path), *(["--launcher", launcher] if launcher else [])]
+    parent = os.getpid()
+    try:
+        output = log.open("w", encoding="utf-8")
+    except OSError as error:
+        raise StorageError(f"{log}: {error.strerror}; free some space or make it writable, then run the same command again") from error
+    with output:
+        # Axolotl's own progress bar would fill the log; the user sees a line for each training.
+        child = subprocess.Popen(
+            command,
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=subprocess.STDOUT,
+            env={**environment(), "AXOLOTL_DO_NOT_TRACK": os.environ.get("AXOLOTL_DO_NOT_TRACK", "1")},
+            preexec_fn=lambda: die_with(parent),
+        )
+        try:
+            code = child.wait()
+        finally:
+            if child.poll() is None:
+                child.terminate()
+                try:
+                    child.wait(timeout=5)
+                except subprocess.TimeoutExpired:
+                    child.kill()
+                    child.wait()
+    if code != 0:
+        raise TrainingError(f"axolotl train ended with {_how(code, log)}; see {log}")
+
+
+def remove(folder: Path, *, student: bool = True) -> None:
+    """Remove what a training left in a folder and nobody needs once it is graded: what Axolotl prepared, and the student."""
+    for name in (PREPARED, *((STUDENT,) if student else ())):
+        shutil.rmtree(folder / name, ignore_errors=True)
+
+
+def _how(code: int, log: Path) -> str:
+    with log.open(encoding="utf-8", errors="replace") as file:
+        last = telling_line(deque(file, maxlen=200))
+    killed = ", killed, for lack of memory perhaps" if code == -9 else ""
+    return f"exit code {code}{killed}: {last[:300]}"
