@@ -48,6 +48,10 @@ def test_a_second_round_asks_more_about_the_seeds_that_cost_the_student_most_and
         again = project.run()
         assert (again.code, server.answered) == (0, calls)
     assert "round 1 of 2: training the student on" in done.err
+    reported = project.run("report")
+    assert reported.code == 0, reported.err
+    assert "in the next round" in (project.out / "report.html").read_text().lower()
+    assert (project.out / "figures" / "rounds.png").exists()
     first, last = project.manifest["rounds"]
     assert (first["budget"], first["accepted"], first["by"], first["scored"]) == ({"samples": 4}, 4, "loss", 6)
     assert (last["budget"], last["accepted"], last["score"]) == ({"samples": 12}, 12, None)
@@ -62,6 +66,7 @@ def test_a_second_round_asks_more_about_the_seeds_that_cost_the_student_most_and
     assert [row["id"] for row in project.samples] == [one.candidate.id for one in planned]
 
 
+@pytest.mark.slow
 def test_a_run_that_is_killed_while_its_student_trains_goes_on_at_that_round(tmp_path, model):
     project = Project(tmp_path / "project", seeds=6)
     with FakeServer(MathReplies(), api_key=KEY, vary_repeats=True) as server:
@@ -77,6 +82,7 @@ def test_a_run_that_is_killed_while_its_student_trains_goes_on_at_that_round(tmp
     assert not (project.out / "rounds" / "round-1" / "student").exists()
 
 
+@pytest.mark.slow
 def test_a_budget_that_is_raised_keeps_the_rounds_that_are_over(tmp_path, model):
     project = Project(tmp_path / "project", seeds=6)
     with FakeServer(MathReplies(), api_key=KEY, vary_repeats=True) as server:
@@ -90,6 +96,7 @@ def test_a_budget_that_is_raised_keeps_the_rounds_that_are_over(tmp_path, model)
     assert [one["accepted"] for one in project.manifest["rounds"]] == [4, 18]
 
 
+@pytest.mark.slow
 def test_rounds_by_the_answers_that_are_wrong_score_each_seed_by_the_tasks_own_check(tmp_path, model):
     project = Project(tmp_path / "project", seeds=5)
     with FakeServer(MathReplies(), api_key=KEY, vary_repeats=True) as server:
@@ -101,6 +108,7 @@ def test_rounds_by_the_answers_that_are_wrong_score_each_seed_by_the_tasks_own_c
     assert project.manifest["rounds"][0]["moved"] == 0
 
 
+@pytest.mark.slow
 def test_seeds_without_answers_are_scored_by_an_accepted_one(tmp_path, model):
     project = Project(tmp_path / "project", seeds=5)
     path = project.folder / "seeds.jsonl"
@@ -113,6 +121,7 @@ def test_seeds_without_answers_are_scored_by_an_accepted_one(tmp_path, model):
     assert len(of_file(project)["scores"]) == 4
 
 
+@pytest.mark.slow
 def test_a_budget_of_calls_is_divided_as_well(tmp_path, model):
     project = Project(tmp_path / "project", seeds=6)
     with FakeServer(MathReplies(), api_key=KEY, vary_repeats=True) as server:
@@ -124,6 +133,7 @@ def test_a_budget_of_calls_is_divided_as_well(tmp_path, model):
     assert (first["budget"], first["candidates"], last["budget"]) == ({"queries": 5}, 5, {"queries": 15})
 
 
+@pytest.mark.slow
 def test_a_student_that_cannot_be_trained_ends_the_run_with_what_axolotl_says_and_keeps_the_calls(tmp_path, model):
     project = Project(tmp_path / "project", seeds=6)
     with FakeServer(MathReplies(), api_key=KEY, vary_repeats=True) as server:
@@ -172,7 +182,7 @@ def test_rounds_that_no_student_can_be_trained_for_are_refused_before_anything_i
 
 def test_uniform_rounds_train_nobody_and_make_what_a_run_without_rounds_makes(tmp_path):
     project = Project(tmp_path / "project", seeds=6)
-    with FakeServer(MathReplies(), api_key=KEY) as server:
+    with FakeServer(MathReplies(), api_key=KEY, vary_repeats=True) as server:
         project.configure(server, budget={"samples": 14})
         assert project.run().code == 0
         plain = project.training_bytes

@@ -25,6 +25,9 @@ POINTS = 240
 # A box from a quarter to three quarters, its line at the half, whiskers from 5 to 95 % of what was counted.
 SHARES = (0.05, 0.25, 0.5, 0.75, 0.95)
 
+# The names by which a manifest has a least value, the quartiles, and a most one.
+QUARTERS = ("least", "quarter", "half", "three_quarters", "most")
+
 
 def calls_over_time(history: History, width: float) -> Figure:
     """Calls, and what they cost (US dollars, or tokens where a price is unknown), mounting up over the working time."""
@@ -204,6 +207,23 @@ def agreement(votes: Mapping[tuple[int, int, bool], int], width: float) -> Figur
     axes.yaxis.set_major_locator(MaxNLocator(5, integer=True))
     axes.grid(visible=False, axis="x")
     axes.legend(loc="upper left", ncols=2)
+    return figure
+
+
+def rounds(made: Sequence[Mapping[str, Any]], width: float) -> Figure:
+    """Scores of the seeds after each round, and how often they come in the next; boxes over seeds, from the least to the most."""
+    scored = [one for one in made if one["score"] is not None]
+    title = "Wrong answers" if scored[0]["by"] == "wrong" else "Bits that a byte of a seed's answer costs"
+    figure, (left, right) = panels(2, width, 0.9 + 0.5 * len(scored))
+    for panel, name, key, look_of in (
+        (left, title, "score", look("accepted")),
+        (right, "Weight in the next round", "weight", look("seeds")),
+    ):
+        panel.set_title(name)
+        boxes = [(f"round {one['round']}", [one[key][part] for part in QUARTERS], look_of) for one in scored]
+        _boxes(panel, boxes, ".2f")
+        panel.set_xlim(0, max(one[key]["most"] for one in scored) * 1.25 or 1)
+    right.axvline(1, color=INK, linewidth=0.9, linestyle=(0, (1, 2)))
     return figure
 
 

@@ -36,7 +36,7 @@ if TYPE_CHECKING:
 
 PAGE = "report.html"
 FIGURES = "figures"
-NAMES = (curves.NAME, "flow", "calls", "lengths", "diversity", "agreement", "grade")
+NAMES = (curves.NAME, "flow", "calls", "lengths", "diversity", "agreement", "rounds", "grade")
 # Control characters that a page cannot show; tabs and ends of lines stay.
 _CONTROLS = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f]")
 
@@ -133,6 +133,10 @@ def _pictures(found: Found, gathered: Gathered) -> Iterator[Picture]:
     if counted.agreement:
         each = ", ".join(f"{count} of {of}: {number:,}" for (count, of), number in sorted(_votes(counted).items()))
         yield pictured("agreement", f"Candidates by answers that agree ({each})", lambda width: charts.agreement(counted.agreement, width))
+    if any(one["score"] is not None for one in _rounds(found)):
+        scored = [one for one in _rounds(found) if one["score"] is not None]
+        each = "; ".join(f"round {one['round']}: mean {one['score']['mean']:.2f}, {one['moved']:.0%} moved" for one in scored)
+        yield pictured("rounds", f"Scores of the seeds by the student of each round ({each})", lambda width: charts.rounds(scored, width))
     if found.grade is not None and any(map(grading.is_share, found.grade.rows)):
         rows = found.grade.rows
         each = "; ".join(f"{row.task} {row.metric}: {' to '.join(grading.cells(row)[:2])}" for row in rows)
@@ -191,6 +195,7 @@ def _render(found: Found, gathered: Gathered, pictures: Mapping[str, Picture]) -
         labels=_labels_table(counted),
         checks=_checks_table(counted),
         preferences=_preferences_table(found.manifest),
+        rounds=_rounds_table(_rounds(found)),
         calls=_calls_table(history),
         pauses=[(duration(at), duration(gap)) for at, gap in history.pauses],
         reused=0 if found.manifest is None else found.manifest["queries"]["reused"],
@@ -315,6 +320,23 @@ def _ends_table(counted: samples.Samples) -> Table:
         title = f"rejected by {because}" if ended == "rejected" else f"failed: {because}"
         rows.append(row(title, lambda status, reason, ended=ended, because=because: (status, reason) == (ended, because)))  # type: ignore[misc]
     return Table(head, rows)
+
+
+def _rounds(found: Found) -> Sequence[Mapping[str, Any]]:
+    return [] if found.manifest is None else found.manifest.get("rounds", [])
+
+
+def _rounds_table(rounds: Sequence[Mapping[str, Any]]) -> Table | None:
+    rows = []
+    for one in rounds:
+        budget = ", ".join(f"{value:,.6g} {name}" for name, value in one["budget"].items())
+        score, weight = one["score"], one["weight"]
+        scores = "" if score is None else f"{score['mean']:.2f} ({score['least']:.2f} to {score['most']:.2f})"
+        weights = "" if weight is None else f"{weight['least']:.2f} to {weight['most']:.2f}"
+        moved = "" if weight is None else f"{one['moved']:.0%}"
+        rows.append([str(one["round"]), budget, f"{one['candidates']:,}", f"{one['accepted']:,}", scores, weights, moved])
+    head = ["round", "budget to its end", "candidates", "accepted", f"score by {rounds[0]['by']}" if rounds else "", "weights", "moved"]
+    return Table(head, rows) if rows else None
 
 
 def _labels_table(counted: samples.Samples) -> Table:

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+import statistics
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 from axolotl_synthetic import dataset
 from axolotl_synthetic.errors import StorageError
-from axolotl_synthetic.rounds.division import LEAST, MOST, moved, weights
+from axolotl_synthetic.rounds.division import moved, weights
 
 FILE = "rounds.json"
 FORMAT = 1
@@ -64,7 +65,8 @@ def write(folder: Path, key: str, rounds: Sequence[Round]) -> None:
 def summary(
     rounds: Sequence[Round], by: str, seeds: Sequence[str], budget: Mapping[str, float], counts: dataset.Counts
 ) -> list[dict[str, Any]]:
-    """Return what the manifest says of each round, the last included, which has no scores.
+    """Return what the manifest says of each round, the last included, which has no scores: `weight` is how often the seeds come in the next
+    one, where 1 is the weight of a seed of mean score, and `moved` the share of its candidates that this gives to other seeds.
 
     Args:
         rounds: those with scores.
@@ -76,7 +78,6 @@ def summary(
     found = []
     for number, one in enumerate(rounds, 1):
         weighted = weights(seeds, one.scores)
-        values = list(one.scores.values())
         found.append(
             {
                 "round": number,
@@ -84,16 +85,21 @@ def summary(
                 "candidates": one.candidates,
                 "accepted": one.accepted,
                 "by": by,
-                "scored": len(values),
-                "score": {"mean": sum(values) / len(values), "least": min(values), "most": max(values)} if values else None,
-                "seeds": {
-                    "more": sum(weight > 1 for weight in weighted.values()),
-                    "fewer": sum(weight < 1 for weight in weighted.values()),
-                    "at_least": sum(weight == LEAST for weight in weighted.values()),
-                    "at_most": sum(weight == MOST for weight in weighted.values()),
-                },
+                "scored": len(one.scores),
+                "score": _spread(one.scores.values()),
+                "weight": _spread(weighted.values()),
                 "moved": round(moved(weighted), 4),
             }
         )
     last = {"round": len(rounds) + 1, "budget": dict(budget), "candidates": counts.planned, "accepted": counts.accepted, "by": by}
-    return [*found, {**last, "scored": 0, "score": None, "seeds": None, "moved": 0.0}]
+    return [*found, {**last, "scored": 0, "score": None, "weight": None, "moved": 0.0}]
+
+
+def _spread(values: Iterable[float]) -> dict[str, float] | None:
+    """Return mean and quartiles, None of no values."""
+    ordered = sorted(values)
+    if not ordered:
+        return None
+    quarters = statistics.quantiles(ordered, n=4, method="inclusive") if len(ordered) > 1 else ordered * 3
+    named = zip(("least", "quarter", "half", "three_quarters", "most"), (ordered[0], *quarters, ordered[-1]), strict=True)
+    return {"mean": round(statistics.fmean(ordered), 6), **{name: round(value, 6) for name, value in named}}
