@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
+import subprocess
+import sys
 from itertools import islice
 from pathlib import Path
 
@@ -80,6 +83,24 @@ def test_a_run_that_is_killed_while_its_student_trains_goes_on_at_that_round(tmp
         assert done.code == 0, done.err
         assert server.answered == project.manifest["queries"]["total"] == 12
     assert not (project.out / "rounds" / "round-1" / "student").exists()
+
+
+@pytest.mark.slow
+def test_axolotl_train_makes_the_rounds_with_the_yaml_that_it_was_given_and_then_trains_on_all(tmp_path, model):
+    project = Project(tmp_path / "project", seeds=6)
+    with FakeServer(MathReplies(), api_key=KEY, vary_repeats=True) as server:
+        configure(project, server, model)
+        path = project.folder / "config.yml"
+        made = {**yaml.safe_load(path.read_text()), "plugins": ["axolotl_synthetic.SyntheticPlugin"], "learning_rate": 0.00123}
+        path.write_text(yaml.safe_dump(made))
+        command = [sys.executable, "-m", "axolotl.cli.main", "train", "config.yml", "--launcher", "python"]
+        environment = {**os.environ, "OPENAI_API_KEY": KEY}
+        done = subprocess.run(command, cwd=project.folder, env=environment, capture_output=True, text=True, timeout=600)
+    assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-3000:]
+    between = yaml.safe_load((project.out / "rounds" / "round-1" / "config.yml").read_text())
+    assert between["learning_rate"] == 0.00123 and "plugins" not in between
+    assert len(of_file(project)["scores"]) == 6 and project.manifest["counts"]["accepted"] == 12
+    assert (project.folder / "student" / "adapter_config.json").exists()
 
 
 @pytest.mark.slow
