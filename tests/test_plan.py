@@ -23,7 +23,7 @@ from axolotl_synthetic.plan.costs import CALLS, Length, assume
 from axolotl_synthetic.plan.crossing import band, crossover, seeds_for_answers, share_of_new_prompts
 from axolotl_synthetic.strategies import load_strategies
 
-README = (Path(__file__).parents[1] / "README.md").read_text(encoding="utf-8")
+DECISION = (Path(__file__).parents[1] / "plugin" / "docs" / "decision.md").read_text(encoding="utf-8")
 LENGTHS = {
     "answer": Length(prompt=400, completion=100, worst_prompt=1_800),
     "rephrase": Length(prompt=100, completion=25, worst_prompt=600),
@@ -406,7 +406,7 @@ def test_what_costs_nothing_sets_no_end():
 
 
 def test_the_readmes_table_of_the_crossing_is_the_codes():
-    rows = re.findall(r"^\| ([\d,]+) \| ([\d.]+) \| ([\d.]+) \| ([\d.]+) \| ([\d,]+) to ([\d,]+) \|$", README, re.MULTILINE)
+    rows = re.findall(r"^\| ([\d,]+) \| ([\d.]+) \| ([\d.]+) \| ([\d.]+) \| ([\d,]+) to ([\d,]+) \|$", DECISION, re.MULTILINE)
     assert len(rows) == 5
     for row in rows:
         seeds, low, middle, high, least, most = (float(number.replace(",", "")) for number in row)

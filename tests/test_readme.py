@@ -1,4 +1,5 @@
-"""The README is true: its YAML loads, and each of its commands is run here, in its order, on a tiny student and a local server."""
+"""README and manual are true: their YAML loads, their links lead somewhere, and each command is run here, in its order, on a tiny student
+and a local server. Pages with a test of their own (chats, classification, tasks, teachers, training, review) are read there."""
 
 import importlib
 import json
@@ -23,28 +24,53 @@ README = (ROOT / "README.md").read_text(encoding="utf-8")
 BIN = Path(sys.executable).parent
 
 
-def blocks(language: str) -> list[str]:
-    return re.findall(rf"```{language}\n(.*?)```", README, re.DOTALL)
+MANUAL = ROOT / "plugin"
+PAGES = [ROOT / "README.md", MANUAL / "README.md", *sorted((MANUAL / "docs").glob("*.md")), ROOT / "CONTRIBUTING.md"]
 
 
-def commands() -> list[str]:
-    return [line.split("#")[0].strip() for block in blocks("bash") for line in block.splitlines() if line.split("#")[0].strip()]
+def page(name: str) -> str:
+    return (MANUAL / "docs" / f"{name}.md").read_text(encoding="utf-8")
 
 
-def test_the_yaml_is_valid():
-    whole, study, *others = (yaml.safe_load(text) for text in blocks("yaml"))
-    whole, sql, review, teacher = (load_settings(one.get("synthetic", one)) for one in (whole, *others))
-    assert Study.model_validate(study["study"]).samples == [50, 200, 800]
-    assert whole.seeds.holdout == 50
-    assert sql.task == "text_to_sql"
-    assert teacher.teacher.query == {"api-version": "2024-10-21"}
-    # What it calls the defaults are the defaults.
-    assert review.review == load_settings({"review": {}}).review
+def blocks(language: str, text: str) -> list[str]:
+    return re.findall(rf"```{language}\n(.*?)```", text, re.DOTALL)
+
+
+def commands(text: str) -> list[str]:
+    return [line.split("#")[0].strip() for block in blocks("bash", text) for line in block.splitlines() if line.split("#")[0].strip()]
+
+
+def settings(text: str):
+    made = yaml.safe_load(text)
+    return load_settings(made.get("synthetic", made))
+
+
+def test_the_yaml_of_readme_and_manual_is_valid():
+    [short], [whole] = blocks("yaml", README), blocks("yaml", (MANUAL / "README.md").read_text(encoding="utf-8"))
+    assert settings(short).seeds.holdout == settings(whole).seeds.holdout == 50
+    # What the longer one shows as defaults are the defaults.
+    assert settings(whole).grade == load_settings({}).grade and settings(whole).weight is None
+
+
+def test_the_yaml_of_the_pages_is_valid():
+    [study] = blocks("yaml", page("study"))
+    assert Study.model_validate(yaml.safe_load(study)["study"]).samples == [50, 200, 800]
+    # The arms that it shows behind a `#` can be written.
+    arms = re.search(r"# (arms: .*)", study)
+    assert arms is not None and set(Study.model_validate({**yaml.safe_load(study)["study"], **yaml.safe_load(arms[1])}).arms) == {
+        "by_loss",
+        "unverified",
+    }
+    [sql], [review], [rounds, of_rounds] = (blocks("yaml", page(name)) for name in ("text_to_sql", "review", "rounds"))
+    assert settings(sql).task == "text_to_sql" and settings(rounds).rounds is not None
+    assert Study.model_validate(yaml.safe_load(of_rounds)["study"]).arms["by_loss"].is_in_rounds
+    assert settings(review).review == load_settings({"review": {}}).review
+    teacher = next(text for text in blocks("yaml", page("teachers")) if "headers_env: {api-key: AZURE_OPENAI_API_KEY}    #" in text)
+    assert settings(teacher).teacher.query == {"api-version": "2024-10-21"}
 
 
 def test_the_table_of_checks_has_every_option_with_its_default():
-    section = README.split("## Verification")[1].split("\n## ")[0]
-    table = {cells[0].strip("` "): cells[2] for line in section.splitlines() if len(cells := line.strip("|").split("|")) == 3}
+    table = {cells[0].strip("` "): cells[2] for line in page("checks").splitlines() if len(cells := line.strip("|").split("|")) == 3}
     told = {name: dict(re.findall(r"`(\w+)(?:: ([^`]+))?`", table.get(name, ""))) for name in NAMES}
     schemas = {name: getattr(importlib.import_module(f"axolotl_synthetic.checks.{name}"), "Options", None) for name in NAMES}
     options = {name: {} if schema is None else schema.model_fields for name, schema in schemas.items()}
@@ -57,15 +83,41 @@ def test_the_table_of_checks_has_every_option_with_its_default():
 
 
 def test_the_commands_of_make_exist():
-    for command in commands():
-        if command.startswith("make "):
-            done = subprocess.run([*command.split(), "--dry-run"], cwd=ROOT, capture_output=True, text=True)
-            assert done.returncode == 0, done.stderr
+    asked = [command for text in PAGES for command in commands(text.read_text(encoding="utf-8")) if command.startswith("make ")]
+    assert {"make quickstart", "make test"} <= set(asked)
+    for command in asked:
+        done = subprocess.run([*command.split(), "--dry-run"], cwd=ROOT, capture_output=True, text=True)
+        assert done.returncode == 0, done.stderr
 
 
-def test_every_file_that_is_linked_exists():
-    for link in re.findall(r"\]\(([^)#]+)\)", README):
-        assert link.startswith("http") or (ROOT / link).exists(), link
+@pytest.mark.parametrize("path", PAGES, ids=lambda path: str(path.relative_to(ROOT)))
+def test_every_link_of_a_page_leads_to_a_file_and_its_heading(path):
+    for link in re.findall(r"\]\(([^)]+)\)", path.read_text(encoding="utf-8")):
+        if link.startswith("http"):
+            continue
+        name, _, heading = link.partition("#")
+        target = path.parent / name if name else path
+        assert target.exists(), link
+        if heading:
+            headings = re.findall(r"^#+ (.*)$", target.read_text(encoding="utf-8"), re.MULTILINE)
+            assert heading in [re.sub(r"[^\w -]", "", text.lower()).replace(" ", "-") for text in headings], link
+
+
+def test_every_page_of_the_manual_is_in_its_table():
+    listed = set(re.findall(r"\]\(docs/(\w[\w-]*)\.md\)", (MANUAL / "README.md").read_text(encoding="utf-8")))
+    assert {path.stem for path in (MANUAL / "docs").glob("*.md")} == listed
+
+
+def test_the_readme_is_one_page():
+    assert len(README.splitlines()) <= 110
+
+
+def test_the_badges_say_what_is_tested():
+    names = [line.split() for line in (ROOT / ".ci" / "sets").read_text().splitlines() if not line.startswith("#")]
+    axolotl = " | ".join(sorted(name.removeprefix("axolotl-") for name, *_ in names))
+    pythons = " | ".join(sorted({one for _, *versions in names for one in versions}))
+    for badge, said in (("axolotl", axolotl), ("python", pythons), ("licence", "Apache-2.0")):
+        assert f': {said}"' in (MANUAL / "docs" / "badges" / f"{badge}.svg").read_text()
 
 
 @pytest.fixture(scope="module")
@@ -79,7 +131,7 @@ def workplace(tmp_path_factory):
     (folder / "seeds.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
     model = save_tiny_model(folder / "model")
     with FakeServer() as server:
-        block = yaml.safe_load(blocks("yaml")[0])
+        block = yaml.safe_load(blocks("yaml", README)[0])
         synthetic = block["synthetic"]
         # What a reader fills in: a server that is there, and sizes for a test.
         synthetic["teacher"] |= {"base_url": server.base_url, "generation": {"max_new_tokens": 64}}
@@ -98,8 +150,8 @@ def run(folder: Path, command: str) -> str:
 
 def test_every_axolotl_command_runs(workplace):
     folder, server = workplace
-    # Those of the review need an Argilla: tests/review/ runs them.
-    asked = [command for command in commands() if command.startswith("axolotl ") and " review " not in command]
+    asked = [command for command in commands((MANUAL / "README.md").read_text(encoding="utf-8")) if command.startswith("axolotl ")]
+    assert {command for command in commands(README) if command.startswith("axolotl ")} <= set(asked)
     assert [command.split()[1:3] for command in asked] == [
         *(["synthetic", "plan"], ["synthetic", "preview"], ["synthetic", "generate"], ["synthetic", "status"], ["synthetic", "show"]),
         *(["train", "config.yml"], ["synthetic", "grade"], ["synthetic", "report"], ["synthetic", "push"]),

@@ -1,4 +1,4 @@
-"""What the README says of the review is true: its commands run in their order, and its lines of Python make an account."""
+"""The page on review is true: its commands run in their order, and its lines of Python make an account."""
 
 import json
 import re
@@ -12,7 +12,7 @@ from axolotl_synthetic.cli import synthetic
 from finished import finish, sample
 
 ROOT = Path(__file__).parents[2]
-SECTION = (ROOT / "README.md").read_text(encoding="utf-8").split("\n## Review\n")[1].split("\n## ")[0]
+SECTION = (ROOT / "plugin" / "docs" / "review.md").read_text(encoding="utf-8")
 
 
 def test_its_commands_run_in_their_order(tmp_path, argilla, review):
