@@ -94,7 +94,7 @@ def test_axolotl_train_makes_the_rounds_with_the_yaml_that_it_was_given_and_then
         made = {**yaml.safe_load(path.read_text()), "plugins": ["axolotl_synthetic.SyntheticPlugin"], "learning_rate": 0.00123}
         path.write_text(yaml.safe_dump(made))
         command = [sys.executable, "-m", "axolotl.cli.main", "train", "config.yml", "--launcher", "python"]
-        environment = {**os.environ, "OPENAI_API_KEY": KEY}
+        environment = {**os.environ, "OPENAI_API_KEY": KEY, "AXOLOTL_DO_NOT_TRACK": "1"}
         done = subprocess.run(command, cwd=project.folder, env=environment, capture_output=True, text=True, timeout=600)
     assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-3000:]
     between = yaml.safe_load((project.out / "rounds" / "round-1" / "config.yml").read_text())

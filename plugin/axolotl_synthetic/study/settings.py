@@ -57,7 +57,7 @@ class Study(Block):
     """Numbers of accepted samples: Q."""
     strategies: list[Strategy] = Field(default=list(STRATEGIES), min_length=1)  # type: ignore[arg-type]
     """Which strategies are compared."""
-    arms: dict[Annotated[str, Field(pattern=r"^[A-Za-z]\w{0,59}$")], Arm] = {}
+    arms: dict[Annotated[str, Field(pattern=r"^[A-Za-z]\w{0,59}$")], Arm] = Field(default={})
     """Further ways to be compared, by names of your own: {by_loss: {strategy: new_question, rounds: {by: loss}}}."""
     repeats: int = Field(default=3, ge=1, le=1_000)
     """So often is each cell made, with another draw of seeds and another training seed."""
