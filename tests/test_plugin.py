@@ -289,6 +289,13 @@ def test_a_bad_block_is_one_message_and_exit_code_2(model, tmp_path):
     assert not (folder / "synthetic").exists()
 
 
+def test_a_list_of_teachers_is_refused_with_the_command_that_measures_them(plugin, capfd):
+    with pytest.raises(SystemExit) as end:
+        plugin.register({"synthetic": {**block(), "teacher": [{"model": "a"}, {"model": "b"}]}})
+    assert end.value.code == 2
+    assert "synthetic.teacher: is a list, which is for `axolotl synthetic plan CONFIG --pilot N` alone" in capfd.readouterr().err
+
+
 @pytest.mark.slow
 def test_two_ranks_that_start_at_once_generate_once(model, tmp_path):
     with FakeServer(latency=0.2) as server:

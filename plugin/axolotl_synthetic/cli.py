@@ -100,15 +100,31 @@ def _one_message(command: Command) -> Command:
 @synthetic.command()
 @CONFIG
 @click.option("--pilot", type=click.IntRange(min=1), metavar="N", help="Measure with N samples a strategy (asks the teacher).")
+@click.option(
+    "--teachers",
+    multiple=True,
+    metavar="A.yml,B.yml",
+    help="With --pilot: measure the `teacher:` (and `augmenter:`) of these files as well, side by side.",
+)
 @click.option("--json", "as_json", is_flag=True, help="One JSON object, for programs.")
 @_one_message
-def plan(config: Path, pilot: int | None, as_json: bool) -> None:
-    """Which strategy is worth the budget, why, and what it will cost. Asks no teacher, unless for a pilot."""
-    from axolotl_synthetic import run, terminal
+def plan(config: Path, pilot: int | None, teachers: tuple[str, ...], as_json: bool) -> None:
+    """Which strategy is worth the budget, why, and what it will cost. Asks no teacher, unless for a pilot.
+
+    With --teachers, or a list as `teacher:` in the block, a pilot makes the same candidates with each and shows, with intervals: the
+    accepted share; USD and seconds of calls for an accepted sample; distinct, the share of the new questions that say what no seed and no
+    earlier one says; alike, their mean similarity; and agree, the share of answers that end where the seed's answer does (or most of
+    several answers to the question).
+    """
+    from axolotl_synthetic import pilots, run, terminal
     from axolotl_synthetic.plan import show
 
-    settings, training = _read(config)
-    made = run.plan(settings, student=_student(training), pilot=pilot)
+    files = pilots.files_named(teachers)
+    if files and pilot is None:
+        raise ConfigError("--teachers: needs a pilot, for only that tells teachers apart; add `--pilot 20`")
+    document = _document(config)
+    pairs = pilots.read_pairs(config, document["synthetic"], files)
+    made = run.plan(pairs[0].settings, student=_student(document), pilot=pilot, pairs=pairs)
     if as_json:
         click.echo(json.dumps(show.to_dict(made), indent=2))
     else:
@@ -479,15 +495,22 @@ def pull(config: Path) -> None:
 def _read(config: Path) -> tuple[Settings, Mapping[str, Any]]:
     """The `synthetic:` block and the rest of a config."""
     from axolotl_synthetic.config import load_settings
+
+    document = _document(config)
+    try:
+        return load_settings(document["synthetic"]), document
+    except ConfigError as error:
+        raise ConfigError(f"{config}: {error}") from None
+
+
+def _document(config: Path) -> Mapping[str, Any]:
+    """A config with a `synthetic:` block, as YAML gives it."""
     from axolotl_synthetic.yaml_reader import read_yaml
 
     document = read_yaml(config, "the path of your Axolotl YAML")
     if not isinstance(document, dict) or "synthetic" not in document:
         raise ConfigError(f"{config}: has no `synthetic:` block; add one (the README shows it)")
-    try:
-        return load_settings(document["synthetic"]), document
-    except ConfigError as error:
-        raise ConfigError(f"{config}: {error}") from None
+    return document
 
 
 def _student(training: Mapping[str, Any]) -> str | None:

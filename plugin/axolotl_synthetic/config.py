@@ -784,6 +784,15 @@ AnyModel = Annotated[
 ]
 
 
+def _one_teacher(value: object) -> object:
+    if isinstance(value, list):
+        raise ValueError(
+            "is a list, which is for `axolotl synthetic plan CONFIG --pilot N` alone: it measures them side by side; choose one of them and"
+            " write it as `teacher: {…}`"
+        )
+    return value
+
+
 def _strategy(value: object) -> object:
     names = " | ".join(STRATEGIES)
     if isinstance(value, str) and value in ("auto", *STRATEGIES):
@@ -1019,8 +1028,8 @@ class Settings(Block):
     ratio of budget to seeds."""
     budget: Budget = Budget(samples=1000)
     """At least one limit; the first that is reached ends the run."""
-    teacher: AnyModel = OpenAIModel()
-    """The model that answers."""
+    teacher: Annotated[AnyModel, BeforeValidator(_one_teacher, json_schema_input_type=AnyModel | list[AnyModel])] = OpenAIModel()
+    """The model that answers. A list is for `plan --pilot N` alone, which measures them side by side."""
     augmenter: AnyModel | None = None
     """The model that rewrites and invents questions; null: the teacher."""
     verify: Checks | None = None
@@ -1137,6 +1146,31 @@ def load_settings(block: object) -> Settings:
     return settings
 
 
+def load_candidates(block: object) -> list[Settings]:
+    """Read a block whose `teacher` may be a list: the settings with each of them in its place, in their order.
+
+    Args:
+        block: what stands under `synthetic:`, as YAML gives it.
+
+    Raises:
+        ConfigError: as `load_settings`, with the place of the teacher in the list; or if the list is empty.
+    """
+    teachers = block.get("teacher") if isinstance(block, Mapping) else None
+    if not isinstance(block, Mapping) or not isinstance(teachers, list):
+        return [load_settings(block)]
+    if not teachers:
+        raise ConfigError("synthetic.teacher: is an empty list; write a teacher, or a list of them")
+    found = []
+    for place, teacher in enumerate(teachers, 1):
+        try:
+            if isinstance(teacher, list):
+                raise ConfigError("synthetic.teacher: is a list within a list; write each teacher as a block")
+            found.append(load_settings({**block, "teacher": teacher}))
+        except ConfigError as error:
+            raise ConfigError(f"teacher {place} of the list: {error}") from None
+    return found
+
+
 def secret_in(value: object, name: str = "") -> str | None:
     """Return the name under which a value holds a key or a password, at whatever depth; None where it seems to hold none.
 
@@ -1165,6 +1199,8 @@ def _combinations(raw: Mapping[str, Any]) -> Iterator[str]:
         yield "synthetic.budget: sets no limit; give at least one of samples, queries, tokens, usd"
     if budget.get("usd") is not None:
         for role in ("teacher", "augmenter"):
+            if isinstance(raw.get(role), list):
+                continue
             if (role == "teacher" or part(role)) and not part(role).get("price") and _listed(part(role)) is None:
                 yield (
                     f"synthetic.budget.usd: {_shown(budget['usd'])} cannot be kept without synthetic.{role}.price; "
@@ -1250,7 +1286,7 @@ def _describe(detail: ErrorDetails, raw: Mapping[str, Any]) -> str:
     context = detail.get("ctx", {})
     message = str(context["error"]) if "error" in context else detail["msg"][:1].lower() + detail["msg"][1:]
     name = str(location[-1]) if location else ""
-    if detail["type"] == "value_error" and name in ("strategy", "verify"):
+    if detail["type"] == "value_error" and (name in ("strategy", "verify") or location == ["teacher"]):
         return f"{path}: {message}"
     if detail["type"] == "missing":
         return f"{path}: is required"

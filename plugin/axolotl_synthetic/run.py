@@ -20,9 +20,13 @@ from axolotl_synthetic.config import Budget, Settings, fruitless_after
 from axolotl_synthetic.errors import ConfigError, ServiceError, StorageError, SyntheticError, remedy_for
 from axolotl_synthetic.ledger import CLUSTER, NOTICE, Ledger, Progress
 from axolotl_synthetic.lock import held, is_held
+from axolotl_synthetic.pilots import Pair, agreements, new_questions
 from axolotl_synthetic.pipelines.process import PipelineProcess, waiting
 from axolotl_synthetic.plan import Forecast, Plan, costs, decide, estimates, priced
 from axolotl_synthetic.plan.measured import Measured
+from axolotl_synthetic.plan.pilot import Paid, measure, tells, usd_of
+from axolotl_synthetic.plan.side_by_side import Piloted, piloted
+from axolotl_synthetic.plan.words_of_pilots import in_words, measured_strength
 from axolotl_synthetic.prepare import (
     LEDGER,
     Prepared,
@@ -85,7 +89,9 @@ def training_file(settings: Settings, kind: str = "train") -> Path | None:
     return settings.folder / str(manifest["files"][kind]["path"])
 
 
-def plan(settings: Settings, *, student: str | None = None, pilot: int | None = None, tell: bool = True) -> Forecast:
+def plan(
+    settings: Settings, *, student: str | None = None, pilot: int | None = None, tell: bool = True, pairs: Sequence[Pair] = ()
+) -> Forecast:
     """The decision and what it will cost; asks nobody, unless for a pilot.
 
     Args:
@@ -94,27 +100,41 @@ def plan(settings: Settings, *, student: str | None = None, pilot: int | None = 
         pilot: measure the costs on so many candidates of each strategy. They are those that a run makes first, and their calls
             are kept, so that it does not pay for them again.
         tell: print a notice for each row that is skipped.
+        pairs: several teachers, those of `settings` first, for the pilot to measure side by side; within the one budget.
 
     Raises:
         ConfigError: if the config or the seeds are wrong, or no strategy can meet the budget.
+        ServiceError: if none of `pairs` can be measured.
         The same as `generate`, with a pilot.
     """
+    if len(pairs) > 1 and pilot is None:
+        raise ConfigError(f"synthetic.teacher: there are {len(pairs)} teachers, and only a pilot tells them apart; add `--pilot 20`")
     prepared = prepare(settings, student=student)
     if pilot is None:  # else the pilot's run does both
         if tell:
             tell_problems(prepared)
         refuse_unusable_rows(prepared)
     rates, by_pilot = prepared.rates, None
+    case, decided, budget = prepared.case, prepared.plan, settings.budget
+    pilots: Sequence[Piloted] = ()
     if pilot is not None:
         # Calls are counted and no guess, so this much is certain before anything is spent.
         estimates.refuse_too_small(settings.budget, {name: costs.certain(one) for name, one in rates.items()})
-        rates = _pilot(prepared, pilot)
-        by_pilot = decide(settings, prepared.case, rates, prepared.study)
-    estimates.refuse_too_small(settings.budget, rates)
-    each, chosen = estimates.of_each(settings, rates, prepared.plan.strategy)
+        if len(pairs) > 1:
+            pilots, rates, budget = _pilots(prepared, pairs, pilot)
+            # The same decision, in words that go by what was measured.
+            case = replace(case, piloted=in_words(pilots, decided.strategy))
+            decided = decide(settings, case, prepared.rates, prepared.study)
+        else:
+            rates = _pilot(prepared, pilot)
+        if not (pilots and pilots[0].error):
+            by_pilot = decide(settings, case, rates, prepared.study, measured_strength(pilots))
+    if not pilots:  # of several the others are worth seeing, whatever becomes of the config's own
+        estimates.refuse_too_small(settings.budget, rates)
+    each, chosen = estimates.of_each(settings.model_copy(update={"budget": budget}), rates, decided.strategy)
     return Forecast(
-        prepared.case,
-        replace(prepared.plan, reasons=(*prepared.plan.reasons, *rounds.said(settings))),
+        case,
+        replace(decided, reasons=(*decided.reasons, *rounds.said(settings))),
         each,
         chosen,
         costs.assumptions(settings, prepared.lengths),
@@ -122,6 +142,7 @@ def plan(settings: Settings, *, student: str | None = None, pilot: int | None = 
         by_pilot,
         priced.priced(settings),
         sum(prepared.task.gold_answer(seed) is not None for seed in prepared.seeds.held_out),
+        pilots,
     )
 
 
@@ -231,28 +252,121 @@ def picture(settings: Settings) -> str:
 
 def _pilot(prepared: Prepared, number: int) -> Mapping[str, costs.Rates]:
     """Each strategy's costs by a short run of them all, which keeps to the budget but for `samples`: it makes none that count."""
-    from axolotl_synthetic.plan import pilot
+    _announce([prepared], number)
+    with _begun(prepared):
+        rows, calls = _piloted(prepared, number)
+    return measure(prepared.settings, prepared.rates, rows, calls)
 
-    settings = prepared.settings
-    calls = number * sum(one.queries.value for one in prepared.rates.values())
+
+def _pilots(prepared: Prepared, pairs: Sequence[Pair], number: int) -> tuple[Sequence[Piloted], Mapping[str, costs.Rates], Budget]:
+    """Make the same candidates with each pair, one after the other, with one ledger and one budget.
+
+    Returns:
+        The pairs as they were measured; each strategy's costs with the first pair; and the budget without what the others' calls took.
+
+    Raises:
+        ServiceError: if none could be measured for want of a model.
+        ConfigError: if none could within the budget.
+    """
+    # All are read before the first call, so that a mistake in the last costs nothing.
+    others = [prepare(pair.settings, student=prepared.case.student) for pair in pairs[1:]]
+    every = [prepared, *others]
+    _announce(every, number)
+    found: list[Piloted] = []
+    rates, reached = prepared.rates, False
+    paid: list[dict[int, Paid]] = []
+    with _begun(prepared):
+        for one, pair in zip(every, pairs, strict=True):
+            blank = Piloted(pair.teacher, pair.augmenter, pair.source, pair.writer)
+            terminal.notice(f"pilot {len(found) + 1} of {len(pairs)}: {blank.name} ({pair.source})")
+            rows, calls, error = _or_error(one, number)
+            paid.append(calls)
+            if not error and not any(tells(row) for row in rows):
+                reached = True
+                error = "the budget was used up before anything of it could be measured; raise `queries`, `tokens` or `usd`"
+            if error:
+                found.append(replace(blank, error=error))
+                continue
+            if one is prepared:
+                rates = measure(one.settings, one.rates, rows, calls)
+            seeds, planned = one.seeds.seeds, prepared.plan.strategy
+            written, agreed = new_questions(rows, seeds), agreements(rows, seeds, one.task)
+            found.append(piloted(blank, one.settings, one.rates, planned, rows, calls, written, agreed))
+    if all(one.error for one in found):
+        reasons = "\n".join(f"  - {one.name} ({one.source}): {one.error}" for one in found)
+        raise (ConfigError if reached else ServiceError)(f"none of the {len(pairs)} teachers could be measured:\n{reasons}")
+    return found, rates, _left(prepared.settings.budget, [one.settings for one in every], paid)
+
+
+def _or_error(prepared: Prepared, number: int) -> tuple[list[dict[str, Any]], dict[int, Paid], str]:
+    """Return what a pilot made, or why its models could not be used: one that is out of reach is no reason not to show the others."""
+    try:
+        return *_piloted(prepared, number), ""
+    except (ConfigError, ServiceError) as error:
+        return [], {}, " ".join(str(error).split())
+
+
+def _left(budget: Budget, settings: Sequence[Settings], paid: Sequence[Mapping[int, Paid]]) -> Budget:
+    """Return the budget without the calls that the first pair's run will not find again.
+
+    Args:
+        budget: of the config.
+        settings: of each pair, whose prices are taken.
+        paid: the calls of each pair's candidates, by id. Pairs may share some.
+    """
+    others = {number: (of, call) for of, calls in zip(settings[1:], paid[1:], strict=True) for number, call in calls.items()}
+    gone = [one for number, one in others.items() if number not in paid[0]]
+    taken = {
+        "queries": len(gone),
+        "tokens": sum((call.prompt_tokens or 0) + (call.completion_tokens or 0) for _, call in gone),
+        "usd": sum(usd_of(of, call) for of, call in gone),
+    }
+    limits = {name: getattr(budget, name) for name in taken}
+    left = {name: None if limit is None else max(0, limit - taken[name]) for name, limit in limits.items()}
+    return budget.model_copy(update=left)
+
+
+def _announce(every: Sequence[Prepared], number: int) -> None:
+    """Say how many calls pilots may take."""
+    calls = round(number * sum(one.queries.value for prepared in every for one in prepared.rates.values()))
+    each = "" if len(every) == 1 else f" with each of {len(every)} teachers"
     terminal.notice(
-        f"pilot: {number_of(number, 'candidate')} of each strategy, up to {number_of(round(calls), 'call')}; a run finds them in the ledger"
+        f"pilot: {number_of(number, 'candidate')} of each strategy{each}, up to {number_of(calls, 'call')}; a run finds them in the ledger"
     )
+
+
+def _piloted(prepared: Prepared, number: int) -> tuple[list[dict[str, Any]], dict[int, Paid]]:
+    """Make a pilot's candidates.
+
+    Returns:
+        The candidates and their calls by id.
+
+    Raises:
+        ServiceError: if no call brought a reply.
+    """
+    settings = prepared.settings
     hard = settings.model_copy(update={"budget": settings.budget.model_copy(update={"samples": None})})
     # A strategy's own sequence does not depend on the shares: these are the candidates that a run makes first.
     equal = replace(prepared.plan, strategy=dict.fromkeys(STRATEGIES, 1 / len(STRATEGIES)))
-    rows = _short_run(replace(prepared, settings=hard, plan=equal), number * len(STRATEGIES))
+    rows = _candidates(replace(prepared, settings=hard, plan=equal), number * len(STRATEGIES))
     with Ledger(settings.folder / LEDGER, read_only=True) as ledger:
         paid = ledger.paid([call for row in rows for call in row["requests"]])
     if rows and not paid:
         last = next((row["reason"] for row in reversed(rows) if row["status"] == "failed"), "")
         remedy = remedy_for(last.partition(":")[0])
         raise ServiceError(f"the pilot's {len(rows)} candidates all failed, the last with `{last}`; {remedy}")
-    return pilot.measure(settings, prepared.rates, rows, {number: pilot.Paid(*one) for number, one in paid.items()})
+    return rows, {call: Paid(*one) for call, one in paid.items()}
 
 
 def _short_run(prepared: Prepared, number: int, process: PipelineProcess | None = None) -> list[dict[str, Any]]:
     """The first candidates with their verdicts."""
+    with _begun(prepared):
+        return _candidates(prepared, number, process)
+
+
+@contextmanager
+def _begun(prepared: Prepared) -> Iterator[None]:
+    """Hold the folder for one or more short runs, once their seeds are found to be fit."""
     folder = prepared.settings.folder
     with held(folder):
         tell_problems(prepared)
@@ -260,12 +374,17 @@ def _short_run(prepared: Prepared, number: int, process: PipelineProcess | None 
         _refuse_unknown_tasks(prepared.settings)
         with Ledger(folder / LEDGER) as ledger:
             claim(ledger, prepared)
-        spool = folder / "preview.jsonl.tmp"
-        try:
-            _run_pipeline(prepared, spool=spool, most_candidates=number, process=process)
-            return list(dataset.read_samples(spool))
-        finally:
-            spool.unlink(missing_ok=True)
+        yield
+
+
+def _candidates(prepared: Prepared, number: int, process: PipelineProcess | None = None) -> list[dict[str, Any]]:
+    """Make the first candidates, in a folder that is held."""
+    spool = prepared.settings.folder / "preview.jsonl.tmp"
+    try:
+        _run_pipeline(prepared, spool=spool, most_candidates=number, process=process)
+        return list(dataset.read_samples(spool))
+    finally:
+        spool.unlink(missing_ok=True)
 
 
 @dataclass(frozen=True)

@@ -2,24 +2,26 @@
 
 `decide` is the way in. Where the lead changes stands in `crossing.py`, whether the augmenter is strong in `augmenter.py`, what the
 strategies cost in `costs.py` (measured: `pilot.py`), what a budget buys in `estimates.py`, what grading can show in `power.py`, reasons in
-`words.py`, output in `show.py`.
+`words.py`, output in `show.py`, several models in `side_by_side.py`, `words_of_pilots.py` and
+`show_pilots.py`.
 A finished study of the user's own decides instead of the paper: `measured.py`.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from axolotl_synthetic.config import Settings
 from axolotl_synthetic.plan import words
-from axolotl_synthetic.plan.augmenter import strength
+from axolotl_synthetic.plan.augmenter import Strength, strength
 from axolotl_synthetic.plan.costs import Rates, blend
 from axolotl_synthetic.plan.crossing import band, crossover, share_of_new_prompts
 from axolotl_synthetic.plan.estimates import Estimate, affordable
 from axolotl_synthetic.plan.measured import Measured, choose, lead_changes
 from axolotl_synthetic.plan.priced import Priced
+from axolotl_synthetic.plan.side_by_side import Piloted
 from axolotl_synthetic.plan.words import Case
 from axolotl_synthetic.records import ANSWER_AUGMENTATION, NEW_QUESTION, QUESTION_REPHRASE
 
@@ -60,6 +62,7 @@ class Forecast:
         by_pilot: what `auto` would decide at the costs that it measured, None without one.
         prices: what the models cost; see `priced.py`.
         graded_on: held-out questions whose answers are right or wrong, 0 where there are none.
+        pilots: of several teachers and augmenters, the config's own first; empty where no others were measured.
     """
 
     case: Case
@@ -71,9 +74,12 @@ class Forecast:
     by_pilot: Plan | None = None
     prices: Priced = field(default_factory=dict)
     graded_on: int = 0
+    pilots: Sequence[Piloted] = ()
 
 
-def decide(settings: Settings, case: Case, rates: Mapping[str, Rates], measured: Measured | None = None) -> Plan:
+def decide(
+    settings: Settings, case: Case, rates: Mapping[str, Rates], measured: Measured | None = None, by_pilots: Strength | None = None
+) -> Plan:
     """Which strategies to use.
 
     Args:
@@ -81,10 +87,13 @@ def decide(settings: Settings, case: Case, rates: Mapping[str, Rates], measured:
         case: what the decision is about beside them.
         rates: each strategy's cost; they matter where calls, tokens or dollars limit the samples.
         measured: a finished study, by which `auto` then decides.
+        by_pilots: the augmenter's strength as pilots measured it; it counts where the config says nothing of it.
     """
     if measured is not None and settings.strategy == "auto":
         return _by_study(measured, settings, case, rates)
     augmenter = strength(settings.model_for("augmenter").strength, augmenter=case.augmenter, teacher=case.teacher)
+    if by_pilots is not None and not augmenter.said:
+        augmenter = by_pilots
     new_prompts = QUESTION_REPHRASE if augmenter.weak else NEW_QUESTION
     samples, by = affordable(settings.budget, rates[new_prompts])
     ratio = samples / case.seeds
@@ -112,4 +121,4 @@ def _by_study(measured: Measured, settings: Settings, case: Case, rates: Mapping
         middle = change.samples / change.seeds
         around = (change.low / change.seeds, change.high / change.seeds)
     without = f"without the study: {words.shares(paper.strategy)}, by the paper ({paper.reasons[0]})"
-    return Plan({chosen.strategy: 1.0}, chosen.ratio, middle, around, (*chosen.reasons, without))
+    return Plan({chosen.strategy: 1.0}, chosen.ratio, middle, around, (*chosen.reasons, *case.piloted, without))

@@ -1,6 +1,9 @@
-"""Is the augmenter strong enough to invent questions? By what the config says, else by the sizes in the models' names.
+"""Is the augmenter strong enough to invent questions? By what the config says, else by what pilots measured, else by the sizes in the
+models' names.
 
-The paper's strong augmenter was as large as the teacher (Llama 3.1 70B), its weak one was Llama 2 7B (arXiv 2409.19759).
+The paper's strong augmenter was as large as the teacher (Llama 3.1 70B), its weak one was Llama 2 7B (arXiv 2409.19759). A size is a poor
+guess: how well a model solves problems does not say how well it writes data for others to learn from (AgoraBench, arXiv 2412.03679). So it
+decides only while nothing was measured; what pilots of several models show is in `words_of_pilots.py`.
 """
 
 from __future__ import annotations
@@ -19,10 +22,11 @@ PAPERS_WEAK = 7.0
 
 @dataclass(frozen=True)
 class Strength:
-    """The augmenter's, and how it is known."""
+    """The augmenter's, and how it is known. `said`: the config says it."""
 
     weak: bool
     why: str
+    said: bool = False
 
 
 def billions(name: str) -> float | None:
@@ -42,7 +46,7 @@ def strength(said: Literal["strong", "weak"] | None, *, augmenter: str, teacher:
         augmenter, teacher: names of the models.
     """
     if said is not None:
-        return Strength(said == "weak", f"the config calls the augmenter {said}")
+        return Strength(said == "weak", f"the config calls the augmenter {said}", said=True)
     size, other = billions(augmenter), billions(teacher)
     if augmenter == teacher:
         small = " (the paper's weak one was a 7B: if its questions are poor, say `augmenter: {…, strength: weak}`)"

@@ -174,7 +174,7 @@ def estimate(settings: Settings, budget: Budget, rates: Rates) -> Estimate:
         usd=None if rates.usd is None else _total(found, "usd", rates.usd),
         hours=_hours(settings, rates, found),
         accepted=accepted,
-        usd_per_accepted=None if rates.usd is None else _per(rates.usd, rates.accepted),
+        usd_per_accepted=None if rates.usd is None else per_accepted(rates.usd, rates.accepted),
         acceptance=rates.accepted,
         meets_budget=accepted is None or accepted.value >= (budget.samples or 1) * (1 - 1e-9),
         measured=rates.measured,
@@ -219,7 +219,13 @@ def _hours(settings: Settings, rates: Rates, found: list[Limit]) -> Value | None
     )
 
 
-def _per(cost: Value, share: Value) -> Value | None:
+def per_accepted(cost: Value, share: Value) -> Value | None:
+    """Return the cost of an accepted candidate, None where none was accepted.
+
+    Args:
+        cost: of a candidate.
+        share: of those that were accepted.
+    """
     if not share.value:
         return None
     return Value(cost.value / share.value, cost.low / share.high, _ratio(cost.high, share.low))

@@ -44,16 +44,22 @@ def measure(settings: Settings, assumed: Mapping[str, Rates], rows: Sequence[Row
     """
     by_strategy: dict[str, list[Row]] = {name: [] for name in assumed}
     for row in rows:
-        if row["requests"] and not _cut_short(row):
+        if tells(row):
             by_strategy[row["strategy"]].append(row)
-    return {name: _measured(settings, assumed[name], of_it, calls) if of_it else assumed[name] for name, of_it in by_strategy.items()}
+    return {name: measured(settings, assumed[name], of_it, calls) if of_it else assumed[name] for name, of_it in by_strategy.items()}
 
 
-def _cut_short(row: Row) -> bool:
-    return row["status"] == "failed" and str(row["reason"]).startswith(("budget:", "stopped"))
+def tells(row: Row) -> bool:
+    """Return whether a candidate is a measurement: it cost something, and nobody cut it short."""
+    return bool(row["requests"]) and not (row["status"] == "failed" and str(row["reason"]).startswith(("budget:", "stopped")))
 
 
-def _measured(settings: Settings, assumed: Rates, rows: Sequence[Row], calls: Mapping[int, Paid]) -> Rates:
+def measured(settings: Settings, assumed: Rates, rows: Sequence[Row], calls: Mapping[int, Paid]) -> Rates:
+    """Return the costs of the candidates given, of whatever strategies, together; see `measure`.
+
+    Args:
+        rows: at least one; each is a measurement.
+    """
     paid = [[calls[number] for number in row["requests"]] for row in rows]
     counted = all(call.prompt_tokens is not None and call.completion_tokens is not None for of_one in paid for call in of_one)
     seconds: dict[Role, Value] = {
@@ -70,26 +76,28 @@ def _measured(settings: Settings, assumed: Rates, rows: Sequence[Row], calls: Ma
     if not counted:
         return made
     tokens = mean([sum((call.prompt_tokens or 0) + (call.completion_tokens or 0) for call in of_one) for of_one in paid])
-    usd = None if assumed.usd is None else mean([sum(_usd(settings, call) for call in of_one) for of_one in paid])
+    usd = None if assumed.usd is None else mean([sum(usd_of(settings, call) for call in of_one) for of_one in paid])
     return replace(made, tokens=tokens, usd=usd)
 
 
-def _usd(settings: Settings, call: Paid) -> float:
+def usd_of(settings: Settings, call: Paid) -> float:
+    """Return US dollars for a call at today's price, 0 where there is none."""
     price = settings.model_for(call.role).charged
     if price is None:
         return 0.0
     return price.usd(call.prompt_tokens or 0, call.completion_tokens or 0, call.cached_tokens or 0, call.written_tokens or 0)
 
 
-def proportion(successes: int, trials: int) -> Value:
+def proportion(successes: int, trials: int, confidence: float = CONFIDENCE) -> Value:
     """A share with its Wilson interval.
 
     Args:
         successes, trials: counts; at least one trial.
+        confidence: of the interval; the default is for a share that another number is divided by.
     """
     from scipy.stats import binomtest  # a second to load, for pilots alone
 
-    interval = binomtest(successes, trials).proportion_ci(CONFIDENCE, method="wilson")
+    interval = binomtest(successes, trials).proportion_ci(confidence, method="wilson")
     return Value(successes / trials, float(interval.low), float(interval.high))
 
 

@@ -11,12 +11,12 @@ from rich.console import Console
 from rich.table import Table
 
 from axolotl_synthetic import terminal
-from axolotl_synthetic.plan import Forecast, Plan, power
+from axolotl_synthetic.plan import Forecast, Plan, power, show_pilots
 from axolotl_synthetic.plan.costs import Value
 from axolotl_synthetic.plan.estimates import Estimate
 from axolotl_synthetic.plan.priced import in_words
 from axolotl_synthetic.plan.words import matters, number, shares
-from axolotl_synthetic.wording import number_of
+from axolotl_synthetic.wording import number_of, short
 
 FIELDS = ("queries", "tokens", "usd", "hours", "accepted", "usd_per_accepted")
 MIX = "the mix"
@@ -41,6 +41,7 @@ def to_dict(forecast: Forecast) -> dict[str, Any]:
         "assumed": forecast.assumed,
         "prices": {role: None if price is None else dict(price) for role, price in forecast.prices.items()},
         "pilot": pilot,
+        "pilots": show_pilots.to_list(forecast.pilots),
         "graded_on": forecast.graded_on,
     }
 
@@ -79,6 +80,10 @@ def show(console: Console, forecast: Forecast) -> None:
         console.print("below a number: its interval, of 95 % or more, where the pilot gives one", highlight=False)
         if forecast.pilot is not None and forecast.pilot < forecast.case.seeds:
             remarks.insert(0, "the pilot asked about a seed once; of many samples a seed more will be duplicates than it saw")
+    if forecast.pilots and forecast.pilot is not None:
+        own = forecast.pilots[0]
+        console.print(f"all this is of {own.name} ({own.source}), which the config names first\n", markup=False, highlight=False)
+        show_pilots.show(console, forecast.pilots, forecast.pilot)
     for paragraph in (*plan.reasons, *remarks):
         _item(console, paragraph)
 
@@ -163,7 +168,7 @@ def _cell(one: Estimate, value: Value | None, unit: str = "") -> str:
     shown = f"{_number(value.value)}{unit and ' ' + unit}"
     if not one.measured or value.low == value.high:
         return shown
-    return f"{shown}\n{_short(value.low)}–{_short(value.high)}"
+    return f"{shown}\n{short(value.low)}–{short(value.high)}"
 
 
 def _time(one: Estimate) -> str:
@@ -174,20 +179,10 @@ def _time(one: Estimate) -> str:
     if not one.measured or seconds.low == seconds.high:
         return shown
     by, unit = next((by, unit) for by, unit in ((3600, "h"), (60, "min"), (1, "s")) if seconds.value >= by or by == 1)
-    return f"{shown}\n{_short(seconds.low / by)}–{_short(seconds.high / by)} {unit}"
+    return f"{shown}\n{short(seconds.low / by)}–{short(seconds.high / by)} {unit}"
 
 
 def _number(value: float) -> str:
     if value >= 1e9:
-        return _short(value)
+        return short(value)
     return f"{value:,.0f}" if value >= 100 else f"{value:.3g}"
-
-
-def _short(value: float) -> str:
-    """Three digits: `1.23M`."""
-    if math.isinf(value):
-        return "?"
-    for by, unit in ((1e9, "G"), (1e6, "M"), (1e4, "k")):
-        if value >= by:
-            return f"{value / (1e3 if unit == 'k' else by):.3g}{unit}"
-    return f"{value:.0f}" if value >= 100 else f"{value:.3g}"

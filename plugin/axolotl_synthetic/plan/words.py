@@ -44,6 +44,7 @@ class Case:
         answered: share of the seeds that have an answer.
         solutions: how many different texts these answers are, as the student is to write them; None when nobody counted.
         one_answer: a question has one answer, such as a label: a second one to it says nothing new.
+        piloted: what pilots of several models measured, in words; they take the place of what is said of the augmenter.
     """
 
     seeds: int
@@ -54,6 +55,7 @@ class Case:
     answered: float = 1.0
     solutions: int | None = None
     one_answer: bool = False
+    piloted: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -83,7 +85,8 @@ def reasons(settings: Settings, found: Found, rates: Mapping[str, Rates]) -> tup
         _counted(found, rates),
         _crossing(found.case.seeds),
         _contested(found, found.share),
-        _augmenter(found),
+        *(found.case.piloted or [_augmenter(found)]),
+        _unsaid(found) if found.share else "",
         _matters(found),
         *_distance(settings, found),
         _closed(settings, found.case, {ANSWER_AUGMENTATION: 1 - found.share}),
@@ -101,7 +104,7 @@ def reasons_of_the_user(settings: Settings, found: Found, auto: Mapping[str, flo
         f"`strategy: auto` would take {shares(auto)}: {_decision(found)}",
         _crossing(found.case.seeds),
         _contested(found, 1 - named.get(ANSWER_AUGMENTATION, 0)),
-        _augmenter(found) if found.augmenter.weak and named.get(NEW_QUESTION) else "",
+        *(found.case.piloted or [_augmenter(found) if found.augmenter.weak and named.get(NEW_QUESTION) else ""]),
         _matters(found),
         *_distance(settings, found),
         _closed(settings, found.case, named),
@@ -198,6 +201,16 @@ def _augmenter(found: Found) -> str:
     return (
         f"augmenter: {found.augmenter.why}. New questions need a strong one (with Llama 2 7B the paper's lost about 15 %: GSM8K, 1,000"
         " seeds, 10,000 samples), while Question Rephrase stays good with a weak one; the same crossing is assumed for it"
+    )
+
+
+def _unsaid(found: Found) -> str:
+    """Say what a run goes by after pilots of several models, as it knows nothing of them."""
+    if not found.case.piloted or found.augmenter.said or not found.augmenter.weak:
+        return ""
+    return (
+        "a run knows nothing of these pilots: until the config says `augmenter: {…, strength: strong}` (or weak), it takes the augmenter"
+        " for weak by its name and rewords"
     )
 
 
