@@ -137,7 +137,7 @@ def write_rows(path: Path, rows: Iterable[Mapping[str, Any]]) -> None:
 
 
 def write_samples(folder: Path, spool: Path) -> Path:
-    """Move the file that verification has written into place as `samples.jsonl`."""
+    """Move verification's temporary file into place as `samples.jsonl`."""
     with _told(folder), open(spool, "rb") as file:
         _into_place(file, spool, folder / SAMPLES)
     return folder / SAMPLES

@@ -23,7 +23,7 @@ RL = {**dict.fromkeys(("dpo", "ipo", "simpo", "orpo"), PAIRS), "kto": UNPAIRED}
 # Prefixes of the files for trainers that need another form.
 OTHER_FORM = {"orpo": f"{PAIRS}-orpo", "kto": f"{UNPAIRED}-written"}
 Render = Callable[[Sequence[Mapping[str, str]], bool], str]
-"""Function that writes a chat as the student reads it; if True, with the beginning of the next answer."""
+"""Function that renders a chat as the student reads it; its flag adds the beginning of the next answer."""
 
 
 @dataclass(frozen=True)

@@ -15,7 +15,7 @@ from itertools import islice
 from axolotl_synthetic.seeds.columns import looks_like_data, loosely, recognised
 
 DELIMITERS = {",": "comma", ";": "semicolon", "\t": "tab", "|": "vertical bar"}
-# Delimiters that csv does not try; without this check a header or row would be reported as one cell.
+# Unusual delimiters, which are not tried; without this check the advice would treat a whole row as one cell.
 UNKNOWN_DELIMITERS = "^~¦§\x01\x1e\x1f"
 # Number of rows searched for a header below a title, or for the usual number of cells.
 LOOKED_AT = 100

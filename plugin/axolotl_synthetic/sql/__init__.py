@@ -61,7 +61,7 @@ class Limits:
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """Verdict on a query: whether it passes, and why, for a person to read; `broken` if a bug of ours prevented judging it."""
+    """Verdict on a query: whether it passes, and why, for a person to read; `broken` if a bug in our code prevented judging it."""
 
     stands: bool
     why: str
@@ -77,7 +77,7 @@ class BadDatabase(Exception):
 
 
 class WorkerBroke(Exception):
-    """A bug of ours in the worker; only the request at hand fails."""
+    """A bug in our worker; only the current request fails."""
 
 
 LIMITS = Limits()

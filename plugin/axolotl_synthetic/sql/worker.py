@@ -51,7 +51,7 @@ def main() -> None:
             reply = _answer(judging, json.loads(line))
         except MemoryError:
             return  # this process is no longer reliable
-        except Exception as error:  # the boundary: a bug of ours must not count as the query's
+        except Exception as error:  # the boundary: a bug in our code must not count as the query's
             reply = {"broken": ascii(f"{type(error).__name__}: {error}"[:200])}
         print(json.dumps(reply), file=replies, flush=True)
 

@@ -145,7 +145,7 @@ class TaskBase:
         return read_yes_no(reply)
 
     def final_answer(self, text: str, question: Question) -> str | None:
-        """Return the text behind the last `Answer:` that begins a line, None where there is none."""
+        """Return the text after the last `Answer:` that begins a line, None where there is none."""
         found = [match for match in _ANSWER.findall(text) if len(match) <= LONGEST_ANSWER]
         return found[-1] if self.has_final_answer and found else None
 

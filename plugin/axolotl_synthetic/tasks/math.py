@@ -74,7 +74,7 @@ class Math(TaskBase):
         return solution.startswith("####")
 
     def final_answer(self, text: str, question: Question) -> str | None:
-        """Return the last value behind `####`, else in `\\boxed{}`, else behind "answer is"; a number is in digits with its words."""
+        """Return the last value after `####`, else in `\\boxed{}`, else after "answer is"; a number is in digits with its words."""
         return _final_answer(text, question.decimal)
 
     def loose_answer(self, text: str, question: Question) -> str | None:
@@ -138,7 +138,7 @@ def _equivalent(one: str, other: str, decimal: Decimal | None) -> bool:
 
 
 def _marked(text: str) -> Iterator[str]:
-    """Yield the text behind each mark: first the mark that the prompt asks for, and the last of each kind first."""
+    """Yield the text after each mark: first the mark that the prompt asks for, and the last of each kind first."""
     yield from (_SAID_AGAIN.sub("", match[1], count=1) for match in reversed(list(_HASHES.finditer(text))))
     yield from _boxed(text)
     for match in reversed(list(_SPOKEN.finditer(text))):

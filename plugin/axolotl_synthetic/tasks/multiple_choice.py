@@ -92,7 +92,7 @@ def _stem_and_choices(reply: str) -> tuple[str | None, tuple[str, ...]]:
     if text is None:
         return None, ()
     stem, choices = listed_choices(text)
-    # Quotes around the stem alone are visible only without the choices.
+    # Quotes around the stem are recognised only once the choices are removed.
     return read_question(stem), choices
 
 

@@ -28,7 +28,7 @@ def chat(task: str, name: str, turns: Sequence[Message] = (), own: Path | None =
         task, name: which file.
         own: a folder of the user's; its file of that name replaces ours.
         turns: further turns, put before the file's last turn if that is the user's, else after it.
-        values: values for the templates; a missing one is a bug of ours.
+        values: values for the templates; a missing one is a bug in our code.
     """
     filled = [
         {"role": role, "content": template if isinstance(template, str) else _rendered(template, **values)}

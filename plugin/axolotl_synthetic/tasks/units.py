@@ -121,7 +121,7 @@ _MAGNITUDES = {
 }
 MAGNITUDES = {word: factor for factor, words in _MAGNITUDES.items() for word in words.casefold().split()}
 _LONGEST_FIRST = sorted(MAGNITUDES, key=len, reverse=True)
-# Thai, Chinese, Japanese and Korean put no space after it.
+# Thai, Chinese, Japanese and Korean put no space after these words.
 _UNSPACED = [word for word in _LONGEST_FIRST if "\u0e00" <= word[0] < "\u0e80" or word[0] >= "\u3000"]
 _MAGNITUDE = re.compile(
     rf"(?:(?P<unspaced>{'|'.join(_UNSPACED)})"

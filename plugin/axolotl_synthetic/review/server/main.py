@@ -84,7 +84,7 @@ def die_with_us() -> None:
 
 
 def spare_work_for_each_record() -> None:
-    """Skip needless work: Argilla 2.8 takes 32 ms to add a record and 130 ms to accept a response, and needs only a few.
+    """Skip needless work: Argilla 2.8 takes 32 ms to add a record and 130 ms to accept a response, where a few would do.
 
     For each value it rebuilds pydantic's reader of a question's settings. For each event it reads the whole dataset to notify webhooks,
     even if there are none.
