@@ -1,7 +1,7 @@
-"""What a run leaves behind: `samples.jsonl`, the training file, the card and the manifest.
+"""The files of a run: `samples.jsonl`, the training file, the card and the manifest.
 
-Everything is written beside its place and renamed into it; the manifest comes last, so its presence means that the rest is
-whole. The same samples and seeds give the same bytes.
+Each is written to a temporary file and renamed. The manifest comes last, so its presence means that the rest is complete. The same samples
+and seeds give the same bytes.
 """
 
 from __future__ import annotations
@@ -29,13 +29,13 @@ FORMAT = 1
 MANIFEST = "manifest.json"
 SAMPLES = "samples.jsonl"
 CARD = "README.md"
-# Digits of its content's hash in a file's name.
+# Digits of the content's hash in a file's name.
 HASH = 12
-# The field of the assistant's message that holds what it thought, as Axolotl names it.
+# Axolotl's name for the message field that holds the assistant's thoughts.
 THINKING = "reasoning_content"
-# The field of a chat's message that says whether it is trained on.
+# Message field that says whether the message is trained on.
 TRAINED = "train"
-# Where the readers of a manifest look, and what has to be there.
+# Keys of the manifest that its readers need, with their types.
 MANIFEST_KEYS: Mapping[str, type | tuple[type, ...]] = {
     "status": str,
     "strategy": dict,
@@ -51,13 +51,13 @@ MANIFEST_KEYS: Mapping[str, type | tuple[type, ...]] = {
     "files.train.rows": int,
     "files.train.sha256": str,
 }
-# Around what `show_figures` adds to the card.
+# Markers around the figures that `show_figures` adds to the card.
 FIGURES_BEGIN, FIGURES_END = "<!-- figures of the report -->", "<!-- end of the figures -->"
 
 
 @dataclass(frozen=True)
 class Counts:
-    """How the candidates ended: planned = accepted + rejected + failed. `rejections` are by check, `failures` by reason."""
+    """Outcomes of the candidates: planned = accepted + rejected + failed. `rejections` are by check, `failures` by reason."""
 
     accepted: int
     rejected: int
@@ -81,20 +81,20 @@ class TrainingFile:
 
 
 def read_samples(path: Path, *, still_written: bool = False) -> Iterator[dict[str, Any]]:
-    """The rows of a `samples.jsonl`.
+    """Yield the rows of a `samples.jsonl`.
 
     Args:
         path: the file.
-        still_written: a run is at it or was stopped: a last line without its end is left out.
+        still_written: True if a run is writing it or was stopped: an incomplete last line is skipped.
 
     Raises:
-        StorageError: if it cannot be read, or was changed so that a line is no row.
+        StorageError: if it cannot be read, or was changed so that a line is not a row.
     """
     return read_rows(path, {"id", "strategy", "status"}, still_written=still_written)
 
 
 def read_rows(path: Path, keys: Set[str] = frozenset(), *, still_written: bool = False) -> Iterator[dict[str, Any]]:
-    """The rows of a file of ours, each with these keys at least; else as `read_samples`."""
+    """Yield the rows of one of our files, each with at least these keys; otherwise like `read_samples`."""
     with _told(path), open(path, "rb") as file:
         for number, line in enumerate(file, 1):
             if still_written and not line.endswith(b"\n"):
@@ -110,7 +110,7 @@ def read_rows(path: Path, keys: Set[str] = frozenset(), *, still_written: bool =
 
 
 def count(samples: Path) -> Counts:
-    """Read through a `samples.jsonl` once."""
+    """Count the outcomes in a `samples.jsonl`."""
     status: Counter[str] = Counter()
     rejections: Counter[str] = Counter()
     failures: Counter[str] = Counter()
@@ -130,14 +130,14 @@ def count(samples: Path) -> Counts:
 
 
 def write_rows(path: Path, rows: Iterable[Mapping[str, Any]]) -> None:
-    """Write rows to a file of their own, for `write_samples` to put into its place."""
+    """Write rows to a temporary file, which `write_samples` moves into place."""
     with _told(path), open(path, "w", encoding="utf-8") as file:
         for row in rows:
             file.write(to_json(row) + "\n")
 
 
 def write_samples(folder: Path, spool: Path) -> Path:
-    """Put the spool of verification into its place."""
+    """Move verification's temporary file into place as `samples.jsonl`."""
     with _told(folder), open(spool, "rb") as file:
         _into_place(file, spool, folder / SAMPLES)
     return folder / SAMPLES
@@ -154,23 +154,23 @@ def write_training_file(
     chats: bool = False,
     system: str | None = None,
 ) -> TrainingFile:
-    """The seed pairs (those with an answer) and the accepted samples, as chats.
+    """Write the seed pairs (seeds with an answer) and the accepted samples as chats.
 
     Args:
-        folder: the output folder; a former training file stays there.
-        samples: the `samples.jsonl` to take the accepted ones of.
-        seeds: the seeds to include, none for none.
-        prompt, solution: how the task writes a seed's question and answer for the student.
-        thinking: whether the teacher's thoughts are kept.
-        chats: whether the task's questions have turns before them: then each message says whether it is trained on.
-        system: the system message before each question; None: that of a chat, and none before another question.
+        folder: the output folder; an earlier training file stays there.
+        samples: path of `samples.jsonl`, whose accepted samples are used.
+        seeds: the seeds to include, perhaps none.
+        prompt, solution: return a seed's question and answer as the student should see them.
+        thinking: True to keep the teacher's thoughts.
+        chats: True if questions have earlier turns: then each message says whether it is trained on.
+        system: the system message before each question; None for a chat's own, or none.
     """
     of_seeds = seed_chats(seeds, prompt, solution, thinking, system, chats)
     return write_hashed(folder, "train", _training_rows(samples, of_seeds, thinking, system, chats))
 
 
 def write_hashed(folder: Path, name: str, rows: Iterable[Mapping[str, Any]]) -> TrainingFile:
-    """Write rows to a file that is named by what it holds; a former one of another content stays."""
+    """Write rows to a file named by its content's hash; earlier files with other content stay."""
     beside = folder / f"{name}.jsonl.tmp"
     digest, number = hashlib.sha256(), 0
     with _told(folder), open(beside, "wb") as file:
@@ -203,7 +203,7 @@ def seed_chats(
     system: str | None = None,
     chats: bool = False,
 ) -> Iterator[dict[str, Any]]:
-    """The seed pairs, those with an answer, as rows of the training file; else as `write_training_file`."""
+    """Yield the seed pairs (seeds with an answer) as rows of the training file; arguments as for `write_training_file`."""
     for seed in seeds:
         if (answer := solution(seed)) is not None:
             before = asked(prompt(seed), system, seed.question.chat if seed.question.turns else ())
@@ -212,17 +212,17 @@ def seed_chats(
 
 
 def with_turns(row: dict[str, Any], before: Sequence[Message], *, every: bool) -> dict[str, Any]:
-    """Return a row with all turns of a chat before its answer, and in each whether it is trained on.
+    """Return a row with all turns of its chat, each marked as trained on or not.
 
-    A seed's own row trains every turn of the assistant's. In a row that was made of it only the new answer is trained on: the earlier
-    turns would be learnt once for each sample of the seed, and those that a teacher wrote in them were not verified.
+    A seed's own row trains on every assistant turn. A generated row trains only on its new answer. Its earlier turns would otherwise be
+    learnt once for each sample of the seed, and some were written by a teacher and not verified.
     """
     messages = [{"role": turn["role"], "content": turn["content"], TRAINED: every and turn["role"] == "assistant"} for turn in before]
     return {**row, "messages": [*messages, {**row["messages"][-1], TRAINED: True}]}
 
 
 def _thoughts(row: Mapping[str, Any]) -> str:
-    """Return what led to a sample's answer; empty where nothing did, or where people have corrected what it led to."""
+    """Return the thoughts behind a sample's answer; empty if there are none, or if people edited the question or answer."""
     edited = {} if row.get("decision") is None else row["decision"]["after"]
     return "" if {"question", "answer"} & edited.keys() else row.get("thinking") or ""
 
@@ -236,14 +236,15 @@ def chat_row(
     thinking: str | None = None,
     before: Sequence[Message] | None = None,
 ) -> dict[str, Any]:
-    """Return a row of the training file. With thoughts in any row there must be some, if empty, in all: Axolotl's reader takes the columns
-    of the first rows for those of all.
+    """Return a row of the training file.
+
+    If any row has thoughts, all must, at least empty ones: Axolotl's reader takes the columns of the first rows for all.
 
     Args:
         question, answer: as the student reads and writes them.
-        row_id, strategy, seed_id: what the row is made of.
-        thinking: what comes before the answer.
-        before: all messages up to the answer; None: the question alone.
+        row_id, strategy, seed_id: the row's origin.
+        thinking: the thoughts before the answer.
+        before: all messages before the answer; None for the question alone.
     """
     said = {"role": "assistant", "content": answer} | ({} if thinking is None else {THINKING: thinking})
     return {"messages": [*(before or asked(question)), said], "id": row_id, "strategy": strategy, "seed_id": seed_id}
@@ -253,9 +254,9 @@ def asked(question: str, system: str | None = None, chat: Sequence[Message] = ()
     """Return the messages that an answer follows.
 
     Args:
-        question: as the student reads it, where there is no chat.
-        system: the system message; None: that of the chat, if it has one.
-        chat: up to the question.
+        question: as the student reads it, if there is no chat.
+        system: the system message; None for the chat's own, if it has one.
+        chat: messages up to and including the question.
     """
     turns = [{"role": turn["role"], "content": turn["content"]} for turn in chat] or [{"role": "user", "content": question}]
     if system is None:
@@ -269,8 +270,8 @@ def axolotl_entry(path: Path, weight: float | None = None, thinking_key: str | N
     Args:
         path: the file.
         weight: the share of it to train on, None for all.
-        thinking_key: the name by which the student's chat template reads thoughts, None where the file has none.
-        chats: whether each message says whether it is trained on.
+        thinking_key: the name by which the student's chat template reads thoughts, None if the file has none.
+        chats: True if each message says whether it is trained on.
     """
     entry: dict[str, Any] = {
         "path": str(path),
@@ -290,8 +291,10 @@ def axolotl_entry(path: Path, weight: float | None = None, thinking_key: str | N
 
 
 def is_axolotl_entry(entry: Any, folder: Path, kind: str = "train") -> bool:
-    """Whether an entry of `datasets:` is for any `train*.jsonl` of this folder, or another kind of file that is trained on: a user who
-    writes it keeps the other options of it."""
+    """Say whether an entry of `datasets:` is for a `train*.jsonl` of this folder, or for another `kind` of training file.
+
+    The user may write such an entry to set other options of it.
+    """
     path = entry.get("path") if isinstance(entry, Mapping) else None
     if not isinstance(path, str) or not Path(path).match(f"{kind}*.jsonl"):
         return False
@@ -314,7 +317,7 @@ def manifest(
     more_files: Mapping[str, Any] | None = None,
     rounds: Sequence[Mapping[str, Any]] = (),
 ) -> dict[str, Any]:
-    """The manifest, in the contract's words. Whoever writes it writes it last."""
+    """Return the manifest. Write it last: its presence marks completion."""
     return {
         "format": FORMAT,
         "status": "complete" if ended_by == "samples" else "budget_exhausted",
@@ -336,7 +339,7 @@ def manifest(
 
 
 def ending(manifest: Mapping[str, Any], counts: Counts) -> str:
-    """Return what ended a run before it had the samples asked for, in words; empty where it has them."""
+    """Return in words what ended a run before it had all samples; empty if it has them."""
     if manifest["status"] == "complete":
         return ""
     ended_by = manifest.get("ended_by", "")
@@ -353,7 +356,7 @@ def ending(manifest: Mapping[str, Any], counts: Counts) -> str:
 
 
 def outcome(counts: Counts, samples: Path, training: TrainingFile, more_files: Mapping[str, Any] | None = None) -> dict[str, Any]:
-    """The part of the manifest that people's decisions change."""
+    """Return the part of the manifest that people's decisions change."""
     return {
         "counts": {name: getattr(counts, name) for name in ("planned", "accepted", "rejected", "failed")},
         "rejections": dict(counts.rejections),
@@ -366,7 +369,7 @@ def outcome(counts: Counts, samples: Path, training: TrainingFile, more_files: M
 
 
 def read_manifest(folder: Path) -> dict[str, Any] | None:
-    """The manifest, None when the run is not complete."""
+    """Return the manifest, None if the run is not complete."""
     path = folder / MANIFEST
     remedy = "delete it and run `axolotl synthetic generate` again: nothing is paid for twice"
     try:
@@ -384,7 +387,7 @@ def read_manifest(folder: Path) -> dict[str, Any] | None:
 
 
 def _missing(manifest: Any) -> str:
-    """Return the first place at which a manifest is not as `manifest` makes it, empty when there is none."""
+    """Return the first problem with a manifest's keys, empty if there is none."""
     for place, kind in MANIFEST_KEYS.items():
         found = manifest
         for key in place.split("."):
@@ -398,7 +401,7 @@ def _missing(manifest: Any) -> str:
 
 
 def has_training_file(folder: Path, manifest: Mapping[str, Any], kind: str = "train") -> bool:
-    """Return whether the training file, or another that is trained on, is there, byte for byte as it was written."""
+    """Say whether the training file, or one of another kind, exists with the bytes that were written."""
     try:
         file = manifest["files"][kind]
         return sha256(folder / str(file["path"])) == str(file["sha256"])
@@ -407,7 +410,7 @@ def has_training_file(folder: Path, manifest: Mapping[str, Any], kind: str = "tr
 
 
 def put_aside_changed(folder: Path, manifest: Mapping[str, Any], kind: str = "train") -> Path | None:
-    """Rename a training file that somebody changed, so that it is not written over; returns its new name, None when there is none."""
+    """Rename a training file that somebody changed, so that it is not overwritten; return its new name, None if there is none."""
     if kind not in manifest["files"]:
         return None
     path = folder / Path(str(manifest["files"][kind]["path"])).name
@@ -420,7 +423,7 @@ def put_aside_changed(folder: Path, manifest: Mapping[str, Any], kind: str = "tr
 
 
 def write_card(folder: Path, manifest: Mapping[str, Any], *, task: str, teacher: str, augmenter: str, counts: Counts) -> None:
-    """The dataset card, with the Hub's front matter."""
+    """Write the dataset card, with the Hub's front matter."""
     shares = ", ".join(f"{name} {share:.0%}" for name, share in manifest["strategy"].items())
     rows = "\n".join(
         f"| {name} | {sum(by.values())} | {by.get('accepted', 0)} | {by.get('rejected', 0)} | {by.get('failed', 0)} |"
@@ -473,12 +476,13 @@ Rejected, by check:
 
 
 def show_figures(folder: Path, figures: Mapping[str, str]) -> None:
-    """Put figures at the end of the dataset card, in the place of those that a former report put there; the rest of the card stays,
-    whoever wrote it. Without a card nothing is done.
+    """Put figures at the end of the dataset card, replacing those of an earlier report.
+
+    The rest of the card stays, whoever wrote it. Without a card, do nothing.
 
     Args:
         folder: the output folder.
-        figures: path from the folder and what the figure shows, in one line.
+        figures: each figure's path in the folder, and a line on what it shows.
     """
     try:
         card = (folder / CARD).read_text(encoding="utf-8")
@@ -492,7 +496,7 @@ def show_figures(folder: Path, figures: Mapping[str, str]) -> None:
 
 
 def make_folder(folder: Path) -> None:
-    """Make a folder, with those above it.
+    """Make a folder and its parents.
 
     Raises:
         StorageError: if it cannot be made.
@@ -504,12 +508,12 @@ def make_folder(folder: Path) -> None:
 
 
 def write_text(path: Path, text: str) -> None:
-    """Write a file in one step: it is there whole, or as it was before."""
+    """Write a text file atomically: it is complete, or as it was before."""
     write_bytes(path, text.encode())
 
 
 def write_bytes(path: Path, content: bytes) -> None:
-    """The same, for what is no text."""
+    """Write bytes to a file atomically."""
     beside = path.with_name(path.name + ".tmp")
     with _told(path), open(beside, "wb") as file:
         file.write(content)
@@ -523,7 +527,7 @@ def _into_place(file: Any, beside: Path, path: Path) -> None:
 
 
 def sha256(path: Path) -> str:
-    """Of a file's bytes, in hexadecimal."""
+    """Return the hash of a file's bytes, in hexadecimal."""
     with open(path, "rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 

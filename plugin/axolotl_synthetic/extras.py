@@ -1,4 +1,4 @@
-"""The optional parts of the package: which packages each needs, and the one line that says how to install a missing one."""
+"""Optional parts of the package: the packages each needs, and the command that installs a missing one."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from axolotl_synthetic.errors import MissingExtraError
 
 Extra = Literal["review", "report", "litellm", "ray"]
 
-# The modules to import, with the names of the packages that bring them. setup.cfg has the versions.
+# Modules to import, with their packages. setup.cfg has the versions.
 MODULES: Mapping[Extra, Mapping[str, str]] = {
     "review": {"argilla": "argilla", "krippendorff": "krippendorff"},
     "report": {"matplotlib": "matplotlib", "sklearn": "scikit-learn"},
@@ -24,7 +24,7 @@ def require(extra: Extra, command: str) -> None:
 
     Args:
         extra: the extra's name.
-        command: what needs it, as the user typed it, such as `axolotl synthetic report`.
+        command: the command that needs it, as typed, such as `axolotl synthetic report`.
 
     Raises:
         MissingExtraError: with the missing packages and the command that installs them.

@@ -1,8 +1,7 @@
-"""Right and wrong answers to the same question, for training on preferences: `preferences-<hash>.jsonl` and `kto-<hash>.jsonl`.
+"""Right and wrong answers to the same question, for preference training: `preferences-<hash>.jsonl` and `kto-<hash>.jsonl`.
 
-Verification has paid for wrong answers; here they are put beside the right ones. Thoughts are in neither file: no check has read them, so
-nothing says which were better. How Axolotl is told of a file stands in `axolotl_entry`; the forms that some of its trainers need instead,
-in `orpo_row` and `kto_row`.
+Wrong answers that verification has rejected are already paid for; here they are paired with right ones. Neither file has thoughts, because
+no check has read them. `axolotl_entry` gives a file's entry in the YAML; `orpo_row` and `kto_row` write the forms that some trainers need.
 """
 
 from __future__ import annotations
@@ -19,17 +18,17 @@ from axolotl_synthetic import dataset
 from axolotl_synthetic.config import REVIEWED, Preferences
 
 KINDS = PAIRS, UNPAIRED = "preferences", "kto"
-# What Axolotl calls its ways to train on pairs, and on single answers with a verdict.
+# Axolotl's `rl` values, by whether they train on pairs or on single labelled answers.
 RL = {**dict.fromkeys(("dpo", "ipo", "simpo", "orpo"), PAIRS), "kto": UNPAIRED}
-# How the files begin that some of them need.
+# Prefixes of the files for trainers that need another form.
 OTHER_FORM = {"orpo": f"{PAIRS}-orpo", "kto": f"{UNPAIRED}-written"}
 Render = Callable[[Sequence[Mapping[str, str]], bool], str]
-"""Writes a chat as the student reads it; true: with the beginning of the answer that is to come."""
+"""Function that renders a chat as the student reads it; its flag adds the beginning of the next answer."""
 
 
 @dataclass(frozen=True)
 class Said:
-    """An answer that was judged: the sample's id and strategy, its seed, and why it was rejected, empty where it was accepted."""
+    """A judged answer: the sample's id and strategy, its seed, and why it was rejected, empty if accepted."""
 
     id: str
     strategy: str
@@ -41,7 +40,7 @@ class Said:
 
 @dataclass(frozen=True)
 class Written:
-    """A file of them: `counts` are pairs by the reason of the rejected answer, or rows by label."""
+    """A written file: `counts` are pairs by the reason of the rejected answer, or rows by label."""
 
     path: Path
     rows: int
@@ -65,11 +64,11 @@ def write(folder: Path, samples: Path, chats: Iterable[Mapping[str, Any]], setti
     """Write both files. The same samples give the same bytes.
 
     Args:
-        folder: the output folder; former files stay there.
-        samples: the `samples.jsonl`, with people's decisions.
+        folder: the output folder; earlier files stay there.
+        samples: path of `samples.jsonl`, with people's decisions.
         chats: seed pairs that are trained on, as rows of the training file.
         settings: whose answers are wrong, and how many pairs a question may have.
-        system: the system message before each question; None: that of a chat, and none before another question.
+        system: the system message before each question; None for a chat's own, or none.
     """
     reasons, labels = Counter[str](), Counter[bool]()
     pairs = dataset.write_hashed(folder, PAIRS, _counted(_pairs(samples, settings, system), "reason", reasons))
@@ -87,7 +86,7 @@ def _counted(rows: Iterable[dict[str, Any]], by: str, counts: Counter[Any]) -> I
 
 
 def _pairs(samples: Path, settings: Preferences, system: str | None) -> Iterator[dict[str, Any]]:
-    """Pair the wrong answers to each question with the right ones in turn, so that none of these is preferred to all the others."""
+    """Pair each question's wrong answers with its right ones in turn, so that no right answer is preferred to all wrong ones."""
     questions: dict[bytes, _Answers] = {}
     wanted = _with_both(samples, settings, system)
     for said in _said(samples, settings, system):
@@ -95,7 +94,7 @@ def _pairs(samples: Path, settings: Preferences, system: str | None) -> Iterator
             answers = questions.setdefault(key, _Answers())
             (answers.rejected if said.reason else answers.chosen).setdefault(_text(said.answer), said)
     for answers in questions.values():
-        # What people or a check let through elsewhere is not wrong because of where it stands.
+        # A text that was also accepted is not wrong, even if another sample with it was rejected.
         rejected = [said for text, said in answers.rejected.items() if text not in answers.chosen]
         for right, wrong in zip(cycle(answers.chosen.values()), rejected[: settings.per_question], strict=False):
             yield {
@@ -111,7 +110,7 @@ def _pairs(samples: Path, settings: Preferences, system: str | None) -> Iterator
 
 
 def _with_both(samples: Path, settings: Preferences, system: str | None) -> set[bytes]:
-    """Return the questions that have a right and a wrong answer: of the others nothing needs to be held in memory."""
+    """Return the questions that have a right and a wrong answer; the others need not be held in memory."""
     right, wrong = set[bytes](), set[bytes]()
     for said in _said(samples, settings, system):
         (wrong if said.reason else right).add(_key(said.question))
@@ -125,7 +124,7 @@ def _unpaired(samples: Path, chats: Iterable[Mapping[str, Any]], settings: Prefe
         question = dataset.asked("", None, turns)
         known.add(_key(question, answer["content"]))
         yield _unpaired_row(question, answer["content"], True, "", chat["id"], chat["strategy"], chat["seed_id"])
-    # The right ones first, so that no text has both labels.
+    # Right answers come first, so that no text gets both labels.
     for label in (True, False):
         for said in _said(samples, settings, system):
             if (not said.reason) is label and (place := _key(said.question, said.answer)) not in known:
@@ -141,7 +140,7 @@ def _unpaired_row(
 
 
 def _said(samples: Path, settings: Preferences, system: str | None) -> Iterator[Said]:
-    """Yield the answers that were accepted, and those that are wrong by the reasons asked for."""
+    """Yield accepted answers, and answers rejected for one of the configured reasons."""
     for row in dataset.read_samples(samples):
         if not row.get("answer") or row.get("question") is None:
             continue
@@ -156,7 +155,7 @@ def _said(samples: Path, settings: Preferences, system: str | None) -> Iterator[
 
 
 def _corrected(row: Mapping[str, Any]) -> str | None:
-    """Return the answer that people put another one in the place of, None where they did not or where they changed the question, too."""
+    """Return the answer that people replaced; None if they did not, or also changed the question."""
     before = {} if row.get("decision") is None else row["decision"]["before"]
     return None if "question" in before else before.get("answer")
 
@@ -166,34 +165,34 @@ def _assistant(answer: str) -> dict[str, str]:
 
 
 def _key(question: Sequence[Mapping[str, str]], answer: str = "") -> bytes:
-    """Return what a question, or an answer to it, is known by: of a million of them not every text needs to be in memory."""
+    """Return a short hash of a question, or of an answer to it, because a million texts need not be in memory."""
     text = "\0".join([*(f"{message['role']}\0{message['content']}" for message in question), _text(answer)])
     return hashlib.blake2b(text.encode(), digest_size=16).digest()
 
 
 def _text(answer: str) -> str:
-    """Return an answer without what does not make it another one."""
+    """Return an answer with normalised white space."""
     return " ".join(answer.split())
 
 
 def axolotl_entry(path: Path, rl: str, weight: float | None = None) -> dict[str, Any]:
-    """Return the entry of Axolotl's `datasets:` for training with `rl`. The files for `orpo` and `kto` hold rows of `for_axolotl`."""
+    """Return the entry of Axolotl's `datasets:` for `rl`; files for `orpo` and `kto` must come from `for_axolotl`."""
     entry: dict[str, Any] = {"path": str(path), "ds_type": "json"}
     if rl == "orpo":
         entry["type"] = "chat_template.argilla"
-    elif rl != "kto":  # of which Axolotl takes rows that are written out already
+    elif rl != "kto":  # for KTO Axolotl reads chats that are already rendered
         entry |= {"type": "chat_template.default", "field_messages": "messages"}
         entry["message_property_mappings"] = {"role": "role", "content": "content"}
     return entry if weight is None else {**entry, "weight": weight}
 
 
 def for_axolotl(path: Path, rl: str, render: Callable[[], Render]) -> Path:
-    """Return the file that Axolotl is to read for `rl`: ours, or one beside it in another form.
+    """Return the file that Axolotl reads for `rl`: ours, or a copy beside it in another form.
 
     Args:
-        path: what `write` made.
-        rl: the way of training.
-        render: gives what writes chats as the student reads them; called where that is needed.
+        path: the file that `write` made.
+        rl: Axolotl's `rl` value.
+        render: returns the function that writes chats as the student reads them; called only if needed.
     """
     if rl not in OTHER_FORM:
         return path
@@ -202,24 +201,24 @@ def for_axolotl(path: Path, rl: str, render: Callable[[], Render]) -> Path:
 
 
 def last_file(folder: Path, rl: str) -> Path:
-    """Return the file for `rl` that was written last, or a name that one might have."""
+    """Return the file last written for `rl`, or a name that does not exist."""
     name = OTHER_FORM.get(rl, RL[rl])
     return max(folder.glob(f"{name}-{'?' * dataset.HASH}.jsonl"), key=lambda path: path.stat().st_mtime, default=folder / f"{name}.jsonl")
 
 
 def orpo_row(pair: Mapping[str, Any]) -> dict[str, Any]:
-    """Return a pair as `chat_template.argilla` of Axolotl's `orpo` reads it: whole conversations, and the system message apart."""
+    """Return a pair in the form of Axolotl's `chat_template.argilla` for `orpo`: whole chats, and the system message apart."""
     system = [message["content"] for message in pair["messages"] if message["role"] == "system"]
     turns = [message for message in pair["messages"] if message["role"] != "system"]
     return {"system": "\n\n".join(system), "chosen": [*turns, pair["chosen"]], "rejected": [*turns, pair["rejected"]]}
 
 
 def _kto_row(render: Render) -> Callable[[Mapping[str, Any]], dict[str, Any]]:
-    """Return what writes a row's chat out: Axolotl has no strategy of `kto` that uses the student's own template."""
+    """Return a function that renders a row's chat, because Axolotl's `kto` has no strategy that uses the student's template."""
 
     def written(row: Mapping[str, Any]) -> dict[str, Any]:
         prompt, whole = render(row["prompt"], True), render([*row["prompt"], *row["completion"]], False)
-        # A template may begin an answer in another way than it asks for one: then the answer's own text tells where it begins.
+        # If the template begins a full answer differently from a prompt for one, find the answer's own text.
         begins = len(prompt) if whole.startswith(prompt) else whole.rfind(row["completion"][-1]["content"].strip())
         return {"prompt": prompt, "completion": whole[begins:].rstrip(), "label": row["label"]}
 

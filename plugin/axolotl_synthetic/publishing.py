@@ -1,6 +1,6 @@
-"""`axolotl synthetic push`: a finished run as a data set on the Hugging Face Hub, or the list of what would go there.
+"""`axolotl synthetic push`: publish a finished run as a data set on the Hugging Face Hub, or list its files.
 
-Which files these are, and what forbids it, stands in `hub/`. People's review in Argilla has a push of its own, in `reviewing.py`.
+`hub/` defines the files and what forbids publishing them. Human review in Argilla has its own push, in `reviewing.py`.
 """
 
 from __future__ import annotations
@@ -25,13 +25,13 @@ from axolotl_synthetic.seeds.rows import Row, read_rows
 from axolotl_synthetic.teachers import model_name
 from axolotl_synthetic.teachers.redaction import SHORTEST_IN_A_REPLY, secrets_of_the_environment
 
-# Places that a message names.
+# Number of places that a message names.
 PLACES_SHOWN = 3
 
 
 @dataclass(frozen=True)
 class Published:
-    """What went, or would go: a line on each file, how many seeds name each licence, and what the Hub said; None where it was not asked."""
+    """Result of a push: a line on each file, the number of seeds by licence, and the Hub's result, None for a dry run."""
 
     lines: Sequence[str]
     licences: Mapping[str, int]
@@ -39,19 +39,19 @@ class Published:
 
 
 def push(settings: Settings, name: str, *, public: bool = False, dry_run: bool = False) -> Published:
-    """Send a finished run to the Hub. Started again it sends what is not there yet.
+    """Send a finished run to the Hub; a repeated push sends only what is missing there.
 
     Args:
-        settings: the block.
+        settings: the `synthetic:` block.
         name: USER/NAME of the data set.
-        public: whether everybody may read it.
-        dry_run: send nothing and ask for nothing but the licence of seeds that come from the Hub.
+        public: True to let everybody read it.
+        dry_run: True to send nothing; the Hub is only asked for the licence of seeds that come from it.
 
     Raises:
-        ConfigError: if there is no finished run of these settings, a licence of the seeds forbids it, or the data set is public already and
-            `public` is not set.
+        ConfigError: if there is no finished run of these settings, a licence of the seeds forbids it, or the data set is already public and
+            `public` is False.
         ServiceError: if the Hub cannot be used.
-        FolderInUseError: if a run is at work in the folder.
+        FolderInUseError: if a run is active in the folder.
     """
     client.refuse_no_name(name)
     with _finished(settings) as (prepared, manifest):
@@ -67,7 +67,7 @@ def push(settings: Settings, name: str, *, public: bool = False, dry_run: bool =
 
 @contextmanager
 def _finished(settings: Settings) -> Iterator[tuple[Prepared, Mapping[str, Any]]]:
-    """Hold the folder of a finished run, so that it does not change while it is read."""
+    """Lock the folder of a finished run, so that it does not change while it is read."""
     prepared = prepare(settings)
     if not (settings.folder / dataset.MANIFEST).exists():
         raise ConfigError(f"{settings.folder}: holds no finished run; `axolotl synthetic generate CONFIG` makes it")
@@ -84,7 +84,7 @@ def _finished(settings: Settings) -> Iterator[tuple[Prepared, Mapping[str, Any]]
 
 @contextmanager
 def _scratch(folder: Path) -> Iterator[Path]:
-    """Give a folder for the files, beside those that they are made of: there is room for these."""
+    """Yield a temporary folder inside the output folder, whose disk has room for the data."""
     try:
         with tempfile.TemporaryDirectory(prefix=".push-", dir=folder) as scratch:
             yield Path(scratch)
@@ -93,7 +93,7 @@ def _scratch(folder: Path) -> Iterator[Path]:
 
 
 def _licences(prepared: Prepared) -> licences.Licences:
-    """Return the licences of the seeds that a run was made from: those that their rows name, and that of their data set."""
+    """Return the licences of the run's seeds: those in their rows and that of their data set."""
     settings = prepared.settings.seeds
     places = {prepared.seeds.places[seed.id] for seed in prepared.seeds.seeds}
     rows = read_rows(settings.path, settings.name, settings.split, note=lambda _: None)
@@ -106,7 +106,7 @@ def _licences(prepared: Prepared) -> licences.Licences:
 
 
 def _card_of_seeds(path: str) -> Mapping[str, Any]:
-    """Return what the card of the seeds' data set says: of one on the Hub, or of the folder that they lie in."""
+    """Return the metadata in the card of the seeds' data set, on the Hub or in a local folder."""
     if path.startswith("hf://datasets/"):
         return client.card_of("/".join(path.removeprefix("hf://datasets/").split("@")[0].split("/")[:2]))
     local = Path(path).expanduser()
@@ -139,7 +139,7 @@ def _refuse_secrets(made: Sequence[files.File]) -> None:
 
 
 def _named(path: str) -> str:
-    """Return where seeds lie, without folders of this machine and without what an address may hold of a key."""
+    """Return the seeds' path without local folders, and without credentials that a URL may contain."""
     if "://" not in path:
         return Path(path).name if Path(path).expanduser().is_absolute() or Path(path).exists() or path.startswith((".", "~")) else path
     parts = urlsplit(path)
@@ -147,7 +147,7 @@ def _named(path: str) -> str:
 
 
 def _provenance(prepared: Prepared, found: licences.Licences) -> dict[str, Any]:
-    """Return how a run was made, in names that say nothing of this machine."""
+    """Return how a run was made, without paths or names of this machine."""
     settings = prepared.settings
 
     def model(of: Model) -> dict[str, Any]:

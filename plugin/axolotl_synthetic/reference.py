@@ -1,5 +1,7 @@
-"""The reference of every key as Markdown, from the JSON Schemas of the pydantic models that read them: `plugin/docs/config.md` is what
-`axolotl synthetic schema --markdown` prints, and a test holds it to that."""
+"""Write the reference of every key as Markdown, from the JSON Schemas of the pydantic models.
+
+`axolotl synthetic schema --markdown` prints it, and a test checks that `plugin/docs/config.md` is the same.
+"""
 
 from __future__ import annotations
 
@@ -20,7 +22,7 @@ The keys of the `synthetic:` block, and behind them those of a study, each with 
 are refused. This page is generated: `axolotl synthetic schema --markdown` prints it, and `axolotl synthetic schema` the same for editors,
 as a JSON Schema.
 """
-# A bound that nobody comes near only says that there is one.
+# Bounds this large only say that there is one, and are not shown.
 FAR = 10**9
 KINDS = {"string": "text", "integer": "whole number", "number": "number", "boolean": "true, false", "null": "null", "object": "block"}
 
@@ -32,7 +34,7 @@ def markdown() -> str:
 
 
 def _of(path: str, whole: Schema) -> Iterator[str]:
-    """Yield a section for a model, and one for each block in it, as they come."""
+    """Yield a section for a model, and one for each block in it, in order."""
     definitions: Schema = whole.get("$defs", {})
     models = {model.__name__ for model in PROVIDERS.values()}
     waiting, seen = [(path, whole)], set[str]()
@@ -42,7 +44,7 @@ def _of(path: str, whole: Schema) -> Iterator[str]:
         for name, found in block["properties"].items():
             for reference in _references(found):
                 if reference in models and not models & seen:
-                    # Each provider has all keys of `Model`, which are told once.
+                    # All providers share the keys of `Model`, which are described once.
                     yield from _of_models(f"{path}.{name}", definitions)
                     waiting += [(f"{path}.{name}.{key}", definitions[one]) for key, one in _below_models(definitions, seen)]
                     seen |= models
@@ -98,7 +100,7 @@ def _section(title: str, block: Schema, definitions: Schema, more: str = "") -> 
 
 
 def _meaning(found: Schema, definitions: Schema) -> str:
-    """Return a key's description; pydantic leaves it to the block where both say the same."""
+    """Return a key's description; pydantic leaves it to the block if both are the same."""
     block: Schema = definitions.get(next(_references(found), ""), {})
     return str(found.get("description") or block.get("description", ""))
 
@@ -113,7 +115,7 @@ def _default(found: Schema, required: bool) -> str:
 
 
 def _values(found: Schema) -> str:
-    """Return what a key may hold, in words."""
+    """Return in words what a key may hold."""
     if "$ref" in found:
         return "block"
     ways = [one for way in ("anyOf", "oneOf") for one in found.get(way, ())]

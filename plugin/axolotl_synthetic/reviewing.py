@@ -1,7 +1,6 @@
-"""The commands of a human review, in which people decide in Argilla: start its server, push samples, ask where it stands, pull decisions.
+"""Commands of a human review in Argilla: start its server, push samples, show the status, pull decisions.
 
-What Argilla has to do with each stands in `review/`; how decisions get into the samples and the training file, in `run.py`, because a
-run that is made anew takes them in again.
+`review/` talks to Argilla. `run.py` applies decisions to the samples and the training file, because a repeated run applies them again.
 """
 
 from __future__ import annotations
@@ -21,7 +20,7 @@ from axolotl_synthetic.run import decide_again, has_decisions, work_of
 
 
 def serve(port: int) -> serving.Served:
-    """Start an Argilla server on this machine, and install it when it is not.
+    """Start an Argilla server on this machine, and install it first if necessary.
 
     Raises:
         ServiceError: if it cannot be installed or started.
@@ -33,16 +32,16 @@ def serve(port: int) -> serving.Served:
 
 
 def stop() -> bool:
-    """End that server; tells whether it ran."""
+    """Stop that server; return whether it ran."""
     return serving.stop()
 
 
 def push(settings: Settings) -> exchange.Pushed:
-    """Send the chosen samples to Argilla, those that are not there yet.
+    """Send the chosen samples that are not in Argilla yet.
 
     Raises:
         ConfigError: if there is no `review:` block, no finished run, or no key.
-        ServiceError: if Argilla cannot be used; what is there by then is not sent again.
+        ServiceError: if Argilla cannot be used; records already added are not sent again.
         FolderInUseError: if a run holds the folder.
     """
     prepared = _reviewed(settings)
@@ -51,7 +50,7 @@ def push(settings: Settings) -> exchange.Pushed:
 
 
 def status(settings: Settings) -> exchange.Stand:
-    """Ask Argilla where the review stands, and change nothing.
+    """Return the review's status according to Argilla, and change nothing.
 
     Raises:
         The same as `push`.
@@ -62,8 +61,10 @@ def status(settings: Settings) -> exchange.Stand:
 
 @dataclass(frozen=True)
 class Outcome:
-    """What a pull brought, what is decided by it, and what that did to the samples: None when nothing was to be done, or when they
-    must be generated for these settings first (`manifest` is None then)."""
+    """Result of a pull: the answers, the decisions, and their effect on the samples.
+
+    `effect` is None if nothing had to change, or if these settings need a new run first; then `manifest` is None, too.
+    """
 
     pulled: exchange.Pulled
     standing: applying.Standing
@@ -72,7 +73,7 @@ class Outcome:
 
 
 def pull(settings: Settings) -> Outcome:
-    """Take people's decisions into the samples and the training file. The former training file is kept.
+    """Apply people's decisions to the samples and the training file. The old training file is kept.
 
     Raises:
         The same as `push`.
@@ -89,10 +90,10 @@ def pull(settings: Settings) -> Outcome:
 
 
 def _reviewed(settings: Settings, *, must_be_finished: bool = True) -> Prepared:
-    """A run that can be reviewed.
+    """Return a run that can be reviewed.
 
     Args:
-        must_be_finished: whether it must be finished with these very settings.
+        must_be_finished: True if it must be finished with exactly these settings.
     """
     if settings.review is None:
         raise ConfigError("synthetic.review: is missing; add the block, `review: {}` at least (the README shows it)")

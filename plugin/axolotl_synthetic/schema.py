@@ -1,4 +1,4 @@
-"""The JSON Schema of the `synthetic:` block and of a study, from the pydantic models that read them. Editors complete and check by it."""
+"""JSON Schemas of the `synthetic:` block and of a study, from their pydantic models, for completion and checks in editors."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ DIALECT = "https://json-schema.org/draft/2020-12/schema"
 
 
 def of_config() -> dict[str, Any]:
-    """Return the schema of an Axolotl YAML with the block. Of Axolotl's own keys it says nothing, so each of them passes."""
+    """Return the schema of an Axolotl YAML with the block. It allows all other keys, because it does not know Axolotl's own."""
     return _document("synthetic", Settings.model_json_schema(), "An Axolotl YAML with a `synthetic:` block.")
 
 

@@ -1,6 +1,6 @@
-"""Samples of a run with their verdicts and the calls that they came from, for `axolotl synthetic show`. Asks nobody, changes nothing.
+"""Find samples of a run with their verdicts and calls, for `axolotl synthetic show`. Makes no calls and changes nothing.
 
-A sample is looked up by its id, or several are drawn by how they ended; the same choice draws the same samples again.
+A sample is found by its id, or several are drawn by status, strategy or reason; the same choice draws the same samples.
 """
 
 from __future__ import annotations
@@ -22,12 +22,12 @@ from axolotl_synthetic.wording import number_of
 
 @dataclass(frozen=True)
 class Choice:
-    """Which samples are wanted; of what is None, any.
+    """Filter for samples; None matches any.
 
     Attributes:
-        id: of one sample; also a beginning of it that no other has.
-        reason: the name of the check that rejected it, or how its failure begins.
-        number: as many at most.
+        id: id of one sample, or an unambiguous beginning of it.
+        reason: name of the check that rejected it, or the beginning of its failure.
+        number: most samples to return.
     """
 
     id: str | None = None
@@ -39,7 +39,7 @@ class Choice:
 
 @dataclass(frozen=True)
 class Shown:
-    """A row of `samples.jsonl`, and the calls behind it in the order in which they were made."""
+    """A row of `samples.jsonl`, and its calls in the order in which they were made."""
 
     sample: Mapping[str, Any]
     calls: Sequence[Exchange]
@@ -49,10 +49,10 @@ class Shown:
 
 
 def find(settings: Settings, choice: Choice) -> list[Shown]:
-    """Return the samples that are wanted, in the order of the file.
+    """Return the chosen samples, in the order of the file.
 
     Raises:
-        ConfigError: if there are no samples, none is meant, or an id's beginning has several.
+        ConfigError: if there are no samples, none matches, or several ids begin with the given one.
     """
     path, still_written = run.samples_of(settings.folder)
     if path is None:
@@ -86,7 +86,7 @@ def show(console: Console, found: Sequence[Shown]) -> None:
 
 
 def show_checks(console: Console, sample: Mapping[str, Any]) -> None:
-    """Print a sample's verdicts, a line each."""
+    """Print a sample's verdicts, one per line."""
     for check in sample.get("checks") or ():
         verdict = {True: "passed", False: "FAILED", None: "did not apply"}[check["passed"]]
         console.print(f"{check['name']}: {verdict}" + (f" ({check['detail']})" if check.get("detail") else ""), markup=False)
@@ -126,8 +126,10 @@ def _by_id(rows: Iterator[dict[str, Any]], wanted: str, name: str) -> dict[str, 
 
 
 def _drawn(rows: Iterator[dict[str, Any]], choice: Choice) -> list[dict[str, Any]]:
-    """Draw samples that are wanted, each with the same chance (reservoir sampling, algorithm R of Vitter 1985), holding no more than
-    these in memory."""
+    """Draw matching samples with equal chances, holding only these in memory.
+
+    This is reservoir sampling (algorithm R of Vitter 1985).
+    """
     kept: list[tuple[int, dict[str, Any]]] = []
     drawing, seen = random.Random(0), 0
     for at, row in enumerate(rows):

@@ -1,6 +1,6 @@
-"""The strategies, the checks and the training file as steps of distilabel, for pipelines of your own.
+"""The strategies, the checks and the training file as distilabel steps, for your own pipelines.
 
-They work with any LLM of distilabel and beside any of its steps; the docstring of each lists its columns and shows an example.
+They work with any LLM and any other step of distilabel; each docstring lists the step's columns and shows an example.
 `examples/distilabel_pipeline` has a whole pipeline.
 """
 
@@ -10,6 +10,6 @@ from axolotl_synthetic.pipelines.write_step import WriteAxolotl
 
 __all__ = ["AnswerAugmentation", "NewQuestion", "QuestionRephrase", "Verify", "WriteAxolotl"]
 
-# A pipeline that is saved names its steps by their modules: by this one, which stays where it is.
+# A saved pipeline names its steps by their modules; this one is stable.
 for _step in (AnswerAugmentation, NewQuestion, QuestionRephrase, Verify, WriteAxolotl):
     _step.__module__ = __name__

@@ -1,6 +1,7 @@
-"""The reasons for which a student would not learn of samples like the seeds: no weights, no chat template or one that refuses such chats, a
-`sequence_len` that they do not fit into, a context in which grading has no room. Found before a teacher is paid; who loads the tokenizer,
-and when, is for `plugin.py`.
+"""Check that the student can learn from samples like the seeds, before a teacher is paid.
+
+Problems are: no weights, no chat template or one that refuses such chats, a `sequence_len` that they exceed, and no room for grading in the
+context. `plugin.py` loads the tokenizer.
 """
 
 from __future__ import annotations
@@ -15,13 +16,13 @@ from axolotl_synthetic.errors import ConfigError
 from axolotl_synthetic.records import Message
 from axolotl_synthetic.wording import number_of
 
-# Seeds come in random order, and so many tell whether most pairs fit.
+# Seeds come in random order, so these many show whether most pairs fit.
 PAIRS_READ = 200
-# Files that transformers loads weights from; others end like them, which a trainer leaves beside them.
+# Suffixes of files that transformers loads weights from; trainers also leave the other files with such suffixes in NO_WEIGHTS.
 WEIGHTS = (".safetensors", ".bin", ".gguf")
 NO_WEIGHTS = ("training_args.bin", "optimizer.bin", "scheduler.bin", "random_states.bin")
 LFS_POINTER = b"version https://git-lfs"
-# What Axolotl does with a sample that is too long, by its `excess_length_strategy`.
+# Axolotl's handling of samples that are too long, by its `excess_length_strategy`.
 TOO_LONG = {"drop": "drops such samples", "truncate": "cuts such samples off", "raise": "ends at such a sample"}
 
 
@@ -30,7 +31,7 @@ def chat_template(base_model: str, get: Callable[[], str]) -> str:
 
     Args:
         base_model: the student, as the YAML names it.
-        get: Axolotl's own way to find it.
+        get: Axolotl's own function to find it.
 
     Raises:
         ConfigError: if there is none.
@@ -45,10 +46,10 @@ def chat_template(base_model: str, get: Callable[[], str]) -> str:
 
 
 def refuse_no_weights(base_model: str) -> None:
-    """Look into a folder for weights that transformers can load; a Hub name, or a folder that is on another machine, is left alone.
+    """Check that a folder has weights that transformers can load; Hub names and folders of other machines are not checked.
 
     Raises:
-        ConfigError: if it holds none, or pointers of Git LFS in their place.
+        ConfigError: if it has none, or only Git LFS pointers.
     """
     folder = Path(base_model)
     try:
@@ -56,7 +57,7 @@ def refuse_no_weights(base_model: str) -> None:
             return
         names = [path for suffix in WEIGHTS for path in folder.glob(f"*{suffix}") if path.name not in NO_WEIGHTS and path.is_file()]
         beginnings = [path.open("rb").read(len(LFS_POINTER)) for path in names]
-    except (OSError, ValueError):  # a name that can be no path, a file that may not be read: loading it tells
+    except (OSError, ValueError):  # an impossible path or an unreadable file: loading the model will report it
         return
     if not any(beginnings):
         raise ConfigError(
@@ -68,10 +69,10 @@ def refuse_no_weights(base_model: str) -> None:
 
 
 def lengths(base_model: str, pairs: Iterable[tuple[Sequence[Message], str | None]], tokenizer: Any, template: str) -> list[int]:
-    """Return the tokens of questions, each with what comes before it, and answers as the student reads them.
+    """Return the token counts of pairs as the student reads them: earlier messages, question and answer.
 
     Raises:
-        ConfigError: if the template refuses such chats, as training would end with the same error.
+        ConfigError: if the template refuses such chats, because training would end with the same error.
     """
     found = []
     for question, answer in pairs:
@@ -79,7 +80,7 @@ def lengths(base_model: str, pairs: Iterable[tuple[Sequence[Message], str | None
         chat = [*question, {"role": "assistant", "content": answer or "1"}]
         try:
             text = tokenizer.apply_chat_template(chat, chat_template=template, tokenize=False)
-        except Exception as error:  # whatever a template does
+        except Exception as error:  # a template may raise anything
             raise ConfigError(
                 f"base_model: {base_model}: its chat template refuses {_named(question)} and an answer, and no teacher was asked yet:"
                 f" {str(error) or type(error).__name__}; add `chat_template: chatml` (or another name that Axolotl knows) to the YAML"
@@ -93,14 +94,14 @@ def _named(question: Sequence[Message]) -> str:
 
 
 def refuse_no_thinking(base_model: str, tokenizer: Any, template: str, key: str, **kwargs: Any) -> None:
-    """Look whether a chat template writes the thoughts of an assistant's message.
+    """Check that a chat template writes the thoughts of an assistant's message.
 
     Args:
         key: the name by which it should read them.
-        kwargs: of the template, from `chat_template_kwargs`.
+        kwargs: arguments of the template, from `chat_template_kwargs`.
 
     Raises:
-        ConfigError: if it leaves them out, and the student would learn to answer without.
+        ConfigError: if it leaves them out, so that the student would learn to answer without thinking.
     """
     mark = "thoughts1"
     chat = [{"role": "user", "content": "1"}, {"role": "assistant", "content": "1", key: mark}]
@@ -113,10 +114,10 @@ def refuse_no_thinking(base_model: str, tokenizer: Any, template: str, key: str,
 
 
 def refuse_too_long(tokens: Sequence[int], sequence_len: int, strategy: str) -> None:
-    """Tell of seeds' pairs that are longer than `sequence_len`.
+    """Warn of seeds' pairs that are longer than `sequence_len`.
 
     Raises:
-        ConfigError: if more than half of them are, or Axolotl ends at the first.
+        ConfigError: if more than half of them are, or Axolotl stops at the first.
     """
     over = sum(one > sequence_len for one in tokens)
     if not over:
@@ -131,7 +132,7 @@ def refuse_too_long(tokens: Sequence[int], sequence_len: int, strategy: str) -> 
 
 
 def refuse_no_room(settings: Settings, context: int | None) -> None:
-    """Hold `grade.max_new_tokens` against the student's context, in tokens; None where its config does not say.
+    """Check that `grade.max_new_tokens` fits the student's context, in tokens; None if its config does not state it.
 
     Raises:
         ConfigError: if no token is left for the question.

@@ -1,4 +1,4 @@
-"""Versions of Axolotl: which were tested, and every difference between them that concerns us. No other module asks for a version.
+"""Tested versions of Axolotl, and all differences between them that concern us. No other module checks a version.
 
 Each difference is a function that names the version it came with. To support a new release, run the tests on it (`.ci/sets`), add what
 differs here, and raise the bound in `TESTED`.
@@ -15,13 +15,13 @@ from importlib.metadata import PackageNotFoundError, version
 
 from packaging.version import Version
 
-# The oldest and the newest release series of each package that the tests have run with.
+# Oldest and newest tested release series of each package.
 TESTED: Mapping[str, tuple[str, str]] = {
     "axolotl": ("0.19", "0.21"),
     "distilabel": ("1.5", "1.5"),
     "lm_eval": ("0.4", "0.4"),
 }
-# Set once the warning was given, so that the processes which this one starts do not repeat it.
+# Set after the warning, so that child processes do not repeat it.
 TOLD = "AXOLOTL_SYNTHETIC_VERSIONS_TOLD"
 
 
@@ -40,9 +40,9 @@ def summary() -> str:
 
 
 def untested() -> str | None:
-    """Return a warning that names each installed version outside of the tested range and that range; None if there is none.
+    """Return a warning about installed versions outside of the tested range; None if there are none.
 
-    It is returned once for a process and those that it starts.
+    It is returned only once in a process and its children.
     """
     if os.environ.get(TOLD) == "1":
         return None
@@ -56,24 +56,24 @@ def untested() -> str | None:
 
 
 def datasets_take_weight() -> bool:
-    """Return whether an entry of `datasets:` may have a `weight`: since Axolotl 0.20. Axolotl 0.19 drops the key without a word."""
+    """Say whether an entry of `datasets:` may have a `weight`: since Axolotl 0.20. Axolotl 0.19 ignores the key silently."""
     found = installed("axolotl")
     return found is not None and Version(found).release >= (0, 20)
 
 
 def training_failed() -> bool:
-    """Return whether training ended with an error, for a caller within the hook `post_train_unload`.
+    """Say whether training ended with an error, for a caller within the hook `post_train_unload`.
 
-    Since Axolotl 0.20 that hook runs in a `finally`, so also when training failed, with the error on its way; Axolotl 0.19 calls it
-    after success alone.
+    Since Axolotl 0.20 that hook runs in a `finally`, so also after an error, which is still being raised. Axolotl 0.19 calls it only after
+    success.
     """
     return sys.exc_info()[0] is not None
 
 
 def release_trained_model() -> None:
-    """Free the memory of the model that was trained, for a caller within the hook `post_train_unload`.
+    """Free the memory of the trained model, for a caller within the hook `post_train_unload`.
 
-    Since Axolotl 0.20 garbage is collected only after that hook: until then the trainer, which refers to itself, holds the GPU.
+    Since Axolotl 0.20 garbage is collected only after that hook. Until then the trainer, which refers to itself, holds the GPU's memory.
     """
     gc.collect()
     torch = sys.modules.get("torch")

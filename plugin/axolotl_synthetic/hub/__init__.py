@@ -1,2 +1,4 @@
-"""What goes to the Hugging Face Hub, and how: licences that forbid it (`licences.py`), the files (`files.py`), the Hub itself (`client.py`,
-the only importer of huggingface_hub). The command is in `publishing.py`."""
+"""Publishing to the Hugging Face Hub; the command is in `publishing.py`.
+
+`licences.py` finds licences that forbid it, `files.py` writes the files, and `client.py`, the only importer of huggingface_hub, sends them.
+"""

@@ -1,6 +1,6 @@
-"""The Hub, by its own client: makes the repository, sends what is not there yet, and commits all of it at once.
+"""Push to the Hub: make the repository, send the missing files, and commit all of them at once.
 
-Nobody sees half of a data set, and what was sent before a push broke off is not sent again: the Hub knows it by its hash.
+Nobody sees half of a data set. After an interrupted push nothing is sent twice, because the Hub knows files by their hash.
 """
 
 from __future__ import annotations
@@ -20,13 +20,13 @@ from axolotl_synthetic.hub.files import CARD, CONFIGURATIONS, FIGURES, PROVENANC
 
 T = TypeVar("T")
 MESSAGE = "Add synthetic data"
-# Paths that are ours on the Hub: what is there and no longer made is taken away.
+# Paths on the Hub that belong to us: those that a new push lacks are deleted.
 OURS = re.compile(rf"({'|'.join(CONFIGURATIONS)})/train-\d+-of-\d+\.parquet|{FIGURES}/[^/]+\.png|{re.escape(CARD)}|{re.escape(PROVENANCE)}")
 
 
 @dataclass(frozen=True)
 class Pushed:
-    """What a push did: the data set's address, files that changed, files taken away, and who may read it."""
+    """Result of a push: the data set's address, its commit, the deleted files, and whether it is private."""
 
     url: str
     commit: str
@@ -35,10 +35,10 @@ class Pushed:
 
 
 def refuse_no_name(name: str) -> None:
-    """Look at a repository's name.
+    """Check a repository's name.
 
     Raises:
-        ConfigError: if it cannot be one.
+        ConfigError: if it is not a valid name.
     """
     try:
         validate_repo_id(name)
@@ -50,10 +50,10 @@ def refuse_no_name(name: str) -> None:
 
 
 def card_of(path: str) -> Mapping[str, Any]:
-    """Return what the card of a data set on the Hub says; empty where there is none to be had."""
+    """Return the metadata in the card of a data set on the Hub; empty if it cannot be read."""
     try:
         info = HfApi().dataset_info(path)
-    except Exception:  # whatever the network and the Hub do: then its licence is not known, which the caller tells
+    except Exception:  # on any error of the network or the Hub the licence is unknown, which the caller reports
         return {}
     return {} if info.card_data is None else dict(info.card_data.to_dict())  # type: ignore[no-untyped-call]
 
@@ -63,12 +63,12 @@ def push(name: str, files: Sequence[File], *, public: bool) -> Pushed:
 
     Args:
         name: USER/NAME.
-        files: all of it.
-        public: whether everybody may read it, where it is made now.
+        files: all of its files.
+        public: True to make a new data set public.
 
     Raises:
-        ConfigError: if the data set is there, everybody can read it, and `public` is not set.
-        ServiceError: if the Hub cannot be used; what was sent by then is not sent again.
+        ConfigError: if the data set exists, is public, and `public` is False.
+        ServiceError: if the Hub cannot be used; files already sent are not sent again.
     """
     if get_token() is None:
         raise ServiceError("the Hub wants to know who you are: sign in with `hf auth login`, or export HF_TOKEN; nothing was sent")
@@ -96,18 +96,18 @@ def push(name: str, files: Sequence[File], *, public: bool) -> Pushed:
 
 
 def _visibility(api: HfApi, name: str) -> str | None:
-    """Return whether a data set is private or public, None where there is none."""
+    """Return whether a data set is private or public, None if there is none."""
     try:
         return "private" if api.dataset_info(name).private else "public"
     except RepositoryNotFoundError as error:
-        # So a token that is no good is told of, too, and then nothing was said of the data set.
+        # 401 means an invalid token and says nothing about the data set.
         if error.response.status_code == 401:
             raise
         return None
 
 
 def _told(name: str, ask: Callable[[], T]) -> T:
-    """Ask the Hub, and tell of what goes wrong in one message."""
+    """Call the Hub, and convert any error to one message."""
     again = "run the same command again: what was sent is not sent twice"
     try:
         return ask()
@@ -121,7 +121,7 @@ def _told(name: str, ask: Callable[[], T]) -> T:
                 " https://huggingface.co/settings/tokens, sign in with `hf auth login`, and run the same command again"
             ) from error
         raise ServiceError(f"{name}: the Hub refused (HTTP {code}{said and f': {said}'}); {again}") from error
-    except Exception as error:  # what httpx, its uploads and hf_xet raise has no class in common
+    except Exception as error:  # errors of httpx, its uploads and hf_xet share no base class
         cause: BaseException = error.__cause__ or error
         if isinstance(cause, HfHubHTTPError):
             said = f"HTTP {cause.response.status_code}"

@@ -1,6 +1,6 @@
-"""The files of a data set on the Hub: Parquet of each configuration, the card, and where it all comes from. Neither the ledger nor a log.
+"""Write the files of a data set on the Hub: Parquet for each configuration, the card, and provenance. Never the ledger or logs.
 
-The same run gives the same bytes, so that a push that was broken off finds on the Hub what it had sent before.
+The same run gives the same bytes, so a repeated push finds its earlier files on the Hub.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from axolotl_synthetic.errors import StorageError
 from axolotl_synthetic.wording import number_of
 
 ALL = "all"
-# What each configuration of the data set is made of, by the manifest's names, and what it holds.
+# Each configuration's source in the manifest, and what it holds.
 CONFIGURATIONS: Mapping[str, tuple[str, str]] = {
     "default": ("train", "chats to train on"),
     "preferences": ("preferences", "an accepted and a rejected answer to the same question each"),
@@ -29,16 +29,16 @@ CONFIGURATIONS: Mapping[str, tuple[str, str]] = {
     ALL: ("samples", "every candidate, the rejected ones with their reasons"),
 }
 CARD, PROVENANCE, FIGURES = "README.md", "provenance.json", "figures"
-# A file that was sent whole is not sent again: so much is lost at most where a push breaks off.
+# Files sent completely are not sent again, so an interrupted push loses at most one file of this size.
 ROWS_PER_FILE = 100_000
 ROWS_AT_ONCE = 5_000
-# Columns of samples that mean something in the output folder alone.
+# Columns of samples that are useful only in the output folder.
 OF_THE_FOLDER = frozenset({"requests"})
 
 
 @dataclass(frozen=True)
 class File:
-    """One file: where it lies here, its path on the Hub, its rows; 0 where it has none."""
+    """One file: its local path, its path on the Hub, and its number of rows, 0 if it has none."""
 
     path: Path
     name: str
@@ -49,10 +49,10 @@ def write(folder: Path, out: Path, manifest: Mapping[str, Any], provenance: Mapp
     """Write the files of a finished run.
 
     Args:
-        folder: where to.
+        folder: target folder.
         out: the run's output folder.
         manifest: the run's.
-        provenance: what is told of the run besides the manifest.
+        provenance: information on the run besides the manifest.
     """
     made: list[File] = []
     rows: dict[str, int] = {}
@@ -71,7 +71,7 @@ def write(folder: Path, out: Path, manifest: Mapping[str, Any], provenance: Mapp
 
 
 def _tables(source: Path, folder: Path, name: str) -> list[File]:
-    """Write the rows of a file of ours as Parquet."""
+    """Write the rows of one JSONL file as Parquet."""
     schema, number = _schema(source)
     files = max(1, -(-number // ROWS_PER_FILE))
     (folder / name).mkdir(parents=True, exist_ok=True)
@@ -97,13 +97,13 @@ def _rows(source: Path) -> Iterator[dict[str, Any]]:
     for row in dataset.read_rows(source):
         shown = {key: value for key, value in row.items() if key not in OF_THE_FOLDER}
         if shown.get("decision") is not None:
-            # Who decided is a person's name, and what the text was before is in review.jsonl.
+            # Deciders are named persons, and the text before the decision is in review.jsonl; publish neither.
             shown["decision"] = shown["decision"]["what"]
         yield shown
 
 
 def _schema(source: Path) -> tuple[pa.Schema, int]:
-    """Return the columns that hold all rows, and how many rows there are."""
+    """Return a schema that fits all rows, and the number of rows."""
     schema, number, rows = pa.schema([]), 0, _rows(source)
     while batch := list(islice(rows, ROWS_AT_ONCE)):
         schema = pa.unify_schemas([schema, pa.Table.from_pylist(_with_all_keys(batch)).schema], promote_options="permissive")
@@ -112,13 +112,13 @@ def _schema(source: Path) -> tuple[pa.Schema, int]:
 
 
 def _with_all_keys(rows: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
-    """Return rows that all have the same keys, for pyarrow takes the first row's for those of all."""
+    """Return rows that all have the same keys, because pyarrow takes its columns from the first row."""
     keys = dict.fromkeys(key for row in rows for key in row)
     return [{key: row.get(key) for key in keys} for row in rows]
 
 
 def _without_null(kind: pa.DataType) -> pa.DataType:
-    """Return a type in which what never had a value is a text."""
+    """Return the type with text in place of null, for columns that never had a value."""
     if pa.types.is_null(kind):
         return pa.string()
     if pa.types.is_list(kind):
@@ -129,7 +129,7 @@ def _without_null(kind: pa.DataType) -> pa.DataType:
 
 
 def _card(source: Path, rows: Mapping[str, int]) -> str:
-    """Return the run's card with the configurations that are on the Hub; whatever else was written into it stays."""
+    """Return the run's card with the Hub's configurations added; other content stays."""
     text = source.read_text(encoding="utf-8") if source.exists() else ""
     front, body = _divided(text)
     front["configs"] = [{"config_name": name, "data_files": f"{name}/*.parquet", **_is_default(name)} for name in rows]
@@ -144,7 +144,7 @@ def _is_default(name: str) -> dict[str, bool]:
 
 
 def front_matter(path: Path) -> dict[str, Any]:
-    """Return what the head of a card says; empty where there is no card."""
+    """Return the front matter of a card; empty if there is no card."""
     try:
         return _divided(path.read_text(encoding="utf-8"))[0]
     except (OSError, UnicodeDecodeError):
@@ -165,9 +165,9 @@ def _divided(text: str) -> tuple[dict[str, Any], str]:
 
 
 def holding(files: Iterable[File], secrets: Iterable[str]) -> str:
-    """Return the name of a file that a secret is in, empty where none is in any.
+    """Return the name of a file that contains a secret, empty if none does.
 
-    A reply that holds a key is refused when it comes; this is the last look before others can read what came of it.
+    Replies that contain a key are refused on arrival; this is the last check before others can read the data.
     """
     wanted = [secret.encode() for secret in secrets]
     for file in files:

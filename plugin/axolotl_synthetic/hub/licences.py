@@ -1,4 +1,4 @@
-"""Licences of seeds: what is made of a seed is made from somebody's text, and not every licence lets it be handed on."""
+"""Licences of seeds: samples derive from a seed's text, and not every licence allows publishing derived texts."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-# Columns that name a row's licence, in any spelling of capitals.
+# Columns that name a row's licence, in lower case.
 COLUMNS = frozenset({"license", "licence", "license_id", "licence_id", "license_name", "licence_name", "licenses", "licences"})
-# Words that forbid handing on what was made of a text. Creative Commons' ND is "no derivatives"; NC forbids selling alone. `unlicensed`
-# is npm's word for proprietary, whereas the Unlicense allows everything.
+# Words that forbid publishing derived texts. Creative Commons' ND is "no derivatives", while NC forbids only selling. `unlicensed` is npm's
+# word for proprietary, whereas the Unlicense allows everything.
 FORBIDS = re.compile(
     r"\bcc-by(-nc)?-nd\b|\bno[- ]?deriv|\bproprietary\b|\ball[- ]rights[- ]reserved\b|\bconfidential\b|\binternal\b|^unlicensed$|^closed$"
     r"|\b(no|not|non)[- ]?(for[- ])?(re-?)?(distribut|publi[cs]|shar)|\b(private|personal|evaluation)[- ]use[- ]only\b",
@@ -21,31 +21,31 @@ FORBIDS = re.compile(
 
 @dataclass
 class Licences:
-    """What the seeds' licences are.
+    """Licences of the seeds.
 
     Attributes:
-        found: how many rows, or cards, name each licence.
-        forbidden: by licence, where those are that may not be handed on.
+        found: number of rows, or cards, that name each licence.
+        forbidden: places under licences that forbid publishing, by licence.
     """
 
     found: Counter[str] = field(default_factory=Counter)
     forbidden: dict[str, list[str]] = field(default_factory=dict)
 
     def add(self, licence: str, place: str) -> None:
-        """Count a licence of what lies at `place`."""
+        """Count the licence of the text at `place`."""
         self.found[licence] += 1
         if forbids(licence):
             self.forbidden.setdefault(licence, []).append(place)
 
 
 def forbids(licence: str) -> bool:
-    """Return whether a licence, by its name, forbids handing on what was made of a text."""
-    # Names are written with spaces and underscores, too: CC BY-NC-ND 4.0.
+    """Say whether a licence, by its name, forbids publishing derived texts."""
+    # Names may have spaces and underscores: CC BY-NC-ND 4.0.
     return bool(FORBIDS.search(re.sub(r"[\s_]+", "-", licence.strip())))
 
 
 def of_rows(rows: Iterable[tuple[str, Mapping[str, Any]]]) -> Licences:
-    """Read the licences that rows name, each with its place."""
+    """Collect the licences that rows name, each with its place."""
     made = Licences()
     for place, row in rows:
         for column, value in row.items():

@@ -1,7 +1,7 @@
-"""Once through the ledger: calls, tokens, cost and time by what they were for, and how they mounted up while the run was at work.
+"""Read the ledger once: calls, tokens, cost and time by purpose, and how they accumulated during the run.
 
-Time is working time: where nothing was asked for longer than `PAUSE`, or until another run began (one after a preview, say), the run had
-been stopped, and that gap is left out and marked.
+Time is working time. A gap counts as a stop if it is longer than `PAUSE`, or if another run began in it (after a preview, for example).
+Stops are left out and marked.
 """
 
 from __future__ import annotations
@@ -14,9 +14,9 @@ from dataclasses import dataclass, field
 
 from axolotl_synthetic.ledger import Past
 
-# Seconds without a call under way after which a run was stopped: longer than a server's restart or its `Retry-After`.
+# Seconds without an active call that mean a stop: longer than a server's restart or its `Retry-After`.
 PAUSE = 300.0
-# Seconds below which a gap between two runs is not worth a mark.
+# Gaps between two runs that are shorter than these seconds are not marked.
 SHORT = 1.0
 
 
@@ -25,13 +25,15 @@ class Calls:
     """Calls of one purpose.
 
     Attributes:
-        number, retried, failed: how many; a retry is a call too. `open`: sent, and no end of it is known.
+        number, retried, failed: numbers of calls; a retry is a call too.
+        open: number of calls that were sent and have no known end.
         prompt_tokens, completion_tokens: as the server counted.
-        cached_tokens, reasoning_tokens: parts of them, None where no reply told of any.
+        cached_tokens, reasoning_tokens: parts of them, None if no reply reported any.
         unpriced: replies whose cost is unknown.
         uncounted: replies whose tokens the server did not count.
-        at: working seconds at which each was sent, ascending; with it, of each, `usd` and `tokens` (0 where unknown).
-        seconds: of each that brought a reply.
+        at: working seconds at which each was sent, ascending.
+        usd, tokens: of each call, in the order of `at`; 0 if unknown.
+        seconds: duration of each call that brought a reply.
     """
 
     number: int = 0
@@ -52,15 +54,15 @@ class Calls:
 
 @dataclass
 class History:
-    """The whole of it.
+    """History of all calls of a folder's ledger.
 
     Attributes:
-        by_purpose: in the order in which each was first asked for.
+        by_purpose: in the order of first use.
         models: calls by role and model.
-        unpriced: calls of any end whose price is unknown.
-        pauses: working seconds at which a run went on, and how long it had been stopped, in seconds.
+        unpriced: calls, successful or not, whose price is unknown.
+        pauses: for each stop, the working seconds at which it happened, and its length in seconds.
         working: seconds from the first call to the end of the last, without the pauses.
-        began, ended: Unix time of the same, None without a call.
+        began, ended: Unix time of these two moments, None without a call.
     """
 
     by_purpose: dict[str, Calls] = field(default_factory=dict)
@@ -81,14 +83,14 @@ class History:
 
     @property
     def usd(self) -> float | None:
-        """US dollars, None when the price of any reply is unknown."""
+        """Return the cost in US dollars, None if the price of any reply is unknown."""
         if self.total and (self.unpriced == self.total or any(calls.unpriced for calls in self.by_purpose.values())):
             return None
         return float(sum(sum(calls.usd) for calls in self.by_purpose.values()))
 
 
 def gather(calls: Iterable[Past], runs: Sequence[float] = ()) -> History:
-    """Read a ledger's calls, once and in the order in which they were sent.
+    """Read a ledger's calls once, in the order in which they were sent.
 
     Args:
         calls: the calls.
@@ -100,14 +102,14 @@ def gather(calls: Iterable[Past], runs: Sequence[float] = ()) -> History:
         started = call.started
         if found.began is None or found.ended is None:
             found.began = found.ended = end = started
-        # The next run that began after the last call had ended.
+        # Find the next run that began after the last call had ended.
         next_run = bisect.bisect_right(runs, end)
         between_runs = next_run < len(runs) and runs[next_run] <= started
         if (gap := started - end) > (SHORT if between_runs else PAUSE):
             found.pauses.append((end - found.began - stopped, gap))
             stopped += gap
         end = max(end, started + (call.seconds or 0.0))
-        at = max(0.0, started - found.began - stopped)  # a clock that was set back
+        at = max(0.0, started - found.began - stopped)  # the clock may have been set back
         of = found.by_purpose.setdefault(call.purpose, Calls())
         of.number += 1
         of.retried += call.attempt > 0
@@ -115,7 +117,7 @@ def gather(calls: Iterable[Past], runs: Sequence[float] = ()) -> History:
         of.open += call.outcome == "sent"
         found.models[call.role, call.model] += 1
         found.unpriced += call.usd is None
-        # Those of failed calls, too, whose reply was billed and of no use.
+        # Count failed calls too: their replies were billed although they were useless.
         of.prompt_tokens += call.prompt_tokens or 0
         of.completion_tokens += call.completion_tokens or 0
         if call.cached_tokens is not None:

@@ -1,6 +1,6 @@
-"""The figures but for the flow: calls and cost over time, lengths, diversity, agreement, the grade. Each takes numbers and gives a figure.
+"""Draw all figures but the flow: calls and cost over time, lengths, diversity, agreement, rounds, the grade. Each returns a figure.
 
-Counting and measuring is done before (`samples.py`, `calls.py`, `diversity.py`); colours and formats stand in `style.py`.
+Counting and measuring happen before (`samples.py`, `calls.py`, `diversity.py`); `style.py` defines colours and formats.
 """
 
 from __future__ import annotations
@@ -20,17 +20,17 @@ from axolotl_synthetic.report.style import FAINT, INK, Look, look, panels
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-# Points of a line: more cannot be seen, and a page of a million calls would be as large as the ledger.
+# Points of a line: more would not be visible, and a page of a million calls would be as large as the ledger.
 POINTS = 240
-# A box from a quarter to three quarters, its line at the half, whiskers from 5 to 95 % of what was counted.
+# A box spans 25 to 75 % of the counted values, its line is the median, and its whiskers span 5 to 95 %.
 SHARES = (0.05, 0.25, 0.5, 0.75, 0.95)
 
-# The names by which a manifest has a least value, the quartiles, and a most one.
+# The manifest's names for the minimum, the quartiles and the maximum.
 QUARTERS = ("least", "quarter", "half", "three_quarters", "most")
 
 
 def calls_over_time(history: History, width: float) -> Figure:
-    """Calls, and what they cost (US dollars, or tokens where a price is unknown), mounting up over the working time."""
+    """Draw calls and their cost (US dollars, or tokens if a price is unknown), cumulated over the working time."""
     unit, by = _time_unit(history.working)
     times = np.linspace(0.0, max(history.working, 1e-9), POINTS)
     usd = history.usd
@@ -82,10 +82,10 @@ def lengths(
     strategies: Sequence[str],
     width: float,
 ) -> Figure:
-    """Words of questions and of answers, by strategy; answers that were accepted beside those that were rejected.
+    """Draw the words of questions and of answers by strategy, with accepted and rejected answers apart.
 
     Args:
-        questions: by strategy, or `seeds`, how many have so many words.
+        questions: by strategy, or `seeds`: number of questions by number of words.
         answers: the same, by strategy and whether they were accepted.
         strategies: their order.
         width: in inches.
@@ -110,7 +110,7 @@ def lengths(
 
 
 def quantile(counts: Mapping[int, int], share: float) -> float:
-    """The least value that at least this share of all is no larger than."""
+    """Return the smallest value that at least this share of all values does not exceed."""
     wanted, seen = share * sum(counts.values()), 0
     for value in sorted(counts):
         seen += counts[value]
@@ -120,7 +120,7 @@ def quantile(counts: Mapping[int, int], share: float) -> float:
 
 
 def _boxes(axes: Axes, boxes: Sequence[tuple[str, Sequence[float], Look]], shown: str) -> None:
-    """Horizontal boxes, the first at the top, each from five quantiles; the median's number beside it, formatted as `shown`."""
+    """Draw horizontal boxes, the first at the top, each from five quantiles; write the median, formatted as `shown`, beside it."""
     stats: list[dict[str, Any]] = [
         {"label": _label(name), "whislo": low, "q1": quarter, "med": half, "q3": three, "whishi": high, "fliers": []}
         for name, (low, quarter, half, three, high), _ in boxes
@@ -137,7 +137,7 @@ def _boxes(axes: Axes, boxes: Sequence[tuple[str, Sequence[float], Look]], shown
 
 
 def _beside(axes: Axes, x: float, y: float, text: str) -> None:
-    """A few points to the right of a place; leading spaces would be lost in an SVG."""
+    """Write text a few points to the right of a position; an SVG would lose leading spaces."""
     axes.annotate(text, (x, y), xytext=(5, 0), textcoords="offset points", va="center")
 
 
@@ -146,13 +146,13 @@ def _label(name: str) -> str:
 
 
 def _pale(colour: str) -> tuple[float, float, float]:
-    """Half way to white: a hatch shows on it."""
+    """Return the colour halfway to white, on which a hatch is visible."""
     red, green, blue = (int(colour[at : at + 2], 16) / 255 for at in (1, 3, 5))
     return (1 + red) / 2, (1 + green) / 2, (1 + blue) / 2
 
 
 def diversity(measured: Mapping[str, Diversity], width: float) -> Figure:
-    """Mean pairwise similarity of the questions, and their similarity to the nearest seed; seeds among themselves for comparison."""
+    """Draw the mean pairwise similarity of questions, and their similarity to the nearest seed; also among seeds, to compare."""
     alike = [(name, one.similarity, look(name)) for name, one in measured.items() if one.similarity is not None]
     near = [(name, one.nearest, look(name)) for name, one in measured.items() if one.nearest.size]
     figure, axes = panels(bool(alike) + bool(near), width, 0.9 + 0.42 * max(len(alike), len(near)))
@@ -178,10 +178,10 @@ def diversity(measured: Mapping[str, Diversity], width: float) -> Figure:
 
 
 def agreement(votes: Mapping[tuple[int, int, bool], int], width: float) -> Figure:
-    """Candidates by how many of the answers to their question said the same; accepted and rejected.
+    """Draw the number of candidates by how many answers to their question agreed; accepted and rejected.
 
     Args:
-        votes: candidates by (how many, of how many, accepted).
+        votes: candidates by (agreeing answers, all answers, accepted).
         width: in inches.
     """
     shares = sorted({count / of for count, of, _ in votes})
@@ -211,7 +211,7 @@ def agreement(votes: Mapping[tuple[int, int, bool], int], width: float) -> Figur
 
 
 def rounds(made: Sequence[Mapping[str, Any]], width: float) -> Figure:
-    """Scores of the seeds after each round, and how often they come in the next; boxes over seeds, from the least to the most."""
+    """Draw the seeds' scores after each round, and their weights in the next; boxes span from the minimum to the maximum."""
     scored = [one for one in made if one["score"] is not None]
     title = "Wrong answers" if scored[0]["by"] == "wrong" else "Bits that a byte of a seed's answer costs"
     figure, (left, right) = panels(2, width, 0.9 + 0.5 * len(scored))
@@ -228,7 +228,7 @@ def rounds(made: Sequence[Mapping[str, Any]], width: float) -> Figure:
 
 
 def grade(rows: Sequence[Row], width: float) -> Figure:
-    """Base model and student on each task, with a standard error to each side; shares in percent, other metrics not at all."""
+    """Draw base model and student on each task, with a standard error to each side; only metrics that are shares, in percent."""
     shown = [row for row in rows if is_share(row)]
     figure = Figure(figsize=(width, 0.95 + 0.5 * len(shown)), layout="constrained")
     axes = figure.subplots()
@@ -249,5 +249,5 @@ def grade(rows: Sequence[Row], width: float) -> Figure:
 
 
 def _broken(name: str, longest: int = 22) -> str:
-    """A long name over several lines."""
+    """Break a long name into several lines."""
     return "\n".join(line[at : at + longest] for line in name.split("\n") for at in range(0, max(1, len(line)), longest))

@@ -1,4 +1,4 @@
-"""The figure of a study: accuracy over samples for each strategy, a panel for each number of seeds. Drawn from the study's measurements."""
+"""Draw a study's figure from its measurements: accuracy over samples for each strategy, one panel per number of seeds."""
 
 from __future__ import annotations
 
@@ -10,19 +10,19 @@ from axolotl_synthetic.report.style import INK, Picture, looks, panels, pictured
 from axolotl_synthetic.wording import number_of
 
 NAME = "accuracy"
-# Points of neighbouring strategies stand this factor apart, or their error bars would hide one another.
+# Factor between points of neighbouring strategies, whose error bars would otherwise hide one another.
 APART = 1.03
 POINTS = 100
 
 
 def files(measured: Measured) -> dict[str, bytes]:
-    """The figure as a study writes it: `accuracy.svg` and `accuracy.png`. The same measurements give the same bytes."""
+    """Return a study's figure as files `accuracy.svg` and `accuracy.png`. The same measurements give the same bytes."""
     picture = draw(measured)
     return {f"{NAME}.svg": picture.file.encode(), f"{NAME}.png": picture.png}
 
 
 def draw(measured: Measured) -> Picture:
-    """The figure with its text."""
+    """Draw the figure with its text."""
     ends = [
         f"{curve.strategy} from {number_of(curve.seeds, 'seed')} {curve.points[0].accuracy:.0%} to {curve.points[-1].accuracy:.0%}"
         for curve in measured.curves
@@ -32,7 +32,7 @@ def draw(measured: Measured) -> Picture:
 
 
 def figure_of(measured: Measured, width: float) -> Figure:
-    """Means with a standard error to each side, and the fitted curves or, where there is none, lines between the means."""
+    """Draw means with a standard error to each side, and fitted curves or, if there is none, lines between the means."""
     figure, axes = panels(len(measured.sizes), width, 3.1)
     ticks = sorted({point.samples for curve in measured.curves for point in curve.points})
     styles = looks(measured.strategies)

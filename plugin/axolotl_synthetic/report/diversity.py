@@ -1,13 +1,13 @@
-"""How different a strategy's questions are from one another and from the seeds. Pure; which questions are compared is decided elsewhere.
+"""Measure how different a strategy's questions are from one another and from the seeds. Pure; callers choose the questions.
 
 Three measures, each with its source:
 
-- distinct-2: different pairs of neighbouring words among all such pairs (Li et al. 2016, A Diversity-Promoting Objective Function for
-  Neural Conversation Models, arXiv 1510.03055). It falls with the amount of text, so it is taken of as many questions everywhere.
+- distinct-2: distinct pairs of neighbouring words as a share of all such pairs (Li et al. 2016, A Diversity-Promoting Objective Function
+  for Neural Conversation Models, arXiv 1510.03055). It falls with the amount of text, so all groups use equally many questions.
 - mean pairwise similarity: the cosine of TF-IDF vectors (Salton and Buckley 1988, Term-weighting approaches in automatic text retrieval),
   over all pairs of questions. Lower is more diverse.
-- similarity to the nearest seed, as Self-Instruct has it (Wang et al. 2023, arXiv 2212.10560, figure 4), with the same cosine in the place
-  of ROUGE-L, which takes time by the square of the length. 1: the seed's own question.
+- similarity to the nearest seed, as in Self-Instruct (Wang et al. 2023, arXiv 2212.10560, figure 4), but with the same cosine instead of
+  ROUGE-L, whose time is quadratic in the length. 1 is the seed's own question.
 """
 
 from __future__ import annotations
@@ -21,21 +21,21 @@ import numpy as np
 
 from axolotl_synthetic.checks.words import words
 
-# Seeds that a question is compared with; of more, a draw is taken by who calls.
+# Most seeds that questions are compared with; callers draw from more.
 MOST_SEEDS = 10_000
-# Questions held against all seeds at once: 8 MB at most.
+# Questions compared with all seeds at once: 8 MB at most.
 AT_ONCE = 100
 
 
 @dataclass(frozen=True)
 class Diversity:
-    """Of one strategy's questions, or of the seeds among themselves.
+    """Measures of one strategy's questions, or of the seeds among themselves.
 
     Attributes:
-        questions: how many were compared.
-        distinct: distinct-2, of as many questions as the smallest group has; None where there is no pair of words.
+        questions: number of questions compared.
+        distinct: distinct-2, over as many questions as the smallest group has; None if there is no pair of words.
         similarity: mean cosine over all pairs, 0 to 1; None with fewer than two questions.
-        nearest: of each question its cosine with the most similar seed (of a seed: with the most similar other one); empty without.
+        nearest: each question's cosine with the most similar seed (a seed's with the most similar other one); empty without seeds.
     """
 
     questions: int
@@ -48,7 +48,7 @@ SEEDS = "seeds"
 
 
 def measure(questions: Mapping[str, Sequence[str]], seeds: Sequence[str]) -> dict[str, Diversity]:
-    """Measure each strategy's questions, and the seeds as `seeds` where there are any.
+    """Measure each strategy's questions, and the seeds as `seeds` if there are any.
 
     Args:
         questions: by strategy.
@@ -76,18 +76,21 @@ def measure(questions: Mapping[str, Sequence[str]], seeds: Sequence[str]) -> dic
 
 
 def distinct(texts: Sequence[str], n: int = 2) -> float | None:
-    """distinct-n: different runs of n words by all runs of n words; None when there are none."""
+    """Return distinct-n: distinct runs of n words as a share of all runs of n words; None if there are none."""
     runs = [tuple(found[at : at + n]) for found in map(words, texts) for at in range(len(found) - n + 1)]
     return len(set(runs)) / len(runs) if runs else None
 
 
 def _mean_pairwise(vectors: Any) -> float | None:
-    """Of unit vectors, shape (questions, terms): |Σv|² counts every ordered pair, and each with itself."""
+    """Return the mean cosine over pairs of unit vectors, shape (questions, terms).
+
+    |Σv|² counts every ordered pair, and each vector with itself.
+    """
     count = vectors.shape[0]
     if count < 2:
         return None
     total = np.asarray(vectors.sum(axis=0)).ravel()
-    # A question without a word is a zero vector: its own pair was not counted.
+    # A question without a word is a zero vector, so its pair with itself counts 0.
     own = float(vectors.multiply(vectors).sum())
     return float((total @ total - own) / (count * (count - 1)))
 

@@ -1,7 +1,7 @@
-"""The flow from planned candidates to what is trained on, as bands whose height is a number of candidates (a Sankey diagram).
+"""Draw the flow from planned candidates to training data, as bands whose height is a number of candidates (a Sankey diagram).
 
-Left the strategies, in the middle how their candidates ended (accepted, rejected by each check, failed), right the training file, which
-the seed pairs join. matplotlib's own `Sankey` draws trunks with arrows, not columns with bands.
+The strategies are on the left, the candidates' outcomes in the middle (accepted, rejected by each check, failed). The training file, which
+the seed pairs join, is on the right. matplotlib's own `Sankey` draws trunks with arrows, not columns with bands.
 """
 
 from __future__ import annotations
@@ -19,25 +19,25 @@ from axolotl_synthetic.report.style import NARROW, Look, look
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-# More bands than this can no longer be told apart; the rest are one.
+# More bands could not be told apart; the rest are merged into one.
 MOST_CHECKS = 8
 OTHERS = "other checks"
 ENDS = ("accepted", "failed")
-# Behind a label, so that it can be read upon a hatch.
+# White box behind a label, so that it is legible on a hatch.
 BEHIND = {"facecolor": "white", "alpha": 0.72, "linewidth": 0, "pad": 1.2}
-# In inches: the height that all candidates have together, a node's width, the least height of one with its label, the gap between two,
-# and the line of the totals above.
+# In inches: the height of all candidates together, a node's width, the smallest height of a node with its label, the gap between two nodes,
+# and the height of the totals above.
 BODY, NODE, LINE, GAP, HEAD = 2.6, 0.12, 0.2, 0.07, 0.4
 
 
 @dataclass(frozen=True)
 class Flow:
-    """What flows.
+    """Numbers of the flow.
 
     Attributes:
         planned: candidates by strategy.
         ended: candidates by strategy and end: `accepted`, a check's name, or `failed`.
-        trained: rows of the training file that are samples; None where there is no such file yet.
+        trained: rows of the training file that are samples; None if there is no such file yet.
         seeds: rows of it that are seed pairs.
     """
 
@@ -48,12 +48,12 @@ class Flow:
 
 
 def flow_of(ends: Mapping[tuple[str, str, str], int], *, strategies: list[str], rows: int | None) -> Flow:
-    """The flow of candidates by strategy, status and reason.
+    """Return the flow of candidates by strategy, status and reason.
 
     Args:
         ends: as `samples.Samples.ends`.
         strategies: their order.
-        rows: of the training file, None where there is none.
+        rows: number of rows of the training file, None if there is none.
     """
     planned = {name: sum(number for (of, _, _), number in ends.items() if of == name) for name in strategies}
     by_check: dict[str, int] = {}
@@ -81,7 +81,7 @@ def _end(status: str, reason: str, kept: list[str]) -> str:
 
 @dataclass
 class _Node:
-    """A bar with a label beside it. `top`, `x`: in inches; `used`: how much of its right and left side has a band by now."""
+    """A bar with a label beside it. `top` and `x` are in inches; `used` is how much of each side already has bands."""
 
     label: str
     number: int
@@ -92,7 +92,7 @@ class _Node:
 
 
 def draw(flow: Flow, width: float) -> Figure:
-    """Draw it.
+    """Draw the flow.
 
     Args:
         flow: with at least one candidate.
@@ -113,7 +113,7 @@ def draw(flow: Flow, width: float) -> Figure:
     }
     seeds = _Node(f"seed pairs {flow.seeds:,}", flow.seeds, look("seeds"), xs[1])
     middle = [*([seeds] if flow.seeds else []), *ends.values()]
-    # From the top downward: `_place` gives how far it came.
+    # Positions grow downwards, and `_place` returns how far a column reaches.
     lowest = max(_place(list(left.values()), scale), _place(middle, scale))
     figure = Figure(figsize=(width, lowest + 0.05))
     axes = figure.add_axes((0, 0, 1, 1))
@@ -138,7 +138,7 @@ def draw(flow: Flow, width: float) -> Figure:
 
 
 def _place(nodes: list[_Node], scale: float) -> float:
-    """Set a column's tops and tell where it ends."""
+    """Set the tops of a column's nodes and return where it ends."""
     top = HEAD
     for node in nodes:
         node.top = top
@@ -151,7 +151,7 @@ def _bar(axes: Axes, node: _Node, scale: float) -> None:
 
 
 def _band(axes: Axes, source: _Node, target: _Node, thick: float, style: Look) -> None:
-    """A band from the right side of one node to the left side of another, below those that were drawn before."""
+    """Draw a band from the right side of one node to the left side of another, below earlier bands."""
     x0, x1 = source.x + NODE, target.x
     y0, y1 = source.top + source.used["right"], target.top + target.used["left"]
     source.used["right"] += thick

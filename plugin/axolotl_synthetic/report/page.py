@@ -1,7 +1,7 @@
-"""The page's words and numbers: what was found in a folder becomes what the template shows, and files.
+"""The page's words and numbers: turn what was found in a folder into the template's values and files.
 
-How it looks stands in `page.html.j2` and `page.css`. The template escapes whatever it is given; only our own SVG and CSS go in as they
-are. The page has no script, and its content security policy forbids scripts and requests, should a text ever get past that.
+`page.html.j2` and `page.css` define its look. The template escapes all values except our own SVG and CSS. The page has no script, and its
+content security policy forbids scripts and requests in case a text should get past the escaping.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ if TYPE_CHECKING:
 PAGE = "report.html"
 FIGURES = "figures"
 NAMES = (curves.NAME, "flow", "calls", "lengths", "diversity", "agreement", "rounds", "grade")
-# Control characters that a page cannot show; tabs and ends of lines stay.
+# Control characters that a page cannot show; tabs and line ends stay.
 _CONTROLS = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f]")
 
 
@@ -51,7 +51,7 @@ class Table:
 
 @dataclass(frozen=True)
 class Gathered:
-    """All that was counted and measured in a folder."""
+    """All counts and measurements of a folder."""
 
     samples: samples.Samples
     history: calls.History
@@ -63,7 +63,7 @@ def write(found: Found) -> Path:
     """Write `report.html` and `figures/` into the folder, and refer to the figures in its dataset card.
 
     Args:
-        found: what lies in the folder. While a run is at work there its card is left alone.
+        found: the folder's contents. While a run is active there, its card stays unchanged.
 
     Returns:
         The page's path.
@@ -110,7 +110,7 @@ def _gather(found: Found) -> Gathered:
 
 
 def _pictures(found: Found, gathered: Gathered) -> Iterator[Picture]:
-    """Those that there is data for."""
+    """Yield the figures that there is data for."""
     counted, history = gathered.samples, gathered.history
     if found.study is not None:
         yield curves.draw(found.study)
@@ -212,7 +212,7 @@ def _render(found: Found, gathered: Gathered, pictures: Mapping[str, Picture]) -
 
 
 def _state(found: Found) -> tuple[str, str, str]:
-    """A class for the page's style, a word and a sentence."""
+    """Return the run's state as a CSS class, a word and a sentence."""
     if found.manifest is not None:
         if found.manifest["status"] == "complete":
             return "done", "complete", "The run has the samples that it was to have."
@@ -275,7 +275,7 @@ ROLES: tuple[tuple[Any, str], ...] = (("teacher", "Teacher"), ("augmenter", "Aug
 
 
 def _remarks(found: Found) -> list[str]:
-    """What a reader has to know of the reasons."""
+    """Return remarks that readers need to interpret the reasons for the strategy."""
     if found.plan is None:
         return [f"Why this strategy cannot be said again: {found.unprepared}"]
     remarks = []
@@ -354,7 +354,7 @@ def _checks_table(counted: samples.Samples) -> Table:
 
 
 def _preferences_table(manifest: Mapping[str, Any] | None) -> Table | None:
-    """Return the pairs by what is wrong with the rejected answer, None where none were asked for."""
+    """Return the preference pairs by the rejected answer's reason, None if there are none."""
     if manifest is None or (pairs := manifest["files"].get("preferences")) is None:
         return None
     rows = [[reason, f"{number:,}"] for reason, number in pairs["counts"].items()]
@@ -362,12 +362,12 @@ def _preferences_table(manifest: Mapping[str, Any] | None) -> Table | None:
 
 
 def _cost(usd: float) -> str:
-    """Format in cents, where that says something."""
+    """Format a cost to the cent if it is at least a dollar."""
     return f"USD {usd:,.2f}" if usd >= 1 else dollars(usd)
 
 
 def _part(tokens: int | None, whole: int) -> str:
-    """Write a part of some tokens, with its share; empty where the server told of none."""
+    """Format a part of some tokens with its share; empty if the server did not report it."""
     return "" if tokens is None else f"{tokens:,} ({tokens / whole:.0%})" if whole else f"{tokens:,}"
 
 
@@ -457,7 +457,7 @@ def _grade_table(grade: grading.Grade) -> Table:
 
 
 def _groups(counted: samples.Samples) -> list[dict[str, Any]]:
-    """The samples to show, by how they ended: accepted first, then the most frequent reasons."""
+    """Return the samples to show by outcome: accepted first, then the most frequent reasons."""
     order = [("accepted", name) for name in counted.strategies]
     order += [(status, reason) for status in ("rejected", "failed") for reason in counted.reasons(status)]
     groups = []
@@ -506,5 +506,5 @@ def _when(seconds: float) -> str:
 
 
 def _clean(text: str) -> str:
-    """Without what no page can hold: halves of characters and control characters."""
+    """Replace characters that no page can hold: lone surrogates and control characters."""
     return _CONTROLS.sub("\ufffd", text).encode("utf-8", "replace").decode()

@@ -1,7 +1,7 @@
-"""Once through the samples: what is counted, and the few that are kept to be shown or compared. No sample is held longer than that.
+"""Read the samples once: count them, and keep the few that are shown or compared. All others leave memory at once.
 
-What is drawn is a uniform draw without replacement from a stream of unknown length (reservoir sampling, algorithm R: Vitter, Random
-Sampling with a Reservoir, 1985), always with the same seed, so that the same samples give the same page.
+Draws are uniform and without replacement from a stream of unknown length (reservoir sampling, algorithm R: Vitter, Random Sampling with a
+Reservoir, 1985). Their seed is fixed, so that the same samples give the same page.
 """
 
 from __future__ import annotations
@@ -17,16 +17,16 @@ from axolotl_synthetic.checks.words import words
 from axolotl_synthetic.records import STRATEGIES
 
 T = TypeVar("T")
-# Accepted samples are shown for each strategy, rejected ones for each check, failed ones for each reason.
+# Number shown of accepted samples for each strategy, of rejected ones for each check, and of failed ones for each reason.
 SHOWN = 3
-# Questions of each strategy that are compared with one another and with the seeds: the mean of all their pairs no longer moves then.
+# Questions of each strategy to compare with one another and with the seeds; more would not change the mean of all pairs.
 COMPARED = 1_000
-# Of a longer text as much is shown; its length in words is of all of it.
+# Characters shown of a longer text; its length in words counts all of it.
 LONGEST_SHOWN = 4_000
 
 
 class Draw(Generic[T]):
-    """So many of a stream, each with the same chance; memory for those alone."""
+    """Uniform draw of a fixed size from a stream; only drawn items stay in memory."""
 
     def __init__(self, size: int) -> None:
         self.kept: list[T] = []
@@ -50,19 +50,19 @@ def _compared() -> Draw[str]:
 
 @dataclass
 class Samples:
-    """What the page says of all candidates.
+    """Counts and draws over all candidates, for the page.
 
     Attributes:
         ends: candidates by strategy, status and reason (a check's name, or the first word of a failure).
-        verdicts: by check: how often it passed, failed, did not apply (True, False, None).
-        question_words: how many accepted samples have a question of so many words, by strategy.
-        answer_words: how many have an answer of so many words, by strategy and whether they were accepted; without failed ones.
-        asked: different questions among the accepted samples of a strategy, as hashes.
+        verdicts: by check: number of passed, failed and not applicable verdicts (True, False, None).
+        question_words: accepted samples by strategy and by the number of words of their question.
+        answer_words: samples by strategy and acceptance, and by the number of words of their answer; without failed ones.
+        asked: distinct questions of a strategy's accepted samples, as hashes.
         compared: a draw of accepted samples' questions, by strategy.
-        agreement: candidates by how many of how many answers said the same, and whether they were accepted.
-        decisions: what people decided in review, by verdict.
-        labels: candidates by the label that they were given and by how they ended, of labelled texts alone.
-        shown: a draw of rows for each status and kind: an accepted one's strategy, another's reason.
+        agreement: candidates by agreeing answers, all answers, and whether they were accepted.
+        decisions: people's decisions in review, by verdict.
+        labels: candidates by their label and outcome, for labelled texts only.
+        shown: a draw of rows for each status and kind: the strategy of an accepted row, the reason of another.
     """
 
     ends: Counter[tuple[str, str, str]] = field(default_factory=Counter)
@@ -82,16 +82,16 @@ class Samples:
 
     @property
     def strategies(self) -> list[str]:
-        """Those that there are candidates of, in the package's order; strategies of others behind."""
+        """Return the strategies that have candidates, ours first in their usual order."""
         found = {strategy for strategy, _, _ in self.ends}
         return [*(name for name in STRATEGIES if name in found), *sorted(found.difference(STRATEGIES))]
 
     def count(self, status: str, strategy: str | None = None) -> int:
-        """Candidates that ended so, of one strategy or of all."""
+        """Return the number of candidates with this status, of one strategy or of all."""
         return sum(number for (of, ended, _), number in self.ends.items() if ended == status and strategy in (None, of))
 
     def reasons(self, status: str) -> dict[str, int]:
-        """Candidates that ended so by reason, the most frequent first."""
+        """Return the number of candidates with this status by reason, the most frequent first."""
         by: Counter[str] = Counter()
         for (_, ended, reason), number in self.ends.items():
             if ended == status:
@@ -100,10 +100,10 @@ class Samples:
 
 
 def gather(rows: Iterable[Mapping[str, Any]], *, labelled: bool = False) -> Samples:
-    """Read rows of `samples.jsonl`, once and in their order.
+    """Read rows of `samples.jsonl` once, in order.
 
     Args:
-        labelled: whether the final answers are of a closed set, and are counted.
+        labelled: True if the final answers are labels of a closed set, which are counted.
     """
     found = Samples()
     for row in rows:

@@ -1,7 +1,7 @@
-"""How every figure looks, and how it becomes SVG and PNG. What stands in one is for `flow.py` and `charts.py`.
+"""The look of all figures, and their conversion to SVG and PNG. `flow.py` and `charts.py` define their contents.
 
-Colours are Okabe and Ito's (Color Universal Design, 2008), which colour-blind people tell apart; each goes with a marker, a dash and a
-hatch of its own, so that a grey print says the same. Text stays text in the SVG, so it can be selected, searched and read aloud.
+Colours are Okabe and Ito's (Color Universal Design, 2008), which colour-blind people can distinguish. Each has its own marker, dash and
+hatch, so that a grey print shows the same. Text stays text in the SVG, so it can be selected, searched and read aloud.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from axolotl_synthetic.records import ANSWER_AUGMENTATION, NEW_QUESTION, QUESTIO
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-# Inches at 96 pixels: a page's column on a screen, and a telephone's.
+# In inches at 96 pixels: a page's column on a screen, and on a telephone.
 WIDE, NARROW = 9.0, 3.6
 INK, FAINT = "#222222", "#8a8a8a"
 _SETTINGS: dict[str, Any] = {
@@ -30,7 +30,7 @@ _SETTINGS: dict[str, Any] = {
     "font.family": "sans-serif",
     "font.sans-serif": ["DejaVu Sans", "Arial", "Helvetica"],
     "text.color": INK,
-    "text.parse_math": False,  # a `$` in somebody's name is a dollar
+    "text.parse_math": False,  # a `$` in a name is a dollar
     "axes.edgecolor": FAINT,
     "axes.labelcolor": INK,
     "axes.spines.top": False,
@@ -86,12 +86,12 @@ LOOKS = {
 
 
 def look(name: str) -> Look:
-    """Of a strategy, a purpose or a status; grey for what is not ours."""
+    """Return the look of a strategy, a purpose or a status; grey for unknown names."""
     return LOOKS.get(name, GREY)
 
 
 def looks(names: Sequence[str]) -> dict[str, Look]:
-    """Return a look for each of several names, those that are not ours in looks that no other has, as long as there are any."""
+    """Return a look for each name; unknown names get unused looks as long as there are any."""
     found = {name: LOOKS[name] for name in names if name in LOOKS}
     free = [one for one in (GREEN, VERMILLION, SKY, BLUE, ORANGE, PURPLE) if one not in found.values()]
     return {name: found.get(name) or (free.pop(0) if free else GREY) for name in names}
@@ -99,13 +99,13 @@ def looks(names: Sequence[str]) -> dict[str, Look]:
 
 @dataclass(frozen=True)
 class Picture:
-    """One figure as files and for the page.
+    """One figure, as files and for the page.
 
     Attributes:
-        name: of its files.
-        text: what it shows, for those who do not see it.
+        name: base name of its files.
+        text: description for those who cannot see it.
         wide, narrow: SVG elements, without the XML prologue.
-        png: of the wide one.
+        png: the wide one as PNG.
     """
 
     name: str
@@ -116,38 +116,38 @@ class Picture:
 
     @property
     def file(self) -> str:
-        """The wide one as a file of its own."""
+        """Return the wide SVG as the content of a file."""
         return f'<?xml version="1.0" encoding="utf-8"?>\n{self.wide}\n'
 
 
 @contextmanager
 def styled(name: str) -> Iterator[None]:
-    """Draw within it. `name` goes into the elements' ids: two figures of one page have none in common, and the same data the same."""
+    """Apply our style. `name` salts the elements' ids, so that ids are unique on a page and the same data gives the same bytes."""
     settings: Any = {**_SETTINGS, "svg.hashsalt": name}
     with mpl.rc_context(settings):
         yield
 
 
 def pictured(name: str, text: str, draw: Callable[[float], Figure]) -> Picture:
-    """A figure in both widths.
+    """Return a figure in both widths.
 
     Args:
-        name: of its files.
-        text: what it shows.
-        draw: gives the figure for a width in inches.
+        name: base name of its files.
+        text: description of what it shows.
+        draw: returns the figure for a width in inches.
     """
-    text = " ".join(re.sub(r"[\[\]]", " ", text).split())  # it stands between brackets in the card
+    text = " ".join(re.sub(r"[\[\]]", " ", text).split())  # the card puts it between brackets
     with styled(f"{name} narrow"):
         narrow = svg(draw(NARROW), text)
     with styled(name):
         figure = draw(WIDE)
         wide = svg(figure, text)
-        figure.set_layout_engine("none")  # it is laid out by now; once more would take as long again
+        figure.set_layout_engine("none")  # it is already laid out; doing so again would take as long again
         return Picture(name, text, wide, narrow, png(figure))
 
 
 def panels(number: int, width: float, height: float) -> tuple[Figure, list[Axes]]:
-    """Panels side by side where the figure is wide, one beneath another where it is narrow; each `height` inches high."""
+    """Return panels side by side in a wide figure, one below another in a narrow one; each `height` inches high."""
     beside = width > NARROW
     figure = Figure(figsize=(width, height if beside else height * number), layout="constrained")
     axes = figure.subplots(1 if beside else number, number if beside else 1, squeeze=False)
@@ -155,13 +155,13 @@ def panels(number: int, width: float, height: float) -> tuple[Figure, list[Axes]
 
 
 def svg(figure: Figure, text: str) -> str:
-    """The figure as an SVG element that takes its place's width, with `text` as its name for screen readers."""
+    """Return the figure as an SVG element of its container's width, with `text` as its name for screen readers."""
     buffer = io.StringIO()
     figure.savefig(buffer, format="svg", metadata={"Date": None, "Creator": None, "Format": None, "Type": None})
     element = buffer.getvalue()
     element = element[element.index("<svg") :].rstrip()
     element = re.sub(r"<metadata>.*?</metadata>\s*", "", element, count=1, flags=re.DOTALL)
-    # Groups are numbered, the same in every figure, and nothing refers to them.
+    # Groups have the same numbers in every figure, and nothing refers to them.
     element = re.sub(r'<g id="[^"]*">', "<g>", element)
     opening, rest = element.split(">", 1)
     opening = re.sub(r'\s(width|height)="[^"]*"', "", opening)
@@ -169,7 +169,7 @@ def svg(figure: Figure, text: str) -> str:
 
 
 def png(figure: Figure) -> bytes:
-    """The figure as a PNG, 1,080 pixels wide where it is `WIDE`."""
+    """Return the figure as a PNG, 1,080 pixels wide if it is `WIDE`."""
     buffer = io.BytesIO()
     figure.savefig(buffer, format="png", dpi=120)
     return buffer.getvalue()

@@ -1,4 +1,4 @@
-"""How far people agree: with one another, by Krippendorff's alpha, and with each check. Pure."""
+"""Agreement of people with one another, by Krippendorff's alpha, and with each check. Pure."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ from axolotl_synthetic.review.ruling import Ruling, verdict
 
 @dataclass
 class Overruled:
-    """How people decided where a check had said something.
+    """People's decisions on samples that a check had judged.
 
     Attributes:
-        failed, accepted: samples that the check failed, and how many of those people accepted as they were.
+        failed, accepted: samples that the check failed, and how many of those people accepted unchanged.
         passed, rejected: samples that it passed, and how many of those people rejected.
     """
 
@@ -26,14 +26,14 @@ class Overruled:
 
 
 def alpha(answers: Iterable[Sequence[Answer]], of: Literal["verdict", "quality"]) -> float | None:
-    """Krippendorff's alpha: 1 when people always agree, 0 when they agree no more than by chance (Krippendorff, Content Analysis, 2004).
+    """Return Krippendorff's alpha: 1 for perfect agreement, 0 for agreement by chance (Krippendorff, Content Analysis, 2004).
 
     Args:
-        answers: a record's each.
+        answers: the answers to each record.
         of: `verdict`, whose values have no order, or `quality`, whose values have one.
 
     Returns:
-        None where it is not defined: no record that two people answered, or all say the same always.
+        None if it is undefined: no record has answers from two people, or all answers are equal.
     """
     import krippendorff
     import numpy as np
@@ -56,10 +56,10 @@ def alpha(answers: Iterable[Sequence[Answer]], of: Literal["verdict", "quality"]
 
 
 def overruled(decided: Iterable[tuple[Mapping[str, Any], Ruling]]) -> dict[str, Overruled]:
-    """How often people overruled each check.
+    """Count how often people overruled each check.
 
     Args:
-        decided: samples as the checks left them, with what people decided.
+        decided: samples as the checks left them, with people's decisions.
     """
     counts: dict[str, Overruled] = {}
     for row, ruling in decided:

@@ -1,16 +1,16 @@
-"""The samples with what people decided: rows of `samples.jsonl` as the checks left them in, rows with decisions out.
+"""Apply people's decisions to samples: rows of `samples.jsonl` as the checks left them in, rows with decisions out.
 
-A decision keeps what it changed, so `original` takes it back: decisions are always applied to a sample as the checks left it, and
-applying them once more changes nothing.
+A decision stores what it changed, so that `original` can undo it. Decisions always apply to a sample as the checks left it, so applying
+them twice changes nothing.
 
 | people say | the sample |
 | --- | --- |
 | accept | is accepted, whatever the checks said |
 | reject | is rejected, by `review` |
-| edit | gets the correction and passes the checks again, last of all samples: also those that compare it with every other one |
+| edit | gets the correction and is checked again after all other samples, also by checks that compare it with them |
 | nothing yet | stays; with `unreviewed: drop` it is rejected, by `unreviewed` |
 
-A check that asked a model about the former text does not apply to a corrected one. Samples that nobody looked at keep their verdicts.
+Checks that asked a model about the old text do not apply to a corrected one. Unreviewed samples keep their verdicts.
 """
 
 from __future__ import annotations
@@ -37,12 +37,12 @@ Row = dict[str, Any]
 
 @dataclass
 class Standing:
-    """What is decided of the samples of a run, and what is not. Filled by `stand`.
+    """Decisions on the samples of a run so far, as `stand` collects them.
 
     Attributes:
         rulings: the decision on each decided sample.
         open: samples that were pushed and are not decided.
-        outdated: decided samples whose text has changed since, or that are no more: their decisions wait for the text to come back.
+        outdated: decided samples whose text has changed since, or that no longer exist; their decisions apply again if the text returns.
     """
 
     rulings: dict[str, Ruling] = field(default_factory=dict)
@@ -52,7 +52,7 @@ class Standing:
 
 @dataclass
 class Effect:
-    """What applying did: decisions by verdict, edits that did not pass by check, undecided samples that were dropped."""
+    """Result of applying: decisions by verdict, failed edits by check, and the number of undecided samples that were dropped."""
 
     decided: Counter[str] = field(default_factory=Counter)
     failed_edits: Counter[str] = field(default_factory=Counter)
@@ -60,14 +60,14 @@ class Effect:
 
 
 def original(row: Mapping[str, Any]) -> Row:
-    """A sample as the checks left it."""
+    """Return a sample as the checks left it."""
     if row["decision"] is None:
         return {**row, "status": "accepted", "reason": None} if row["reason"] == UNREVIEWED else dict(row)
     return {**row, **row["decision"]["before"], "decision": None}
 
 
 def stand(rows: Iterable[Mapping[str, Any]], book: Book) -> Standing:
-    """What the kept answers decide of these samples. Where a sample was in several datasets, the latest decision counts."""
+    """Collect the decisions on these samples. If a sample was in several datasets, the latest decision counts."""
     records: dict[str, list[Kept]] = {}
     for kept in book.values():
         records.setdefault(kept.id, []).append(kept)
@@ -88,7 +88,7 @@ def stand(rows: Iterable[Mapping[str, Any]], book: Book) -> Standing:
 
 
 class Applying:
-    """Applies what is kept to the samples of one run; `effect` says what that did."""
+    """Applies the stored decisions to the samples of one run; `effect` counts the results."""
 
     def __init__(self, work: Work, book: Book) -> None:
         self._work = work
@@ -97,13 +97,13 @@ class Applying:
         self.effect = Effect()
 
     def rows(self) -> Iterator[Row]:
-        """The samples with the decisions, in their order."""
+        """Yield the samples with the decisions, in their order."""
         edited = self._edited() if any(ruling.what == "edit" for ruling in self._standing.rulings.values()) else {}
         for row in self._work.rows():
             yield edited[row["id"]] if row["id"] in edited else self._settled(original(row))
 
     def _settled(self, row: Row) -> Row:
-        """A sample whose text nobody changed."""
+        """Return a sample whose text nobody changed, with its decision."""
         ruling = self._standing.rulings.get(row["id"])
         if ruling is None:
             if self._work.review.unreviewed == "drop" and row["status"] == "accepted" and row["id"] in self._standing.open:
@@ -119,7 +119,7 @@ class Applying:
         return _with_decision(row, ruling, changed)
 
     def _edited(self) -> dict[str, Row]:
-        """The samples that people edited, each judged as if it came after all others."""
+        """Return the edited samples, each checked as if it came after all others."""
         checks = self._work.load_checks()
         ordered = [check for check in checks if check.in_order]
         waiting: list[Row] = []
@@ -131,12 +131,12 @@ class Applying:
                 seed = self._origins.seed(row)
                 candidate = self._as_text(row, seed)
                 for check in ordered:
-                    check(candidate, seed)  # a check may remember what it has just judged, and nothing else
+                    check(candidate, seed)  # only `remember` is needed, but a check may remember only what it has just judged
                     check.remember(candidate)
         return {row["id"]: self._checked(row, self._standing.rulings[row["id"]], checks) for row in waiting}
 
     def _as_text(self, row: Row, seed: Seed) -> Candidate:
-        """Enough of a sample for others to be compared with it."""
+        """Return a candidate with only what comparisons with other samples need."""
         question = seed.question if self._work.task.prompt(seed.question) == row["question"] else as_written(row, seed)
         texts = {"prompt": row["question"], "answer": row["answer"], "final_answer": row["final_answer"]}
         return Candidate(0, row["id"], row["strategy"], row["seed_id"], question=question, **texts)
@@ -147,7 +147,7 @@ class Applying:
         assert candidate.question is not None
         if ruling.question is not None:
             question = replace(candidate.question, text=ruling.question)
-            # What the augmenter said of its own question says nothing about this one.
+            # The augmenter's self-check was of its own question, not of this one.
             candidate = replace(candidate, question=question, prompt=self._work.task.prompt(question), self_check=None)
         candidate = replace(candidate, answer=ruling.answer or row["answer"], answer_cut_off=False)
         candidate = self._judged(candidate, seed, checks)
@@ -162,7 +162,7 @@ class Applying:
             candidate = replace(candidate, final_answer=self._work.task.final_answer(candidate.answer, candidate.question))
         except SyntheticError:
             raise
-        except Exception as error:  # the boundary: one answer that cannot be read must not end the command
+        except Exception as error:  # the boundary: one unreadable answer must not end the command
             return candidate.fail(f"task broken: {type(error).__name__}: {error}")
         candidate = judged(candidate, [_verdict(check, candidate, seed) for check in checks if not check.in_order])
         if candidate.status == "accepted":

@@ -1,7 +1,7 @@
-"""Talking to an Argilla server, and what can go wrong with it: everything ends in a ServiceError that says what to do.
+"""Client for an Argilla server; every error becomes a ServiceError that says what to do.
 
-The SDK signs in and makes the dataset. Records go through its HTTP client instead: reading them, the SDK crashes on a response whose
-values are null, and writing them, it overwrites what is there.
+The SDK signs in and makes the dataset. Records go through its HTTP client instead: when reading, the SDK crashes on a response whose values
+are null, and when writing, it overwrites existing records.
 """
 
 from __future__ import annotations
@@ -22,17 +22,17 @@ from axolotl_synthetic.review import page, serve
 if TYPE_CHECKING:
     import argilla
 
-WRITTEN_AT_ONCE = 250  # of the 500 that Argilla takes; a progress that moves every few seconds
-LETTERS_AT_ONCE = 8_000_000  # so that a request with long texts is no longer under way than one with many
-READ_AT_ONCE = 500  # of 1,000
+WRITTEN_AT_ONCE = 250  # Argilla takes 500; fewer update the progress every few seconds
+LETTERS_AT_ONCE = 8_000_000  # so that a request with long texts takes no longer than one with many
+READ_AT_ONCE = 500  # Argilla takes 1,000
 SECONDS = 120.0
 SECONDS_TO_ANSWER = 20.0
 LONGEST_SHOWN = 300
-# Records are listed by their time of writing, which several may share: a page may then repeat one and leave out another.
+# Records are listed by time of writing, which several may share, so pages may repeat one and skip another: read again until the count fits.
 READINGS = 5
 
 
-# Answers that people choose from, as Argilla keeps them.
+# Values of the questions with fixed options.
 _OFFERED: Mapping[str, set[str | int]] = {"verdict": set(page.VERDICTS), "quality": set(page.QUALITY)}
 
 
@@ -41,9 +41,9 @@ class Dataset:
     """A dataset on the server.
 
     Attributes:
-        id: its own there.
+        id: its id on the server.
         questions: ids of the questions by name.
-        url: of its page.
+        url: address of its page.
     """
 
     id: str
@@ -52,13 +52,13 @@ class Dataset:
 
 
 class Server:
-    """A server that answers, of a version that we know, where our key is known.
+    """Connection to a server of a supported version that accepts our key.
 
     Args:
         settings: the `review:` block.
 
     Raises:
-        ServiceError: if it does not.
+        ServiceError: if the server cannot be used.
         ConfigError: if there is no key.
     """
 
@@ -67,7 +67,7 @@ class Server:
         self._url = settings.api_url
         _refuse_other_servers(self._url)
         key = _key(settings)
-        # No proxy stands between us and this machine.
+        # A local server is never behind a proxy.
         local = urlsplit(self._url).hostname in ("localhost", "127.0.0.1", "::1")
         with self._told():
             import argilla
@@ -79,10 +79,10 @@ class Server:
             self.role = str(self._sdk.me.role.value)
 
     def dataset(self) -> Dataset | None:
-        """The dataset of the config, None when it was not made yet.
+        """Return the config's dataset, None if it does not exist yet.
 
         Raises:
-            ConfigError: if there is one of another making.
+            ConfigError: if a dataset of that name was not made by `make_dataset`.
         """
         workspace = self._workspace()
         if workspace is None:
@@ -91,14 +91,14 @@ class Server:
         for one in found:
             if one["name"] == self._settings.dataset:
                 if one["status"] == "draft":
-                    # What was being made when the server or the command ended.
+                    # A draft is left over from a server or command that ended while making it.
                     self._call("DELETE", f"/api/v1/datasets/{one['id']}")
                     return None
                 return self._known(one)
         return None
 
     def make_dataset(self, guidelines: str) -> Dataset:
-        """Make the dataset of the config, and its workspace if need be."""
+        """Make the config's dataset, and its workspace if necessary."""
         import argilla as rg
 
         settings = self._settings
@@ -138,7 +138,7 @@ class Server:
             return self._known(self._get(f"/api/v1/datasets/{made.id}"))
 
     def records(self, dataset: Dataset, *, responses: bool) -> list[dict[str, Any]]:
-        """All records of a dataset as the HTTP API gives them, with their responses if asked for."""
+        """Return all records of a dataset as the HTTP API gives them, with their responses on request."""
         include = {"include": "responses"} if responses else {}
         found: dict[str, dict[str, Any]] = {}
         total = 0
@@ -157,11 +157,11 @@ class Server:
         )
 
     def add(self, dataset: Dataset, records: Sequence[Mapping[str, Any]], on_added: Callable[[int], None]) -> None:
-        """Add records that are not there yet.
+        """Add records that are not on the server yet.
 
         Args:
             records: as `page.record` makes them.
-            on_added: called with the number of those that are on the server by now.
+            on_added: called with the number added so far.
         """
         added = 0
         for some in _parts(records):
@@ -177,7 +177,7 @@ class Server:
             on_added(added)
 
     def names(self) -> dict[str, str]:
-        """Names of the people who may have answered, by id."""
+        """Return the names of people who may have answered, by id."""
         if self.role == "owner":
             people = self._get("/api/v1/users")["items"]
         else:
@@ -191,7 +191,7 @@ class Server:
             return next((one for one in self._sdk.workspaces.list() if one.name == self._settings.workspace), None)
 
     def _known(self, found: Mapping[str, Any]) -> Dataset:
-        """Raises ConfigError for a dataset that is not as `make_dataset` makes it, whoever made it."""
+        """Return the dataset, or raise ConfigError if it differs from what `make_dataset` makes."""
         questions = {one["name"]: one for one in self._get(f"/api/v1/datasets/{found['id']}/questions")["items"]}
         fields = {one["name"] for one in self._get(f"/api/v1/datasets/{found['id']}/fields")["items"]}
         name, wrong = self._settings.dataset, None
@@ -225,7 +225,7 @@ class Server:
 
     @contextmanager
     def _told(self) -> Iterator[None]:
-        """The SDK's and the HTTP client's errors as one of ours."""
+        """Convert errors of the SDK and of the HTTP client to ours."""
         from argilla._exceptions import ArgillaAPIError, ArgillaCredentialsError, ArgillaError, ForbiddenError
 
         try:
@@ -266,7 +266,7 @@ class Server:
 
 
 def _parts(records: Sequence[Mapping[str, Any]]) -> Iterator[list[Mapping[str, Any]]]:
-    """The records in their order, as many at a time as one request may hold."""
+    """Yield the records in order, in groups that fit one request."""
     part: list[Mapping[str, Any]] = []
     letters = 0
     for record in records:
@@ -292,13 +292,16 @@ def _key(settings: Review) -> str:
             " (Argilla shows it under `My settings`)"
         )
     if not key.isascii() or not key.isprintable() or " " in key:
-        # The HTTP client would say so, and show the key.
+        # The HTTP client would report it too, but would show the key.
         raise ConfigError(f"synthetic.review.api_key_env: what {settings.api_key_env} holds is no key: it has spaces or other signs in it")
     return key
 
 
 def _refuse_other_servers(url: str) -> None:
-    """Argilla tells its version to everybody, so a wrong address is told apart from a wrong key."""
+    """Raise ServiceError unless the address is a supported Argilla.
+
+    Argilla returns its version without a key, so this tells a wrong address from a wrong key.
+    """
     try:
         with httpx.Client(trust_env=False) if "://localhost" in url or "://127." in url else httpx.Client() as client:
             response = client.get(f"{url}/api/v1/version", timeout=SECONDS_TO_ANSWER)

@@ -1,7 +1,6 @@
-"""What goes to Argilla and what comes back: push, pull, and where a review stands. Each can be broken off and started again.
+"""Push, pull and status of a review. Each can be interrupted and started again.
 
-The server is asked what it has before anything is sent, so nothing is sent twice; what it answered is kept (`kept.py`) before anything
-is made of it.
+Before anything is sent, the server is asked what it has, so nothing is sent twice. Its answers are stored (`kept.py`) before they are used.
 """
 
 from __future__ import annotations
@@ -27,14 +26,14 @@ from axolotl_synthetic.review.work import Work
 
 @dataclass(frozen=True)
 class Pushed:
-    """What a push did.
+    """Result of a push.
 
     Attributes:
         added: records that are new on the server.
-        there: chosen samples that were there before.
-        deleted: chosen samples that were there and were deleted in Argilla: they stay so.
-        changed: chosen samples whose text is another than on the server.
-        url: of the dataset's page.
+        there: chosen samples that were on the server before.
+        deleted: chosen samples that were deleted in Argilla and are not pushed again.
+        changed: chosen samples whose text differs from that on the server.
+        url: address of the dataset's page.
     """
 
     added: int
@@ -46,7 +45,7 @@ class Pushed:
 
 @dataclass(frozen=True)
 class Found:
-    """What the server has: how many records, what is to be kept of them, and each person's responses by status."""
+    """State of the server: number of records, records to store, and each person's responses by status."""
 
     records: int
     book: Book
@@ -56,7 +55,7 @@ class Found:
 
 @dataclass(frozen=True)
 class Pulled:
-    """What a pull brought: records on the server, those deleted there, answers in all and those that are new or changed."""
+    """Result of a pull: records on the server, records deleted there, answers in all, and new or changed answers."""
 
     records: int
     gone: int
@@ -65,14 +64,14 @@ class Pulled:
 
 
 def push(work: Work, on_progress: Callable[[int, int], None]) -> Pushed:
-    """Add the chosen samples that are not on the server, and touch nothing else there.
+    """Add the chosen samples that are not on the server, and change nothing else there.
 
     Args:
-        on_progress: takes the records added by now and how many are to be.
+        on_progress: called with the number of records added so far and the total.
 
     Raises:
-        ServiceError: if the server cannot be used; what is there by then is not sent again.
-        ConfigError: if the guidelines cannot be read, there is no key, or the dataset is another's.
+        ServiceError: if the server cannot be used; records already added are not sent again.
+        ConfigError: if the guidelines cannot be read, there is no key, or the dataset was not made by us.
     """
     settings, origins = work.review, Origins(work)
     chosen = select(choices(map(original, work.rows())), settings.select, work.settings.seed)
@@ -119,7 +118,7 @@ def push(work: Work, on_progress: Callable[[int, int], None]) -> Pushed:
 
 
 def look(work: Work) -> Found:
-    """Read the server's records and merge them with what is kept. Nothing is written.
+    """Read the server's records and merge them with the stored ones. Nothing is written.
 
     Raises:
         ServiceError: if the server cannot be used.
@@ -153,11 +152,11 @@ def look(work: Work) -> Found:
 
 
 def pull(work: Work) -> Pulled:
-    """Keep what people have answered by now.
+    """Store people's answers so far.
 
     Raises:
-        ServiceError, ConfigError: as `look`.
-        StorageError: if it cannot be kept.
+        ServiceError, ConfigError: as for `look`.
+        StorageError: if they cannot be stored.
     """
     before = kept.read(work.folder)
     found = look(work)
@@ -176,14 +175,14 @@ def pull(work: Work) -> Pulled:
 
 @dataclass(frozen=True)
 class Stand:
-    """Where a review stands, by the server.
+    """Status of a review, according to the server.
 
     Attributes:
-        found: what the server has.
-        standing: what that decides of the samples.
-        verdicts, quality: Krippendorff's alpha of people's verdicts and ratings; None where it is not defined.
+        found: state of the server.
+        standing: the decisions that follow for the samples.
+        verdicts, quality: Krippendorff's alpha of people's verdicts and ratings; None if undefined.
         overruled: by check.
-        pulled: whether the output folder has all of it.
+        pulled: True if the output folder has all answers.
     """
 
     found: Found
@@ -195,10 +194,10 @@ class Stand:
 
 
 def status(work: Work) -> Stand:
-    """Ask the server where the review stands, and change nothing.
+    """Return the review's status according to the server, and change nothing.
 
     Raises:
-        ServiceError, ConfigError: as `look`.
+        ServiceError, ConfigError: as for `look`.
     """
     found = look(work)
     standing = stand(work.rows(), found.book)
@@ -210,10 +209,10 @@ def status(work: Work) -> Stand:
 
 
 def refuse_open(folder: Path, rows: Callable[[], Iterable[Mapping[str, Any]]]) -> None:
-    """End here as long as samples are open, by what was pulled last.
+    """Raise if samples are still open according to the last pull.
 
     Raises:
-        ReviewOpenError: with their number; also when nothing was ever pushed.
+        ReviewOpenError: with their number; also if nothing was ever pushed.
     """
     remedy = "`review.unreviewed: keep` or `drop` trains without waiting"
     book = kept.read(folder)
@@ -240,7 +239,7 @@ def _as_kept(
 ) -> Kept:
     shown = {
         "corrected_question": record["fields"].get("question"),
-        # Where there was no answer, a remark stands in its place, and the box was empty.
+        # If there was no answer, a remark was shown in its place, and the correction box was empty.
         "corrected_answer": None if record["fields"].get("answer") == page.NO_ANSWER else record["fields"].get("answer"),
     }
     answers = sorted(
@@ -255,13 +254,13 @@ def _as_kept(
 
 
 def _ours(records: Iterable[dict[str, Any]], samples: Container[str], book: Book) -> list[dict[str, Any]]:
-    """The records of this run or of what it was before; another run may use the same dataset, and people may add records."""
+    """Return the records of this run or its predecessors. Another run may share the dataset, and people may add records."""
     known = {one.id for one in book.values()}
     return [record for record in records if (sample := record["external_id"]) is not None and (sample in samples or sample in known)]
 
 
 def _mark_gone(book: Book, name: str, on_server: Mapping[str, Mapping[str, Any]]) -> None:
-    """Note which records of a dataset are not there any more."""
+    """Mark the records that are no longer in a dataset."""
     for key, one in book.items():
         if one.dataset == name and (one.id not in on_server or _content(on_server[one.id]) != one.content):
             book[key] = replace(one, gone=True)

@@ -1,9 +1,7 @@
-"""What was pushed for review and what people answered, in `review.jsonl`: a line a record, sorted, so that the same answers give the
-same bytes.
+"""Pushed records and people's answers, in `review.jsonl`: one record per line, sorted, so equal answers give equal bytes.
 
-It is the truth that decisions are taken from, whatever becomes of `samples.jsonl` or of the server: a new run applies it again, and an
-answer that was pulled once stays when its record or its author is deleted in Argilla. Only its author takes an answer back, by
-discarding it or turning it into a draft.
+Decisions are taken from this file, whatever happens to `samples.jsonl` or to the server. A new run applies them again, and a pulled answer
+stays when its record or author is deleted in Argilla. Only its author can withdraw an answer, by discarding it or turning it into a draft.
 """
 
 from __future__ import annotations
@@ -28,9 +26,9 @@ class Answer:
     Attributes:
         who: the person's name in Argilla.
         user: the person's id there.
-        when: it was last changed, in UTC (ISO 8601).
-        verdict: accept, edit or reject; None where the response holds none that we know.
-        question, answer: as corrected, None where left as it was.
+        when: time of the last change, in UTC (ISO 8601).
+        verdict: accept, edit or reject; None if the response has no known verdict.
+        question, answer: corrected texts, None if unchanged.
         reason: in the person's words.
         quality: from 1 to 5.
     """
@@ -51,12 +49,12 @@ class Kept:
 
     Attributes:
         dataset: Argilla's workspace and dataset, as `workspace/dataset`.
-        dataset_id: of that dataset: a new one of the same name has another.
-        id: the sample's.
+        dataset_id: id of that dataset, which differs for a new one of the same name.
+        id: the sample's id.
         content: hash of the text that was reviewed.
-        annotators: submitted responses that it needs.
-        gone: the record was deleted in Argilla, so nobody waits for it and it is not pushed again.
-        answers: what was submitted, in the order of the people's ids.
+        annotators: number of submitted responses that it needs.
+        gone: the record was deleted in Argilla, so it is neither open nor pushed again.
+        answers: submitted answers, sorted by the people's ids.
     """
 
     dataset: str
@@ -81,7 +79,7 @@ def name(workspace: str, dataset: str) -> str:
 
 
 def read(folder: Path) -> Book:
-    """What is kept in an output folder; empty where nothing was ever pushed.
+    """Return the records stored in an output folder; empty if nothing was ever pushed.
 
     Raises:
         StorageError: if the file is damaged or of a later version.
@@ -106,10 +104,10 @@ def read(folder: Path) -> Book:
 
 
 def write(folder: Path, book: Book) -> None:
-    """Write it in one step, and only when something has changed.
+    """Write the records atomically, and only if something has changed.
 
     Raises:
-        StorageError: if the disk is full or the folder cannot be written to; what was there is there still.
+        StorageError: if the disk is full or the folder is not writable; the old file stays.
     """
     text = "".join(to_json(asdict(book[key])) + "\n" for key in sorted(book))
     path = folder / FILE
@@ -127,7 +125,7 @@ def write(folder: Path, book: Book) -> None:
 
 
 def state(folder: Path, unreviewed: str) -> str:
-    """A hash of everything of the review that decides the training file; empty where there was none.
+    """Return a hash of everything in the review that affects the training file; empty if there was no review.
 
     Args:
         unreviewed: the config's policy.
@@ -140,12 +138,12 @@ def state(folder: Path, unreviewed: str) -> str:
 
 
 def merged(known: Kept | None, found: Kept, taken_back: Iterable[str]) -> Kept:
-    """A record as the server has it now, with the answers that it no longer has.
+    """Return a record as it is on the server, plus stored answers that the server no longer has.
 
     Args:
-        known: as it was kept before, None when it was not.
-        found: as it is on the server.
-        taken_back: users whose response there is a draft or discarded by now.
+        known: the stored record, None if there is none.
+        found: the server's record.
+        taken_back: users whose response there is now a draft or discarded.
     """
     answers = {answer.user: answer for answer in known.answers} if known is not None else {}
     for user in taken_back:

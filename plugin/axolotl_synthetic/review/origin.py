@@ -1,6 +1,6 @@
-"""A sample's question in its parts again (text, choices, context), which `samples.jsonl` has only as the student reads it.
+"""Recover the parts of a sample's question (text, choices, context); `samples.jsonl` has only the student's prompt.
 
-The parts stand in the ledger: the strategy is run once more, with the replies that the sample was made of.
+To recover them, the strategy runs again with the sample's replies from the ledger.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from axolotl_synthetic.strategies import Source, load_strategies
 
 
 class Origins:
-    """Of the samples of one run."""
+    """Origins of the samples of one run."""
 
     def __init__(self, work: Work) -> None:
         self._work = work
@@ -25,14 +25,13 @@ class Origins:
         self._strategies = load_strategies(work.settings.turns)
 
     def seed(self, row: Mapping[str, Any]) -> Seed:
-        """The seed of a row of `samples.jsonl`."""
+        """Return the seed of a row of `samples.jsonl`."""
         return self._seeds[row["seed_id"]]
 
     def candidate(self, row: Mapping[str, Any]) -> Candidate:
-        """A row of `samples.jsonl` as the candidate that it was, question in parts.
+        """Return a row of `samples.jsonl` as the candidate that it was, with its question in parts.
 
-        Where the ledger or the task has changed so that the question does not come out as in the row, it is the row's text, in
-        one part.
+        If the ledger or the task has changed and gives another question, the row's whole text becomes the question's text.
         """
         bare = Candidate(0, row["id"], row["strategy"], row["seed_id"])
         made = asyncio.run(self._made(bare, row)) if row["requests"] else bare
@@ -45,7 +44,7 @@ class Origins:
         )
 
     def tokens(self, row: Mapping[str, Any]) -> int:
-        """Prompt and completion tokens of the calls that made a sample."""
+        """Return the prompt and completion tokens of the calls that made a sample."""
         replies = [reply for _, reply in self._work.ledger.replies(row["requests"])]
         return sum((reply.prompt_tokens or 0) + (reply.completion_tokens or 0) for reply in replies)
 
@@ -53,7 +52,7 @@ class Origins:
         kept = self._work.ledger.replies(row["requests"])
 
         async def ask(request: Request) -> Reply:
-            # The first of its purpose: a check may have asked for more answers, after the sample's own.
+            # Take the first reply of a purpose: later ones are from checks that asked for more answers.
             for at, (purpose, reply) in enumerate(kept):
                 if purpose == request.purpose:
                     del kept[at]
@@ -68,7 +67,7 @@ class Origins:
 
 
 def as_written(row: Mapping[str, Any], seed: Seed) -> Question:
-    """Return a row's question in one part, behind the turns of its chat."""
+    """Return a row's question as one text, after the turns of its chat."""
     *before, last = row.get("messages") or [{"content": row["question"]}]
     turns = tuple((turn["role"], turn["content"]) for turn in before)
     return Question(last["content"], decimal=seed.question.decimal, turns=turns)

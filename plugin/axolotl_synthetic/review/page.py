@@ -1,4 +1,4 @@
-"""What people see of a sample in Argilla, and what they are asked: fields, questions, suggestions, metadata, guidelines. Pure.
+"""A sample's page in Argilla: fields, questions, suggestions, metadata, guidelines. Pure.
 
 The names are Argilla's; `client.py` sends them, and `ruling.py` reads the answers.
 """
@@ -22,24 +22,24 @@ QUALITY = (1, 2, 3, 4, 5)
 FIELDS = ("question", "context", "answer", "seed", "checks")
 QUESTIONS = ("verdict", "corrected_answer", "corrected_question", "reason", "quality")
 CONTENT = "content"
-"""Metadata beside the filters: which text was reviewed, so that a decision is never taken for one about another text."""
+"""Metadata key of the reviewed text's hash, so that a decision never applies to another text."""
 NO_ANSWER = "*(the teacher was not asked for an answer)*"
 LONGEST_GUIDELINES = 10_000  # characters, Argilla's limit
 
 
 def content_of(row: Mapping[str, Any]) -> str:
-    """A short hash of what people judge of a sample."""
+    """Return a short hash of the texts that people judge."""
     text = json.dumps([row["question"], row["answer"]], ensure_ascii=False)
     return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
 def record(row: Mapping[str, Any], candidate: Candidate, seed: Seed, seed_prompt: str, tokens: int) -> dict[str, Any]:
-    """A sample as Argilla's HTTP API takes it, with suggestions by the names of the questions.
+    """Return a sample in the form of Argilla's HTTP API, with suggestions by question name.
 
     Args:
-        row: of `samples.jsonl`, as the checks left it.
+        row: row of `samples.jsonl`, as the checks left it.
         candidate: the same with its question in parts.
-        seed, seed_prompt: what it was made of, and that as the student reads it.
+        seed, seed_prompt: its seed, and the seed's question as the student reads it.
         tokens: prompt and completion tokens of its calls.
     """
     assert candidate.question is not None
@@ -49,7 +49,7 @@ def record(row: Mapping[str, Any], candidate: Candidate, seed: Seed, seed_prompt
         "seed": f"{seed_prompt}\n\n---\n\n{seed.answer or '*(no answer)*'}",
         "checks": _verdicts(row),
     }
-    # What stands beside the question is whatever the task shows of it besides its text.
+    # The context is whatever the student's prompt has besides the question's text.
     if (beside := row["question"].replace(candidate.question.text, "", 1).strip()) != "":
         fields["context"] = beside
     agreement = read_signals(row).agreement
@@ -68,7 +68,7 @@ def record(row: Mapping[str, Any], candidate: Candidate, seed: Seed, seed_prompt
         "metadata": {name: value for name, value in metadata.items() if value is not None},
         "suggestions": {
             "verdict": {"value": "accept" if accepted else "reject", "agent": "the checks" if accepted else f"the check {row['reason']}"},
-            # What is to be corrected stands there already, to be changed instead of copied.
+            # Prefill the correction boxes, so that people edit the text instead of copying it.
             "corrected_question": {"value": candidate.question.text, "agent": "as it is"},
             **({"corrected_answer": {"value": row["answer"], "agent": "as it is"}} if row["answer"] else {}),
         },
@@ -76,17 +76,17 @@ def record(row: Mapping[str, Any], candidate: Candidate, seed: Seed, seed_prompt
 
 
 def _verdicts(row: Mapping[str, Any]) -> str:
-    """The checks' verdicts as a Markdown list."""
+    """Return the checks' verdicts as a Markdown list."""
     words = {True: "passed", False: "**failed**", None: "did not apply"}
     lines = [f"- {one['name']}: {words[one['passed']]}" + (f" ({one['detail']})" if one["detail"] else "") for one in row["checks"]]
     return "\n".join(lines) or "no check was run"
 
 
 def guidelines(settings: Review, task: str) -> str:
-    """What the page tells whoever reviews.
+    """Return the guidelines that the page shows to reviewers.
 
     Raises:
-        ConfigError: if the file of `review.guidelines` cannot be read, or is longer than Argilla takes.
+        ConfigError: if the file of `review.guidelines` cannot be read, or exceeds Argilla's limit.
     """
     if settings.guidelines is None:
         return resources.files(__package__).joinpath("guidelines.md").read_text(encoding="utf-8").replace("{task}", task)

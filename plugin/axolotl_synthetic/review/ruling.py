@@ -1,6 +1,6 @@
-"""What people's answers about one sample come to. Pure.
+"""Combine people's answers about one sample to a decision. Pure.
 
-A sample is decided when as many people as `review.annotators` have submitted, and more than half of those who did say the same.
+A sample is decided when `review.annotators` people have submitted, and more than half of the submitted verdicts agree.
 """
 
 from __future__ import annotations
@@ -18,13 +18,13 @@ What = Literal["accept", "edit", "reject"]
 
 @dataclass(frozen=True, slots=True)
 class Ruling:
-    """What was decided.
+    """A decision.
 
     Attributes:
-        what: the verdict of more than half.
-        who: the people whose verdict it is, by name, sorted.
-        when: the last of them said so.
-        question, answer: as corrected, None where left as it was.
+        what: the verdict of the majority.
+        who: names of the people with that verdict, sorted.
+        when: time of the last of these verdicts.
+        question, answer: corrected texts, None if unchanged.
     """
 
     what: What
@@ -35,9 +35,9 @@ class Ruling:
 
 
 def rule(answers: Sequence[Answer], annotators: int) -> Ruling | None:
-    """The decision, None while answers are missing or tie.
+    """Return the decision, None while answers are missing or tie.
 
-    Where several people corrected, the correction that most of them wrote counts, then the latest: people seldom choose the same words.
+    Among several corrections the most frequent one counts, then the latest, because people seldom choose the same words.
     """
     given = [(what, answer) for answer in answers if (what := verdict(answer)) is not None]
     if len(given) < annotators:
@@ -55,10 +55,10 @@ def rule(answers: Sequence[Answer], annotators: int) -> Ruling | None:
 
 
 def verdict(answer: Answer) -> What | None:
-    """What one person said; None where it cannot count.
+    """Return one person's verdict; None if it cannot count.
 
-    A correction makes an `edit` of an `accept`, whose button stands pressed from the start. An `edit` that corrects nothing says that
-    something is wrong and not what: it cannot count.
+    A correction turns an `accept` into an `edit`, because `accept` is preselected. An `edit` without a correction says that something is
+    wrong but not what, so it cannot count.
     """
     corrected = answer.question is not None or answer.answer is not None
     if answer.verdict == "reject":
@@ -69,11 +69,11 @@ def verdict(answer: Answer) -> What | None:
 
 
 def read_answer(response: Mapping[str, Any], who: str, shown: Mapping[str, str | None]) -> Answer:
-    """A submitted response as Argilla's HTTP API gives it; whatever may be missing in one, or null, is None.
+    """Return a submitted response of Argilla's HTTP API as an Answer; missing or null values become None.
 
     Args:
         who: the name of its user.
-        shown: what the boxes `corrected_question` and `corrected_answer` held at first.
+        shown: initial texts of the boxes `corrected_question` and `corrected_answer`.
     """
     values = {question: held.get("value") for question, held in (response.get("values") or {}).items() if isinstance(held, Mapping)}
     quality = values.get("quality")
@@ -91,11 +91,11 @@ def read_answer(response: Mapping[str, Any], who: str, shown: Mapping[str, str |
 
 
 def _correction(value: object, shown: str | None) -> str | None:
-    """A text that differs from what was shown in more than white space, which browsers change on their own."""
+    """Return a text if it differs from the shown one in more than white space, which browsers change on their own."""
     text = _text(value)
     if text is None or text.split() == (shown or "").split():
         return None
-    # A browser's editor writes some spaces as ones that do not break.
+    # A browser's editor turns some spaces into non-breaking ones.
     return text if "\u00a0" in (shown or "") else text.replace("\u00a0", " ")
 
 
@@ -104,5 +104,5 @@ def _text(value: object) -> str | None:
 
 
 def _utc(text: str) -> str:
-    """Argilla's times are in UTC without saying so."""
+    """Mark Argilla's times as UTC, which they are without saying so."""
     return text if text.endswith("Z") or "+" in text else text + "Z"

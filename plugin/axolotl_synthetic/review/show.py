@@ -1,4 +1,4 @@
-"""A review's standing in the terminal: who answered what, how far people agree, how often they overrule each check."""
+"""Print a review's status: who answered what, how far people agree, how often they overrule each check."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ from axolotl_synthetic.wording import number_of
 if TYPE_CHECKING:
     from axolotl_synthetic.review.exchange import Stand
 
-# What a response in Argilla can be.
+# Statuses of a response in Argilla.
 RESPONSES = ("submitted", "discarded", "draft")
 
 
 def show(stand: Stand) -> None:
-    """Print it."""
+    """Print a review's status."""
     console = terminal.out()
     found, standing = stand.found, stand.standing
     kinds = Counter(ruling.what for ruling in standing.rulings.values())
@@ -44,7 +44,7 @@ def show(stand: Stand) -> None:
             table.add_column(status, justify="right")
         for name, counts in sorted(found.by_person.items()):
             table.add_row(name, *(f"{counts[status]:,}" for status in RESPONSES))
-        # A name is a text: brackets in it are no markup.
+        # Names are plain text, and brackets in them are not markup.
         console.print(table, markup=False)
     if stand.overruled:
         table = Table(title="how often people overruled a check", title_justify="left")

@@ -1,11 +1,11 @@
-"""How sure the checks are of a sample, read out of the verdicts in its row of `samples.jsonl`. The only place that reads their words.
+"""Read from the verdicts in a row of `samples.jsonl` how sure the checks are. No other file parses their `detail`.
 
 | check | its `detail` | read as |
 | --- | --- | --- |
 | `self_consistency` | `3 of 5 answers (60%) say 72; …`, `no majority: 2 of 5 …`, `none of 5 …` | agreement 0.6, 0.4, 0 |
 | `judge` | `4 on a scale from 1 to 5`, `3 on a scale from 1 to 5, below 4` | score 4; score 3, threshold 4 |
 
-What is not there, or reads otherwise, is None: a sample is then as sure in that respect as any other.
+A missing or unreadable detail gives None, which counts as certain.
 """
 
 from __future__ import annotations
@@ -22,12 +22,12 @@ _BELOW = re.compile(r"\bbelow (-?\d+(?:\.\d+)?)")
 
 @dataclass(frozen=True, slots=True)
 class Signals:
-    """What the checks' verdicts say about how sure they are.
+    """Measures of how sure the checks are.
 
     Attributes:
-        agreement: share of the answers that end like this one, from 0 to 1.
-        score, threshold: the judge's score, and the one that it would have needed.
-        dissent: share of the checks that the fewer are of: 0 when all say the same, 0.5 when they are divided in halves.
+        agreement: share of the answers with the same final answer as this one, from 0 to 1.
+        score, threshold: the judge's score, and the score that it would have needed.
+        dissent: share of the checks in the minority: 0 if all agree, 0.5 if they are split in halves.
     """
 
     agreement: float | None = None
@@ -37,7 +37,7 @@ class Signals:
 
 
 def read_signals(row: Mapping[str, Any]) -> Signals:
-    """The signals in a row of `samples.jsonl`; of one that was not decided by people yet."""
+    """Return the signals in a row of `samples.jsonl` on which people have not decided yet."""
     verdicts: Sequence[Mapping[str, Any]] = row.get("checks") or ()
     details = {verdict["name"]: str(verdict.get("detail") or "") for verdict in verdicts}
     agreement = None

@@ -1,4 +1,4 @@
-"""A run as its review sees it. `run.py` makes one; the files of this folder read it."""
+"""A run as its review sees it. `run.py` makes it, and the files of this folder read it."""
 
 from __future__ import annotations
 
@@ -21,8 +21,8 @@ class Work:
     Attributes:
         settings: the user's.
         task, seeds, ledger: of the run.
-        rows: reads the samples, from the first one each time; as they are, with former decisions or without.
-        load_checks: makes the checks of the run; only edited texts need them.
+        rows: iterates over the samples from the start; they may or may not have decisions.
+        load_checks: makes the run's checks; only edited texts need them.
     """
 
     settings: Settings
@@ -38,5 +38,5 @@ class Work:
 
     @property
     def review(self) -> Review:
-        """The block; its defaults where there is none, for decisions outlive it."""
+        """Return the `review:` block, or its defaults if it was removed, because decisions stay valid without it."""
         return self.settings.review or Review()

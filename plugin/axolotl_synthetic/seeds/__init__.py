@@ -1,7 +1,7 @@
-"""The user's own questions: drawn, held out, and every row that cannot be used named with its place.
+"""Read the user's questions: check, draw and hold out seeds, and report each unusable row with its place.
 
-`rows.py` reads the files, `databases.py` finds the database that a question is about; what makes a question of the right kind is for
-the task, which hands in `problem`.
+`rows.py` reads the files, and `databases.py` finds the database that a question is about. The task passes in `problem`, which decides
+whether a question suits it.
 """
 
 from __future__ import annotations
@@ -27,27 +27,27 @@ from axolotl_synthetic.seeds.rows import BadRow, Row, read_rows
 from axolotl_synthetic.wording import number_of
 from axolotl_synthetic.yaml_reader import short
 
-if TYPE_CHECKING:  # pydantic, behind it, takes longer to load than most seed files take to read
+if TYPE_CHECKING:  # importing pydantic takes longer than reading most seed files
     from axolotl_synthetic import config
     from axolotl_synthetic.tasks import Task
 
-# More would fill a terminal; all of them stand in `SeedSet.problems`.
+# More would fill a terminal; `SeedSet.problems` has all of them.
 PROBLEMS_SHOWN = 5
 _MISSING = object()
 
 
 @dataclass(frozen=True)
 class SeedSet:
-    """What a run starts from.
+    """The seeds of a run.
 
     Attributes:
         seeds: questions to generate from, in the order drawn.
         held_out: questions kept out of generation, for grading.
-        sha256: of both, in order; the same content drawn the same way has the same.
-        problems: a row that was skipped each, as `path:line: what; remedy`, and notes about the draw.
-        places: where each seed stands, by its id.
-        unusable: how many rows were skipped because they cannot be read, or the task cannot use them. Of questions that are there
-            twice the second is skipped and not counted.
+        sha256: hash of both, in order.
+        problems: one text for each skipped row, as `path:line: what; remedy`, and notes about the draw.
+        places: each seed's place in the file, by its id.
+        unusable: number of rows skipped because they cannot be read or the task cannot use them. Duplicates are skipped too, but not
+            counted.
     """
 
     seeds: tuple[Seed, ...]
@@ -73,25 +73,24 @@ def read_seeds(
     Args:
         settings: the `seeds:` block.
         required, optional: the task's names of `seeds.fields`.
-        problem: why the task cannot use a seed, None when it can.
-        seed: of the draw. Other rows apart, a larger `limit` contains the seeds of a smaller one.
-        reads_numbers: whether the task compares numbers, so that the seeds' convention for `,` and `.` matters.
-        labels: the closed set that texts are labelled by, None to read it from the seeds.
+        problem: returns why the task cannot use a seed, None if it can.
+        seed: seed of the draw. For the same rows, a larger `limit` contains the seeds of a smaller one.
+        reads_numbers: True if the task compares numbers, so that the seeds' convention for `,` and `.` matters.
+        labels: the closed set of labels, None to collect it from the seeds.
 
     Raises:
-        SeedsError: if there is no such file, it cannot be read, it lacks a column, or no row of it can be used; if a
-            row's database is not there.
+        SeedsError: if there is no such file, it cannot be read, it lacks a column, no row can be used, or a row's database is missing.
     """
-    # The default is for tasks that have these names.
+    # The default fields are for tasks that have these names.
     if settings.fields != type(settings).model_fields["fields"].default:
         _refuse_unknown_names(settings.fields, required, optional)
     if "messages" in required:
-        # Axolotl's words for the two columns.
+        # Axolotl's names for the two columns.
         named = {"messages": settings.field_messages, "system": settings.field_system}
         fields = {name: column for name, column in settings.fields.items() if name in named}
         settings = settings.model_copy(update={"fields": fields | {name: column for name, column in named.items() if column is not None}})
     elif "system" not in settings.fields:
-        # Files have such columns that nobody means to train on.
+        # Many files have such a column that is not meant for training, so it must be named in the config.
         optional = tuple(name for name in optional if name != "system")
     if settings.databases is not None and "database" not in (*required, *optional):
         raise SeedsError("synthetic.seeds.databases: this task asks no databases; leave it out")
@@ -117,7 +116,7 @@ def read_seeds(
 
 
 def seed_id(question: Question, answer: str | None) -> str:
-    """A name for a seed that depends on its content alone, so that a reordered file keeps what was paid for."""
+    """Return a seed's id, which depends on its content only, so that replies stay cached when a file is reordered."""
     content: list[Any] = [question.text, question.choices, question.context, question.database, answer]
     if question.turns:
         content.append(question.turns)
@@ -128,12 +127,12 @@ def seed_of_row(row: Mapping[str, Any], task: Task, databases: str | None = None
     """Return the seed in one row whose columns are named as in `seeds.fields`.
 
     Args:
-        row: the columns; those that the task does not name are ignored, but for `labels`, the closed set for a text with a label.
-        task: says which columns there are, and which seeds it can use.
+        row: the columns; those that the task does not name are ignored, except `labels`, the closed set for a labelled text.
+        task: decides which columns there are, and which seeds it can use.
         databases: as `seeds.databases`.
 
     Raises:
-        UnusableRow: if there is none; the text says why, and what to do.
+        UnusableRow: if the row makes no seed; the text says why, and what to do.
     """
     values = {name: row.get(name, _MISSING) for name in (*task.required, *task.optional)}
     try:
@@ -160,14 +159,14 @@ def _usable_seeds(
     problem: Callable[[Seed], str | None],
     labels: Sequence[str] | None,
 ) -> tuple[list[Seed], list[str], dict[str, str], int]:
-    """Return the seeds, what is said of rows that were skipped, where each seed stands, and how many rows are unusable."""
+    """Return the seeds, problems of skipped rows, each seed's place, and the number of unusable rows."""
     names = (*required, *optional)
     usable: list[Seed] = []
     unusable = 0
     problems: list[str] = []
     places: dict[str, str] = {}
     first_place: dict[Question, str] = {}
-    columns: dict[str, bool] = {}  # in order, with whether any row holds text there
+    columns: dict[str, bool] = {}  # in order; True if any row holds text there
     reached: set[str] = set()
     words = Words(settings.field_messages, settings.message_property_mappings, settings.roles)
     for row in rows:
@@ -204,9 +203,10 @@ def _usable_seeds(
 def _refuse_missing(
     names: Sequence[str], required: Sequence[str], reached: Collection[str], settings: config.Seeds, columns: Mapping[str, bool]
 ) -> None:
-    """Refuse a file that lacks a column, with the line of the config that names the right ones.
+    """Refuse a file that lacks a column, and show the config line that names the right ones.
 
-    `Answer` where the task has `answer` is refused, too: all answers would be lost. Otherwise a name that nobody mapped may be missing.
+    An optional column may be missing, unless the config maps it or the file spells it differently: with `Answer` for `answer`, all answers
+    would be lost.
     """
     used = {name: settings.fields.get(name, name) for name in names}
     free = {*columns} - {column for name, column in used.items() if name in reached}
@@ -224,14 +224,14 @@ def _refuse_missing(
 
 
 def _named(column: str) -> str:
-    """Return a column's name, as its code where something in it does not show."""
+    """Return a column's name, escaped if it has characters that are not visible."""
     return column if len(column) <= 80 and column.isprintable() else short(column)
 
 
 def _mapping(missing: Sequence[str], found: Mapping[str, str], settings: config.Seeds, columns: Mapping[str, bool]) -> str:
-    """Return the remedy for names without a column: the line that maps every name whose column was recognised."""
+    """Return the remedy for names without a column: the config line that maps every name whose column was recognised."""
     if settings.field_messages is not None and "messages" in missing and "messages" in found:
-        # It would overrule the same name in `fields`.
+        # It overrides the same name in `fields`.
         return f"write `field_messages: {short(found['messages'])}`, where this is the one that is meant"
     if all(name in found for name in missing):
         return f"write `{fields_line(found)}`, where these are the ones that are meant"
@@ -261,7 +261,7 @@ def _first_of(problems: list[str]) -> str:
 
 
 def _with_decimal(usable: list[Seed], settings: config.Seeds, problems: list[str]) -> list[Seed]:
-    """Give every question the convention for `,` and `.`: the user's, else the one that the seeds' own texts follow."""
+    """Set each question's convention for `,` and `.`: the user's, else the one that the seeds' texts follow."""
     decimal = settings.decimal
     if decimal is None:
         found = find_convention(text for seed in usable for text in (seed.question.text, seed.answer or ""))
@@ -274,7 +274,7 @@ def _with_decimal(usable: list[Seed], settings: config.Seeds, problems: list[str
 
 
 def _draw(usable: list[Seed], settings: config.Seeds, seed: int) -> tuple[list[Seed], list[Seed]]:
-    """Held-out seeds and seeds, the former first from the order drawn, so that `limit` does not move what is held out."""
+    """Return held-out seeds and seeds. The held-out ones are drawn first, so that `limit` does not change them."""
     order = list(usable)
     random.Random(f"{seed}").shuffle(order)
     share = settings.holdout
@@ -289,11 +289,11 @@ def _draw(usable: list[Seed], settings: config.Seeds, seed: int) -> tuple[list[S
 
 
 class UnusableRow(Exception):
-    """Why a row makes no seed, with the remedy."""
+    """A row makes no seed; the message says why, with the remedy."""
 
 
 def _cell(row: Mapping[str, Any], name: str, settings: config.Seeds) -> Any:
-    """Return what a row has for one of the task's names; a chat may be in either of two columns where none is named."""
+    """Return a row's value for one of the task's names; an unmapped chat may be in either of two columns."""
     value = _reach(row, settings.fields.get(name, name))
     if value is _MISSING and name == "messages" and settings.fields.get(name, name) == name:
         return next((found for column in COLUMNS if (found := _reach(row, column)) is not _MISSING), _MISSING)
@@ -301,7 +301,7 @@ def _cell(row: Mapping[str, Any], name: str, settings: config.Seeds) -> Any:
 
 
 def _reach(row: Mapping[str, Any], column: str) -> Any:
-    """The value in a column; `choices.text` reaches into a nested column, or into each item of a column of objects."""
+    """Return the value in a column; `choices.text` reaches into a nested column, or into each item of a column of objects."""
     if column in row:
         return row[column]
     value: Any = row
@@ -350,7 +350,7 @@ def _seed_of(
 
 
 def _labelled(values: Mapping[str, Any], problem: Callable[[Seed], str | None], given: Sequence[str] | None) -> Seed:
-    """Return a text with its labels, one a line; `label` may be a text or a list of them."""
+    """Return a seed from a text with its labels; `label` may be a text or a list of texts."""
     text, value = _text("text", values["text"]), values.get("label")
     if text is None:
         raise UnusableRow("text is empty; fill it in")
@@ -364,7 +364,7 @@ def _labelled(values: Mapping[str, Any], problem: Callable[[Seed], str | None], 
 
 
 def _conversed(values: Mapping[str, Any], problem: Callable[[Seed], str | None], words: Words) -> Seed:
-    """Return a chat: the user's last turn, what was said before, and the assistant's answer."""
+    """Return a seed from a chat: the user's last turn, the turns before it, and the assistant's answer."""
     try:
         chat = read_chat(values["messages"], _text("system", values.get("system", _MISSING)), words)
     except NoChat as error:
@@ -380,10 +380,8 @@ def _checked(question: Question, answer: str | None, problem: Callable[[Seed], s
 
 
 def _text(name: str, value: object, *, numbers: bool = False) -> str | None:
-    """A cell as text without the space around it, None where it is empty."""
-    if (
-        value is _MISSING or value is None or (isinstance(value, float) and math.isnan(value))
-    ):  # NaN is how tables say that there is nothing
+    """Return a cell as stripped text, None if it is empty."""
+    if value is _MISSING or value is None or (isinstance(value, float) and math.isnan(value)):  # NaN is how tables mark a missing value
         return None
     if numbers and (type(value).__name__ in ("int", "Decimal") or (isinstance(value, float) and math.isfinite(value))):
         value = str(value)
@@ -398,7 +396,7 @@ def _text(name: str, value: object, *, numbers: bool = False) -> str | None:
 
 
 def _texts(name: str, value: object) -> tuple[str, ...]:
-    """A cell as a list of texts; a csv cell may hold one as JSON."""
+    """Return a cell as a list of texts; a csv cell may hold one as JSON."""
     if value is _MISSING or value is None:
         return ()
     if isinstance(value, str) and value.lstrip().startswith("["):

@@ -1,9 +1,9 @@
-"""Chats in a seeds' file, read by the words and the rules of Axolotl's `datasets:` with `type: chat_template`.
+"""Read chats in a seeds' file by the settings and rules of Axolotl's `datasets:` with `type: chat_template`.
 
-`field_messages`, `message_property_mappings`, `roles` and `field_system` mean what they mean there
-(axolotl/prompt_strategies/chat_template.py). Where they are absent, OpenAI's `messages` (role, content) and ShareGPT's `conversations`
-(from, value) are both understood. The assistant's last turn is the seed's answer, the user's before it its question, and what was said
-before that its context.
+`field_messages`, `message_property_mappings`, `roles` and `field_system` mean the same as there
+(axolotl/prompt_strategies/chat_template.py). By default, OpenAI's `messages` (role, content) and ShareGPT's `conversations` (from, value)
+are both understood. The assistant's last turn is the seed's answer, the user's turn before it the question, and earlier turns are its
+context.
 """
 
 from __future__ import annotations
@@ -13,24 +13,24 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-# Axolotl's own, with OpenAI's newer name for a system message.
+# Axolotl's own roles, with OpenAI's newer name for a system message.
 ROLES: Mapping[str, str] = {
     **{"human": "user", "user": "user", "assistant": "assistant", "gpt": "assistant", "system": "system", "developer": "system"},
     "tool": "tool",
 }
-# The keys of a message's role and content, by which the two common forms are told apart.
+# Keys of a message's role and content in the two common forms.
 FORMS = ({"role": "role", "content": "content"}, {"role": "from", "content": "value"})
 COLUMNS = ("messages", "conversations")
 SPEAKERS = ("system", "user", "assistant")
 
 
 class NoChat(Exception):
-    """Why a row holds no chat to work with, with the remedy."""
+    """A row holds no usable chat; the message says why, with the remedy."""
 
 
 @dataclass(frozen=True)
 class Words:
-    """How a file writes its chats: the words of Axolotl's `datasets:`, None for what is common."""
+    """A file's format of chats, by the names of Axolotl's `datasets:`; None means the default."""
 
     messages: str | None = None
     properties: Mapping[str, str] | None = None
@@ -39,7 +39,7 @@ class Words:
 
 @dataclass(frozen=True)
 class Chat:
-    """A chat: its turns before the user's last one, that one, and the assistant's answer to it, None where it ends without."""
+    """A chat: the turns before the user's last one, that turn, and the assistant's answer to it, None if it has none."""
 
     turns: tuple[tuple[str, str], ...]
     question: str
@@ -50,12 +50,12 @@ def read_chat(messages: Any, system: str | None, words: Words) -> Chat:
     """Return the chat in a row.
 
     Args:
-        messages: the row's turns, as a list of objects or as that in JSON.
-        system: the system message, where the row has it in a column of its own.
-        words: how the file writes chats.
+        messages: the row's turns, as a list of objects or as JSON.
+        system: the system message, if the row has it in a column of its own.
+        words: the file's format of chats.
 
     Raises:
-        NoChat: if the row holds none that can be gone on from.
+        NoChat: if the row holds no chat that can be continued.
     """
     read = (_turn(place, message, words) for place, message in enumerate(_listed(messages), start=1))
     turns = [turn for turn in read if turn is not None]
@@ -85,7 +85,7 @@ def _listed(messages: Any) -> Sequence[Any]:
 
 
 def _turn(place: int, message: Any, words: Words) -> tuple[str, str] | None:
-    """Return a turn's role and text; None for an empty system message, which says nothing."""
+    """Return a turn's role and text; None for an empty system message."""
     if not isinstance(message, Mapping):
         raise NoChat(f'turn {place} is {type(message).__name__}, not an object; write {{"role": "user", "content": "…"}}')
     if message.get("tool_calls") or message.get("function_call"):
@@ -112,7 +112,7 @@ def _turn(place: int, message: Any, words: Words) -> tuple[str, str] | None:
 
 
 def _text(content: Any) -> str:
-    """Return a message's text; a list of parts is their texts together, as in Axolotl."""
+    """Return a message's text; a list of parts is joined, as in Axolotl."""
     if isinstance(content, list | tuple):
         parts = [part if isinstance(part, Mapping) else {"text": part} for part in content]
         if any(part.get("type", "text") != "text" for part in parts):

@@ -1,7 +1,7 @@
-"""Columns of a seeds' file that seem to hold what a task names: the same word in another spelling, or a common synonym.
+"""Recognise columns of a seeds' file that a task may mean: its names in another spelling, or common synonyms.
 
-Nothing is read by such a guess. It only writes the `fields:` line that a message advises, which names every column that was recognised:
-one that were left out would be lost without a word.
+No data is read by such a guess. It only writes the `fields:` line that a message suggests. The line names every recognised column, because
+a column left out would be lost silently.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from collections.abc import Collection, Iterable, Mapping
 
 import regex
 
-# What data sets on the Hub call the parts of a question, the likeliest first.
+# Names of the parts of a question in data sets on the Hub, the likeliest first.
 SYNONYMS: Mapping[str, tuple[str, ...]] = {
     "question": (
         *("questions", "questiontext", "instruction", "instructions", "prompt", "problem", "problems", "problemstatement"),
@@ -43,18 +43,18 @@ SYNONYMS: Mapping[str, tuple[str, ...]] = {
     "context": ("input", "contexts", "passage", "document", "background"),
     "database": ("dbid", "db", "databaseid", "databasename"),
 }
-# A name of a column is a few words. A longer one is a row, or a title.
+# A column's name has a few words; a longer text is a row or a title.
 LONGEST_NAME, MOST_WORDS = 40, 4
 _SENTENCE = regex.compile(r"[.?!:;,。？！؟।]\s*$|^\s*(?:#|//)|[\n\t,;|]|\d{3}|\d\s*[-+*/=×÷<>]|[=×÷<>]\s*\d")
 
 
 def loosely(name: str) -> str:
-    """Return a name without case, spaces, quotes, punctuation and what does not show."""
+    """Return a name without case, spaces, quotes, punctuation and invisible characters."""
     return str(regex.sub(r"[^\p{L}\p{M}\p{N}]+", "", unicodedata.normalize("NFKC", name).casefold()))
 
 
 def looks_like_data(name: str) -> bool:
-    """Return whether a text seems to be a row's or a title, and no name of a column."""
+    """Say whether a text seems to be data or a title rather than a column's name."""
     text = name.strip()
     return (
         len(text) > LONGEST_NAME
@@ -65,7 +65,7 @@ def looks_like_data(name: str) -> bool:
 
 
 def same_word(name: str, wanted: str, columns: Iterable[str]) -> list[str]:
-    """Return the columns that are a task's name, or what the config calls it, but for the spelling."""
+    """Return the columns that equal a task's name, or the config's name for it, except for spelling."""
     keys = {loosely(wanted), loosely(name)}
     return [column for column in columns if loosely(column) in keys]
 
@@ -73,13 +73,13 @@ def same_word(name: str, wanted: str, columns: Iterable[str]) -> list[str]:
 def recognised(
     names: Iterable[str], fields: Mapping[str, str], columns: Collection[str], reached: Collection[str] | None = None
 ) -> dict[str, str]:
-    """Return a column for each of a task's names for which one is certain or likely.
+    """Return the certain or likely column for each of a task's names.
 
     Args:
         names: the task's, required ones first.
-        fields: the config's `seeds.fields`, whose columns stay where the file has them.
-        columns: the file's. Of two that could be the same name neither is taken.
-        reached: the names whose column the file has, if need be within another one; None: those whose column it names.
+        fields: the config's `seeds.fields`, whose columns are used if the file has them.
+        columns: the file's columns. If two could match one name, neither is used.
+        reached: the names whose column the file has, perhaps nested; None for the names whose column is in `columns`.
     """
     names = tuple(names)
     used = {name: fields.get(name, name) for name in names}
@@ -87,7 +87,7 @@ def recognised(
     for close in (same_word, _synonyms):
         for name in names:
             free = [column for column in columns if column not in found.values()]
-            # Spider's `query` is the answer where there is a database, and elsewhere what is asked.
+            # Spider's `query` is the answer where there is a database; elsewhere it is the question.
             if ("database" in names) is not (name == "answer"):
                 free = [column for column in free if loosely(column) != "query"]
             if name not in found and len(fitting := close(name, used[name], free)) == 1:
@@ -103,7 +103,7 @@ def _synonyms(name: str, _wanted: str, columns: Collection[str]) -> list[str]:
 
 
 def fields_line(found: Mapping[str, str]) -> str:
-    """Return the YAML that maps a task's names to columns, with what does not show in them as its code."""
+    """Return the YAML that maps a task's names to columns, with invisible characters escaped."""
     return f"fields: {{{', '.join(f'{name}: {_quoted(column)}' for name, column in found.items())}}}"
 
 

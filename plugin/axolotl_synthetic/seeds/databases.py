@@ -1,5 +1,7 @@
-"""Finds the database that a question is about, and puts its schema into the question: what a model reads, and what tells two databases
-of one name apart. How a schema is read is for `sql/`."""
+"""Find the database that a question is about, and add its schema to the question.
+
+Models read the schema, and it distinguishes two databases of one name. `sql/` reads it.
+"""
 
 from __future__ import annotations
 
@@ -11,31 +13,31 @@ import regex
 from axolotl_synthetic.records import Question
 from axolotl_synthetic.sql import BadDatabase, schema_of
 
-# A seed file may come from the Hub, and must not reach files beside the databases.
+# Seed files may come from the Hub, and must not reach files outside of the databases' folder.
 _PLAIN_NAME = regex.compile(r"[\p{L}\p{N}_][\p{L}\p{M}\p{N}_ .+-]*")
 
-# Characters of a path in a message.
+# In characters of a path in a message.
 LONGEST_SHOWN = 120
 
 
 class NoDatabase(Exception):
-    """Why a row names no database, with the remedy."""
+    """A row names no valid database; the message says why, with the remedy."""
 
 
 class MissingDatabase(Exception):
-    """Why the database that a row names cannot be asked, with the remedy: it is the folder that is wrong and not the row."""
+    """The database that a row names cannot be used; the message says why. The folder is wrong rather than the row."""
 
 
 def with_database(question: Question, databases: str) -> Question:
-    """The question with its database's schema and file.
+    """Return the question with its database's schema and file.
 
     Args:
         question: names its database.
-        databases: the config's `seeds.databases`, where `{database}` stands for that name.
+        databases: the config's `seeds.databases`, in which `{database}` is replaced by that name.
 
     Raises:
         NoDatabase: if it names none.
-        MissingDatabase: if there is no such file, or no tables can be read out of it.
+        MissingDatabase: if there is no such file, or no tables can be read from it.
     """
     name = question.database
     if name is None:
@@ -46,7 +48,7 @@ def with_database(question: Question, databases: str) -> Question:
     try:
         path = Path(where).expanduser()
         there = path.is_file()
-    except (OSError, ValueError, RuntimeError) as error:  # a name that is too long, a NUL, a user whom nobody knows
+    except (OSError, ValueError, RuntimeError) as error:  # a name that is too long, a NUL, an unknown user
         why = error.strerror if isinstance(error, OSError) else str(error)
         raise MissingDatabase(f"there can be no database {_shown(where)}: {why}; correct its name or seeds.databases") from error
     if not there:
@@ -55,7 +57,7 @@ def with_database(question: Question, databases: str) -> Question:
         schema = schema_of(str(path.resolve()))
     except BadDatabase as error:
         raise MissingDatabase(f"the database {path} cannot be used: {error}") from error
-    # What a `.sql` file gives is its tables; their rows are generated.
+    # A `.sql` file gives only tables; their rows are generated.
     return replace(question, context=schema, database_file=None if path.suffix.lower() == ".sql" else str(path.resolve()))
 
 

@@ -1,6 +1,6 @@
-"""The files that `seeds.path` names: one, several by a pattern, compressed or not, on this machine or where fsspec reaches (`s3://`, `hf://`).
+"""Find the files that `seeds.path` names: one or a pattern, compressed or not, local or through fsspec (`s3://`, `hf://`).
 
-What stands in them is read by `rows.py`. fsspec is asked only for what needs it, so that a local file is opened at once.
+`rows.py` reads their contents. fsspec is imported only if needed, so that a local file opens fast.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from typing import IO, Any
 
 from axolotl_synthetic.errors import SeedsError
 
-# Endings of compressed files, by which fsspec knows how to read them.
+# Suffixes of compressed files that fsspec recognises.
 COMPRESSED = (".gz", ".zst", ".bz2", ".xz")
 
 
@@ -23,9 +23,9 @@ class File:
     """One file.
 
     Attributes:
-        path: as messages name it.
-        suffix: of its content, in lower case: `.jsonl` for `seeds.jsonl.gz`.
-        open: opens its content for reading bytes, decompressed.
+        path: path for messages.
+        suffix: suffix of its content, in lower case: `.jsonl` for `seeds.jsonl.gz`.
+        open: opens its decompressed content for reading bytes.
     """
 
     path: str
@@ -47,10 +47,10 @@ def suffix_of(path: str) -> str:
 
 
 def find_files(path: str) -> list[File]:
-    """Return the files that a path or a pattern names, in the order of their names; none where there is no such file.
+    """Return the files that a path or a pattern names, sorted by name; empty if there is no such file.
 
     Raises:
-        SeedsError: if the place cannot be reached, or nothing installed can reach it.
+        SeedsError: if the location cannot be reached, or a package for it is missing.
     """
     if "://" in path:
         return _remote_files(path)
@@ -75,7 +75,7 @@ def _remote_files(path: str) -> list[File]:
         system, inside = fsspec.core.url_to_fs(path)
         found = sorted(system.glob(inside)) if glob.has_magic(inside) else [inside] if system.isfile(inside) else []
         names = [system.unstrip_protocol(one) for one in found]
-    # Each file system raises what its client raises: no such protocol, no package for it, no key, no network.
+    # Each file system raises its client's errors: no such protocol, no package for it, no key, no network.
     except Exception as error:
         said = (str(error).strip() or type(error).__name__).splitlines()[0]
         raise SeedsError(f"synthetic.seeds.path: {path} cannot be reached: {said}; check the address, or copy the file here") from error
@@ -90,5 +90,5 @@ def _opened(path: str) -> IO[Any]:
         return opened
     import pyarrow
 
-    # The reader that fsspec would take ends without a word where a file was cut off.
+    # fsspec's own reader ends silently where a file was cut off.
     return io.BufferedReader(pyarrow.CompressedInputStream(fsspec.open(path, "rb").open(), "zstd"))

@@ -1,7 +1,7 @@
-"""Explains why the first line of a csv file names none of the columns that are wanted: a title or a comment above the header, no header,
-another delimiter, quotes that are none.
+"""Explain why the first line of a csv file names none of the wanted columns.
 
-It decides nothing about rows: `rows.py` reads them, once their columns have names.
+The causes are a title or a comment above the header, no header, another delimiter, and marks that are not quotes. This file decides nothing
+about rows; `rows.py` reads them once their columns have names.
 """
 
 from __future__ import annotations
@@ -15,19 +15,19 @@ from itertools import islice
 from axolotl_synthetic.seeds.columns import looks_like_data, loosely, recognised
 
 DELIMITERS = {",": "comma", ";": "semicolon", "\t": "tab", "|": "vertical bar"}
-# What divides cells elsewhere: a header or a row that were taken for one cell would be advised to stay so.
+# Unusual delimiters, which are not tried; without this check the advice would treat a whole row as one cell.
 UNKNOWN_DELIMITERS = "^~¦§\x01\x1e\x1f"
-# Rows that are looked through for the header behind a title, or for how many cells most rows have.
+# Number of rows searched for a header below a title, or for the usual number of cells.
 LOOKED_AT = 100
 COMMENT = "a comment"
 _LIKE_QUOTES = {"'": "'", "‘": "’", "“": "”", "„": "“", "«": "»", "`": "`", "”": "”"}
 
 Lines = list[tuple[int, list[str]]]
-"""Rows of a csv file that are not empty: the line on which each begins, from 1, and its cells."""
+"""Non-empty rows of a csv file: the line where each begins, from 1, and its cells."""
 
 
 def divided(sample: str, delimiter: str) -> Lines:
-    """Return the first rows of a text by a delimiter; those behind one that cannot be read are left out."""
+    """Return the first rows of a text, split by a delimiter; a row that cannot be read ends them."""
     reader = csv.reader(io.StringIO(sample, newline=""), delimiter=delimiter, skipinitialspace=True)
     found: Lines = []
     first = 1
@@ -36,19 +36,19 @@ def divided(sample: str, delimiter: str) -> Lines:
             if any(row):
                 found.append((first, [cell.strip() for cell in row]))
             first = reader.line_num + 1
-    except csv.Error:  # a cell longer than the csv module takes
+    except csv.Error:  # a cell longer than the csv module's limit
         pass
     return found
 
 
 def explain(sample: str, delimiter: str, wanted: Mapping[str, str], required: Collection[str]) -> tuple[int, str] | None:
-    """Return what is wrong with the header, with the remedy, and the line it is about; None where it names a column that is wanted.
+    """Return the line and the problem of the header, with the remedy; None if it names a wanted column.
 
     Args:
         sample: the file's beginning.
-        delimiter: by which it is read.
+        delimiter: the delimiter in use.
         wanted: the columns that the config reads, by the task's names for them.
-        required: those of the names without which a row is of no use.
+        required: the names without which a row is useless.
     """
     lines = divided(sample, delimiter)
     if not lines:
@@ -91,7 +91,7 @@ def explain(sample: str, delimiter: str, wanted: Mapping[str, str], required: Co
 
 
 def _unknown_delimiter(sample: str, lines: Lines) -> str | None:
-    """Return a character that is no known delimiter and is on most lines as often as on the others, if there is one."""
+    """Return an unusual character that occurs equally often on most lines, None if there is none."""
     text = [line for line in sample.splitlines()[: lines[-1][0]] if line.strip()]
     for character in UNKNOWN_DELIMITERS if len(text) > 1 else "":
         [(number, share)] = Counter(line.count(character) for line in text).most_common(1)
@@ -105,19 +105,19 @@ def _kind(header: list[str]) -> str:
 
 
 def _header_below(lines: Lines, wanted: Mapping[str, str], required: Collection[str], already: int) -> int | None:
-    """Return the line below the first that names a required column and more columns than the first, which names so many; else None."""
+    """Return the line of a lower row that names a required column, and more columns than the first line (`already`); else None."""
     for place, cells in lines[1:]:
         keys = {loosely(cell) for cell in cells}
         exact = any(column in cells or {loosely(column), loosely(name)} & keys for name, column in wanted.items() if name in required)
         number = len(recognised(wanted, wanted, cells))
-        # Two synonyms side by side are no accident, as one in a row would be.
+        # Two synonyms side by side are no accident, while one in a row of data may be.
         if number > already and (exact or number > 1):
             return place
     return None
 
 
 def _like_quotes(first: int, header: list[str], rows: Lines) -> tuple[int, str] | None:
-    """Return that cells stand in marks which csv does not know as quotes, where rows below the header do, too."""
+    """Return the problem that cells are in marks which csv does not know as quotes, if rows below the header are, too."""
     mark = header[0][:1]
     if mark in _LIKE_QUOTES and any(cells[0].startswith(mark) and cells[-1].endswith(_LIKE_QUOTES[mark]) for _, cells in rows):
         return first, f'cells are in {mark}…{_LIKE_QUOTES[mark]}, which would become a part of them; write "…" around cells instead'

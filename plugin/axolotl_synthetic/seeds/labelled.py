@@ -1,6 +1,6 @@
-"""Labelled texts: the closed set of their labels, given or read from the seeds, goes with every question.
+"""Labelled texts: add the closed set of labels, given or collected from the seeds, to every question.
 
-How a label is found in a text is for `labels.py`.
+`labels.py` finds labels in a text.
 """
 
 from __future__ import annotations
@@ -12,16 +12,16 @@ from axolotl_synthetic.errors import SeedsError
 from axolotl_synthetic.labels import BETWEEN, named, spellings, written
 from axolotl_synthetic.records import Seed
 
-# Every prompt has all labels; more than these, where most texts have one of their own, are another column.
+# Every prompt lists all labels. With more than these, and a different one for most texts, the column is probably a wrong one.
 MOST_LABELS = 50
 
 
 def with_labels(seeds: Sequence[Seed], given: Sequence[str] | None) -> list[Seed]:
-    """Return the seeds with the set of labels beside each question, and their own labels in its spelling.
+    """Return the seeds with the label set in each question, and their own labels in its spelling.
 
     Args:
-        seeds: all usable ones, whose answers are labels, one a line.
-        given: the set, None to read it from the seeds.
+        seeds: all usable ones, whose answers are labels, one per line.
+        given: the set, None to collect it from the seeds.
 
     Raises:
         SeedsError: if there are fewer than two labels, or so many that the column seems to hold something else.
@@ -49,7 +49,7 @@ def with_labels(seeds: Sequence[Seed], given: Sequence[str] | None) -> list[Seed
 
 
 def _own(answer: str, labels: Sequence[str]) -> tuple[str, ...]:
-    """Return a seed's labels. Read from the seeds, each line of an answer is one; given, an answer may name several in a line."""
+    """Return a seed's labels; a line of its answer may name several if the set is given."""
     lines = [named(line, labels) or () for line in answer.split(BETWEEN)]
     found = {label for line in lines for label in line}
     return tuple(label for label in labels if label in found)

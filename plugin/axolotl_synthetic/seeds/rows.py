@@ -1,7 +1,7 @@
-"""Rows of the seeds' file, whatever its format, each with the place it has there. What a row means is for the package.
+"""Read the rows of a seeds' file of any format, each with its place. `__init__.py` interprets them.
 
-A row that cannot be read is yielded as such and reading goes on: one bad line must not cost the user the rest. Heavy
-libraries are imported where they are needed, so that a jsonl file is read at once.
+An unreadable row is yielded as such and reading continues, because one bad line must not cost the user the rest. Heavy libraries are
+imported only where needed, so that a jsonl file is read fast.
 """
 
 from __future__ import annotations
@@ -24,15 +24,15 @@ from axolotl_synthetic.wording import number_of
 
 FORMATS = (".jsonl", ".ndjson", ".json", ".csv", ".tsv", ".parquet")
 BATCH_ROWS = 1024
-# As much of a csv file as shows its delimiter.
+# Enough of a csv file to show its delimiter.
 SAMPLED_CHARACTERS = 65_536
-# How Excel names the delimiter in a line above the header.
+# Line above the header in which Excel names the delimiter.
 _SEP = re.compile(r"sep=(.)\r?\n", re.IGNORECASE)
 
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """`place` is `path:line`, or `path:row N` where a format has no lines; `values` are the columns as the file has them."""
+    """One row. `place` is `path:line`, or `path:row N` if the format has no lines; `values` are the file's columns."""
 
     place: str
     values: Mapping[str, Any]
@@ -40,7 +40,7 @@ class Row:
 
 @dataclass(frozen=True, slots=True)
 class BadRow:
-    """A row that could not be read: what is wrong with it, and the remedy. `lines` are those that were skipped with it."""
+    """An unreadable row: `what` is the problem with its remedy, and `lines` the number of lines skipped with it."""
 
     place: str
     what: str
@@ -63,15 +63,15 @@ def read_rows(
     """Yield all rows of a file, a folder or a Hub dataset, one at a time.
 
     Args:
-        path: of a file, of a folder, or a Hub dataset's name.
+        path: path of a file or folder, or a Hub dataset's name.
         name, split: of a dataset; a file has neither.
-        note: is called with what the user should know of how a file was read.
-        wanted: the columns that will be read, by the task's names for them, so that a csv file whose first line names none of them is
-            told apart from one without a header; None where any column will do.
-        required: those of the names without which a row is of no use.
+        note: called with what the user should know about how a file was read.
+        wanted: the columns that will be read, by the task's names for them, to detect a csv header that names none of them; None if any
+            column will do.
+        required: the names without which a row is useless.
 
     Raises:
-        SeedsError: if there is nothing at `path` that can be read.
+        SeedsError: if there is nothing readable at `path`.
     """
     folder = Path(path).expanduser()
     try:
@@ -90,7 +90,7 @@ def read_rows(
             raise SeedsError(f"synthetic.seeds.path: there is no file {path}{where}")
         else:
             yield from _dataset_rows(path, name, split, wanted or {})
-    # What gzip and zstd say of a file that is damaged, and fsspec of one that cannot be reached, has no class in common.
+    # The errors of gzip and zstd for a damaged file, and of fsspec for an unreachable one, share no base class.
     except (EOFError, zlib.error) as error:
         raise SeedsError(f"synthetic.seeds.path: {path} is damaged: {error}; compress it anew") from error
     except OSError as error:
@@ -107,7 +107,7 @@ def _decoded(raw: bytes, place: str) -> str | BadRow:
 
 
 class _Twice(str):
-    """A key that an object has twice, in place of the object: which of the values was meant, nobody can know."""
+    """A key that an object has twice, in place of the object, because it is unknown which value was meant."""
 
 
 def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any] | _Twice:
@@ -120,7 +120,7 @@ def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any] | _Twice:
 
 
 def _twice_in(value: object) -> _Twice | None:
-    """Return a key that is there twice, in an object within lists; `_object` passes on one within objects."""
+    """Return a repeated key of an object inside lists; `_object` itself passes on one inside objects."""
     if isinstance(value, list):
         return next((found for item in value if (found := _twice_in(item)) is not None), None)
     return value if isinstance(value, _Twice) else None
@@ -152,7 +152,7 @@ def _jsonl_rows(file: File, path: str) -> Iterator[Row | BadRow]:
 
 
 def _explain_line(text: str, error: Exception) -> str:
-    """Return why a line holds no object, with the remedy."""
+    """Return why a line is not an object, with the remedy."""
     if text in ("[", "]", "],") or (text.startswith("{") and text.endswith(("},", "}]"))) or text.startswith("[{"):
         return (
             "a line of a JSON array (it has a bracket around, or a comma behind the object); remove it so that each line is one {…}, or"
@@ -171,7 +171,7 @@ def _json_rows(file: File, path: str) -> Iterator[Row | BadRow]:
     except UnicodeDecodeError as error:
         raise SeedsError(f"synthetic.seeds.path: {path} is not UTF-8 (byte {error.start + 1}); save it as UTF-8") from error
     except (ValueError, RecursionError) as error:
-        # One object a line is often saved as .json.
+        # One object per line is often saved as .json.
         if isinstance(error, json.JSONDecodeError) and error.msg == "Extra data":
             yield from _jsonl_rows(file, path)
             return
@@ -190,11 +190,11 @@ def _json_rows(file: File, path: str) -> Iterator[Row | BadRow]:
 def _csv_rows(
     file: File, path: str, note: Callable[[str], None], wanted: Mapping[str, str], required: Collection[str]
 ) -> Iterator[Row | BadRow]:
-    # A byte that is not UTF-8 is carried along as a surrogate, so that it spoils its own row only.
+    # A byte that is not UTF-8 becomes a surrogate, so that it spoils only its own row.
     def opened() -> IO[str]:
         return io.TextIOWrapper(file.open(), encoding="utf-8-sig", errors="surrogateescape", newline="")
 
-    # Opened twice: what is decompressed while it is read does not go back to its start.
+    # Opened twice, because a stream that is decompressed while it is read cannot seek back.
     with opened() as lines:
         sample = lines.read(SAMPLED_CHARACTERS)
     with opened() as lines:
@@ -205,7 +205,7 @@ def _csv_rows(
         delimiter = named[1] if named else _delimiter(sample)
         if delimiter != ",":
             note(f"{path}: read with the {DELIMITERS.get(delimiter, repr(delimiter))} as its delimiter")
-        # A space behind the delimiter would make quotes a part of the cell.
+        # Skip a space after the delimiter, or quotes after it would become part of the cell.
         reader = csv.reader(lines, strict=True, delimiter=delimiter, skipinitialspace=True)
         header: list[str] | None = None
         while True:
@@ -216,7 +216,7 @@ def _csv_rows(
             except StopIteration:
                 return
             except csv.Error as error:
-                # A quote that is not closed takes all lines up to the next one with it.
+                # An unclosed quote swallows all lines up to the next quote.
                 skipped = max(1, reader.line_num + above + 1 - first)
                 through = f" in lines {first} to {first + skipped - 1}" if skipped > 1 else ""
                 yield BadRow(place, f"no valid csv ({error}{through}); close each quoted cell, and double the quotes within it", skipped)
@@ -241,16 +241,16 @@ def _csv_rows(
 
 
 def _delimiter(sample: str) -> str:
-    """Return the delimiter under which the most of the first rows have as many cells as the header, a comma where none has two.
+    """Return the delimiter by which most of the first rows have as many cells as the header; a comma if no header has two.
 
-    `csv.Sniffer` counts characters instead: it takes `"Is it ""3;4"";or 5?",1` for two cells divided by a semicolon.
+    `csv.Sniffer` counts characters instead: it reads `"Is it ""3;4"";or 5?",1` as two cells divided by a semicolon.
     """
     found, most = ",", 0.0
     for delimiter in DELIMITERS:
         rows = [cells for _, cells in divided(sample, delimiter)]
         if not rows or len(rows[0]) < 2:
             continue
-        # A sample that is not the whole file ends within its last row.
+        # A sample that is not the whole file ends within its last row, so skip that row.
         others = [len(row) for row in (rows[1:] if len(sample) < SAMPLED_CHARACTERS else rows[1:-1])]
         share = others.count(len(rows[0])) / len(others) if others else 1.0
         if share > most:
@@ -259,11 +259,11 @@ def _delimiter(sample: str) -> str:
 
 
 def _uneven(cells: list[str], columns: int, delimiter: str) -> str:
-    """Return why a row has not as many cells as there are columns, with the remedy."""
+    """Return why a row's number of cells differs from the number of columns, with the remedy."""
     for other in DELIMITERS if columns > 1 else ():
         if other != delimiter and any(len(row) == columns for _, row in divided(delimiter.join(cells), other)):
             return f"divided by a {DELIMITERS[other]}, and the header by {_by(delimiter)}; divide all lines by the same"
-    # Too few are half of a row whose other half would pass for a question of its own.
+    # With too few cells it is half of a row, whose other half could pass for a question of its own.
     holds = _by(delimiter) if len(cells) > columns else "a line break"
     return f"{number_of(len(cells), 'cell')} under {number_of(columns, 'column')}; put a cell that holds {holds} in quotes"
 
@@ -288,7 +288,7 @@ def _parquet_rows(file: File, path: str) -> Iterator[Row | BadRow]:
 
 
 def _names_of_classes(rows: Any, column: str | None) -> Callable[[Any], Any] | None:
-    """Return what tells the names of a column of labels, which `datasets` keeps as numbers; None where the column is of another kind."""
+    """Return a function from label numbers, which `datasets` stores, to names; None if the column holds no class labels."""
     import datasets
 
     feature = None if column is None else rows.features.get(column)
@@ -298,7 +298,7 @@ def _names_of_classes(rows: Any, column: str | None) -> Callable[[Any], Any] | N
         return None
 
     def named(value: Any) -> Any:
-        # -1 stands for a label that is not known, as in the test split of many sets.
+        # -1 marks an unknown label, as in the test split of many data sets.
         found = [kind.int2str(one) for one in (value if several else [value]) if one is not None and one >= 0]
         return found if several else next(iter(found), None)
 
@@ -324,7 +324,7 @@ def _dataset_rows(path: str, name: str | None, split: str, wanted: Mapping[str, 
             yield Row(f"{path}:row {number + 1}", row if names is None else {**row, wanted["label"]: names(row[wanted["label"]])})
     except SeedsError:
         raise
-    # It raises what its readers, the Hub's client and the network raise; each of them means the same to the user.
+    # It raises errors of its readers, of the Hub's client and of the network; all mean the same to the user.
     except Exception as error:
         offline = " (HF_HUB_OFFLINE is set: only what is in the cache can be read)" if os.environ.get("HF_HUB_OFFLINE") == "1" else ""
         first = (str(error).strip() or type(error).__name__).splitlines()[0]

@@ -1,4 +1,4 @@
-"""What users of a task, a check or prompts of their own begin with, for `axolotl synthetic new` and `axolotl synthetic prompts`."""
+"""Write starting points for users' own tasks, checks and prompts: `axolotl synthetic new` and `axolotl synthetic prompts`."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ def write(kind: str, name: str, folder: Path) -> list[Path]:
 
     Args:
         kind: one of `KINDS`.
-        name: of the class or the function, as `SupportTicket` or `support_ticket`.
-        folder: where the files go; it must be there, and none of the files.
+        name: name of the class or the function, as `SupportTicket` or `support_ticket`.
+        folder: an existing folder that has none of the files.
 
     Returns:
         The files.
 
     Raises:
-        ConfigError: if the name is none of Python's, or a file is there.
+        ConfigError: if the name is not a Python name, or a file exists.
         StorageError: if they cannot be written.
     """
     words = re.findall(r"[A-Z]+(?![a-z])|[A-Z]?[a-z0-9]+", name)
@@ -49,7 +49,7 @@ def write(kind: str, name: str, folder: Path) -> list[Path]:
 
 
 def prompts(settings: Settings) -> dict[str, str]:
-    """Return the prompts of a run's task, by the names of their files."""
+    """Return the prompts of a run's task, by file name."""
     files = prompts_of(load_task(settings.task, settings.prompts))
     return {name: file.read_text(encoding="utf-8") for name, file in files.items()}
 
@@ -58,7 +58,7 @@ def write_prompts(settings: Settings) -> tuple[list[Path], list[Path]]:
     """Copy the prompts of a run's task into the folder that its config names.
 
     Returns:
-        The files that were written, and those that were there and stay.
+        The files that were written, and those that existed and stay.
 
     Raises:
         ConfigError: if the config names no folder.

@@ -1,17 +1,17 @@
-"""Runs SQL that a model wrote, safely, and says whether two queries give the same. SQLite alone.
+"""Run SQL that a model wrote safely, and say whether two queries give the same results. SQLite only.
 
-    sandbox.py      asks the worker, a process of its own, and survives what a query does to it
-    worker.py       that process: limits of the kernel's; one request a line
+    sandbox.py      talks to the worker process, and survives what a query does to it
+    worker.py       the worker: limits that the kernel enforces; one request a line
     judging.py      compares two queries on the database's rows and on generated fillings
     connections.py  opens databases so that nothing in them can do harm
-    reader.py       one connection that can do nothing but read, for one query
-    queries.py      sqlglot: one query or none, and its normal form
-    hints.py        … and what rows put it to the test
+    reader.py       read-only connections for one query
+    queries.py      parses a query with sqlglot, and writes its normal form
+    hints.py        finds what generated rows must contain to test a query
     schema.py       tables, columns, keys; CREATE TABLE statements out of files
     profiles.py, filling.py, values.py, documents.py, images.py, suites.py     generated rows
-    agreement.py, comparison.py     whether results are the same
+    agreement.py, comparison.py     whether results are equal
 
-What is here is what tasks, checks and seeds use; all of it goes through the sandbox. The other files are the worker's own.
+Tasks, checks and seeds use this file; all its work goes through the sandbox. The other files are internal to the worker.
 """
 
 from __future__ import annotations
@@ -26,18 +26,18 @@ from typing import Any
 from axolotl_synthetic.sql.sandbox import WorkerDied, ask
 
 KEPT_VERDICTS = 65_536
-# No need to ask the worker: it refuses shorter ones.
+# The worker refuses longer texts, so it need not be asked.
 LONGEST_TEXT = 20_000
 _log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
 class Database:
-    """Where queries are run.
+    """A database to run queries on.
 
     Attributes:
         schema: its CREATE TABLE statements.
-        file: the SQLite file with its rows, None where only generated rows are there.
+        file: path of the SQLite file with its rows, None if there are only generated rows.
     """
 
     schema: str
@@ -46,12 +46,12 @@ class Database:
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """What one query may use.
+    """Limits of one query.
 
     Attributes:
-        seconds: processor time, on everything that it is run on together.
-        rows: of a result.
-        result_bytes: of a result.
+        seconds: processor time, in total over everything that it is run on.
+        rows: most rows of a result.
+        result_bytes: most bytes of a result.
     """
 
     seconds: float = 5.0
@@ -61,7 +61,7 @@ class Limits:
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """The verdict on a query: whether it stands, and why, in words that a person can read; `broken` when that is a mistake of ours."""
+    """Verdict on a query: whether it passes, and why, for a person to read; `broken` if a bug in our code prevented judging it."""
 
     stands: bool
     why: str
@@ -69,15 +69,15 @@ class Verdict:
 
 
 class GoldFailed(Exception):
-    """The query that another one was to be compared with does not run."""
+    """The gold query does not run, so nothing can be compared with it."""
 
 
 class BadDatabase(Exception):
-    """No tables can be read out of a file: why."""
+    """No tables can be read from a file; the message says why."""
 
 
 class WorkerBroke(Exception):
-    """A mistake of ours in the worker: it costs what was asked about, and nothing else."""
+    """A bug in our worker; only the current request fails."""
 
 
 LIMITS = Limits()
@@ -85,7 +85,7 @@ TOO_MUCH = "it takes more time or memory than a query may have"
 
 
 def normal_form(text: str) -> str | None:
-    """A query on one line with large keywords, without comments; None if the text is not one SELECT of SQLite's."""
+    """Return a query on one line, without comments and with keywords in upper case; None if it is not one SELECT of SQLite's."""
     return None if len(text) > LONGEST_TEXT else _normal_form(text)
 
 
@@ -100,7 +100,7 @@ def _normal_form(text: str) -> str | None:
 
 @lru_cache(maxsize=1_024)
 def schema_of(file: str) -> str:
-    """The CREATE TABLE statements of a `.sql` file or a SQLite database.
+    """Return the CREATE TABLE statements of a `.sql` file or a SQLite database.
 
     Raises:
         BadDatabase: if there are none to read.
@@ -117,32 +117,32 @@ def schema_of(file: str) -> str:
 
 
 def compiles(query: str, database: Database, limits: Limits = LIMITS) -> Verdict:
-    """Whether SQLite takes the query for this database: every table, column and function is there, and it only reads."""
+    """Check that SQLite compiles the query for this database: all its tables, columns and functions exist, and it only reads."""
     return _verdict("compiles", limits, schema=database.schema, query=query)
 
 
 def runs(query: str, database: Database, limits: Limits = LIMITS) -> Verdict:
-    """Whether the query runs to its end, on the database's rows or, where there are none, on generated ones."""
+    """Check that the query runs to its end, on the database's rows or, if there are none, on generated ones."""
     return _verdict("runs", limits, schema=database.schema, file=database.file, query=query)
 
 
 _verdicts: OrderedDict[tuple[Database, str, str, bool], Verdict] = OrderedDict()
-# Why: every answer to its question would wait for it to fail again.
+# Cache failed gold queries, or every answer to the question would wait for the query to fail again.
 _failed_golds: dict[tuple[Database, str, bool, Limits], str] = {}
 
 
 def compare(gold: str, query: str, database: Database, limits: Limits = LIMITS, *, generated: bool = True) -> Verdict:
-    """Whether the query gives what the gold query gives: execution accuracy on the database's rows and on generated fillings.
+    """Check that the query gives the gold query's results on the database's rows and on generated fillings (execution accuracy).
 
     Args:
-        gold: decides whether order matters: only if its outermost SELECT has an ORDER BY.
-        query: what to judge.
-        database: where.
-        limits: each of the two queries has them for itself. A pair that was judged is not judged again, whatever its limits.
-        generated: whether to compare on generated fillings too, where the database has rows of its own.
+        gold: the gold query; order matters only if its outermost SELECT has an ORDER BY.
+        query: query to judge.
+        database: database to run both on.
+        limits: limits for each of the two queries. They are no part of the cache key: a judged pair is not judged again.
+        generated: True to compare on generated fillings too if the database has rows of its own.
 
     Raises:
-        GoldFailed: if the gold query does not run, so that there is nothing to compare with.
+        GoldFailed: if the gold query does not run.
     """
     generated = generated or database.file is None
     key = (database, gold, query, generated)
@@ -166,7 +166,7 @@ def _compared(gold: str, query: str, database: Database, limits: Limits, generat
     try:
         reply = _ask("compare", limits, gold=gold, query=query, generated=generated, **where)
     except (WorkerDied, WorkerBroke) as error:
-        # Which of the two was it?
+        # Find out which of the two queries it was.
         alone = runs(gold, database, limits)
         if not alone.stands:
             raise GoldFailed(f"the seed's query does not run: {alone.why}") from None

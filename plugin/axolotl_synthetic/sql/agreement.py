@@ -1,8 +1,8 @@
-"""Whether two results are the same answer, as Spider's execution match has it (Zhong et al., arXiv 2010.02840, `result_eq`).
+"""Decide whether two results are equal, as Spider's execution match does (Zhong et al., arXiv 2010.02840, `result_eq`).
 
-Rows count with their multiplicity, in any order unless the gold query orders them. Columns may stand in another order, if one and the
-same order does for everything that the two queries are compared on; their names are nobody's business. A number is the same as
-integer and as real; a number and a text are not. Pure.
+Rows count with their multiplicity, in any order unless the gold query orders them. Column names are ignored. Columns may have another order
+if one such order fits every database that the two queries are compared on. An integer and an equal real are the same; a number and a text
+are not. Pure.
 """
 
 from __future__ import annotations
@@ -14,29 +14,29 @@ from collections.abc import Iterator, Sequence
 from axolotl_synthetic.sql.reader import Cell, Result, Row
 from axolotl_synthetic.wording import number_of
 
-# Sums of reals depend on the order of their parts in the last digits (IEEE 754 doubles have 15 to 17).
+# The last digits of a sum of reals depend on the order of its parts (IEEE 754 doubles have 15 to 17 digits).
 DIGITS = 9
-# Orders of columns that are tried: all those of six columns that hold the same values.
+# Most column orders that are tried: all those of six columns with the same values.
 MOST_ORDERS = 720
-# Different rows of which all pairs are looked at for ties, beyond it neighbours alone: the pairs of 300 are 45,000.
+# With more distinct rows than this, only neighbours are compared for ties, not all pairs; 300 rows have 45,000 pairs.
 MOST_PAIRED = 300
 Order = tuple[int, ...]
 
 
 def as_it_stands(result: Result) -> Order:
-    """The columns' own order."""
+    """Return the columns' own order."""
     return tuple(range(result.columns))
 
 
 def normalised(result: Result) -> Result:
-    """The result with reals as they are compared."""
+    """Return the result with its reals rounded for comparison."""
     if not any(isinstance(cell, float) for row in result.rows for cell in row):
         return result
     return Result(result.columns, tuple(tuple(_rounded(cell) for cell in row) for row in result.rows))
 
 
 def same(gold: Result, other: Result, order: Order, *, ordered: bool) -> bool:
-    """Whether two normalised results of as many columns are the same, the other's columns taken in this order."""
+    """Say whether two normalised results with equally many columns are the same, taking the other's columns in this order."""
     if len(gold.rows) != len(other.rows):
         return False
     rows = _taken(other, order)
@@ -44,10 +44,10 @@ def same(gold: Result, other: Result, order: Order, *, ordered: bool) -> bool:
 
 
 def same_but_for_ties(golds: Sequence[Result], other: Result, order: Order) -> bool:
-    """Whether rows are the gold query's but for those that tie: that change places when its tables' rows do.
+    """Say whether rows equal the gold query's, except for ties: rows that change places when the tables' rows do.
 
     Args:
-        golds: the gold query's rows, with the tables' rows in several orders.
+        golds: the gold query's results, for several orders of the tables' rows.
         other: the result to judge.
         order: its columns' order.
     """
@@ -61,7 +61,7 @@ def same_but_for_ties(golds: Sequence[Result], other: Result, order: Order) -> b
 
 
 def possible_orders(gold: Result, other: Result) -> Iterator[Order]:
-    """Orders of the other's columns in which each column holds the same values as the gold query's."""
+    """Yield orders of the other's columns in which each column holds the same values as the gold query's."""
     mine, theirs = (
         [frozenset(Counter(row[at] for row in result.rows).items()) for at in range(result.columns)] for result in (gold, other)
     )
@@ -71,7 +71,7 @@ def possible_orders(gold: Result, other: Result) -> Iterator[Order]:
 
 
 def difference(gold: Result, other: Result, *, ordered: bool) -> str:
-    """What tells two results apart, in a few words; `it` is the other's query."""
+    """Say in a few words how two results differ; `it` is the other's query."""
     if len(gold.rows) != len(other.rows):
         return f"it gives {count(other)} where the seed's query gives {count(gold)}"
     if ordered and Counter(gold.rows) == Counter(other.rows):
@@ -83,7 +83,7 @@ def difference(gold: Result, other: Result, *, ordered: bool) -> str:
 
 
 def count(result: Result) -> str:
-    """How many rows a result has, in words."""
+    """Return how many rows a result has, in words."""
     return number_of(len(result.rows), "row")
 
 
@@ -96,7 +96,7 @@ def _taken(result: Result, order: Order) -> tuple[Row, ...]:
 
 
 def _spans(rows: Sequence[Row]) -> dict[Row, tuple[int, int]]:
-    """The first and the last place of each row."""
+    """Return the first and the last index of each row."""
     spans: dict[Row, tuple[int, int]] = {}
     for at, row in enumerate(rows):
         spans[row] = (spans.get(row, (at, at))[0], at)

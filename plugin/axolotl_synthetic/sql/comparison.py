@@ -1,6 +1,6 @@
-"""Gathers the evidence of several databases into one answer: do two queries give the same everywhere? Pure.
+"""Combine the results from several databases into one verdict: do two queries agree everywhere? Pure.
 
-When two single results are the same stands in `agreement.py`.
+`agreement.py` decides when two single results are equal.
 """
 
 from __future__ import annotations
@@ -14,16 +14,16 @@ from axolotl_synthetic.wording import number_of
 
 
 class Comparison:
-    """Of a query with the gold query, one database after the other.
+    """Comparison of a query with the gold query, one database after the other.
 
     Args:
-        ordered: whether the gold query's rows have an order that matters.
+        ordered: True if the order of the gold query's rows matters.
 
     Attributes:
-        against: what tells the two apart, once something has.
-        agreed: databases on which both gave the same.
-        with_rows: … and there were rows to give.
-        passed_over: databases on which the gold query's own answer hangs on the order in which rows lie.
+        against: the difference found, empty until then.
+        agreed: number of databases on which both gave the same.
+        with_rows: number of those on which they gave any rows.
+        passed_over: number of databases where the gold query's own result depends on the storage order of rows.
     """
 
     def __init__(self, *, ordered: bool) -> None:
@@ -36,12 +36,12 @@ class Comparison:
         self._orders: list[Order] | None = None
 
     def takes(self, gold: Result, other: Result, rearranged: Callable[[], Sequence[Result]]) -> bool:
-        """Whether the two may still be the same query after these results.
+        """Say whether the two queries may still be equal after these results.
 
         Args:
-            gold, other: what they gave on one database, normalised.
-            rearranged: what the gold query gives when that database's rows lie in other orders. It is called only when the two
-                results differ.
+            gold, other: their normalised results on one database.
+            rearranged: returns the gold query's results for other storage orders of that database's rows. Called only when the two results
+                differ.
         """
         if other.columns != gold.columns:
             self.against = f"it gives {_columns(other)} where the seed's query gives {_columns(gold)}"
@@ -60,14 +60,17 @@ class Comparison:
         return False
 
     def ends_well(self) -> bool:
-        """Whether nothing told the two apart, and something could have."""
+        """Return True unless every database with rows was inconclusive."""
         if self.passed_over and not self.with_rows:
             self.against += "; and the seed's own answer hangs on the order of the rows wherever there are any"
             return False
         return True
 
     def _other_orders(self, gold: Result, other: Result) -> list[Order]:
-        """Orders of the columns in which this and everything before is the same. Looked for once: later ones are among them."""
+        """Return orders of the columns in which this and all earlier results agree.
+
+        They are searched once: later orders can only be among them.
+        """
         if self._orders is not None and self._orders != [as_it_stands(gold)]:
             return []
         return [

@@ -1,6 +1,6 @@
-"""Opens SQLite databases in the worker so that nothing in them, schema included, can write, attach or delete a file.
+"""Open SQLite databases in the worker so that nothing in them, schema included, can write, attach or delete a file.
 
-What a query may do is narrower still and is defined in `reader.py`; what a schema may do, in `schema.py`.
+`reader.py` restricts queries further, and `schema.py` restricts schemas.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ import sqlite3
 from pathlib import Path
 from urllib.parse import quote
 
-# ATTACH, VACUUM and VACUUM INTO all attach a database, so none of them works without one to spare.
+# ATTACH, VACUUM and VACUUM INTO all attach a database, so a limit of 0 disables them.
 _LIMITS = {
     sqlite3.SQLITE_LIMIT_ATTACHED: 0,
     sqlite3.SQLITE_LIMIT_TRIGGER_DEPTH: 0,
@@ -24,12 +24,12 @@ def in_memory(*, cached_statements: int = 0) -> sqlite3.Connection:
 
 
 def of_file(path: str) -> sqlite3.Connection:
-    """Open a file to read it, taking it not to change.
+    """Open a file for reading, on the assumption that it does not change.
 
     Raises:
         sqlite3.Error: if it cannot be opened.
     """
-    # `immutable` keeps SQLite from making a lock file, and from rolling back a journal: one may name any file to delete.
+    # `immutable` keeps SQLite from making a lock file, and from rolling back a journal, which may name any file to delete.
     address = f"file:{quote(path)}?mode=ro&immutable=1"
     connection = _guarded(sqlite3.connect(address, uri=True, isolation_level=None, cached_statements=0))
     connection.execute("PRAGMA trusted_schema = 0")
@@ -45,17 +45,17 @@ def _guarded(connection: sqlite3.Connection) -> sqlite3.Connection:
 
 
 def unfinished(path: Path) -> str | None:
-    """Say what beside a database shows that a change of it was not finished, with the remedy; None when nothing does.
+    """Return which file beside a database shows an unfinished change, with the remedy; None if there is none.
 
     Raises:
-        OSError: if it cannot be looked at.
+        OSError: if the file cannot be read.
     """
-    # What is only in a log would be missed; what a journal would take back would be read as if it were whole.
+    # Changes only in a log would be missed; changes that a journal would undo would be read as complete.
     log, journal = (path.with_name(path.name + end) for end in ("-wal", "-journal"))
-    # A database's name may be so long that none of these can be beside it: os.path says then that they are not.
+    # With a database's name near the length limit, these names are too long to exist; os.path.exists then returns False.
     if os.path.exists(log) and log.stat().st_size:
         return f"{log.name} beside it holds changes; close what writes to it, or run `PRAGMA wal_checkpoint(TRUNCATE)`"
-    # SQLite clears the first byte of a journal that is done with (sqlite.org/fileformat2.html, 3).
+    # SQLite zeroes the first byte of a finished journal (sqlite.org/fileformat2.html, 3).
     if os.path.isfile(journal) and _first_byte(journal) not in (b"", b"\0"):
         return (
             f"{journal.name} beside it belongs to a change that was broken off; close what writes to the database and, if it is your own,"

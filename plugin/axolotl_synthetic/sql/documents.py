@@ -1,6 +1,6 @@
-"""JSON for the columns that a query takes it out of: where the query looks, and texts that hold something there.
+"""JSON for columns that a query reads JSON from: the paths that it reads, and documents with values there.
 
-A word in such a column would end the query ("malformed JSON") and put nothing to the test. Pure.
+A plain word in such a column would end the query ("malformed JSON") and test nothing. Pure.
 """
 
 from __future__ import annotations
@@ -14,9 +14,9 @@ from sqlglot import exp
 from axolotl_synthetic.sql.reader import Cell
 
 Path = tuple[str | int, ...]
-"""Keys and places in arrays, from the outside in; LENGTH at its end where an array's length is asked for."""
+"""Keys and array indices, from the outside in; ends in LENGTH if the query asks for an array's length."""
 LENGTH = "#"
-# Arrays that a query looks into are no longer than this.
+# Longest array to generate.
 LONGEST_ARRAY = 30
 _EXTRACTS = (exp.JSONExtract, exp.JSONExtractScalar, exp.JSONType)
 _FUNCTIONS = {
@@ -26,7 +26,7 @@ _FUNCTIONS = {
 
 
 def looks_into(node: exp.Expr) -> tuple[exp.Column, Path] | None:
-    """The column that a call takes for JSON, and where in it the call looks; None for other nodes."""
+    """Return the column that a call reads as JSON, and the path it reads; None for other nodes."""
     path: Path = ()
     if isinstance(node, exp.Anonymous) and node.name.lower() in _FUNCTIONS and node.expressions:
         path = (*_steps(node.expressions[1] if len(node.expressions) > 1 else None), *((LENGTH,) if "length" in node.name.lower() else ()))
@@ -53,7 +53,7 @@ def _steps(path: exp.Expr | None) -> Path:
 
 
 def document(values: Mapping[Path, Cell]) -> str:
-    """A JSON text that holds these values."""
+    """Return a JSON text that holds these values at their paths."""
     whole: Any = {}
     for path, value in sorted(values.items(), key=lambda item: (len(item[0]), repr(item[0]))):
         if path[-1:] == (LENGTH,):
@@ -63,7 +63,7 @@ def document(values: Mapping[Path, Cell]) -> str:
 
 
 def _with(whole: Any, path: Path, value: Any) -> Any:
-    """The document with a value put where the path says; what has another shape there is replaced."""
+    """Return the document with the value at the path, replacing values of another shape on the way."""
     if not path:
         return value
     step, rest = path[0], path[1:]

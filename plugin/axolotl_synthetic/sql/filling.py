@@ -1,7 +1,7 @@
-"""Makes the rows of one filling: a value for every column of every table.
+"""Make the rows of one filling: a value for every column of every table.
 
-Types, NOT NULL, UNIQUE, primary and foreign keys hold. The same schema, hints and profile give the same rows everywhere. Which
-literals matter stands in `hints.py`, how values vary in `values.py`, which kinds of filling there are in `profiles.py`.
+Types, NOT NULL, UNIQUE, primary and foreign keys hold. The same schema, hints and profile give the same rows everywhere. `hints.py` finds
+the literals that matter, `values.py` varies values, and `profiles.py` defines the kinds of filling.
 """
 
 from __future__ import annotations
@@ -21,18 +21,20 @@ from axolotl_synthetic.sql.values import base_pool, fitting, near, number_in
 
 Rows = Mapping[str, Sequence[Row]]
 _TEXTS = ("text", "any")
-# So many values at least to choose from, so that columns which share them do not have all of them in common.
+# Smallest pool of values, so that columns which share a pool do not have all values in common.
 SMALLEST_POOL = 14
-# How often a row of a tree of rows (a foreign key into its own table) has one above it.
+# Share of rows with a parent where a foreign key refers to its own table.
 HAS_PARENT = 0.8
-# Of a literal's share, where values are to lie on both sides of it rather than upon it.
+# Factor on the share of exact literals in columns compared by order, where values must lie on both sides of the literal.
 BOUNDED_EXACT = 0.35
 
 
 @dataclass(frozen=True)
 class _Wanted:
-    """What a column's values are chosen by, whichever the filling: what the queries compare it with (`exact`), what is only just
-    something else (`close`), and the arguments of `base_pool`."""
+    """A column's inputs for choosing values, the same for all fillings.
+
+    `exact` are literals that queries compare it with, and `close` near misses; the rest are arguments of `base_pool`.
+    """
 
     exact: tuple[Cell, ...]
     close: tuple[Cell, ...]
@@ -43,11 +45,11 @@ class _Wanted:
 
 
 class Ground:
-    """What all fillings of one schema for the same queries have in common.
+    """State shared by all fillings of one schema for the same queries.
 
     Args:
         schema: the tables.
-        hints: of the queries that are to be told apart, together with those of the schema's own constraints.
+        hints: of the queries that are to be told apart, and of the schema's own constraints.
     """
 
     def __init__(self, schema: Schema, hints: Hints) -> None:
@@ -80,13 +82,13 @@ class Ground:
         )
 
     def fill(self, profile: Profile) -> Rows:
-        """Rows for every table.
+        """Return rows for every table.
 
         Args:
-            profile: which kind of filling.
+            profile: kind of filling.
 
         Returns:
-            A table's name and its rows, in the order of its columns; fewer than the profile says where keys allow no more.
+            Rows by table name, with values in the order of its columns; fewer rows than the profile says where keys allow no more.
         """
         return _Filler(self, profile).rows()
 
@@ -106,7 +108,7 @@ class _Filler:
         for table in self.ground.parents_first:
             made = self._table(table)
             kept[table.name] = _kept(list(zip(*(made[column.name] for column in table.columns), strict=True)), table)
-            # Only rows that are kept may be named by foreign keys.
+            # Foreign keys may only refer to rows that are kept.
             self.done[table.name] = {column.name: [row[at] for row in kept[table.name]] for at, column in enumerate(table.columns)}
         return {table.name: kept[table.name] for table in self.schema.tables}
 
@@ -123,7 +125,7 @@ class _Filler:
         return max(size, sum(group_sizes(self.counts)) + 2) if counted else size
 
     def _is_link(self, table: Table, column: Column) -> bool:
-        """Whether rows refer to others by it: it shares its values with other columns, and is no key itself."""
+        """Say whether rows refer to others by the column: it shares its values with other columns, and is not a key itself."""
         return len(self.shared[_name(table, column)]) > 1 and not column.unique
 
     def _table(self, table: Table) -> dict[str, list[Cell]]:
@@ -137,7 +139,7 @@ class _Filler:
         return made
 
     def _references(self, table: Table, key: ForeignKey, size: int) -> dict[str, list[Cell]]:
-        """The columns of a foreign key, copied from rows of the table that it names."""
+        """Return the columns of a foreign key, copied from rows of the table that it refers to."""
         if key.table == table.name or key.table not in self.done:
             return self._references_within(table, key, size)
         rng = random.Random(self._seed(table.name, *key.columns))
@@ -149,7 +151,7 @@ class _Filler:
         if any(set(key.columns) >= set(members) for members in table.uniques):
             chosen = (named + [nothing] * size)[:size]
         else:
-            # One of them is named by no row, so that NOT IN and outer joins find something.
+            # Leave one row unreferenced, so that NOT IN and outer joins find something.
             chosen = spread_out(rng, named[: max(1, len(named) - 1)], size, self.profile.links, self.counts) or [nothing] * size
             literals = self.ground.wanted[_name(table, own[key.columns[0]])].exact
             if literals and (wanted := [row for row in named if row[0] in literals]):
@@ -159,7 +161,7 @@ class _Filler:
         return {name: [row[at] for row in chosen] for at, name in enumerate(key.columns)}
 
     def _references_within(self, table: Table, key: ForeignKey, size: int) -> dict[str, list[Cell]]:
-        """A foreign key into its own table names rows before it there; one round a circle of tables names nothing."""
+        """Refer to earlier rows of the same table; a key that is part of a cycle of tables gets only NULLs."""
         own = {column.name: column for column in table.columns}
         if key.table != table.name or len(key.columns) != 1 or key.columns == key.parents:
             return {name: [None] * size for name in key.columns}
@@ -183,7 +185,7 @@ class _Filler:
         return list(_drawn(seed, pool, spread, counts, by.exact, by.close, share, self.profile.near, nulls, size))
 
     def _documents(self, table: Table, column: Column, paths: Sequence[DocumentPath], size: int) -> list[Cell]:
-        """JSON that holds values at the paths, as any column of numbers or of texts would."""
+        """Return JSON documents with values at the paths, chosen as for a column of numbers or of texts."""
         name = _name(table, column)
         literals = sorted({value for about, value in self.hints.values if about == name}, key=repr)
         kind: Kind = "text" if any(number_in(literal) is None for literal in literals) else "any"
@@ -205,12 +207,12 @@ class _Filler:
             return self.profile.links
         if _name(table, column) in self.hints.decisive:
             return self.profile.decisive
-        # A key of several columns needs one that tells its rows apart.
+        # In a key of several columns, one must tell the rows apart.
         in_key = any(column.name in members for members in table.uniques)
         return "distinct" if in_key and self.profile.values != "few" else self.profile.values
 
 
-# Most columns of a schema are in none of a query's conditions and get the same values for all queries.
+# Cached, because most columns of a schema are in no query's conditions and get the same values for all queries.
 @lru_cache(maxsize=16_384)
 def _drawn(
     seed: str,
@@ -224,7 +226,7 @@ def _drawn(
     nulls: float,
     size: int,
 ) -> tuple[Cell, ...]:
-    """The values of a column that may repeat: out of the pool, some replaced by literals, some of these by NULL."""
+    """Return values for a column that may repeat them: from the pool, some replaced by literals and some by NULL."""
     rng = random.Random(seed)
     values = spread_out(rng, pool, size, spread, counts)
     if exact or close:
@@ -238,7 +240,7 @@ def _drawn(
 
 
 def _all_different(seed: str, pool: Sequence[Cell], exact: Sequence[Cell], close: Sequence[Cell], size: int) -> list[Cell]:
-    """The values of a column that has none twice: literals among them, but not first."""
+    """Return distinct values for a column, with literals among them, but not first."""
     wanted = [*exact[: max(1, size // 2)], *close[: size // 4]]
     values = list(dict.fromkeys([*wanted, *pool]))[:size]
     if wanted:
@@ -247,12 +249,12 @@ def _all_different(seed: str, pool: Sequence[Cell], exact: Sequence[Cell], close
 
 
 def _name(table: Table, column: Column) -> str:
-    """As in `Hints`."""
+    """Return a column's name as in `Hints`."""
     return f"{table.name}.{column.name}".lower()
 
 
 def _shared_names(schema: Schema, hints: Hints) -> dict[str, frozenset[str]]:
-    """For each column those that share its values: joined by a foreign key or by a query, whose joins would be empty else."""
+    """Map each column to those that must share its values, or joins would be empty: a foreign key or a query joins them."""
     names = {_name(table, column) for table in schema.tables for column in table.columns}
     shared = {name: {name} for name in names}
     keys = [
@@ -274,13 +276,13 @@ def _shared_names(schema: Schema, hints: Hints) -> dict[str, frozenset[str]]:
 
 
 def _kept(rows: list[Row], table: Table) -> list[Row]:
-    """The rows without those that break a key."""
+    """Return the rows without those that break a key."""
     places = {column.name: at for at, column in enumerate(table.columns)}
     required = [at for at, column in enumerate(table.columns) if column.not_null]
     rows = [row for row in rows if not any(row[at] is None for at in required)]
     for members in table.uniques:
         seen: dict[Row, Row] = {}
-        # SQLite takes two NULLs in a UNIQUE column for different.
+        # SQLite treats two NULLs in a UNIQUE column as different.
         for at, row in enumerate(rows):
             value = tuple(row[places[name]] for name in members)
             seen.setdefault(value if None not in value else (*value, at), row)
@@ -289,12 +291,12 @@ def _kept(rows: list[Row], table: Table) -> list[Row]:
 
 
 def _parents_first(tables: Sequence[Table]) -> list[Table]:
-    """The tables, each behind those that its foreign keys name; a circle is cut where it begins."""
+    """Return the tables, each after those that its foreign keys refer to; a cycle is cut where it begins."""
     by_name = {table.name: table for table in tables}
     ordered: list[Table] = []
     begun: set[str] = set()
     for first in tables:
-        # A stack of our own: a chain of keys may be longer than Python's calls may be deep.
+        # Use an explicit stack: a chain of keys may be longer than Python's recursion limit.
         stack = [] if first.name in begun else [(first, iter(first.foreign_keys))]
         begun.add(first.name)
         while stack:

@@ -1,7 +1,7 @@
-"""What rows put a query to the test: the literals in it, how many rows it counts, which columns it brings together.
+"""Find what generated rows must contain to test a query: its literals, how many rows it counts, which columns it joins.
 
-Read from the query's tree; the rows are made in `filling.py`. Scopes are not followed: an alias that stands for two tables in two
-subqueries means either, for a value too many in a column does no harm.
+The hints are read from the query's tree; `filling.py` makes the rows. Scopes are ignored: an alias used for two tables in two subqueries
+means either, because an extra value in a column does no harm.
 """
 
 from __future__ import annotations
@@ -19,34 +19,34 @@ from sqlglot.errors import SqlglotError
 from axolotl_synthetic.sql.documents import Path, looks_into
 
 Value = str | int | float
-# Whole numbers that SQLite holds.
+# Range of SQLite's integers.
 SMALLEST, LARGEST = -(2**63), 2**63 - 1
 Columns = Mapping[str, frozenset[str]]
-"""A table's name and the names of its columns, in lower case."""
+"""Column names by table name, all in lower case."""
 _BY_ORDER = (exp.GT, exp.GTE, exp.LT, exp.LTE, exp.Between)
 _COMPARISONS = (*_BY_ORDER, exp.EQ, exp.NEQ, exp.Like, exp.Glob, exp.In, exp.Is)
 _DECISIVE = (exp.Ordered, exp.Max, exp.Min)
 _CALCULATIONS = (exp.Sum, exp.Avg, exp.Add, exp.Sub, exp.Mul, exp.Div, exp.Round, exp.Abs)
-# Aliases of aliases and subqueries in subqueries are followed so far.
+# Depth to which aliases of aliases and nested subqueries are followed.
 _DEPTH = 3
 
 
 @dataclass(frozen=True)
 class Hints:
-    """What was found in a query. A column's name is `table.column`, in lower case.
+    """Hints found in a query. A column's name is `table.column`, in lower case.
 
     Attributes:
-        tables: all that it names, those that it makes itself by WITH among them.
-        made: those alone.
-        values: a column and a literal that it is compared with, LIKE's patterns as they are.
+        tables: all tables that it names, including those that it defines by WITH.
+        made: only those that it defines by WITH.
+        values: a column and a literal that it is compared with; LIKE's patterns unchanged.
         lengths: a column and a number that its length is compared with.
         counts: numbers that a count of rows is compared with.
-        links: groups of columns that are compared with one another, or meet in a UNION, INTERSECT or EXCEPT; each in order.
-        numeric: columns that are calculated with.
-        decisive: columns that rows are put in order by, or the largest or smallest is taken of: where they tie, answers do.
-        bounded: columns that are compared by order with a literal: most of their values are to lie on one side or the other of it.
-        limits: the LIMITs, each together with its OFFSET.
-        documents: a column that holds JSON, and a path in it that the query looks at.
+        links: groups of columns that are compared with one another, or meet in a UNION, INTERSECT or EXCEPT; each sorted.
+        numeric: columns used in calculations.
+        decisive: columns that rows are ordered by, or whose maximum or minimum is taken; ties in them make the result ambiguous.
+        bounded: columns compared by order with a literal, where most values should lie on one side or the other of it.
+        limits: the LIMITs, each plus its OFFSET.
+        documents: a column that holds JSON, and a path in it that the query reads.
     """
 
     tables: frozenset[str] = frozenset()
@@ -65,37 +65,37 @@ class Hints:
         return Hints(**{part.name: getattr(self, part.name) | getattr(other, part.name) for part in fields(self)})
 
     def adds_to(self, other: Hints) -> bool:
-        """Whether a number or a text is here that is not there. Other differences are not worth rows of their own."""
+        """Say whether these hints have a number or text that the other lacks. Other differences do not justify more rows."""
         return not (
             self.values <= other.values and self.lengths <= other.lengths and self.counts <= other.counts and self.limits <= other.limits
         )
 
     @cached_property
     def key(self) -> str:
-        """The same for the same hints, in every process."""
+        """Return a text that equal hints share in every process."""
         return repr([sorted(map(repr, getattr(self, part.name))) for part in fields(self)])
 
 
 def hints_of(tree: exp.Expr, columns: Columns) -> Hints:
-    """Look through a query, or a CREATE TABLE statement.
+    """Return the hints of a query or a CREATE TABLE statement.
 
     Args:
-        tree: what sqlglot made of it.
-        columns: those of the database. A quoted word that is none of them is a text: SQLite reads `"France"` as one where there
-            is no such column.
+        tree: sqlglot's tree.
+        columns: columns of the database. A quoted word that is none of them is a text: SQLite reads `"France"` as one if there is no such
+            column.
     """
     return _Collector(list(tree.walk()), columns).hints()
 
 
 def hints_of_schema(schema: str, columns: Columns) -> Hints:
-    """The literals that the CHECK constraints of a schema compare its columns with: rows without them would all be refused."""
+    """Return the literals in the CHECK constraints of a schema, without which the constraints would refuse all rows."""
     found = Hints()
     if "check" not in schema.lower():
         return found
     try:
         statements = sqlglot.parse(schema, read="sqlite")
     except (SqlglotError, RecursionError, ValueError):
-        return found  # SQLite took it; then some tables may stay empty
+        return found  # SQLite accepts it although sqlglot cannot parse it; some tables may stay empty
     for statement in statements:
         if isinstance(statement, exp.Create) and statement.find(exp.CheckColumnConstraint):
             found |= hints_of(statement, columns)
@@ -103,20 +103,20 @@ def hints_of_schema(schema: str, columns: Columns) -> Hints:
 
 
 def made_by_views(views: Iterable[str]) -> frozenset[str]:
-    """The names that CREATE VIEW statements give to tables of their own by WITH, in lower case: SQLite asks whether they may be read."""
+    """Return lower-case names that CREATE VIEW statements define by WITH, because SQLite asks whether they may be read."""
     found: set[str] = set()
     for view in views:
         if "with" in view.lower():
             try:
                 found |= {made.alias.lower() for made in sqlglot.parse_one(view, read="sqlite").find_all(exp.CTE)}
             except (SqlglotError, RecursionError, ValueError):
-                continue  # SQLite took it; then what reads it is refused by that name
+                continue  # SQLite accepts it although sqlglot cannot parse it; queries that read this view are refused
     return frozenset(found)
 
 
 @dataclass
 class _Side:
-    """One side of a comparison: what stands in it, and what the columns are that its subqueries hand out."""
+    """One side of a comparison: its literals and columns, including the columns that its subqueries return."""
 
     columns: set[str] = field(default_factory=set)
     literals: set[Value] = field(default_factory=set)
@@ -221,7 +221,7 @@ class _Collector:
 
 
 def _parts(node: exp.Expr) -> Iterator[exp.Expr]:
-    """What a node is made of."""
+    """Yield a node's children."""
     for value in node.args.values():
         for part in value if isinstance(value, list) else [value]:
             if isinstance(part, exp.Expr):
@@ -229,7 +229,7 @@ def _parts(node: exp.Expr) -> Iterator[exp.Expr]:
 
 
 def _within(node: exp.Expr) -> Iterable[exp.Expr]:
-    """The node and all below it; a subquery is handed out and not entered."""
+    """Yield the node and all nodes below it; a subquery itself is yielded but not entered."""
     stack = [node]
     while stack:
         part = stack.pop()
@@ -247,7 +247,7 @@ def _projections(node: exp.Expr) -> list[exp.Expr]:
 
 
 def _value(literal: exp.Literal) -> set[Value]:
-    """The value of a literal as SQLite takes it: a whole number that 64 bits do not hold is real."""
+    """Return the value of a literal as SQLite reads it: an integer beyond 64 bits is real."""
     if literal.is_string:
         return {literal.name}
     sign = -1 if isinstance(literal.parent, exp.Neg) else 1

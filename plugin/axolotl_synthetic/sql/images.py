@@ -1,4 +1,4 @@
-"""Generated rows as databases in memory: SQLite's own file format, which a reader takes in for one query and drops again."""
+"""Turn generated rows into in-memory databases, as bytes in SQLite's file format, which a reader loads for one query."""
 
 from __future__ import annotations
 
@@ -14,22 +14,22 @@ from axolotl_synthetic.sql.queries import at_one_time
 from axolotl_synthetic.sql.reader import Row
 from axolotl_synthetic.sql.schema import Schema, quoted
 
-# The smallest that SQLite has: a table takes at least a page, and most of ours hold few rows.
+# SQLite's smallest page size: a table takes at least one page, and most of ours hold few rows.
 PAGE_BYTES = 512
-# Databases that stay open for their next filling, some 80 kB each.
+# Number of databases that stay open for their next filling, some 80 kB each.
 KEPT_OPEN = 64
-# A user's own file beyond this is not copied to see what its rows' order does.
+# A user's file larger than this is not copied to test other row orders.
 LARGEST_COPY = 8 * 2**20
 
 
 def image_of(schema: Schema, rows: Rows, *, plain: bool = False) -> bytes:
-    """A database with these rows.
+    """Return a database with these rows.
 
     Args:
         schema: its tables.
-        rows: what goes into them, in this order; a row that a CHECK constraint refuses is left out.
-        plain: without keys, so that the rows lie as they are put in, the last first. Tables whose columns are more than names and
-            types keep their keys.
+        rows: rows to insert, in this order; rows that a CHECK constraint refuses are left out.
+        plain: True to drop keys, so that rows are stored in insertion order, and to insert the last first. Tables whose columns have more
+            than names and types keep their keys.
     """
     connection = _without_rows(schema, plain)
     connection.execute("BEGIN")
@@ -48,13 +48,13 @@ _open: OrderedDict[tuple[str, bool], sqlite3.Connection] = OrderedDict()
 
 
 def _without_rows(schema: Schema, plain: bool) -> sqlite3.Connection:
-    """A database of these tables and views. To make them takes longer than to put rows in, so it is kept for the next rows."""
+    """Return a database with these tables and views, kept open because making them takes longer than inserting rows."""
     key = schema.text, plain
     if key not in _open:
         connection = connections.in_memory(cached_statements=128)
         connection.execute(f"PRAGMA page_size = {PAGE_BYTES}")
         connection.execute("BEGIN")
-        connection.execute("PRAGMA user_version = 1")  # a database without a page cannot be had as bytes
+        connection.execute("PRAGMA user_version = 1")  # a database without any page cannot be serialised
         for table in schema.tables:
             connection.execute((table.plain if plain else None) or table.sql)
         for _, sql in schema.views:
@@ -73,23 +73,23 @@ def _insert(connection: sqlite3.Connection, statement: str, rows: Iterator[Row])
             connection.executemany(statement, rows)
             return
         except sqlite3.IntegrityError:
-            pass  # a primary key that must be a whole number, and is not in this row: `OR IGNORE` is not for that. The next one
+            pass  # the primary key must be an integer and is not in this row, which `OR IGNORE` does not cover; go on with the next row
         except (sqlite3.Error, OverflowError):
-            # A CHECK or a generated column cannot be computed of this row. Where it can of none, SQLite took no row from the iterator.
+            # A CHECK or a generated column cannot be computed for this row. If it can for none, SQLite took no row from the iterator.
             if next(rows, None) is None:
                 return
 
 
 def rearranged(schema: Schema, source: bytes | str) -> tuple[bytes, ...]:
-    """The same rows in other orders: a query whose answer hangs on how rows happen to lie gives another answer on one of them.
+    """Return the same rows in other orders, on one of which a query that depends on the storage order gives another result.
 
     Args:
         schema: the tables.
-        source: a database in memory, or a file's path.
+        source: a database's bytes, or a file's path.
 
     Returns:
-        The rows the other way round; and those at even places before the others, for rows that tie in a pattern which reads the
-        same backwards. None of them where rows cannot be laid in another order.
+        The rows reversed, and the rows with those at even indices first, for ties whose pattern is a palindrome. Empty if the rows cannot
+        be stored in another order.
     """
     if any(table.plain is None for table in schema.tables):
         return ()
@@ -104,6 +104,6 @@ def rearranged(schema: Schema, source: bytes | str) -> tuple[bytes, ...]:
                 columns = ", ".join(quoted(column.name) for column in table.columns)
                 rows[table.name] = connection.execute(f"SELECT {columns} FROM {quoted(table.name)}").fetchall()
     except (sqlite3.Error, UnicodeDecodeError):
-        return ()  # a text in it is no UTF-8, or a table is not what the schema says
+        return ()  # a text in it is not UTF-8, or a table differs from the schema
     riffled = {name: [*found[::2], *found[1::2]] for name, found in rows.items()}
     return image_of(schema, rows, plain=True), image_of(schema, riffled, plain=True)

@@ -1,8 +1,8 @@
-"""Compares two queries by what they give: on the database's own rows, and on several generated fillings of its schema.
+"""Compare two queries by their results on the database's own rows, and on several generated fillings of its schema.
 
-Rows on which the gold query's own answer hangs on the order in which they happen to lie (ties before a LIMIT, a column that no group
-decides) tell nothing apart and are passed over: another query may break the tie in another way and be right. How a query is run
-stands in `reader.py`, on which rows in `filling.py`, when two results are the same in `agreement.py`. Runs in the worker.
+The gold query's own result may depend on the storage order of rows, for example by ties before a LIMIT or a column outside of GROUP BY.
+Such rows are skipped: another query may break the tie differently and be right. `reader.py` runs queries, `filling.py` makes the rows, and
+`agreement.py` compares results. Runs in the worker.
 """
 
 from __future__ import annotations
@@ -27,24 +27,24 @@ from axolotl_synthetic.sql.suites import Suite, Suites
 KEPT_GOLDS = 8_192
 KEPT_HINTS = 65_536
 KEPT_FILES = 8
-KEPT_ROWS = 500  # of one result; a longer one is asked for again
-# Between the clock that SQLite looks at and the kernel's, which ends the worker.
+KEPT_ROWS = 500  # rows of one result; a longer one is not cached
+# Delay of the kernel's timer, which kills the worker, after the deadline that SQLite checks.
 GRACE_SECONDS = 0.5
-# To read a query: the longest takes some 0.05 s, but there are texts that keep a parser busy for hours.
+# Time to parse a query: the longest takes some 0.05 s, but some texts keep a parser busy for hours.
 READING_SECONDS = 0.5
 
 
 _Key = tuple[str, frozenset[str]]
-"""A profile's name, empty for the database's file, and the tables that its fillings have."""
+"""Profile name, empty for the database's file, and the tables that its fillings have."""
 
 
 class GoldFailed(Exception):
-    """The seed's own query cannot be run, so there is nothing to compare with."""
+    """The gold query does not run, so there is nothing to compare with."""
 
 
 @dataclass(frozen=True)
 class Limits:
-    """Processor seconds for a query on all that it is run on; rows and bytes of one result."""
+    """Processor seconds for a query over everything that it is run on; most rows and bytes of one result."""
 
     seconds: float
     rows: int
@@ -53,7 +53,7 @@ class Limits:
 
 @dataclass(frozen=True)
 class Judgement:
-    """The verdict on a query: whether it stands, and why or why not, for a person to read."""
+    """Verdict on a query: whether it passes, and why or why not, for a person to read."""
 
     stands: bool
     why: str
@@ -61,7 +61,7 @@ class Judgement:
 
 @dataclass(frozen=True)
 class _Place:
-    """Somewhere to run a query: a database's file, or a filling of a suite. Results are kept under its `key`, None for not at all."""
+    """A database to run queries on: a file, or a filling of a suite. Results are cached under `key`, or not at all if it is None."""
 
     name: str
     key: _Key | None
@@ -78,8 +78,10 @@ class _Place:
 
 @dataclass
 class _Gold:
-    """A seed's query, and what it gives where it was run: as the rows lie, and in other orders. `failure` says why it failed on
-    generated rows, where it did."""
+    """A gold query and its cached results, with rows in their usual order and rearranged.
+
+    `failure` says why it failed on generated rows, if it did.
+    """
 
     text: str
     ordered: bool
@@ -93,7 +95,7 @@ class _Gold:
 
 
 class Judging:
-    """Judges queries, and keeps what the next judgement can use."""
+    """Judge of queries, with caches for later judgements."""
 
     def __init__(self) -> None:
         self._suites = Suites()
@@ -102,7 +104,7 @@ class Judging:
         self._files: OrderedDict[str, Sequence[bytes]] = OrderedDict()
 
     def compiles(self, schema_text: str, query: str, limits: Limits) -> Judgement:
-        """Whether SQLite takes the query for this schema, without a row to run it on."""
+        """Check that SQLite compiles the query for this schema, without any rows."""
         schema = read_schema(schema_text)
         query = at_one_time(query)
         try:
@@ -114,7 +116,7 @@ class Judging:
         return Judgement(True, "SQLite takes it")
 
     def runs(self, schema_text: str, file: str | None, query: str, limits: Limits) -> Judgement:
-        """Whether the query runs: on the database's rows or, where there are none, on generated ones."""
+        """Check that the query runs on the database's rows or, if there are none, on generated ones."""
         schema = read_schema(schema_text)
         query = at_one_time(query)
         try:
@@ -132,13 +134,13 @@ class Judging:
     def compare(
         self, schema_text: str, file: str | None, gold_query: str, query: str, limits: Limits, *, generated: bool = True
     ) -> Judgement:
-        """Whether the query gives what the gold query gives.
+        """Check that the query gives the gold query's results.
 
         Args:
-            schema_text, file: the database, `file` None where it has no rows of its own.
-            gold_query, query: the two.
-            limits: of each of them.
-            generated: whether to run them on generated fillings too.
+            schema_text, file: the database; `file` is None if it has no rows of its own.
+            gold_query, query: the two queries.
+            limits: limits for each of them.
+            generated: True to compare on generated fillings too.
 
         Raises:
             GoldFailed: if the gold query does not run.
@@ -159,7 +161,7 @@ class Judging:
                 if wanted is None:
                     continue
                 if same and place.file is None:
-                    found = wanted  # generated rows have the schema that both were compiled for; a file's own may differ
+                    found = wanted  # both compile to one program for the schema of generated rows; a file's schema may differ
                 else:
                     try:
                         with bounded(limits.seconds):
@@ -177,7 +179,7 @@ class Judging:
         return Judgement(True, f"it gives what the seed's query gives on {' and on '.join(where)}")
 
     def _is_same_program(self, schema: Schema, gold: _Gold, query: str, hints: Hints, theirs: Reader, mine: Reader, limits: Limits) -> bool:
-        """Whether the two are one query in other words, so that on the same rows one result is the other's, too."""
+        """Say whether both queries compile to the same program, so that their results on generated rows must be equal."""
         if hints != gold.hints:
             return False
         suite = self._suites.of(self._named(schema, gold, hints.tables), gold.hints)
@@ -187,12 +189,12 @@ class Judging:
                 gold.program = gold.program or theirs.program(image, gold.text)
                 return gold.program is not None and gold.program == mine.program(image, query)
         except QueryFailed:
-            return False  # why is said where it is run
+            return False  # running the query reports why
 
     def _places(
         self, schema: Schema, file: str | None, gold: _Gold, hints: Hints, reader: Reader, limits: Limits, comparison: Comparison
     ) -> Iterator[_Place]:
-        """Return where two queries are compared, those first that tell most queries apart; how many depends on how the comparison goes."""
+        """Yield databases to compare on, the most telling first; their number depends on how the comparison goes."""
         if file is not None:
             yield _file(file)
         tables = gold.hints.tables | hints.tables
@@ -217,7 +219,7 @@ class Judging:
 
     @staticmethod
     def _named(schema: Schema, gold: _Gold, tables: frozenset[str]) -> Schema:
-        """The schema of these tables alone."""
+        """Return the schema of these tables only."""
         if tables not in gold.named:
             gold.named[tables] = schema.only(tables)
         return gold.named[tables]
@@ -247,7 +249,7 @@ class Judging:
         return self._hints[key]
 
     def _given(self, gold: _Gold, place: _Place, reader: Reader, limits: Limits) -> Result | None:
-        """Return what the gold query gives there; None where it fails because of generated rows, which then say nothing of it."""
+        """Return the gold query's result; None if it fails because of generated rows, which then say nothing about it."""
         if place.key is not None and place.key in gold.results:
             return gold.results[place.key]
         result: Result | None = None
@@ -267,7 +269,7 @@ class Judging:
         return result is not None and bool(result.rows)
 
     def _given_rearranged(self, schema: Schema, gold: _Gold, place: _Place, reader: Reader, limits: Limits) -> Sequence[Result]:
-        """What the gold query gives when the rows there lie in other orders."""
+        """Return the gold query's results with the same rows in other orders."""
         if place.key is not None and place.key in gold.rearranged:
             return gold.rearranged[place.key]
         if place.file is not None:
@@ -279,7 +281,7 @@ class Judging:
             with bounded(limits.seconds):
                 results = [normalised(reader.of_image(image, gold.text)) for image in images]
         except QueryFailed:
-            results = []  # its time is up; then the rows as they lie decide
+            results = []  # out of time: the result in the usual order decides
         if place.key is not None and all(len(result.rows) <= KEPT_ROWS for result in results):
             gold.rearranged[place.key] = results
         return results
@@ -293,7 +295,7 @@ class Judging:
 
 
 def _runs_without_rows(place: _Place, reader: Reader, query: str, limits: Limits) -> bool:
-    """Return whether a query that failed on generated rows is right about the tables."""
+    """Say whether a query that failed on generated rows runs on empty tables."""
     if place.suite is None:
         return False
     try:
@@ -309,7 +311,7 @@ def _file(file: str) -> _Place:
 
 
 def _fillings(suite: Suite, profiles: Sequence[Profile], tables: frozenset[str] | None) -> list[_Place]:
-    """The fillings of a suite; `tables` are those that it has, None when the results are not worth keeping."""
+    """Return a suite's fillings; `tables` are those that it has, None to not cache the results."""
     return [
         _Place(f"generated rows ({profile.name})", None if tables is None else (profile.name, tables), suite=suite, profile=profile)
         for profile in profiles
@@ -322,7 +324,7 @@ def _reader(schema: Schema, hints: Hints, limits: Limits) -> Reader:
 
 @contextmanager
 def bounded(seconds: float) -> Iterator[None]:
-    """Have the kernel end this process when the work takes longer than SQLite's own clock should have let it."""
+    """Have the kernel end this process if the work exceeds the limit and SQLite's own clock did not stop it."""
     signal.setitimer(signal.ITIMER_PROF, seconds + GRACE_SECONDS)
     try:
         yield
@@ -332,8 +334,10 @@ def bounded(seconds: float) -> Iterator[None]:
 
 @contextmanager
 def bounded_as_a_whole(seconds: float) -> Iterator[None]:
-    """Have the kernel end this process when a request takes longer, with all that is done for it beside queries: rows are made,
-    schemas read. By another of the kernel's timers than `bounded`, so that one can be within the other."""
+    """Have the kernel end this process if a whole request takes too long, including making rows and reading schemas.
+
+    Uses another timer than `bounded`, so that one can be inside the other.
+    """
     signal.setitimer(signal.ITIMER_VIRTUAL, seconds + GRACE_SECONDS)
     try:
         yield

@@ -1,6 +1,6 @@
-"""Reads one query with sqlglot: its tree, its normal form, and whether order matters in it. Nothing is run here.
+"""Parse one query with sqlglot: its tree, its normal form, and whether its order matters. Nothing is run here.
 
-Used in the sandbox's worker (`worker.py`) alone, because a hostile text may keep a parser busy for ever.
+Used only in the sandbox's worker (`worker.py`), because a hostile text may keep a parser busy for ever.
 """
 
 from __future__ import annotations
@@ -11,46 +11,46 @@ import re
 from sqlglot import Dialect, Token, TokenType, exp
 from sqlglot.errors import SqlglotError
 
-# It warns on standard error of every statement that it does not know; what it does not know is refused here anyway.
+# sqlglot warns on standard error of each statement that it does not know; such statements are refused here anyway.
 logging.getLogger("sqlglot").setLevel(logging.CRITICAL)
 
-# Spider's longest query has some 600 characters; what is longer than this is no query that a model was asked for.
+# Spider's longest query has some 600 characters; a longer text than this is not a query that a model was asked for.
 LONGEST_QUERY = 10_000
-# Words that SQLite takes in any case (sqlite.org/lang_keywords.html).
+# Keywords that SQLite accepts in any case (sqlite.org/lang_keywords.html).
 _WORDS = (
     "ALL AND AS ASC BETWEEN BY CASE CAST COLLATE CROSS CURRENT_DATE CURRENT_TIME CURRENT_TIMESTAMP DESC DISTINCT ELSE END ESCAPE EXCEPT"
     " EXISTS FILTER FIRST FROM FULL GLOB GROUP HAVING IN INNER INTERSECT IS ISNULL JOIN LAST LEFT LIKE LIMIT NATURAL NOT NOTNULL NULL"
     " NULLS OFFSET ON OR ORDER OUTER OVER PARTITION RECURSIVE RIGHT SELECT THEN UNION USING VALUES WHEN WHERE WINDOW WITH"
 )
 _KEYWORDS = frozenset(_WORDS.split())
-# A bracket behind one of these opens the arguments of a call, as behind any name.
+# A bracket after one of these opens the arguments of a call, as after any name.
 _CALLED = {"CAST", "GLOB", "LIKE"}
 _NAMES = {TokenType.IDENTIFIER, TokenType.VAR, TokenType.R_PAREN}
 _SIGNS = {TokenType.DASH, TokenType.PLUS}
 _SQLITE = Dialect.get_or_raise("sqlite")
-# Made once: to make them takes as long as to read a short query.
+# Made once: making them takes as long as reading a short query.
 _TOKENIZER, _PARSER = _SQLITE.tokenizer(), _SQLITE.parser()
 
 
-# As many joins as a query may well have; sqlglot reads 10 without ON in 5 ms.
+# Joins from which on `_with_crosses` is needed; sqlglot reads 10 joins without ON in 5 ms.
 MANY_JOINS = 10
-# Among the dates of generated rows (`values.py`), so that there are rows on both sides of it.
+# In the middle of the dates of generated rows (`values.py`), so that rows lie on both sides of it.
 NOW = "2012-06-15 13:45:30"
 _CURRENT = {"current_timestamp": f"'{NOW}'", "current_date": f"'{NOW[:10]}'", "current_time": f"'{NOW[11:]}'"}
 _OF_TIME = ("date", "time", "datetime", "julianday", "unixepoch")
 _CLOCK = re.compile(r"now|current_|(?:date|time|julianday|unixepoch)\s*\(\s*\)|strftime\s*\([^,()]*\)", re.IGNORECASE)
 
 
-# The last normal form and its tree: what is read next is mostly what a text was brought into.
+# The last normal form and its tree, because the text parsed next is mostly that normal form.
 _last: dict[str, exp.Query] = {}
 
 
 class NotAQuery(Exception):
-    """Why a text is not one query of SQLite's, in words that a person can read."""
+    """A text is not one query of SQLite's; the message says why, for a person to read."""
 
 
 def parsed(text: str) -> exp.Query:
-    """The tree of a query.
+    """Return the tree of a query.
 
     Raises:
         NotAQuery: if it is not exactly one SELECT (with or without WITH) that sqlglot can read as SQLite's.
@@ -59,7 +59,7 @@ def parsed(text: str) -> exp.Query:
 
 
 def _read(text: str) -> tuple[list[Token], exp.Query]:
-    """A query's words and its tree, or `NotAQuery`."""
+    """Return a query's tokens and its tree, or raise `NotAQuery`."""
     if len(text) > LONGEST_QUERY:
         raise NotAQuery(f"{len(text):,} characters, more than {LONGEST_QUERY:,}")
     if re.search("[\0\ud800-\udfff]", text):
@@ -82,8 +82,11 @@ def _read(text: str) -> tuple[list[Token], exp.Query]:
 
 
 def _with_crosses(tokens: list[Token]) -> list[Token]:
-    """The words with every join a CROSS JOIN, where there are many joins: for one without ON sqlglot reads everything behind it
-    twice, and so 20 of them a million times. ON may follow all the same, and nothing here asks for a join's kind."""
+    """Return the tokens with every join as a CROSS JOIN, if there are many.
+
+    sqlglot parses everything after a join without ON twice, and thus after 20 of them a million times. ON may still follow, and nothing
+    here depends on the kind of join.
+    """
     if sum(token.token_type is TokenType.JOIN for token in tokens) < MANY_JOINS:
         return tokens
     found: list[Token] = []
@@ -97,11 +100,11 @@ def _with_crosses(tokens: list[Token]) -> list[Token]:
 
 
 def at_one_time(text: str) -> str:
-    """The query with its clock stopped: what it gives must not change between the seed's query and a candidate, or from day to day.
+    """Return the query with a fixed clock, so that its results are equal for both queries and on every day.
 
     Args:
-        text: in it `'now'` in a call of SQLite's date functions, a call that leaves the time out, and CURRENT_DATE and its like become
-            the time NOW. Texts that sqlglot cannot read are left as they are.
+        text: `'now'` in SQLite's date functions, calls without a time, CURRENT_DATE and its like become the time NOW. Texts that sqlglot
+            cannot read stay unchanged.
     """
     if not _CLOCK.search(text):
         return text
@@ -125,17 +128,17 @@ def at_one_time(text: str) -> str:
 
 
 def _takes_time(before: list[str]) -> bool:
-    """Return whether the next argument is the time of a date function."""
+    """Say whether the next argument is the time of a date function."""
     if before[-1:] == ["("]:
         return before[-2:-1] != [] and before[-2] in _OF_TIME
     return before[-1:] == [","] and before[-4:-2] == ["strftime", "("]
 
 
 def normal_form(text: str) -> str:
-    """A query on one line, with single spaces and large keywords, without comments and without a semicolon behind it.
+    """Return a query on one line, with single spaces, keywords in upper case, and no comments or final semicolon.
 
-    Its words stay as they are. sqlglot could write all of it anew, but then `IFNULL` comes back as `COALESCE`, and what is run
-    should be what was written.
+    Its words stay as they are. sqlglot could rewrite all of it, but would turn `IFNULL` into `COALESCE`; the query that runs should be the
+    one that was written.
 
     Raises:
         NotAQuery: see `parsed`.
@@ -145,7 +148,7 @@ def normal_form(text: str) -> str:
     before: Token | None = None
     for token in tokens:
         if token.token_type is TokenType.SEMICOLON:
-            continue  # at the end: there is but one statement
+            continue  # at the end: there is only one statement
         word = text[token.start : token.end + 1]
         if token.token_type not in (TokenType.IDENTIFIER, TokenType.STRING) and _is_keyword(word):
             word = " ".join(word.upper().split())
@@ -157,7 +160,7 @@ def normal_form(text: str) -> str:
 
 
 def order_matters(tree: exp.Query) -> bool:
-    """Whether the outermost query has an ORDER BY: no other order reaches the rows that come out."""
+    """Say whether the outermost query has an ORDER BY; no inner order determines the order of the result."""
     return tree.args.get("order") is not None
 
 
@@ -166,7 +169,7 @@ def _is_keyword(word: str) -> bool:
 
 
 def _joined(before: Token, token: Token, written: str) -> bool:
-    """Whether a token follows what is written without a space."""
+    """Say whether a token follows the written text without a space."""
     last = written.rsplit(" ", 1)[-1].upper()
     if before.token_type in (TokenType.DOT, TokenType.L_PAREN) or token.token_type in (TokenType.COMMA, TokenType.R_PAREN):
         return True
@@ -175,7 +178,7 @@ def _joined(before: Token, token: Token, written: str) -> bool:
     if token.token_type is TokenType.L_PAREN:
         return last[-1:].isidentifier() and (last in _CALLED or not _is_keyword(last))
     if before.token_type in _SIGNS:
-        # A sign and no operation: nothing that ends a value stands before it.
+        # A sign rather than an operator, because no value precedes it.
         ahead = written[:-1].rstrip()
         return not ahead or ahead[-1] in "(,=<>+-*/%|" or _is_keyword(ahead.split()[-1])
     return False

@@ -1,7 +1,7 @@
-"""One connection that can do nothing but read, for one query: limits, an authorizer, and a clock.
+"""Read-only connections for one query: limits, an authorizer, and a clock.
 
-Runs in the sandbox's worker (`worker.py`), which the kernel limits further. What SQLite itself holds back here: everything that is
-not reading a table or calling a function known to be harmless; rows and bytes beyond the limits; time, at every thousandth step.
+Runs in the sandbox's worker (`worker.py`), which the kernel limits further. Here SQLite itself refuses everything but reading tables and
+calling harmless functions, and rows and bytes beyond the limits. It checks the time at every thousandth step.
 """
 
 from __future__ import annotations
@@ -19,12 +19,12 @@ from axolotl_synthetic.sql import connections
 Cell = None | int | float | str | bytes
 Row = tuple[Cell, ...]
 Program = tuple[Row, ...]
-"""The steps that SQLite compiled a query to, as EXPLAIN shows them, without the comments."""
+"""Steps that SQLite compiled a query to, as EXPLAIN shows them, without the comments."""
 
-# What a query may call: SQLite's functions of values, aggregates, windows, dates, mathematics and JSON
-# (sqlite.org/lang_corefunc.html and its siblings). Not among them: what reads or writes files (`readfile`, `writefile`, `edit`),
-# loads code (`load_extension`, `fts3_tokenizer`), tells of the connection (`changes`, `sqlite_version`), or gives another value
-# each time (`random`), which no two queries could agree on.
+# Functions that a query may call: SQLite's functions of values, aggregates, windows, dates, mathematics and JSON
+# (sqlite.org/lang_corefunc.html and its siblings). Excluded are functions that read or write files (`readfile`, `writefile`, `edit`), load
+# code (`load_extension`, `fts3_tokenizer`) or reveal the connection (`changes`, `sqlite_version`). `random` is excluded because no two
+# queries could agree on it.
 _NAMES = (
     "abs char coalesce concat concat_ws format glob hex ifnull iif if instr length like likelihood likely lower ltrim max min nullif"
     " octet_length printf quote replace round rtrim sign soundex substr substring trim typeof unhex unicode unlikely upper zeroblob"
@@ -37,11 +37,11 @@ _NAMES = (
     " json_remove json_replace json_set json_type json_valid json_group_array json_group_object -> ->>"
 )
 FUNCTIONS = frozenset(_NAMES.split())
-# What SQLite's own tables are called; a query that makes one of the name by WITH could still mean SQLite's.
+# Prefixes of SQLite's own tables; a query that defines such a name by WITH could still mean SQLite's.
 OWN_TABLES = ("sqlite_", "pragma_", "dbstat", "bytecode", "tables_used", "fts3tokenize", "fts4aux", "fts5vocab")
 STEPS_BETWEEN_LOOKS = 1_000
 LONGEST_VALUE = 5_000_000  # bytes
-# sqlite3.SQLITE_… action codes, and what a person calls them (sqlite.org/c3ref/c_alter_table.html).
+# Readable names of the sqlite3.SQLITE_… action codes (sqlite.org/c3ref/c_alter_table.html).
 ACTIONS = {
     getattr(sqlite3, f"SQLITE_{name}"): name.replace("_", " ")
     for name in (
@@ -54,7 +54,7 @@ ACTIONS = {
 }
 _LIMITS = {
     sqlite3.SQLITE_LIMIT_LENGTH: LONGEST_VALUE,
-    # Of a query or, as the schema is read, of one CREATE TABLE: 2,000 columns take some 50,000. Queries are limited in `queries.py`.
+    # For a query or, while a schema is read, one CREATE TABLE: 2,000 columns take some 50,000. `queries.py` limits queries further.
     sqlite3.SQLITE_LIMIT_SQL_LENGTH: 1_000_000,
     sqlite3.SQLITE_LIMIT_EXPR_DEPTH: 200,
     sqlite3.SQLITE_LIMIT_COMPOUND_SELECT: 50,
@@ -65,26 +65,26 @@ _LIMITS = {
 
 
 class QueryFailed(Exception):
-    """Why a query brought no rows, in words that a person can read."""
+    """A query gave no rows; the message says why, for a person to read."""
 
 
 class SQLiteFailed(QueryFailed):
-    """… where it is SQLite that said so, such as of a text that is no JSON: on other rows the query may run."""
+    """SQLite itself reported the failure, such as malformed JSON; on other rows the query may run."""
 
 
 @dataclass(frozen=True)
 class Result:
-    """Rows as they came, and how many columns they have (also where there are none)."""
+    """Rows in the order they came, and their number of columns, which is known even without rows."""
 
     columns: int
     rows: tuple[Row, ...]
 
 
 class Clock:
-    """Processor time that a query may still use, counted while it runs: the machine's other work must not change a verdict.
+    """Processor time that a query may still use. Wall time is not counted, as the machine's other work must not change a verdict.
 
     Args:
-        seconds: for everything that it is run on together.
+        seconds: total for everything that the query is run on.
     """
 
     def __init__(self, seconds: float) -> None:
@@ -108,9 +108,9 @@ class Reader:
 
     Args:
         tables: names that may be read, in lower case.
-        made: names that the query itself or a view gives to tables, by WITH; SQLite asks about those that refer to themselves.
+        made: names that the query or a view defines by WITH; SQLite asks about those that refer to themselves.
         clock: when to stop.
-        rows, result_bytes: the most that a result may have.
+        rows, result_bytes: largest result.
     """
 
     def __init__(self, tables: frozenset[str], made: frozenset[str], clock: Clock, *, rows: int, result_bytes: int) -> None:
@@ -132,7 +132,7 @@ class Reader:
             self._memory.close()
 
     def of_image(self, image: bytes, query: str) -> Result:
-        """Run the query on a database that lies in memory.
+        """Run the query on an in-memory database.
 
         Raises:
             QueryFailed: if it is refused, is wrong, or reaches a limit.
@@ -140,7 +140,7 @@ class Reader:
         if self._memory is None:
             self._memory = self._guarded(connections.in_memory())
         if image is not self._image:
-            # SQLite takes an image in by a statement of its own, which the authorizer sees.
+            # SQLite loads an image by a statement of its own, which the authorizer must allow.
             self._ours = True
             try:
                 self._memory.deserialize(image)
@@ -150,10 +150,10 @@ class Reader:
         return self._run(self._memory, query)
 
     def of_file(self, path: str, query: str) -> Result:
-        """Run the query on a file, which is opened read-only and taken not to change.
+        """Run the query on a file, opened read-only on the assumption that it does not change.
 
         Raises:
-            QueryFailed: as `of_image`; also if the file cannot be read.
+            QueryFailed: as for `of_image`; also if the file cannot be read.
         """
         try:
             if (problem := connections.unfinished(Path(path))) is not None:
@@ -167,16 +167,16 @@ class Reader:
             connection.close()
 
     def program(self, image: bytes, query: str) -> Program | None:
-        """What SQLite compiles the query to on a database that lies in memory; None where what it shows of that leaves something out.
+        """Return the program that SQLite compiles the query to; None if EXPLAIN does not show all of it.
 
-        Two queries with the same program are one query in other words: the program is all that is run.
+        Two queries with the same program are equivalent, because SQLite runs only the program.
 
         Raises:
-            QueryFailed: as `of_image`.
+            QueryFailed: as for `of_image`.
         """
         steps = self.of_image(image, f"EXPLAIN {query}").rows
-        # (place, operation, p1, p2, p3, p4, p5, comment): sqlite.org/opcode.html. Of a blob's bytes it shows those before the first
-        # NUL, of what a table-valued function keeps only where that lies.
+        # (place, operation, p1, p2, p3, p4, p5, comment): sqlite.org/opcode.html. EXPLAIN cuts a blob at its first NUL, and shows only an
+        # address for the state of a table-valued function.
         if any(str(p4).startswith("vtab:") or (operation == "Blob" and p4 is not None) for _, operation, _, _, _, p4, _, _ in steps):
             return None
         return tuple(step[:-1] for step in steps if step[1] != "Explain")
@@ -184,7 +184,7 @@ class Reader:
     def _guarded(self, connection: sqlite3.Connection) -> sqlite3.Connection:
         for limit, value in _LIMITS.items():
             connection.setlimit(limit, value)
-        # The authorizer allows functions by their names, in views and columns as in the query; SQLite alone would refuse JSON there.
+        # The authorizer checks functions by name in views and columns too; without trusted_schema SQLite would refuse JSON there.
         for pragma in ("query_only = 1", "trusted_schema = 1"):
             connection.execute(f"PRAGMA {pragma}")
         connection.text_factory = _text
@@ -204,7 +204,7 @@ class Reader:
                 return sqlite3.SQLITE_OK
             self._refused = f"calls the function {two}"
         elif (action, one) == (sqlite3.SQLITE_UPDATE, "sqlite_master"):
-            # What SQLite does to prepare a table that is none; it goes on asking, and what it asks next would say less.
+            # SQLite does this to prepare a virtual table. It then asks for other actions, whose refusal would explain less.
             self._virtual = True
         else:
             self._refused = f"does {ACTIONS.get(action, f'action {action}')}"
@@ -244,7 +244,7 @@ class Reader:
 
 
 def _text(raw: bytes) -> Cell:
-    """A text; what is no UTF-8 stays bytes, and equal bytes stay equal."""
+    """Decode a text; one that is not UTF-8 stays bytes, so that equal bytes stay equal."""
     try:
         return raw.decode()
     except UnicodeDecodeError:

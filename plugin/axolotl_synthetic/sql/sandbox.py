@@ -1,8 +1,8 @@
-"""Asks the worker, a process of its own, and survives whatever a query does to it.
+"""Send requests to the worker process, and survive whatever a query does to it.
 
-The worker (`worker.py`) limits itself; what gets past that, the kernel ends, and what even the kernel lets be is ended here by the
-clock. When it dies of a query, the query does not stand, and the next one starts another worker. Everything that SQLite or sqlglot
-does with a text that a model wrote goes through here.
+The worker (`worker.py`) limits itself, the kernel kills what exceeds that, and the timeout here ends what even the kernel misses. If it
+dies of a query, the query fails and the next one starts a new worker. All work of SQLite or sqlglot on model-written text goes through
+here.
 """
 
 from __future__ import annotations
@@ -20,13 +20,13 @@ from typing import Any
 from axolotl_synthetic.errors import ServiceError
 
 MODULE = "axolotl_synthetic.sql.worker"
-# By the clock, for a worker that neither works nor answers: far beyond what its processor time allows, even on a busy machine.
+# Wall time per allowed processor second for a worker that hangs: far beyond what it needs even on a busy machine.
 PATIENCE = 20.0
 START_SECONDS = 120.0
 
 
 class WorkerDied(Exception):
-    """The worker ended, or was ended, over a request."""
+    """The worker ended, or was killed, during a request."""
 
 
 class _Worker:
@@ -48,7 +48,7 @@ class _Worker:
             except OSError:
                 pass
             finally:
-                # Also when the asker is interrupted: the reply to this request must not be taken for the next one's.
+                # Also if the caller is interrupted: this reply must not be read as the next request's.
                 if line is None:
                     self.stop()
             if line is None:
@@ -57,7 +57,7 @@ class _Worker:
             return reply
 
     def line(self, seconds: float) -> bytes | None:
-        """A line of the worker's, None if it ended or took longer."""
+        """Return one line from the worker, None if it ended or timed out."""
         assert self.running is not None and self.running.stdout is not None
         output = self.running.stdout.fileno()
         poll = select.poll()
@@ -74,8 +74,8 @@ class _Worker:
 
     def start(self) -> None:
         self.stop()
-        # Nothing of our environment, which holds keys, but where Python finds what is imported here; and one time zone everywhere, for
-        # queries that ask for the local time.
+        # Do not pass on our environment, which holds API keys, except Python's import path. The fixed time zone is for queries that ask for
+        # the local time.
         environment = {"PYTHONPATH": os.pathsep.join(path for path in sys.path if path), "LC_ALL": "C.UTF-8", "TZ": "UTC"}
         try:
             self.running = subprocess.Popen(
@@ -85,7 +85,7 @@ class _Worker:
                 stderr=subprocess.DEVNULL,
                 env=environment,
                 cwd="/",
-                start_new_session=True,  # Ctrl-C is for the run to handle
+                start_new_session=True,  # the run handles Ctrl-C
             )
         except OSError as error:
             raise ServiceError(f"the process that runs SQL cannot be started: {error}; free memory or processes and start again") from error
@@ -105,21 +105,21 @@ _worker = _Worker()
 
 
 def ask(request: Mapping[str, Any], *, seconds: float) -> dict[str, Any]:
-    """The worker's reply. Safe in any thread and after a fork.
+    """Return the worker's reply. Safe in any thread and after a fork.
 
     Args:
         request: see `worker.py`.
         seconds: processor time that the request's queries may take.
 
     Raises:
-        WorkerDied: if it ended without a reply: out of time or memory, by the query's doing.
-        ServiceError: if it cannot be started, which would otherwise read as wrong queries throughout.
+        WorkerDied: if it ended without a reply because the query ran out of time or memory.
+        ServiceError: if it cannot be started; otherwise all queries would count as wrong.
     """
     return _worker.ask(request, PATIENCE * (1 + seconds))
 
 
 def _after_fork() -> None:
-    # The worker belongs to the parent: two askers on one pipe would read each other's replies.
+    # The worker belongs to the parent: two clients of one pipe would read each other's replies.
     global _worker
     _worker = _Worker()
 

@@ -1,6 +1,6 @@
-"""What a database looks like: its CREATE TABLE statements as text, its tables, columns and keys as SQLite understands them.
+"""Database schemas: CREATE TABLE statements as text, and tables, columns and keys as SQLite understands them.
 
-Rows are not for this file: generated ones are `filling.py`'s, those of a user's own file are read by queries (`reader.py`).
+This file reads no rows: `filling.py` makes generated ones, and queries read those of a user's file (`reader.py`).
 """
 
 from __future__ import annotations
@@ -19,18 +19,18 @@ from axolotl_synthetic.sql.hints import made_by_views
 from axolotl_synthetic.sql.reader import ACTIONS, FUNCTIONS, OWN_TABLES
 
 Kind = Literal["integer", "real", "number", "text", "date", "datetime", "boolean", "any"]
-# SQLite's own rules for affinity (sqlite.org/datatype3.html, 3.1), after two kinds that it does not know but people mean.
+# SQLite's own rules for affinity (sqlite.org/datatype3.html, 3.1), after kinds that it does not know but people mean.
 _KINDS: tuple[tuple[str, Kind], ...] = (
     *(("BOOL", "boolean"), ("DATETIME", "datetime"), ("TIMESTAMP", "datetime"), ("DATE", "date"), ("TIME", "datetime")),
     *(("INT", "integer"), ("CHAR", "text"), ("CLOB", "text"), ("TEXT", "text"), ("REAL", "real"), ("FLOA", "real"), ("DOUB", "real")),
 )
-# Statements of a dump that say nothing of what the tables look like.
+# Statements of a dump that do not affect what the tables look like.
 _PASSED_OVER = re.compile(r"\s*(?:BEGIN|COMMIT|END|PRAGMA|DROP\s+(?:TABLE|VIEW|INDEX)\s+IF\s+EXISTS|ANALYZE)\b", re.IGNORECASE)
 _CREATED = re.compile(
     r"\s*CREATE\s+(?P<kind>(?:TEMP(?:ORARY)?\s+)?(?:TABLE|VIEW)|(?:UNIQUE\s+)?INDEX|VIRTUAL\s+TABLE|TRIGGER)\b", re.IGNORECASE
 )
 
-# What SQLite asks about while a table, a view or an index is made, and while we ask what was made (sqlite.org/c3ref/c_alter_table.html).
+# Actions that SQLite asks about while tables, views and indexes are made and inspected (sqlite.org/c3ref/c_alter_table.html).
 _MAKING = {
     *(sqlite3.SQLITE_CREATE_TABLE, sqlite3.SQLITE_CREATE_VIEW, sqlite3.SQLITE_CREATE_INDEX, sqlite3.SQLITE_REINDEX),
     *(sqlite3.SQLITE_SELECT, sqlite3.SQLITE_RECURSIVE),
@@ -38,17 +38,17 @@ _MAKING = {
 _WRITING = {sqlite3.SQLITE_INSERT, sqlite3.SQLITE_UPDATE, sqlite3.SQLITE_DELETE}
 _WRITTEN = {"sqlite_master", "sqlite_schema", "sqlite_sequence"}
 _ASKED = {"table_xinfo", "index_list", "index_info", "foreign_key_list"}
-# Behind a virtual table's name: FTS3, FTS4 and FTS5, R-trees.
+# Suffixes after a virtual table's name: FTS3, FTS4 and FTS5, R-trees.
 _SHADOWS = ("data", "idx", "content", "docsize", "config", "segments", "segdir", "stat", "node", "parent", "rowid")
 
 
 class BadSchema(Exception):
-    """Why no tables can be read out of a text or a file, with the remedy."""
+    """No tables can be read from a text or a file; the message says why, with the remedy."""
 
 
 @dataclass(frozen=True)
 class Column:
-    """`declared` is the type as it stands there; `unique` is about this column alone."""
+    """One column. `declared` is its type as written; `unique` is about this column alone."""
 
     name: str
     declared: str
@@ -59,7 +59,7 @@ class Column:
 
 @dataclass(frozen=True)
 class ForeignKey:
-    """`columns` of this table name rows of `table` by its `parents`, which may be columns without a key of their own."""
+    """A foreign key: `columns` refer to rows of `table` by its `parents`, which need not be a key of that table."""
 
     columns: tuple[str, ...]
     table: str
@@ -68,7 +68,7 @@ class ForeignKey:
 
 @dataclass(frozen=True)
 class Table:
-    """`uniques` are the sets of columns of which no two rows are the same, the primary key's first."""
+    """One table. `uniques` are sets of columns whose values no two rows share, the primary key's first."""
 
     name: str
     columns: tuple[Column, ...]
@@ -78,8 +78,10 @@ class Table:
 
     @property
     def plain(self) -> str | None:
-        """A CREATE TABLE statement with the same columns and types and no keys, so that rows lie in it as they are put in.
-        None where the columns are more than names and types."""
+        """Return a CREATE TABLE statement with the same columns and types but no keys, so that rows keep their insertion order.
+
+        None if the columns have more than names and types.
+        """
         if re.search(r"\bCOLLATE\b|\bGENERATED\b|\bAS\s*\(|\bSTRICT\s*$", self.sql, re.IGNORECASE):
             return None
         if not all(re.fullmatch(r"[\w\s(),.+-]*", column.declared) for column in self.columns):
@@ -90,7 +92,7 @@ class Table:
 
 @dataclass(frozen=True)
 class Schema:
-    """Tables in the order of the text, and views as the text has them."""
+    """Tables in the order of the text, and views as written."""
 
     text: str
     tables: tuple[Table, ...]
@@ -98,11 +100,11 @@ class Schema:
 
     @cached_property
     def columns(self) -> Mapping[str, frozenset[str]]:
-        """A table's name and the names of its columns, in lower case."""
+        """Return column names by table name, all in lower case."""
         return {table.name.lower(): frozenset(column.name.lower() for column in table.columns) for table in self.tables}
 
     def only(self, names: frozenset[str]) -> Schema:
-        """The schema of these tables alone, which is read faster by far; itself where one of the names is a view's.
+        """Return the schema of these tables only, which is read much faster; the schema itself if one of the names is a view's.
 
         Args:
             names: in lower case. Foreign keys to other tables are left out.
@@ -118,29 +120,29 @@ class Schema:
 
     @cached_property
     def names(self) -> frozenset[str]:
-        """Names of all tables and views, in lower case."""
+        """Return the names of all tables and views, in lower case."""
         return frozenset([*(table.name.lower() for table in self.tables), *(name.lower() for name, _ in self.views)])
 
     @cached_property
     def made(self) -> frozenset[str]:
-        """Names that its views give to tables of their own, in lower case."""
+        """Return the names that its views define by WITH, in lower case."""
         return made_by_views(sql for _, sql in self.views)
 
 
 def quoted(name: str) -> str:
-    """A name as SQL takes any."""
+    """Return a name in quotes, which SQL accepts for any name."""
     return '"' + name.replace('"', '""') + '"'
 
 
 def schema_of_file(path: Path) -> str:
-    """The CREATE TABLE and CREATE VIEW statements of a `.sql` file or of a SQLite database.
+    """Return the CREATE TABLE and CREATE VIEW statements of a `.sql` file or of a SQLite database.
 
     Raises:
         BadSchema: if it is neither, or cannot be read.
     """
     try:
         if path.suffix.lower() == ".sql":
-            # A byte order mark is what editors on Windows begin a file with.
+            # utf-8-sig drops the byte order mark that editors on Windows write.
             return schema_of_script(path.read_text(encoding="utf-8-sig"))
         with path.open("rb") as file:
             if file.read(16) != b"SQLite format 3\0":
@@ -154,17 +156,17 @@ def schema_of_file(path: Path) -> str:
     try:
         with closing(connections.of_file(str(path))) as connection:
             rows = connection.execute("SELECT type, name, sql FROM sqlite_master ORDER BY rowid").fetchall()
-    except (sqlite3.Error, UnicodeDecodeError) as error:  # what it says may quote a name that is no UTF-8
+    except (sqlite3.Error, UnicodeDecodeError) as error:  # the error may quote a name that is not UTF-8
         raise BadSchema(f"SQLite cannot read it: {error}") from error
-    # Whoever made the file wrote these texts, and need not have used SQLite for it: they are statements like any.
+    # These texts come from the file's author, perhaps not through SQLite, so they are as untrusted as any.
     with closing(_made(_own_tables(rows))) as connection:
         return schema_text(connection)
 
 
 def _own_tables(rows: Sequence[tuple[object, object, object]]) -> list[str]:
-    """The statements of a database's tables and views, tables first: a view may come before a table that was made anew.
+    """Return the statements of a database's tables and views, tables first, as a view may precede a table that was recreated.
 
-    Left out are virtual tables, which no query may read, and the tables in which they keep what they hold.
+    Virtual tables, which no query may read, and their shadow tables are left out.
     """
     found: dict[object, list[tuple[str, str]]] = {"table": [], "view": []}
     kept_by: set[str] = set()
@@ -173,7 +175,7 @@ def _own_tables(rows: Sequence[tuple[object, object, object]]) -> list[str]:
             continue
         if not isinstance(name, str) or not isinstance(sql, str):
             raise BadSchema("its list of tables is damaged: a name in it is no text")
-        if sql.startswith("CREATE VIRTUAL TABLE "):  # as SQLite itself writes it
+        if sql.startswith("CREATE VIRTUAL TABLE "):  # the form in which SQLite itself writes it
             kept_by |= {f"{name}_{part}".lower() for part in _SHADOWS}
         elif not name.lower().startswith("sqlite_"):
             found[kind].append((name, sql))
@@ -184,10 +186,11 @@ def _own_tables(rows: Sequence[tuple[object, object, object]]) -> list[str]:
 
 
 def schema_of_script(script: str) -> str:
-    """The CREATE TABLE (and CREATE VIEW) statements of a `.sql` file.
+    """Return the CREATE TABLE (and CREATE VIEW) statements of a `.sql` file.
 
     Raises:
-        BadSchema: if there are none, one is wrong, or the file holds what is not read: rows would be lost without a word.
+        BadSchema: if there are none, one is wrong, or the file has statements that are not read, such as rows, which would be lost
+            silently.
     """
     if "\0" in script:
         raise BadSchema(f"it holds a NUL character (character {script.index(chr(0)) + 1}), which no SQL does; save it as UTF-8")
@@ -205,10 +208,10 @@ def schema_of_script(script: str) -> str:
 
 
 def _made(statements: Iterable[str]) -> sqlite3.Connection:
-    """Return a database in memory in which each of the statements has made one table, view or index, and done nothing else.
+    """Return an in-memory database in which each statement has made one table, view or index, and done nothing else.
 
     Raises:
-        BadSchema: if one of them would do anything else, or SQLite does not take it. None behind it is run.
+        BadSchema: if a statement would do anything else, or SQLite refuses it. Later statements do not run.
     """
     connection = connections.in_memory()
     refused: list[str] = []
@@ -236,7 +239,7 @@ def _made(statements: Iterable[str]) -> sqlite3.Connection:
 
 
 def _authorize(refused: list[str], action: int, one: str | None, two: str | None, database: str | None, within: str | None) -> int:
-    """Let a statement make tables, views and indexes in memory, and read what queries may read: a table may be made of a query."""
+    """Let a statement make tables, views and indexes, and read what queries may read, as in CREATE TABLE … AS SELECT."""
     name = str(one).lower()
     if (
         action in _MAKING
@@ -260,7 +263,7 @@ def _said(statement: str) -> str:
 
 
 def _statements(script: str) -> Iterator[str]:
-    """The statements of a script, without the comments before them; SQLite says where one ends."""
+    """Yield the statements of a script, without comments before them; SQLite decides where one ends."""
     part = ""
     for piece in re.split(r"(?<=;)", script):
         part += piece
@@ -277,7 +280,7 @@ def _uncommented(statement: str) -> str:
 
 
 def schema_text(connection: sqlite3.Connection) -> str:
-    """The CREATE TABLE and CREATE VIEW statements of a database, in its own order.
+    """Return the CREATE TABLE and CREATE VIEW statements of a database, in its own order.
 
     Raises:
         BadSchema: if it has no tables.
@@ -286,17 +289,17 @@ def schema_text(connection: sqlite3.Connection) -> str:
     found = [(kind, sql.strip()) for kind, name, sql in rows if not name.lower().startswith("sqlite_")]
     if not any(kind == "table" for kind, _ in found):
         raise BadSchema("it has no tables")
-    # Tables first: a view may come before a table that was made anew.
+    # Tables first: a view may precede a table that was recreated.
     ordered = [sql for kind, sql in found if kind == "table"] + [sql for kind, sql in found if kind == "view"]
     return "\n\n".join(f"{sql.rstrip(';')};" for sql in ordered)
 
 
 @lru_cache(maxsize=256)
 def read_schema(text: str) -> Schema:
-    """Tables, columns and keys of a schema's text.
+    """Return the tables, columns and keys of a schema's text.
 
     Raises:
-        BadSchema: if SQLite does not take it.
+        BadSchema: if SQLite refuses it.
     """
     with closing(_made(_statements(text))) as connection:
         rows = connection.execute("SELECT type, name, sql FROM sqlite_master WHERE sql IS NOT NULL ORDER BY rowid").fetchall()
@@ -310,7 +313,7 @@ def _table(connection: sqlite3.Connection, name: str, sql: str) -> Table:
     primary = tuple(row[1] for row in sorted((row for row in info if row[5]), key=lambda row: row[5]))
     uniques = [primary] if primary else []
     for index in ask(f"PRAGMA index_list({quoted(name)})").fetchall():
-        # A partial index holds for some rows alone; rows that keep it for all keep it for those.
+        # A partial index holds only for some rows; treating it as an index of all rows is stricter and safe.
         members = tuple(row[2] for row in ask(f"PRAGMA index_info({quoted(index[1])})"))
         if index[2] and all(members) and members not in uniques:
             uniques.append(members)
@@ -319,7 +322,7 @@ def _table(connection: sqlite3.Connection, name: str, sql: str) -> Table:
             name=row[1],
             declared=row[2],
             kind=_kind(row[2]),
-            # SQLite lets NULLs into most primary keys, which is a bug of its past (sqlite.org/lang_createtable.html) and in nobody's data.
+            # SQLite allows NULLs in most primary keys, a historical bug (sqlite.org/lang_createtable.html); real data has none.
             not_null=bool(row[3] or row[5]),
             unique=(row[1],) in uniques,
         )
@@ -336,7 +339,7 @@ def _foreign_keys(connection: sqlite3.Connection, name: str) -> Iterator[Foreign
         parent = str(rows[0][0])
         info = connection.execute(f"PRAGMA table_xinfo({quoted(parent)})").fetchall()
         primary = [row[1] for row in sorted((row for row in info if row[5]), key=lambda row: row[5])]
-        # Without columns it is the parent's primary key that is meant.
+        # Without columns the key refers to the parent's primary key.
         parents = [row[2] for row in rows] if rows[0][2] is not None else primary
         known = {row[1].lower(): row[1] for row in info}
         if len(parents) == len(rows) and all(str(one).lower() in known for one in parents):

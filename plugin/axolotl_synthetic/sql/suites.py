@@ -1,4 +1,4 @@
-"""The generated databases that queries are run on, kept for the next query of the same schema and the same literals."""
+"""Cache of the generated databases, for later queries with the same schema and the same literals."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ from axolotl_synthetic.sql.images import image_of, rearranged
 from axolotl_synthetic.sql.profiles import Profile
 from axolotl_synthetic.sql.schema import Schema
 
-# Some 80 kB a suite, so those of more than 2,000 gold queries; whatever is dropped is made again.
+# A suite takes some 80 kB, so this holds more than 2,000 gold queries' suites; dropped suites are made again.
 KEPT_BYTES = 192 * 2**20
 
 
 class Suite:
-    """The fillings of one schema for one set of hints, each made when it is first asked for."""
+    """The fillings of one schema for one set of hints, each made on first use."""
 
     def __init__(self, schema: Schema, hints: Hints) -> None:
         self.schema = schema
@@ -25,7 +25,7 @@ class Suite:
         self._rearranged: dict[str, tuple[bytes, ...]] = {}
 
     def image(self, profile: Profile) -> bytes:
-        """The database with this filling."""
+        """Return the database with this filling."""
         if profile.name not in self._images:
             rows = self._ground.fill(profile)
             self._images[profile.name] = image_of(self.schema, rows, plain=profile.reversed)
@@ -33,7 +33,7 @@ class Suite:
         return self._images[profile.name]
 
     def rearranged(self, profile: Profile) -> tuple[bytes, ...]:
-        """The same rows in other orders."""
+        """Return the same rows in other orders."""
         if profile.name not in self._rearranged:
             self._rearranged[profile.name] = rearranged(self.schema, self.image(profile))
             self.bytes += sum(map(len, self._rearranged[profile.name]))
@@ -41,7 +41,7 @@ class Suite:
 
 
 class Suites:
-    """Those in use. The least recently used are dropped when they take too much room."""
+    """Cache of suites. The least recently used are dropped when they take too much memory."""
 
     def __init__(self) -> None:
         self._suites: OrderedDict[tuple[str, str], tuple[Suite, int]] = OrderedDict()
@@ -51,7 +51,7 @@ class Suites:
         key = (schema.text, hints.key)
         suite, counted = self._suites.pop(key, (None, 0))
         suite = suite or Suite(schema, hints)
-        # A suite grows while it is used, so what it takes is looked at each time that it is asked for.
+        # A suite grows with use, so its size is updated on each access.
         self._bytes += suite.bytes - counted
         self._suites[key] = suite, suite.bytes
         while self._bytes > KEPT_BYTES and len(self._suites) > 1:

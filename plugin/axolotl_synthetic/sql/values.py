@@ -1,4 +1,4 @@
-"""Single values for generated rows: what fits a literal, what is next to it, and what stands in a column that no query names.
+"""Single values for generated rows: values that match a literal, values next to it, and arbitrary values for a column.
 
 A kind of column is SQLite's affinity, or what people mean by its declared type (`schema.py`). Pure.
 """
@@ -17,7 +17,7 @@ from axolotl_synthetic.sql.hints import LARGEST, SMALLEST, Value
 from axolotl_synthetic.sql.reader import Cell
 from axolotl_synthetic.sql.schema import Kind
 
-# Words of different initials, lengths and cases; no English sentence is meant.
+# Words of different initials, lengths and cases.
 WORDS = (
     *("amber", "Birch", "cobalt", "Dune", "ember", "Fjord", "grove", "Harbor", "iris", "Jade", "kelp", "Lagoon", "maple", "Nectar", "onyx"),
     *("Prairie", "quartz", "River", "saffron", "Tundra", "umber", "Valley", "willow", "Xenon", "yarrow", "Zephyr", "ash", "Basil", "cedar"),
@@ -30,15 +30,15 @@ _DATES = ("date", "datetime")
 
 @lru_cache(maxsize=8_192)
 def base_pool(name: str, kind: Kind, size: int, *, numeric: bool, key: bool, around: tuple[int | float, ...] = ()) -> tuple[Cell, ...]:
-    """Different values for a column.
+    """Return distinct values for a column.
 
     Args:
-        name: decides; the same for columns that are to share their values.
+        name: seed of the choice; columns that are to share values have the same.
         kind: the column's.
-        size: how many; fewer where there are no more (`boolean`).
-        numeric: a text column that is calculated with, or joined to numbers: its texts are numbers then.
-        key: something is known by these values, so numbers are 1, 2, 3, … as in most tables.
-        around: numbers that queries compare with; those of the pool lie on both sides of them.
+        size: number of values; fewer if there are no more (`boolean`).
+        numeric: True for a text column used in calculations or joined to numbers: its texts are numbers.
+        key: True if the values identify something: numbers are 1, 2, 3, … as in most tables.
+        around: numbers that queries compare with; the pool's numbers lie on both sides of them.
     """
     if kind == "boolean":
         return (0, 1)
@@ -61,7 +61,7 @@ def base_pool(name: str, kind: Kind, size: int, *, numeric: bool, key: bool, aro
 
 
 def fitting(literal: Value, kind: Kind) -> Iterator[Cell]:
-    """Values of a column for which a comparison with the literal holds: itself, or what LIKE's pattern matches."""
+    """Yield values of a column that match the literal: itself, or texts that match LIKE's pattern."""
     if isinstance(literal, str):
         if "%" in literal or "_" in literal:
             bare = literal.replace("%", "").replace("_", "q")
@@ -71,7 +71,7 @@ def fitting(literal: Value, kind: Kind) -> Iterator[Cell]:
             if (number := number_in(literal)) is not None:
                 yield number
             elif kind != "integer":
-                yield literal  # such as a 'T' in a column declared a number
+                yield literal  # such as a 'T' in a column declared numeric
         elif kind in _DATES and re.fullmatch(r"\d{4}(-\d\d)?", literal):
             yield from (f"{literal}-06-15"[:10] if len(literal) == 4 else f"{literal}-15", literal)
         elif kind == "date" and re.match(r"\d{4}-\d\d-\d\d[ T]", literal):
@@ -87,7 +87,7 @@ def fitting(literal: Value, kind: Kind) -> Iterator[Cell]:
 
 
 def near(literal: Value, kind: Kind) -> Iterator[Cell]:
-    """Values next to the literal: one more and one less, a letter more and less, the other case, the day before and after."""
+    """Yield values next to the literal: one more and one less, a letter more and less, the other case, the days around it."""
     number = number_in(literal)
     if number is not None:
         if abs(number) >= 2**53:
@@ -103,7 +103,7 @@ def near(literal: Value, kind: Kind) -> Iterator[Cell]:
     text = str(literal)
     if day := _day(text):
         for days in (-1, 1, 365):
-            with suppress(OverflowError):  # the calendar goes from the year 1 to the year 9999
+            with suppress(OverflowError):  # the calendar ends with the years 1 and 9999
                 yield (day + timedelta(days=days)).isoformat() + text[10:]
         return
     bare = text.replace("%", "").replace("_", "q")
@@ -113,14 +113,14 @@ def near(literal: Value, kind: Kind) -> Iterator[Cell]:
 
 
 def _has(kind: Kind, number: int | float) -> bool:
-    """Return whether a column of the kind holds such numbers: SQLite would put a real into one of integers, but nobody does."""
+    """Say whether a column of the kind holds such numbers. SQLite would store a real in an integer column, but nobody does."""
     return kind != "integer" or SMALLEST <= number <= LARGEST
 
 
 def _beside(number: int | float, step: int | float) -> int | float | None:
-    """A number so many steps from another: of 1, or of what still changes a real that is too large for it. None where SQLite has none."""
+    """Return a number `step` steps from another, None if SQLite cannot hold it. A step is 1, or more for a very large real."""
     if isinstance(number, float) and abs(number) >= 2**53:
-        # A thousandth, because results are compared by their first digits alone (`agreement.py`).
+        # A thousandth, because results are compared by their first digits only (`agreement.py`).
         moved = number + abs(number) / 1_000 * step
         return moved if math.isfinite(moved) else None
     whole = int(number) + int(step)
@@ -128,7 +128,7 @@ def _beside(number: int | float, step: int | float) -> int | float | None:
 
 
 def number_in(literal: Value) -> int | float | None:
-    """The number that a literal is, None for other texts."""
+    """Return the number that a literal is, None for other texts."""
     if not isinstance(literal, str):
         return literal
     if re.fullmatch(r"-?\d{1,15}", literal):

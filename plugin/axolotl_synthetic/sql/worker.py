@@ -1,7 +1,7 @@
-"""The process that queries run in: reads a JSON request a line, answers with one. Started by `sandbox.py` and by nobody else.
+"""The process that queries run in: reads one JSON request per line and answers each. Started by `sandbox.py` only.
 
-Under limits that the kernel keeps (memory, no file written, processor time through `judging.py`) and ended by the end of its input,
-so that it dies with whoever started it. What it is asked stands in `sandbox.py`, what it does in `judging.py`.
+The kernel limits its memory, its processor time (through `judging.py`) and forbids it to write files. It ends at the end of its input, and
+so with its parent. `sandbox.py` sends the requests, and `judging.py` does the work.
 """
 
 from __future__ import annotations
@@ -31,17 +31,17 @@ from axolotl_synthetic.sql.judging import (
 from axolotl_synthetic.sql.queries import NotAQuery, normal_form
 from axolotl_synthetic.sql.schema import BadSchema, schema_of_file
 
-# Of everything that SQLite holds, a query's intermediate results above all.
+# Limits all that SQLite holds, above all a query's intermediate results.
 HEAP_BYTES = 256 * 2**20
 PARENT_LOOKED_FOR_SECONDS = 0.5
-# Python, sqlglot, what is kept between queries, and the above.
+# Limits Python, sqlglot, the caches and the above.
 MEMORY_BYTES = 1536 * 2**20
 OPEN_FILES = 32
 
 
 def main() -> None:
     replies = os.fdopen(os.dup(1), "w", encoding="utf-8")
-    os.dup2(2, 1)  # what a library prints is no reply
+    os.dup2(2, 1)  # libraries' prints must not mix with replies
     _limit_this_process()
     threading.Thread(target=_end_with, args=(os.getppid(),), daemon=True).start()
     judging = Judging()
@@ -50,8 +50,8 @@ def main() -> None:
         try:
             reply = _answer(judging, json.loads(line))
         except MemoryError:
-            return  # whatever is left of this process is not to be relied on
-        except Exception as error:  # the boundary: a mistake of ours must not read as a query's
+            return  # this process is no longer reliable
+        except Exception as error:  # the boundary: a bug in our code must not count as the query's
             reply = {"broken": ascii(f"{type(error).__name__}: {error}"[:200])}
         print(json.dumps(reply), file=replies, flush=True)
 
@@ -62,14 +62,14 @@ def _limit_this_process() -> None:
     connection.close()
     resource.setrlimit(resource.RLIMIT_AS, (MEMORY_BYTES, MEMORY_BYTES))
     resource.setrlimit(resource.RLIMIT_NOFILE, (OPEN_FILES, OPEN_FILES))
-    # Nothing that runs here has a reason to write a file: the kernel refuses every byte.
+    # Nothing here needs to write files, so the kernel refuses every byte.
     signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
     resource.setrlimit(resource.RLIMIT_FSIZE, (0, 0))
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
 
 
 def _end_with(parent: int) -> None:
-    """End this process when whoever started it is gone, also in the middle of a query, which the end of the input would wait for."""
+    """End this process when its parent is gone, even during a query, while the end of the input would not be noticed."""
     while os.getppid() == parent:
         time.sleep(PARENT_LOOKED_FOR_SECONDS)
     os._exit(0)
@@ -77,7 +77,7 @@ def _end_with(parent: int) -> None:
 
 def _answer(judging: Judging, asked: Mapping[str, Any]) -> dict[str, Any]:
     limits = Limits(asked["seconds"], asked["rows"], asked["result_bytes"])
-    # Each of the two queries of a comparison has its seconds for itself.
+    # Each of the two queries of a comparison has its own seconds.
     whole = limits.seconds + (limits.seconds + GRACE_SECONDS) * (asked["op"] == "compare")
     try:
         with bounded_as_a_whole(whole):

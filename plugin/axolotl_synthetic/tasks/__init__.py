@@ -1,8 +1,8 @@
-"""What a task is, and how one is found by name. Each task has a file of its own; its prompts stand in `prompts/<task>/`.
+"""The task interface, and the loader that finds a task by its name.
 
-A task knows how questions of its kind are put to a model, how the final answer is read out of a reply, and when two final
-answers are the same. It makes no calls and reads no files but its prompts: what else it needs (a schema, where a database lies)
-comes with the question, and queries are run by `sql/`.
+Each task has a file of its own; its prompts are in `prompts/<task>/`. A task knows how to put its questions to a model, how to read the
+final answer of a reply, and when two final answers are equal. It makes no calls and reads no files but its prompts. Anything else that it
+needs, such as a schema or a database's path, comes with the question. `sql/` runs queries.
 """
 
 from __future__ import annotations
@@ -24,59 +24,61 @@ __all__ = ["BUILT_IN", "Task", "TaskBase", "has_turns", "is_of_chats", "load_tas
 
 
 class Task(Protocol):
-    """A kind of question. `TaskBase` has a default for every member."""
+    """Interface of a task. `TaskBase` has a default for every member."""
 
     name: str
-    """As in `task:`."""
+    """Name in `task:`."""
     required: tuple[str, ...]
     """Names of `seeds.fields` that every row must have."""
     optional: tuple[str, ...]
     """Names of `seeds.fields` that a row may have."""
     has_final_answer: bool
-    """Whether answers can be told right from wrong."""
+    """True if answers can be told right from wrong."""
 
     def problem(self, seed: Seed) -> str | None:
-        """Why this seed cannot be used, in words that name the field; None when it can."""
+        """Return why this seed cannot be used, naming the field; None when it can."""
 
     def prompt(self, question: Question) -> str:
-        """The question as the student reads it, in training and in grading: with its choices, its context, …"""
+        """Return the question as the student reads it, in training and in grading: with its choices or its context, for example."""
 
     def solution(self, seed: Seed) -> str | None:
-        """The seed's answer as the student should write it, None when it has none."""
+        """Return the seed's answer as the student should write it, None when it has none."""
 
     def answer_messages(self, question: Question, examples: Sequence[Seed]) -> tuple[Message, ...]:
-        """What the teacher is asked. `examples` are seeds with answers, shown as worked examples."""
+        """Return the messages for the teacher. `examples` are seeds with answers, shown as worked examples."""
 
     def rephrase_messages(self, question: Question, examples: Sequence[Seed]) -> tuple[Message, ...]:
-        """What the augmenter is asked for Question Rephrase."""
+        """Return the augmenter's messages for Question Rephrase."""
 
     def new_question_messages(self, question: Question, examples: Sequence[Seed]) -> tuple[Message, ...]:
-        """What the augmenter is asked for New Question."""
+        """Return the augmenter's messages for New Question."""
 
     def self_check_messages(self, question: Question) -> tuple[Message, ...]:
-        """What the augmenter is asked about a question that it wrote."""
+        """Return the messages that ask the augmenter to check a question that it wrote."""
 
     def read_rephrase(self, reply: str, question: Question) -> Question | None:
-        """The reworded question in a reply, None when there is none to read."""
+        """Return the reworded question in a reply, None when it has none."""
 
     def read_new_question(self, reply: str, question: Question) -> Question | None:
-        """The new question in a reply, None when there is none to read."""
+        """Return the new question in a reply, None when it has none."""
 
     def read_self_check(self, reply: str) -> bool | None:
-        """Whether the augmenter stands by its question; None when the reply does not say."""
+        """Say whether the augmenter accepts its own question; None when the reply does not say."""
 
     def final_answer(self, text: str, question: Question) -> str | None:
-        """The final answer that a reply marks as such, in one normal form; None when it marks none."""
+        """Return the final answer that a reply marks, in a normal form; None when it marks none."""
 
     def loose_answer(self, text: str, question: Question) -> str | None:
-        """What a lenient reader takes for the final answer, marked or not. For grading, where an untrained model does not know
-        the marks; never for verification."""
+        """Return the final answer as a lenient reader finds it, marked or not.
+
+        For grading, where an untrained model does not know the marks; never for verification.
+        """
 
     def gold_answer(self, seed: Seed) -> str | None:
-        """The final answer of a seed, whose `answer` may be a bare value; None when it has none."""
+        """Return the final answer of a seed, whose `answer` may be a bare value; None when it has none."""
 
     def equivalent(self, one: str, other: str, question: Question) -> bool:
-        """Whether two final answers are the same answer. Where one of them is the gold answer, it is `one`."""
+        """Say whether two final answers are equal. If one of them is the gold answer, it is `one`."""
 
 
 def has_turns(task: Task) -> bool:
@@ -85,7 +87,7 @@ def has_turns(task: Task) -> bool:
 
 
 def is_of_chats(name: str) -> bool:
-    """Say the same of a task by its name; one that cannot be found is for others to tell of."""
+    """Say whether the named task's questions end chats; False for a task that cannot be loaded, which others report."""
     if "." not in name:
         return name == "chat"
     with suppress(ConfigError):
@@ -100,12 +102,12 @@ def load_task(name: str, prompts: str | None = None, language: str | None = None
     """Return the task of that name.
 
     Args:
-        name: one of `BUILT_IN`, or the dotted path of a class that is made without arguments.
-        prompts: a folder with files in the place of the task's own prompts.
-        language: the one that questions and answers are asked for in; None: the seeds'.
+        name: one of `BUILT_IN`, or the dotted path of a class that takes no arguments.
+        prompts: a folder of files that replace the task's own prompts.
+        language: the language to ask for questions and answers in; None for the seeds'.
 
     Raises:
-        ConfigError: if there is no such task, or it takes no prompts of others.
+        ConfigError: if there is no such task, or it accepts no custom prompts or language.
     """
     task = _found(name)
     if prompts is None and language is None:
@@ -120,10 +122,10 @@ def load_task(name: str, prompts: str | None = None, language: str | None = None
 
 
 def own_prompts(task: Task) -> list[Path]:
-    """Return the files of the user's that take the place of a task's prompts.
+    """Return the user's files that replace prompts of the task.
 
     Raises:
-        ConfigError: if a file is none of the task's prompts, or cannot be one.
+        ConfigError: if a file matches no prompt of the task, or is not a valid prompt.
     """
     if not isinstance(task, TaskBase) or (folder := task.own_prompts) is None:
         return []
@@ -144,10 +146,10 @@ def own_prompts(task: Task) -> list[Path]:
 
 
 def prompts_of(task: Task) -> dict[str, Path]:
-    """Return the files of a task's prompts, by their names: the user's own where there are some.
+    """Return the files of a task's prompts by name, with the user's own where they exist.
 
     Raises:
-        ConfigError: if the task makes its prompts by itself.
+        ConfigError: if the task does not build its prompts from files.
     """
     if not isinstance(task, TaskBase):
         raise ConfigError(f"synthetic.task: {task.name} makes its prompts by itself; derive it from axolotl_synthetic.tasks.TaskBase")

@@ -1,4 +1,4 @@
-"""A number with its unit, when two of them are equal, and their one normal form. `numbers.py` reads them."""
+"""A number with its unit: equality and normal form. `numbers.py` reads them."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from fractions import Fraction
 from axolotl_synthetic.tasks.units import NONE, PERCENT, Unit, convertible, same_measure, unit_of
 from axolotl_synthetic.tasks.words import say_the_same, says_nothing
 
-# These stand before their number, alone among the names of units.
+# Only these units are written before their number.
 _BEFORE = ("$", "€", "£", "¥", "₹")
 
 
@@ -18,10 +18,10 @@ class Amount:
 
     Attributes:
         value: in its unit: `50%` is 50.
-        places: the decimals that it is written with, None for a fraction.
-        unit: of the table in `units.py`; `NONE` where it has none.
-        words: those that stand around it and name no unit of the table.
-        counted: unit and words as they are written.
+        places: number of decimals as written, None for a fraction.
+        unit: unit of the table in `units.py`, or `NONE`.
+        words: words around it that are not units of the table.
+        counted: unit and words as written.
     """
 
     value: Fraction
@@ -51,7 +51,7 @@ def same_amount(one: Amount, other: Amount) -> bool:
 
 
 def _same_thing(one: Amount, other: Amount) -> bool:
-    """Say whether two amounts may be of one thing: what has neither a unit nor a word may be of any."""
+    """Say whether two amounts may count the same thing; one with neither unit nor words may count anything."""
     if (one.unit.of and other.unit.of) or not (one.words or other.words):
         return convertible(one.unit, other.unit) and say_the_same(one.words, other.words)
     named, counted = (one, other) if one.unit.of else (other, one)
@@ -61,7 +61,7 @@ def _same_thing(one: Amount, other: Amount) -> bool:
 
 
 def _close(one: Amount, other: Amount) -> bool:
-    """Say whether values are equal, or one the other's expansion to six decimals and more: 1/3 and 0.333333."""
+    """Say whether values are equal, or one is the other's expansion to at least six decimals: 1/3 and 0.333333."""
     if one.value == other.value:
         return True
     fraction, decimal = (one, other) if one.places is None else (other, one)
@@ -72,7 +72,7 @@ def _close(one: Amount, other: Amount) -> bool:
 
 
 def _ends(value: Fraction) -> bool:
-    """Say whether the decimals of a value end."""
+    """Say whether a value has finitely many decimals."""
     rest = value.denominator
     for prime in (2, 5):
         while rest % prime == 0:
@@ -81,7 +81,7 @@ def _ends(value: Fraction) -> bool:
 
 
 def written(value: Fraction) -> str:
-    """Write a value in its one normal form: `72`, `0.5` where decimals end, else `1/3`."""
+    """Write a value in its normal form: `72`, `0.5` if its decimals end, else `1/3`."""
     if value.denominator == 1:
         return str(value.numerator)
     if not _ends(value):
@@ -92,7 +92,7 @@ def written(value: Fraction) -> str:
 
 
 def written_amount(amount: Amount) -> str:
-    """Write an amount in its one normal form: `$5`, `100 cm`, `50%`, `72 apples`."""
+    """Write an amount in its normal form: `$5`, `100 cm`, `50%`, `72 apples`."""
     number, name = written(amount.value), amount.unit.name
     sign = "-" * number.startswith("-")
     if amount.words:

@@ -1,6 +1,6 @@
-"""What tasks have in common: a task of your own begins with this class, and so do the built-in ones.
+"""Base class of every task, built-in or yours.
 
-Everything has a default, so that a subclass says only what is special to its questions. `plugin/docs/tasks.md` shows one of twenty lines.
+Every member has a default, so a subclass defines only what is special to its questions. `plugin/docs/tasks.md` shows one of twenty lines.
 """
 
 from __future__ import annotations
@@ -15,57 +15,59 @@ from axolotl_synthetic.records import Message, Question, Seed
 from axolotl_synthetic.tasks.replies import read_question, read_yes_no
 from axolotl_synthetic.tasks.templates import chat, chat_by_pattern
 
-# Questions besides the seed's own that the augmenter sees as patterns of a new one.
+# Number of other seeds' questions that the augmenter sees as patterns for a new one.
 PATTERNS = 3
 _ANSWER = re.compile(r"^[\s*_#>]*(?:final )?answer\s*[:：][\s*_]*(\S.*?)[\s*_.]*$", re.IGNORECASE | re.MULTILINE)
-# A longer last line is a sentence and no answer to compare.
+# A longer last line is a sentence, not an answer to compare. In characters.
 LONGEST_ANSWER = 200
 
 
 class TaskBase:
-    """Questions whose answers end with a line `Answer: …`, compared without regard to case, spaces and a full stop.
+    """Task whose answers end with a line `Answer: …`, compared without regard to case, spaces and a full stop.
 
-    A subclass of yours sets `name`, `about` and `instructions`, and overrides what its questions need otherwise.
+    A subclass sets `name`, `about` and `instructions`, and overrides what else its questions need.
     """
 
     name: str = ""
-    """As messages name the task."""
+    """Name of the task in messages."""
     required: tuple[str, ...] = ("question",)
-    """Names of `seeds.fields` that every row must have; of question, context, answer, choices, labels and database; or
-    text and label; or messages and system."""
+    """Names of `seeds.fields` that every row must have.
+
+    They come from one of three sets: question, context, answer, choices, labels and database; or text and label; or messages and system.
+    """
     optional: tuple[str, ...] = ("context", "answer")
     """Names of `seeds.fields` that a row may have."""
     has_final_answer = True
-    """Whether answers can be told right from wrong. Without it only checks of form, length, likeness and a judge apply."""
+    """True if answers can be told right from wrong. If False, only checks of form, length, similarity and a judge apply."""
     checks: ClassVar[tuple[str, ...]] = ()
-    """Checks besides the usual ones that run where `verify` is null."""
+    """Extra checks that run where `verify` is null."""
     one_answer: ClassVar[bool] = False
-    """Whether a question has one answer that can be put in one way, such as a label: then a second answer to it teaches nothing."""
+    """True if a question has one answer in one wording, such as a label: then a second answer to it teaches nothing."""
     asks: ClassVar[bool] = True
-    """Whether a question asks for something, so that a reworded one must, too; a text to classify or a turn of a chat need not."""
+    """True if a question, also a reworded one, must ask for something. A text to classify or a turn of a chat need not."""
     prompts: ClassVar[str] = "general"
-    """The folder of prompts, of those beside this file."""
+    """Name of the prompts' folder in `prompts/` beside this file."""
     about: ClassVar[str] = "problem"
-    """What one question is called in the prompts, such as `support ticket`."""
+    """Name for one question in the prompts, such as `support ticket`."""
     instructions: ClassVar[str] = "Think step by step."
-    """How an answer is to be, for the teacher."""
+    """Instructions to the teacher on how to answer."""
 
     own_prompts: Path | None = None
-    """A folder of the user's with files that take the place of those: the config's `prompts`."""
+    """Folder of the user's files that replace those prompts: the config's `prompts`."""
 
     language: str | None = None
-    """The language that questions and answers are asked for in, None for the seeds': the config's `language`. See `spoken.py`."""
+    """Language to ask for questions and answers in, None for the seeds': the config's `language`. See `spoken.py`."""
 
     def chat(self, name: str, question: Question, turns: Sequence[Message] = ()) -> tuple[Message, ...]:
         """Return the chat of a prompt's file, filled in, with further turns before its last one."""
         return chat(self.prompts, name, turns, self.own_prompts, **self.values(question))
 
     def chat_by_pattern(self, name: str, question: Question, patterns: Sequence[str]) -> tuple[Message, ...]:
-        """Return the chat of a prompt's file, filled in, whose last turn was answered with each pattern before."""
+        """Return the chat of a prompt's file, filled in, in which each pattern has already answered the last turn."""
         return chat_by_pattern(self.prompts, name, patterns, self.own_prompts, **self.values(question))
 
     def values(self, question: Question) -> Mapping[str, Hashable]:
-        """Return what the prompts may name, by its name in them."""
+        """Return the values for the prompts' templates, by name."""
         return {
             "question": question.text,
             "context": question.context or "",
@@ -76,7 +78,7 @@ class TaskBase:
         }
 
     def problem(self, seed: Seed) -> str | None:
-        """Return why a seed cannot be used, in words that name the field; None when it can."""
+        """Return why a seed cannot be used, naming the field; None when it can."""
         if not self.has_final_answer or seed.answer is None or self.gold_answer(seed) is not None:
             return None
         return "answer marks no final answer; put it on a last line of its own, behind `Answer:`"
@@ -95,7 +97,7 @@ class TaskBase:
         return f"Answer: {gold}"
 
     def is_bare(self, solution: str) -> bool:
-        """Say whether a solution is a final answer alone: as a worked example it would teach the teacher to skip the reasoning."""
+        """Say whether a solution is only a final answer: as a worked example it would teach the teacher to skip the reasoning."""
         return solution.startswith("Answer:")
 
     def worked(self, examples: Sequence[Seed]) -> list[Message]:
@@ -108,29 +110,29 @@ class TaskBase:
         return turns
 
     def answer_messages(self, question: Question, examples: Sequence[Seed]) -> tuple[Message, ...]:
-        """Return what the teacher is asked. `examples` are seeds with answers."""
+        """Return the messages for the teacher. `examples` are seeds with answers."""
         return self.chat("answer", question, self.worked(examples))
 
     def rephrase_messages(self, question: Question, examples: Sequence[Seed]) -> tuple[Message, ...]:
-        """Return what the augmenter is asked for Question Rephrase."""
+        """Return the augmenter's messages for Question Rephrase."""
         return self.chat("rephrase", question)
 
     def new_question_messages(self, question: Question, examples: Sequence[Seed]) -> tuple[Message, ...]:
-        """Return what the augmenter is asked for New Question: one more after those of other seeds and this one."""
+        """Return the augmenter's messages for New Question, which show the questions of other seeds and then this one as patterns."""
         patterns = [*(self.prompt(example.question) for example in examples[:PATTERNS]), self.prompt(question)]
         return self.chat_by_pattern("new_question", question, patterns)
 
     def self_check_messages(self, question: Question) -> tuple[Message, ...]:
-        """Return what the augmenter is asked about a question that it wrote."""
+        """Return the messages that ask the augmenter to check a question that it wrote."""
         return self.chat("self_check", question)
 
     def read_rephrase(self, reply: str, question: Question) -> Question | None:
-        """Return the reworded question in a reply, None when there is none to read."""
+        """Return the reworded question in a reply, None when it has none."""
         text = read_question(reply)
         return None if text is None else replace(question, text=text)
 
     def read_new_question(self, reply: str, question: Question) -> Question | None:
-        """Return the new question in a reply, None when there is none to read."""
+        """Return the new question in a reply, None when it has none."""
         text = read_question(reply)
         return None if text is None else Question(text, decimal=question.decimal)
 
@@ -139,16 +141,16 @@ class TaskBase:
         return reply.strip()
 
     def read_self_check(self, reply: str) -> bool | None:
-        """Return whether the augmenter stands by its question; None when the reply does not say."""
+        """Say whether the augmenter accepts its own question; None when the reply does not say."""
         return read_yes_no(reply)
 
     def final_answer(self, text: str, question: Question) -> str | None:
-        """Return what stands behind the last `Answer:` that begins a line, None where none does."""
+        """Return the text after the last `Answer:` that begins a line, None where there is none."""
         found = [match for match in _ANSWER.findall(text) if len(match) <= LONGEST_ANSWER]
         return found[-1] if self.has_final_answer and found else None
 
     def loose_answer(self, text: str, question: Question) -> str | None:
-        """Return what a lenient reader takes for the final answer. For grading alone, where an untrained model does not know the marks."""
+        """Return the final answer as a lenient reader finds it. For grading only, where an untrained model does not know the marks."""
         return self.final_answer(text, question)
 
     def gold_answer(self, seed: Seed) -> str | None:
@@ -160,7 +162,7 @@ class TaskBase:
         return marked or (line if line and "\n" not in line and len(line) <= LONGEST_ANSWER else None)
 
     def equivalent(self, one: str, other: str, question: Question) -> bool:
-        """Say whether two final answers are the same. Where one of them is the gold answer, it is `one`."""
+        """Say whether two final answers are equal. If one of them is the gold answer, it is `one`."""
         return _plain(one) == _plain(other)
 
 

@@ -36,7 +36,7 @@ _SHARE = re.compile(r"(?P<some>\w+)\s+(?:in|out of)\s+(?P<of>(?:every\s+)?\w+(?:
 
 
 def read_bound(text: str) -> tuple[str, Amount] | None:
-    """Read a bound as its sign and its number. `a profit of $5` is `$5 profit` and `1 in 3` a fraction; they have no sign."""
+    """Read a bound as its sign and its number. `a profit of $5` is `$5 profit` and `1 in 3` a fraction; their sign is empty."""
     for pattern, sign in _BOUNDS:
         match = pattern.fullmatch(text)
         if match is not None and (amount := read_number(match["before"] or match["behind"])) is not None:

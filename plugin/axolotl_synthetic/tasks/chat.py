@@ -1,7 +1,7 @@
-"""Chats: the user's last turn is the question, and what was said before it, with the system message, stays with it in every call and in
-the training file. Nothing in an answer can be told right from wrong.
+"""Chats: the user's last turn is the question. No answer can be told right from wrong.
 
-How a file's chats are read is for `seeds/chats.py`, and what becomes of the turns in training for `dataset.py`.
+The earlier turns and the system message stay with the question in every call and in the training file. `seeds/chats.py` reads a file's
+chats, and `dataset.py` decides which turns are trained on.
 """
 
 from __future__ import annotations
@@ -33,21 +33,21 @@ class Chat(TaskBase):
     about = "message"
 
     def prompt(self, question: Question) -> str:
-        """Return the chat up to the user's last turn, for people and for a judge. The student reads it as `question.chat`."""
+        """Return the chat up to the user's last turn, for people and for a judge. The student reads `question.chat` instead."""
         return question.transcript if question.turns else question.text
 
     def values(self, question: Question) -> Mapping[str, Hashable]:
         return {**super().values(question), "others": ""}
 
     def answer_messages(self, question: Question, examples: Sequence[Seed]) -> tuple[Message, ...]:
-        """Return the chat itself: what its system message and its earlier turns do not say, the teacher is not told."""
+        """Return the chat itself, and nothing more: the teacher reads only its system message and turns."""
         return question.chat
 
     def rephrase_messages(self, question: Question, examples: Sequence[Seed]) -> tuple[Message, ...]:
         return behind_turns(question, self.chat("rephrase", question))
 
     def new_question_messages(self, question: Question, examples: Sequence[Seed]) -> tuple[Message, ...]:
-        """Return what the augmenter is asked: another message at this point, after others of seeds with the same turns before them."""
+        """Return the augmenter's messages: they ask for another message here, and show those of seeds with the same earlier turns."""
         places = [place for example in examples for place in (example.question, self.opening(example.question))]
         same = dict.fromkeys(" ".join(place.text.split()) for place in places if place.turns == question.turns)
         others = "\n".join(f"- {text}" for text in list(same)[:PATTERNS])
@@ -55,18 +55,18 @@ class Chat(TaskBase):
         return behind_turns(question, chat(self.prompts, "new_question", (), self.own_prompts, **values))
 
     def opening(self, question: Question) -> Question:
-        """Return the beginning of the seed's conversation: the user's first message, with the system message alone before it."""
+        """Return the start of the seed's conversation: the user's first message after the system message."""
         first = next((text for role, text in question.turns if role == "user"), question.text)
         return replace(question, text=first, turns=tuple(turn for turn in question.turns if turn[0] == "system"))
 
     def going_on(self, question: Question, answer: str) -> Question:
-        """Return the place behind an answer, where the user says something next."""
+        """Return the conversation after an answer, where the user's next message is still missing."""
         return replace(
             question, turns=(*question.turns, ("user", question.text), ("assistant", self.read_answer(answer, question))), text=""
         )
 
     def next_message_messages(self, question: Question) -> tuple[Message, ...]:
-        """Return what the augmenter is asked in the user's place."""
+        """Return the messages that ask the augmenter for the user's next message."""
         return behind_turns(question, self.chat("next_message", question))
 
     def read_rephrase(self, reply: str, question: Question) -> Question | None:
@@ -74,11 +74,11 @@ class Chat(TaskBase):
         return None if text is None else replace(question, text=text)
 
     def read_new_question(self, reply: str, question: Question) -> Question | None:
-        # It stays within the seed's conversation.
+        # The new question stays within the seed's conversation.
         return self.read_rephrase(reply, question)
 
     def read_answer(self, reply: str, question: Question) -> str:
-        """Return the answer without the label that some models put before it, or the student would learn to say `Assistant:`."""
+        """Return the answer without a leading `Assistant:`, which some models write and the student would learn."""
         return _SPEAKER.sub("", reply.strip(), count=1)
 
     def equivalent(self, one: str, other: str, question: Question) -> bool:

@@ -1,6 +1,6 @@
-"""Classification: a text, and as its answer a label of a closed set, or several where the seeds have several.
+"""Classification: a text, answered with one label of a closed set, or with several where the seeds have several.
 
-The set, and the label that a text was written for, go with the question (`seeds/labelled.py`); how labels are read is in `labels.py`.
+The question carries the set and the label that its text was written for (`seeds/labelled.py`). `labels.py` reads labels.
 """
 
 from __future__ import annotations
@@ -30,13 +30,13 @@ class Classification(TaskBase):
     optional: tuple[str, ...] = ("label",)
     prompts: ClassVar[str] = "classification"
     about = "text"
-    prose = False  # a label is in no language
+    prose = False  # a label belongs to no language
     asks = False
     one_answer = True
 
     def problem(self, seed: Seed) -> str | None:
         labels = seed.question.labels
-        # Labels that are read from the seeds are known when all rows are.
+        # Labels that are collected from the seeds are unknown until all rows are read.
         if not labels or seed.answer is None or self.gold_answer(seed) is not None:
             return None
         shown = seed.answer if len(seed.answer) <= SHOWN else seed.answer[: SHOWN - 1] + "…"
@@ -50,7 +50,7 @@ class Classification(TaskBase):
         return {**super().values(question), **self._values(question)}
 
     def _values(self, question: Question) -> dict[str, Hashable]:
-        # A label that holds a comma would look like two.
+        # A label that contains a comma would look like two.
         in_lines = any("," in label for label in question.labels)
         labels = "\n".join(f"- {label}" for label in question.labels) if in_lines else written(question.labels)
         return {
@@ -64,10 +64,10 @@ class Classification(TaskBase):
         return self.gold_answer(seed)
 
     def is_bare(self, solution: str) -> bool:
-        return False  # a label is all that there is to say
+        return False  # a label alone is a full answer
 
     def new_question_messages(self, question: Question, examples: Sequence[Seed]) -> tuple[Message, ...]:
-        """Return what the augmenter is asked: a text for the seed's label, after texts with theirs."""
+        """Return the augmenter's messages: they ask for a text for the seed's label, after example texts for theirs."""
         turns: list[Message] = []
         for pattern in (*(example.question for example in examples[:PATTERNS]), question):
             turns += [self.chat("new_question", pattern)[-1], {"role": "assistant", "content": pattern.text}]
@@ -78,15 +78,15 @@ class Classification(TaskBase):
         return None if text is None else replace(question, text=text)
 
     def read_new_question(self, reply: str, question: Question) -> Question | None:
-        # It is written for the seed's label.
+        # The new text is written for the seed's label.
         return self.read_rephrase(reply, question)
 
     def read_answer(self, reply: str, question: Question) -> str:
-        """Return the labels alone, as the student is to write them, where a reply names any."""
+        """Return only the labels, as the student is to write them, if the reply names any; else the reply."""
         return self.final_answer(reply, question) or reply.strip()
 
     def final_answer(self, text: str, question: Question) -> str | None:
-        """The labels that a reply consists of, or that its last line marks."""
+        """Return the labels that make up the whole reply, or that its last line marks."""
         lines = text.strip().splitlines()
         marked = [lines[-1]] if len(lines) > 1 and _MARK.match(lines[-1]) else []
         for part in (text.strip(), *marked):
@@ -96,7 +96,7 @@ class Classification(TaskBase):
         return None
 
     def loose_answer(self, text: str, question: Question) -> str | None:
-        """The marked labels, else those that the reply mentions."""
+        """Return the marked labels, else those that the reply mentions."""
         return self.final_answer(text, question) or self._fitting(mentioned(text, question.labels), question)
 
     def gold_answer(self, seed: Seed) -> str | None:
@@ -109,7 +109,7 @@ class Classification(TaskBase):
         return named(one, question.labels) == named(other, question.labels) is not None
 
     def kinds(self, seed: Seed) -> tuple[str, ...]:
-        """Return what `balance: uniform` counts a seed as: its labels."""
+        """Return the labels under which `balance: uniform` counts a seed."""
         return () if seed.answer is None else named(seed.answer, seed.question.labels) or ()
 
     @staticmethod

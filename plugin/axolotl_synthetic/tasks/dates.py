@@ -1,10 +1,10 @@
-"""Dates and times of day in answers, and what the months are called in a dozen languages."""
+"""Dates and times of day in answers, and the names of the months in a dozen languages."""
 
 from __future__ import annotations
 
 import re
 
-# A line is a language; its months in order.
+# Each line has one language's months in order.
 _NAMES = """
 january february march april may june july august september october november december
 jan feb mar apr may jun jul aug sep oct nov dec
@@ -41,12 +41,12 @@ _BEFORE_A_MONTH = re.compile(r"\A(?:of|de|\.)\s+", re.IGNORECASE)
 
 
 def is_month(text: str) -> bool:
-    """Say whether a text is a month's name and no more, as behind the day in `25 December` and `25 de diciembre`."""
+    """Say whether a text is only a month's name, like the text after the day in `25 December` and `25 de diciembre`."""
     return _BEFORE_A_MONTH.sub("", text).rstrip(". ").casefold() in _MONTHS
 
 
 def read_date(text: str) -> tuple[int | None, int, int] | None:
-    """Read a date as its year, where it has one, month and day."""
+    """Read a date as year (None if absent), month and day."""
     match = _DATE.fullmatch(text)
     if match is None:
         return None
@@ -55,7 +55,7 @@ def read_date(text: str) -> tuple[int | None, int, int] | None:
 
 
 def read_time(text: str) -> tuple[tuple[int, int, int], bool] | None:
-    """Read a time of day as its hour, minute and second, and whether it says which half of the day."""
+    """Read a time of day as its hour, minute and second, and say whether morning or afternoon is given."""
     match = _TIME.fullmatch(text)
     if match is None or not (match["named"] or match["minute"] or match["half"] or match["clock"] or match["in"]):
         return None

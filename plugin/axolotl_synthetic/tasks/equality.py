@@ -1,6 +1,6 @@
-"""Compares final answers: each kind of `values.py` as what it is, and never as the last number in it.
+"""Compare final answers, each kind of `values.py` by its own rule, and never by the last number in it.
 
-Whether two expressions are equal is math-verify's to say, through `verifier.py`.
+math-verify compares expressions, through `verifier.py`.
 """
 
 from __future__ import annotations
@@ -64,7 +64,7 @@ def same_value(one: Value, other: Value) -> bool:
 
 
 def _thousands(value: Value) -> Fraction | None:
-    """Return what `5k` and `2.5M` mean beside a number; beside a formula the letter is a factor."""
+    """Return the number that `5k` or `2.5M` means if compared with a number; in a formula the letter is a factor."""
     match = re.fullmatch(r"(\d+(?:\.\d+)?)\s?([kKM])", value.text)
     return None if match is None else Fraction(match[1]) * (1_000_000 if match[2] == "M" else 1_000)
 
@@ -84,7 +84,7 @@ def _same_pair(one: Value, other: Value) -> bool:
 
 
 def _ratio(value: Value) -> list[Fraction] | None:
-    """Return the terms of what may be a ratio: `3:2`, `3 to 2`, and `10:15`, which may be a time of day."""
+    """Return the terms of a possible ratio: `3:2`, `3 to 2`, and `10:15`, which may be a time of day."""
     if value.kind == "pair" and value.mark in (":", "to"):
         return [part.amount.value for part in value.parts if part.amount is not None]
     if value.kind == "time" and not value.mark:
@@ -100,14 +100,14 @@ def _same_group(one: Value, other: Value) -> bool:
         return len({first.variable, second.variable} - {""}) < 2 and _matched(first.parts, second.parts)
     if (len(marks) == 1 and marks <= {"and", "or"}) or marks <= {"", "{}"}:
         return _matched(one.parts, other.parts)
-    # `x = 1, y = 2` for `(1, 2)`; an interval or a tuple in other brackets is another.
+    # `x = 1, y = 2` equals `(1, 2)`, but an interval or a tuple in other brackets does not.
     if len(marks) > 1 and not marks <= {"", "()", "in order"}:
         return False
     return all(same_value(x, y) for x, y in zip(one.parts, other.parts, strict=True))
 
 
 def _matched(some: Sequence[Value], others: Sequence[Value]) -> bool:
-    """Say whether each has its equal among the others, in any order."""
+    """Say whether the values can be paired off as equals, in any order."""
     if len(some) != len(others):
         return False
     left = list(others)
@@ -123,7 +123,7 @@ def _same_equation(one: Value, other: Value) -> bool:
     if one.kind == other.kind:
         if one.mark and other.mark and (one.mark == other.mark or _same_label(one, other)):
             return same_value(one.parts[1], other.parts[1])
-        # `x = 5` solves what `2x + 3 = 13` only asks.
+        # `x = 5` is not equal to `2x + 3 = 13`, which it solves.
         if any(value.mark and not VARIABLE.search(value.parts[1].text) for value in (one, other)):
             return False
         return _subscripts(one) == _subscripts(other) and same_expression(_latex(one.text), _latex(other.text))
@@ -146,13 +146,13 @@ def _same_expression(one: Value, other: Value) -> bool:
 
 
 def _subscripts(value: Value) -> list[str]:
-    """Return the indices and primes in a formula. math-verify drops them, and with them the base that a number is written in."""
+    """Return the indices and primes in a formula, because math-verify drops them, and with them a number's base."""
     found = re.findall(r"(?<!\\log)(?<!\\sum)(?<!\\int)(?<!\\prod)_(\w|\{[^{}]*\})", value.text)
     return sorted([*(index.strip("{}") for index in found), *re.findall("'", value.text)])
 
 
 def _latex(text: str) -> str:
-    # math-verify would work a derivative out: it is 0 there. A name that stands for it is not.
+    # math-verify would evaluate a derivative to 0, so replace it with a name.
     text = DERIVATIVE.sub(lambda match: f"D_{{{derivative(match)}}}", text)
     for sign, latex in _IN_LATEX:
         text = text.replace(sign, latex)

@@ -18,19 +18,19 @@ class Instruction(TaskBase):
     prompts: ClassVar[str] = "instruction"
 
     def answer_messages(self, question: Question, examples: Sequence[Seed]) -> tuple[Message, ...]:
-        """Return what the teacher is asked, behind the seed's system message where it has one, and after examples with the same."""
+        """Return the messages for the teacher, after the seed's system message; examples are limited to seeds with the same one."""
         same = [example for example in examples if example.question.turns == question.turns]
         return behind_turns(question, super().answer_messages(question, same))
 
     def new_question_messages(self, question: Question, examples: Sequence[Seed]) -> tuple[Message, ...]:
-        """Return what the augmenter is asked: where the seed has a text, one more instruction for it, after others for the same text."""
+        """Return the augmenter's messages. If the seed has a text, they ask for another instruction on it, after existing ones."""
         if not question.context:
             return super().new_question_messages(question, examples)
         same = [example.question.text for example in examples if example.question.context == question.context]
         return self.chat_by_pattern("new_question", question, [*same[:PATTERNS], question.text])
 
     def read_new_question(self, reply: str, question: Question) -> Question | None:
-        # It stays with the seed's text and its system message.
+        # The new question is about the seed's text and has its system message.
         made = super().read_new_question(reply, question)
         return None if made is None else replace(question, text=made.text)
 

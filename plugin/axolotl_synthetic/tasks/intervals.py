@@ -1,4 +1,4 @@
-"""Solutions of inequalities as intervals, so that `2 ≤ x ≤ 5`, `x ≥ 2 and x ≤ 5` and `[2, 5]` are one answer."""
+"""Solutions of inequalities as intervals, so that `2 ≤ x ≤ 5`, `x ≥ 2 and x ≤ 5` and `[2, 5]` are equal answers."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ _MIRRORED = {"<": ">", ">": "<", "≤": "≥", "≥": "≤"}
 
 @dataclass(frozen=True, slots=True)
 class Intervals:
-    """Intervals that a variable lies in.
+    """Intervals that contain a variable.
 
     Attributes:
         variable: empty where the answer names none.
-        parts: a group of two ends each.
+        parts: one group of two ends for each interval.
     """
 
     variable: str
@@ -28,7 +28,7 @@ class Intervals:
 
 
 def intervals(value: Value) -> Intervals | None:
-    """Return the intervals that an answer describes; None for one that describes none."""
+    """Return the intervals that an answer describes; None if it describes none."""
     if value.kind == "group" and value.mark in ("()", "[]", "(]", "[)") and len(value.parts) == 2:
         return Intervals("", (value,))
     if value.kind == "group" and value.mark in ("and", "or"):
@@ -75,7 +75,7 @@ def _joined(some: Sequence[Intervals | None], mark: str) -> Intervals | None:
     parts = [part for one in found for part in one.parts]
     if mark == "or":
         return Intervals(variables.pop(), tuple(parts))
-    # `x > 2 and x < 5`: one end of each.
+    # `x > 2 and x < 5` combine to one interval with one end from each.
     if len(parts) != 2 or any(len(one.parts) > 1 for one in found):
         return None
     low = next((part for part in parts if part.parts[1].text == "∞"), None)

@@ -1,7 +1,7 @@
 """Math word problems: a worked solution that ends in one final answer.
 
-Which final answer a reply marks is found here. What an answer is, and when two are equal, is defined in `values.py` and `equality.py`.
-That form is for comparison alone: what is trained on is always the text as the seed or the teacher wrote it.
+This file finds the final answer that a reply marks. `values.py` defines the kinds of answers, and `equality.py` when two are equal. The
+normal form serves comparison only: training data always holds the text as the seed or the teacher wrote it.
 """
 
 from __future__ import annotations
@@ -20,12 +20,12 @@ from axolotl_synthetic.tasks.notation import cleaned, is_prose
 from axolotl_synthetic.tasks.replies import ANSWER_IN_OTHER_LANGUAGES
 from axolotl_synthetic.tasks.values import Value, read_value
 
-# A final answer stands at a reply's end; a runaway reply is not read further back than this many characters.
+# A final answer is at a reply's end; of a runaway reply only this many last characters are read.
 LONGEST_READ = 20_000
 LONGEST_ANSWER = 200
-LONGEST_NORMAL_FORM = 60  # 1e300 is not written out
-LONGEST_PROSE = 5  # words, for an answer that is no number: `Monday`, `the red car`
-# GSM8K notes its calculator's calls in double angle brackets (github.com/openai/grade-school-math).
+LONGEST_NORMAL_FORM = 60  # 1e300 would be longer and is not written out
+LONGEST_PROSE = 5  # words, for an answer that is not a number: `Monday`, `the red car`
+# GSM8K puts its calculator's calls in double angle brackets (github.com/openai/grade-school-math).
 _CALCULATOR = re.compile(r"<<[-+*/().,=%$\d\s]*=[-+*/().,=%$\d\s]*>>")
 _HASHES = re.compile(r"(?<!#)####(?!#)[ \t*]*(?:(?:the )?(?:final )?answer\b(?: is)?[ \t*:]*)?\s*([^\n]*)", re.IGNORECASE)
 _SAID_AGAIN = re.compile(rf"\s*(?:{ANSWER_IN_OTHER_LANGUAGES})[\s:：*]*", re.IGNORECASE)
@@ -33,15 +33,15 @@ _COPULA = re.compile(r"\s*(?:です|だ|である|입니다|이다)?[\s*。.]*\Z
 _SPOKEN = re.compile(
     rf"(?:\banswer\b[^\n.:=]{{0,60}}?(?:\b(?:is|be)\b|[:：=])|{ANSWER_IN_OTHER_LANGUAGES})[\s:：*]*([^\n]*)", re.IGNORECASE
 )
-# `60, 61` are two values, and `60, as each …` is one.
-# `x = 1, y = 2` are two values as well; `5:30 p.m. because …` ends behind the second point.
+# A comma ends the answer in `60, as each …` but not in `60, 61` or `x = 1, y = 2`, which are two values. In `5:30 p.m. because …` only the
+# second point ends it.
 _SENTENCE_END = re.compile(
     r"(?<!\b[ap])[.!?](?=\s|$)|(?<=[ap]\.m)\.\s(?=[A-Z])|,\s(?!\s*(?:and\s|or\s)?(?:[-$]?\d|[A-Za-z]\s*=))|;(?!\s*[-$]?\d)"
     r"|\s(?:because|since|as|so|which|weil|denn|parce que|porque|perché|omdat|потому)\b|。|，(?!\s*\d)|因为|因為",
     re.IGNORECASE,
 )
 _NUMBER = re.compile(r"(?<![\w.])-?\d[\d,]*(?:\.\d+)?(?:/\d+)?%?")
-# What JSON's and tables' readers make of an infinite number, of one that is too large, and of none.
+# Infinite, too large and missing numbers, as readers of JSON and of tables write them.
 _NO_NUMBER = re.compile(
     r"[+-]?(?:inf|infinity|nan)|[+-]?\d+(?:\.\d+)?e[+-]?\d{4,}|[+-]?\d+(?:\.\d+)?e[+-]?(?:3[1-9]\d|[4-9]\d\d)", re.IGNORECASE
 )
@@ -52,7 +52,7 @@ class Math(TaskBase):
     optional: tuple[str, ...] = ("answer",)
     prompts: ClassVar[str] = "math"
     reads_numbers = True
-    """Return whether the seeds' convention for `,` and `.` decides what an answer means."""
+    """True if the seeds' convention for `,` and `.` decides what an answer means."""
 
     def problem(self, seed: Seed) -> str | None:
         if seed.answer is None:
@@ -74,11 +74,11 @@ class Math(TaskBase):
         return solution.startswith("####")
 
     def final_answer(self, text: str, question: Question) -> str | None:
-        """Return the last value behind `####`, else in `\\boxed{}`, else behind "answer is"; a number as digits with its words."""
+        """Return the last value after `####`, else in `\\boxed{}`, else after "answer is"; a number is in digits with its words."""
         return _final_answer(text, question.decimal)
 
     def loose_answer(self, text: str, question: Question) -> str | None:
-        """The marked one, else the last number, as lm-eval's flexible reading of GSM8K does it."""
+        """Return the marked answer, else the last number, like lm-eval's flexible extraction for GSM8K."""
         marked = self.final_answer(text, question)
         if marked is not None:
             return marked
@@ -106,18 +106,18 @@ def _final_answer(text: str, decimal: Decimal | None) -> str | None:
     return prose
 
 
-# A seed is asked about for every one of its samples, and the worked examples for every call. Seeds are equal under any `decimal`, so
-# that they are no keys of a cache.
+# Cached, because a seed is read for each of its samples, and worked examples for each call. The key is not the seed itself: two seeds that
+# differ only in `decimal` compare equal.
 @lru_cache(maxsize=16_384)
 def _gold_answer(answer: str, decimal: Decimal | None) -> str | None:
     marked = _final_answer(answer, decimal)
-    # Without a mark the whole answer is the value, if it can be one.
+    # Without a mark, the whole answer may be the value.
     return marked if marked is not None else _value(answer, decimal)
 
 
 @lru_cache(maxsize=1_024)
 def _solution(answer: str, decimal: Decimal | None) -> str | None:
-    """Return the seed's own text, byte for byte, but for the notes of GSM8K's calculator; a mark is put before what has none."""
+    """Return the seed's own text without GSM8K's calculator notes; prepend a mark if it has none."""
     if _gold_answer(answer, decimal) is None:
         return None
     text = _CALCULATOR.sub("", answer) if "<<" in answer else answer
@@ -131,14 +131,14 @@ def _equivalent(one: str, other: str, decimal: Decimal | None) -> bool:
     one, other = cleaned(one), cleaned(other)
     if one == other:
         return one != ""
-    # Case tells units apart: `5 mW` and `5 MW`.
+    # Case distinguishes units: `5 mW` is not `5 MW`.
     if one.casefold() == other.casefold() and not one[:1].isdigit():
         return True
     return same_value(read_value(one, decimal), read_value(other, decimal))
 
 
 def _marked(text: str) -> Iterator[str]:
-    """What stands behind each mark: the mark that the teacher was told to use first, the last of each kind first."""
+    """Yield the text after each mark: first the mark that the prompt asks for, and the last of each kind first."""
     yield from (_SAID_AGAIN.sub("", match[1], count=1) for match in reversed(list(_HASHES.finditer(text))))
     yield from _boxed(text)
     for match in reversed(list(_SPOKEN.finditer(text))):
@@ -146,7 +146,7 @@ def _marked(text: str) -> Iterator[str]:
 
 
 def _boxed(text: str) -> Iterator[str]:
-    """The contents of the last `\\boxed{}` whose braces close."""
+    """Yield the contents of the last `\\boxed{}` whose braces close."""
     at = len(text)
     for _ in range(3):
         at = text.rfind(r"\boxed{", 0, at)
@@ -162,14 +162,14 @@ def _boxed(text: str) -> Iterator[str]:
 
 @lru_cache(maxsize=4_096)
 def _value(raw: str, decimal: Decimal | None) -> str | None:
-    """Return one final answer, a number in its normal form; None where there is none to read."""
+    """Return one final answer, a number in its normal form; None if there is none."""
     if len(raw.strip()) > LONGEST_ANSWER:
         return None
     text = cleaned(raw)
     if "\n" in text or not (text in ("{}", r"\{\}") or any(letter.isalnum() or letter in "∞∅" for letter in text)):
         return None
     value = read_value(text, decimal)
-    # The digits of another script stay, so that the check `format` sees them.
+    # Digits of another script stay, so that the check `format` sees them.
     if value.amount is not None and (text.isascii() or not any(letter.isdecimal() and not letter.isascii() for letter in text)):
         normal = written_amount(value.amount)
         if len(normal) <= LONGEST_NORMAL_FORM:
@@ -180,7 +180,10 @@ def _value(raw: str, decimal: Decimal | None) -> str | None:
 
 
 def _words(value: Value) -> int:
-    """Count the words of an answer that is prose: of the longest part where other parts of a list are none, as in `x = 1 and y = 2`."""
+    """Count the words of a prose answer, or 0 if it is not prose.
+
+    If a list holds more than prose, as `x = 1 and y = 2` does, count only its longest part.
+    """
     if value.kind in ("number", "time", "date", "pair", "bound"):
         return 0
     if value.kind == "equation" and value.mark:
@@ -192,7 +195,7 @@ def _words(value: Value) -> int:
 
 
 def _in_convention(number: str) -> str:
-    """Write a normal form so that it reads as itself where `.` groups thousands."""
+    """Write a normal form for seeds whose `.` groups thousands, so that it reads as the same number."""
     return number.replace(".", ",")
 
 

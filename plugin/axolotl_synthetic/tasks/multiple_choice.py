@@ -1,6 +1,6 @@
 """Multiple choice: a stem, labelled choices, and a final answer that is a choice's label.
 
-How a choice is found in a reply stands in `choices.py`.
+`choices.py` finds choices in replies.
 """
 
 from __future__ import annotations
@@ -57,13 +57,13 @@ class MultipleChoice(TaskBase):
         return seed.answer if seed.answer.endswith(f"\n{last}") else f"{seed.answer}\n{last}"
 
     def values(self, question: Question) -> Mapping[str, Hashable]:
-        # What is asked for must be what `final_answer` takes: a letter under choices 1. to 4. is none of them.
+        # The prompt must ask for what `final_answer` accepts: a letter names none of the choices 1. to 4.
         letters = all(len(label) == 1 and label.isalpha() for label in question.labels)
         kind = "letter" if letters else "number" if all(map(str.isdecimal, question.labels)) else "label"
         return {**super().values(question), "kind": kind, "label": "its letter" if kind == "letter" else f"the {kind} in front of it"}
 
     def read_rephrase(self, reply: str, question: Question) -> Question | None:
-        # Some models repeat or invent choices behind the stem; the seed's own are kept.
+        # Some models repeat or invent choices after the stem; keep the seed's own.
         stem, _ = _stem_and_choices(reply)
         return None if stem is None else replace(question, text=stem)
 
@@ -74,7 +74,7 @@ class MultipleChoice(TaskBase):
         return Question(stem, choices, tuple(string.ascii_uppercase[: len(choices)]))
 
     def final_answer(self, text: str, question: Question) -> str | None:
-        """The label that the reply marks last, by the label itself or by the choice's text."""
+        """Return the label that the reply marks last, by the label itself or by the choice's text."""
         return next(labels_marked(text, question), None)
 
     def gold_answer(self, seed: Seed) -> str | None:
@@ -92,12 +92,12 @@ def _stem_and_choices(reply: str) -> tuple[str | None, tuple[str, ...]]:
     if text is None:
         return None, ()
     stem, choices = listed_choices(text)
-    # Quotes around the stem alone show only now.
+    # Quotes around the stem are recognised only once the choices are removed.
     return read_question(stem), choices
 
 
 def _may_be_a_place(answer: str, question: Question) -> bool:
-    """Return whether an answer that is the text of one choice may be meant as the place of another, counted from 0 or from 1."""
+    """Say whether an answer equals one choice's text but may mean another's position, counted from 0 or from 1."""
     text = answer.strip()
     if not text.isdecimal() or len(text) > 3 or text in question.labels:
         return False

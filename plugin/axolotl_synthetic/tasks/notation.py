@@ -1,4 +1,4 @@
-"""The signs around a final answer: what Markdown and LaTeX add, and whether the rest is a formula or words."""
+"""The notation around a final answer: remove Markdown and LaTeX, and say whether the rest is a formula or prose."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _FUNCTIONS = frozenset((
 
 
 def cleaned(raw: str) -> str:
-    """Remove Markdown, LaTeX delimiters and a full stop; what is left is the value and its unit."""
+    """Remove Markdown, LaTeX delimiters and a full stop; keep the value and its unit."""
     text = _TEXT.sub(r" \1 ", raw).strip() if "\\" in raw else raw.strip()
     for mark, other in _LATEX:
         text = text.replace(mark, other)
@@ -42,6 +42,6 @@ def cleaned(raw: str) -> str:
 
 
 def is_prose(text: str) -> bool:
-    """Say whether a text holds words that are not part of a formula. math-verify would take `no` and `on` for equal products."""
+    """Say whether a text holds words outside of formulas. math-verify would read `no` and `on` as equal products."""
     words = re.findall(r"[^\W\d_]{2,}", re.sub(r"\\(?:begin|end)\{\w+\}|\\[A-Za-z]+", " ", text))
     return (text.isalpha() and len(text) > 1) or any(len(word) > 2 and word.lower() not in _FUNCTIONS for word in words)

@@ -1,7 +1,7 @@
-"""Numbers as people write them, with their units: `1,000`, `$72`, `1 1/2`, `2.5 million`, `twelve`, `5 feet 6 inches`, `12 支`.
+"""Read numbers as people write them, with their units: `1,000`, `$72`, `1 1/2`, `2.5 million`, `twelve`, `5 feet 6 inches`, `12 支`.
 
-This is the fast path of `values.py`. It reads a whole text or nothing, where math-verify takes the first number that it finds in a
-plain text (`1 1/2` as 1, `- 5` as 5). Texts come with ASCII digits and a decimal point, as `numerals.plain` writes them.
+This is the fast path of `values.py`. It reads a whole text or nothing. math-verify instead takes the first number in a plain text (`1 1/2`
+as 1, `- 5` as 5). Texts have ASCII digits and a decimal point, as `numerals.plain` writes them.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from axolotl_synthetic.tasks.units import MAGNITUDES, NONE, Unit, convertible, m
 
 _NUMBER = r"(?:[0-9]{1,3}(?:,[0-9]{3})+|[0-9]{1,2}(?:,[0-9]{2})+,[0-9]{3}|[0-9]+)(?:\.[0-9]*)?|\.[0-9]+"
 _CURRENCY = r"(?:US\$|USD|[$€£¥₹])"
-# What a unit cannot begin with: signs that continue a formula, a list or a sentence.
+# A unit cannot begin with signs that continue a formula, a list or a sentence.
 _NO_UNIT = r"\s0-9=+*^<>\\{}|()\[\],.;:!?/_'\"~&@#±≈≤≥≠√∞∪∩×÷·…✗✘❌⁰¹²³⁴-⁹₀-₉-"
 _PLAIN = re.compile(
     rf"(?:(?P<money>{_CURRENCY})\s*)?(?P<sign>[-+]?)\s*(?:(?P<money2>{_CURRENCY})\s*)?"
@@ -41,23 +41,24 @@ _COMMA_OF_MONEY = re.compile(
 )
 _GROUPED_BY_POINTS = re.compile(r"(?<![0-9.,])[1-9][0-9]{0,2}(?:\.[0-9]{3}){2,}(?![0-9.])")
 _IN_BRACKETS = re.compile(r"(?<=[0-9])\s+\(([^()0-9=<>+*/^\\]{2,})\)\Z")
-# Words that make another thing of the number before them, or join a second one to it. Magnitudes are in `units.py`.
+# Words that change the meaning of the number before them, or join a second number to it. Magnitudes are in `units.py`.
 _NOT_UNITS = re.compile(
     r"[bmt]n|mod|grand|gross|tens|hal(?:f|ves)|thirds?|quarters|and|or|to|by|times|over|plus|minus|point|remainder|am|pm|bc|bce|ad|ce"
     r"|squared|cubed|divided|multiplied|pi|sin|cos|tan|log|ln|sqrt|factorial|choose|wrong|incorrect|not"
     r"|oder|und|oder|ou|et|y|o|или|и|або|або|lub|i|ve|veya|または|或|或者|和",
     re.IGNORECASE,
 )
-# Behind these words the number is not the answer: `half past seven`, `12 noon`, `5 at most`.
+# With these words the number is not the whole answer: `half past seven`, `12 noon`, `5 at most`.
 _CHANGES = re.compile(r"past|noon|midnight|o.clock|most|least|maximum|minimum|max|respectively|if|unless|except|when|where", re.IGNORECASE)
 _HEDGE = re.compile(r"(?:approximately|approx|roughly|about|around|almost|nearly|tops|below zero)\.?\Z", re.IGNORECASE)
-# `5x` is a product and `5 m` a length. Without a space only these are units; with one, a single letter must be one of the second.
+# `5x` is a product and `5 m` a length. Without a space only these are units; after a space, a single letter must be one of
+# `_UNITS_OF_ONE_LETTER`.
 _UNITS_WITHOUT_SPACE = re.compile(
     r"[ckmd]m|kg|m[gl]|mL|lbs?|oz|ft|in|yds?|hrs?|mins?|secs?|mph|kph|km/h|m/s|ms|[KMGT]B|k?Hz|kWh?|percent|pct|degrees|USD|EUR|cents|[мглсч]"
 )
 _UNITS_OF_ONE_LETTER = frozenset("mglLsh")
 LONGEST_UNIT = 5  # words
-LONGEST_NUMBER = 100  # characters: a sum of money with its unit. int() of thousands of digits takes its time
+LONGEST_NUMBER = 100  # characters, enough for money with a unit; int() of thousands of digits is slow
 LARGEST_POWER = 300
 _MINUS = re.compile(r"\A(?:minus|negative)\s+(?=[$€£¥₹]?[0-9.])", re.IGNORECASE)
 _AND_A_PART = re.compile(r"\Aan?\s+(?P<unit>\w+)\s+and\s+a\s+(?P<part>half|quarter)\Z", re.IGNORECASE)
@@ -66,7 +67,7 @@ _AND_A_HALF = re.compile(r"(?<=[0-9])\s+and\s+(?:(?:an?|one)[\s-]+(?P<word>half|
 
 @lru_cache(maxsize=65_536)
 def read_number(text: str) -> Amount | None:
-    """Read a text that is one number with a unit or without; None for anything else."""
+    """Return a text's number if the text is one number with or without a unit; None for anything else."""
     text = text.strip()
     if _SIMPLE.fullmatch(text):
         return Amount(Fraction(text), len(text.partition(".")[2]))
@@ -112,7 +113,7 @@ def _in_digits(text: str) -> Amount | None:
         return None
     if money:
         currency = unit_of(money)
-        # `$5 USD`, `$5 per hour`; not `$5 km`.
+        # `$5 USD` and `$5 per hour` are money; `$5 km` is not.
         if currency is None or (unit.of and not convertible(unit, currency)):
             return None
         found, words = split_unit(f"{currency.name} {counted}") if counted and not unit.of else (currency, words)
@@ -123,7 +124,7 @@ def _in_digits(text: str) -> Amount | None:
 
 
 def _unit(text: str, *, spaced: bool) -> tuple[int, Unit, str, str] | None:
-    """Split what stands behind a number into factor, unit, words and unit with words; None where it makes another thing of the number."""
+    """Split the text after a number into factor, unit, words, and unit with words; None where it changes what the number means."""
     if not text:
         return 1, NONE, "", ""
     if text[0] == "/":
@@ -141,7 +142,7 @@ def _unit(text: str, *, spaced: bool) -> tuple[int, Unit, str, str] | None:
 def _is_unit(unit: str, *, spaced: bool) -> bool:
     if not unit[0].isascii() and unicodedata.category(unit[0]) not in _UNIT_BEGINS:
         return False
-    # Joiners of no width belong to Persian, Hindi and emoji; nothing else that does not show belongs to a unit.
+    # Zero-width joiners belong to Persian, Hindi and emoji; any other invisible character is not part of a unit.
     if any(unicodedata.category(letter) == "Cf" and letter not in "\u200c\u200d" for letter in unit):
         return False
     words = re.findall(r"[A-Za-z]+", unit)
@@ -153,18 +154,18 @@ def _is_unit(unit: str, *, spaced: bool) -> bool:
     # A single Greek letter is a variable or π.
     if "\u0370" <= unit[0] <= "\u03ff" and len(first) == 1:
         return False
-    # `3 times` is a count, and `3 times as many` none.
+    # `3 times` is a count, and `3 times as many` is not.
     everything = re.split(r"[^\w]+", unit.removesuffix("times"))
     if any(_CHANGES.fullmatch(word) or word.casefold() in NUMBER_WORDS for word in everything) or _HEDGE.search(unit) or is_month(unit):
         return False
     if any(_NOT_UNITS.fullmatch(word) or word.casefold() in MAGNITUDES for word in everything if word and word not in ("m", "s")):
-        # `miles per hour`, `dollars to spare`: what joins no second number says nothing against the first.
+        # In `miles per hour` or `dollars to spare` such a word joins no second number.
         return unit_of(unit) is not None and not any(word.casefold() in MAGNITUDES for word in everything)
     return len(unit.split()) <= LONGEST_UNIT
 
 
 def _is_unspaced(word: str) -> bool:
-    """Say whether a word may follow a number without a space: in other scripts than Latin and Greek, whose letters are variables."""
+    """Say whether a word may follow a number without a space. Latin and Greek letters may not, as they are variables."""
     letter = word[0]
     if letter < "\u0400":
         return False
@@ -172,7 +173,7 @@ def _is_unspaced(word: str) -> bool:
 
 
 def _in_latex(text: str) -> Amount | None:
-    r"""Read `\frac{1}{2}`, `1\frac{1}{2}`, `0.\overline{3}`; a unit behind it is read."""
+    r"""Read `\frac{1}{2}`, `1\frac{1}{2}` or `0.\overline{3}`, with or without a unit."""
     if "\\" not in text:
         return None
     if (match := _REPEATING.fullmatch(text)) is not None:
@@ -196,7 +197,7 @@ def _in_latex(text: str) -> Amount | None:
 
 
 def _in_parts(text: str) -> Amount | None:
-    """Read `2 hours 30 minutes`, `5 ft 6 in`: the parts of one measure, the larger first."""
+    """Read `2 hours 30 minutes` or `5 ft 6 in`: one measure in several units, the largest first."""
     text = _MONEY_BEFORE.sub(r"\2\1 ", text)
     at, total, last, first = 0, Fraction(0), None, None
     while at < len(text):
@@ -222,7 +223,7 @@ def _in_words(text: str) -> Amount | None:
     if re.search(r"[0-9=+*^<>\\{}|]", rest):
         return None
     read = _unit(rest, spaced=True) if rest else (1, NONE, "", "")
-    # `half a million` has its factor; `two thirds million` is nobody's number.
+    # `half a million` takes a magnitude; nobody writes `two thirds million`.
     if read is None or (read[0] != 1 and not found.takes_magnitude):
         return None
     factor, unit, words, counted = read

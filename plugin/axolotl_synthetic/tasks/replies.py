@@ -1,6 +1,6 @@
-"""What an augmenter's replies have in common over the tasks: a question among labels, quotes and fences; a yes or a no.
+"""Read augmenters' replies for all tasks: a question among labels, quotes and fences; a yes or a no.
 
-Final answers are read by each task in its own way; the words that announce one, in a dozen languages, are defined here.
+Each task reads final answers itself; the words that announce one in a dozen languages are defined here.
 """
 
 from __future__ import annotations
@@ -10,13 +10,13 @@ import re
 _ANSWERS = """antwort lösung ergebnis réponse respuesta solución resposta risposta antwoord svar odpowiedź odpověď válasz cevap yanıt
     jawaban ответ відповідь απάντηση الجواب الإجابة جواب پاسخ उत्तर תשובה"""
 _IS = "ist lautet beträgt est es é è is är jest je adalah равен равно это είναι هو هي है הוא"
-# `Antwort: 56`, `La réponse est 56`, `Đáp án là 56`, `答案是56`; the last three scripts put no space between words.
+# Matches `Antwort: 56`, `La réponse est 56`, `Đáp án là 56`, `答案是56`; the last three scripts put no space between words.
 ANSWER_IN_OTHER_LANGUAGES = (
     rf"\b(?:{'|'.join(_ANSWERS.split())})\b[^\n.:：=]{{0,60}}?(?:\b(?:{'|'.join(_IS.split())})(?!\w)|[:：=]|\s[—–-]\s)"
     r"|đáp (?:án|số)[^\n.:：=]{0,20}?(?:\blà\b|[:：=])"
     r"|(?:答案|答え|解答|正解|答|정답|답|คำตอบ)[^\n.。:：=]{0,20}?(?:[是为為は은는:：=]|คือ)"
 )
-# A question is a few hundred characters; what is longer than this is a model that ran away.
+# A question has a few hundred characters; a longer text than this comes from a runaway model.
 LONGEST_QUESTION = 8_000
 _FENCE = re.compile(r"\A```[\w-]*\n(.*?)\n?```\s*\Z", re.DOTALL)
 _LABEL = re.compile(
@@ -30,11 +30,11 @@ _YES_NO = re.compile(r"\b(yes|no)\b", re.IGNORECASE)
 
 
 def read_question(reply: str) -> str | None:
-    """The question of a reply that was to hold nothing else, without labels, quotes and code fences; None if none is left."""
+    """Return the question of a reply without labels, quotes and code fences; None if nothing is left."""
     text = reply.strip()
     if not text or len(text) > LONGEST_QUESTION:
         return None
-    for _ in range(3):  # a label within quotes within a fence is seen; deeper is not
+    for _ in range(3):  # three levels: a label within quotes within a fence
         before = text
         if fenced := _FENCE.match(text):
             text = fenced[1].strip()
@@ -49,7 +49,7 @@ def read_question(reply: str) -> str | None:
 
 
 def read_yes_no(reply: str) -> bool | None:
-    """The verdict that a reply ends with, else the one that it opens with; None when it has neither."""
+    """Return the verdict that a reply ends with, else the one that it opens with; None when it has neither."""
     lines = [line for line in reply[-2_000:].strip().splitlines() if line.strip()]
     if not lines:
         return None

@@ -1,6 +1,6 @@
-"""Numbers in words, of English and of Chinese and Japanese: `one hundred and five`, `two thirds`, `half`, `二十五`, `三万`.
+"""Read numbers in English, Chinese and Japanese words: `one hundred and five`, `two thirds`, `half`, `二十五`, `三万`.
 
-What stands behind the words is left to `numbers.py`.
+`numbers.py` reads the text after the number.
 """
 
 from __future__ import annotations
@@ -19,21 +19,21 @@ FRACTIONS = {"half": 2, "halves": 2, "quarter": 4, "quarters": 4} | {
     for word, value in (*zip(_ORDINALS.split(), range(3, 21), strict=True), ("hundredth", 100), ("thousandth", 1_000))
     for plural in ("", "s")
 }
-# Not `one`, which is a pronoun as well, and not `second`, which is a unit.
+# `one` is also a pronoun, and `second` is also a unit, so neither is here.
 NUMBER_WORDS = (frozenset(UNITS) | frozenset(SCALES) | frozenset(FRACTIONS)) - {"one"}
 _WORD = re.compile(r"[a-z]+", re.IGNORECASE)
 _HAN = re.compile(r"(?P<number>[〇零一二两兩三四五六七八九十百千万萬億亿]+)(?P<rest>.*)")
-# Behind other words than these, and units, it begins a word: `三角形` is a triangle.
+# Before any other character the number is part of a word: `三角形` is a triangle.
 _HAN_COUNTED = "个個只支枝本颗顆粒枚张張位名条條件つ人块元円天年小分秒米厘毫公克升斤岁歳匹台辆冊"
 _HAN_SCALES = {10: 1, 100: 1, 1_000: 1, 10_000: 0, 100_000_000: 0}
 
 
 @dataclass(frozen=True, slots=True)
 class Spelled:
-    """A number in words, and the text behind it.
+    """A number in words, and the text after it.
 
     Attributes:
-        takes_magnitude: whether a word of magnitude may follow, as in `half a million`.
+        takes_magnitude: True if a word of magnitude may follow, as in `half a million`.
     """
 
     value: Fraction
@@ -42,7 +42,7 @@ class Spelled:
 
 
 def spelled(text: str) -> Spelled | None:
-    """Read the number in words that a text begins with; None for a text that begins with none."""
+    """Read the number in words that a text begins with; None if it begins with none."""
     if not text or not text[0].isalpha():
         return _han(text)
     if not text[0].isascii():
@@ -74,7 +74,7 @@ def spelled(text: str) -> Spelled | None:
 
 
 def _part(words: list[tuple[str, int]], at: int) -> tuple[Fraction, int] | None:
-    """Read the part of a whole from a place on, `a half` or `three quarters`, and where it ends."""
+    """Read a fraction at index `at`, such as `a half` or `three quarters`; return it and where it ends."""
     value, behind = (Fraction(1), at + 1) if words[at : at + 1] and words[at][0] in ("a", "an") else _english(words, at)
     if value is None or behind >= len(words) or words[behind][0] not in FRACTIONS:
         return None
@@ -82,7 +82,7 @@ def _part(words: list[tuple[str, int]], at: int) -> tuple[Fraction, int] | None:
 
 
 def _english(words: list[tuple[str, int]], at: int) -> tuple[Fraction | None, int]:
-    """Add up the words from a place on; return their number, None where there is none, and the place behind them."""
+    """Add up the words from index `at`; return their number, None if there is none, and the index after them."""
     total = current = 0
     last, start = "", at
     while at < len(words):
@@ -127,6 +127,6 @@ def _han(text: str) -> Spelled | None:
         elif value >= 10:
             section, digit, figures = section + (digit or 1) * value, 0, 0
         else:
-            # `二〇二四` are figures one after the other; a nought within `二百零五` says nothing.
+            # `二〇二四` is a row of figures; a zero inside `二百零五` adds nothing.
             digit, figures = (digit * 10 + value, figures + 1) if figures else (value, 1)
     return Spelled(Fraction(total + section + digit), match["rest"].strip())

@@ -1,7 +1,7 @@
-"""The prompts' files as chats. What stands in them, and when they are asked, is for the tasks.
+"""Turn prompt files into chats. The tasks define what the prompts say and when they are used.
 
-A file in `prompts/<task>/` is a chat of Jinja2 templates: a line `[system]`, `[user]` or `[assistant]` opens a turn. Turns are
-told apart before anything is filled in, so that a seed which holds such a line, or Jinja2, stays text.
+A file in `prompts/<task>/` is a chat of Jinja2 templates: a line `[system]`, `[user]` or `[assistant]` opens a turn. Turns are split before
+values are filled in, so a seed that contains such a line, or Jinja2, stays text.
 """
 
 from __future__ import annotations
@@ -22,13 +22,13 @@ _TURN = re.compile(r"^\[(system|user|assistant)\]\n", re.MULTILINE)
 
 
 def chat(task: str, name: str, turns: Sequence[Message] = (), own: Path | None = None, /, **values: Hashable) -> tuple[Message, ...]:
-    """The chat of `prompts/<task>/<name>.md`, filled in.
+    """Return the chat of `prompts/<task>/<name>.md`, filled in.
 
     Args:
         task, name: which file.
-        own: a folder of the user's, whose file of that name takes the place of ours.
-        turns: further turns, put before the file's last one where that is the user's, else behind it.
-        values: what the templates name; one that is missing is an error of ours.
+        own: a folder of the user's; its file of that name replaces ours.
+        turns: further turns, put before the file's last turn if that is the user's, else after it.
+        values: values for the templates; a missing one is a bug in our code.
     """
     filled = [
         {"role": role, "content": template if isinstance(template, str) else _rendered(template, **values)}
@@ -39,9 +39,9 @@ def chat(task: str, name: str, turns: Sequence[Message] = (), own: Path | None =
 
 
 def chat_by_pattern(task: str, name: str, patterns: Sequence[str], own: Path | None = None, /, **values: Hashable) -> tuple[Message, ...]:
-    """The chat of a file, filled in, whose last turn was answered with each pattern before, one after the other.
+    """Return the chat of a file, filled in, in which each pattern in turn has already answered the last turn.
 
-    Weak models go on with a pattern that they seem to have begun themselves, where they talk about one that they are shown.
+    Weak models continue a pattern that they seem to have begun themselves, but only discuss one that they are shown.
     """
     *before, asked = chat(task, name, (), own, **values)
     answered = [turn for pattern in patterns for turn in (asked, {"role": "assistant", "content": pattern})]
@@ -49,14 +49,14 @@ def chat_by_pattern(task: str, name: str, patterns: Sequence[str], own: Path | N
 
 
 def behind_turns(question: Question, asked: Sequence[Message]) -> tuple[Message, ...]:
-    """Return a prompt behind what was said before a question, with one system message: many servers refuse two."""
+    """Return a prompt after a question's earlier turns, with all system messages merged, because many servers refuse two."""
     both = (*question.chat[:-1], *asked)
     systems = [turn["content"] for turn in both if turn["role"] == "system"]
     head: list[Message] = [{"role": "system", "content": "\n\n".join(systems)}] if systems else []
     return (*head, *(turn for turn in both if turn["role"] != "system"))
 
 
-# A seed's question is asked again and again.
+# Cached, because a seed's question is asked many times.
 @lru_cache(maxsize=4_096)
 def _rendered(template: Template, **values: Hashable) -> str:
     return template.render(values).strip()
@@ -68,13 +68,13 @@ def names(task: str) -> list[str]:
 
 
 def find(task: str, name: str, own: Path | None) -> Path:
-    """Return the file of a prompt: the user's where there is one."""
+    """Return the file of a prompt, the user's if it exists."""
     file = None if own is None else own / f"{name}.md"
     return file if file is not None and file.is_file() else FOLDER / task / f"{name}.md"
 
 
 def problem(file: Path, known: Collection[str]) -> str | None:
-    """Return why a file of the user's is no prompt, with the remedy; None when it is one.
+    """Return why a user's file is not a valid prompt, with the remedy; None when it is one.
 
     Args:
         file: the file.
@@ -97,13 +97,13 @@ def problem(file: Path, known: Collection[str]) -> str | None:
     return None
 
 
-# A prompt may come with somebody else's recipe: it fills texts in, and reaches nothing else.
+# Prompts may come with a stranger's recipe, so the sandbox lets them fill in texts and nothing else.
 _ENVIRONMENT = ImmutableSandboxedEnvironment(undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True, autoescape=False)
 
 
 @cache
 def _templates(task: str, name: str, own: Path | None) -> tuple[tuple[str, Template | str], ...]:
-    """Each turn's role and template; its text where it names no value."""
+    """Return each turn's role and template, or its plain text if it uses no value."""
 
     def prepared(text: str) -> Template | str:
         template = _ENVIRONMENT.from_string(text)

@@ -1,7 +1,7 @@
 """Text to SQL: a question about a database, and a final answer that is one SQLite query.
 
-The schema comes with the question as its `context` (`seeds/databases.py` puts it there), so that prompts are made without reading
-a file. What a query gives is for `sql/`, which runs it where it can do no harm; how one is found in a reply stands in `queries.py`.
+The schema comes with the question as its `context`, which `seeds/databases.py` fills in, so building prompts reads no file. `sql/` runs
+queries safely and compares their rows; `queries.py` finds them in replies.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ class TextToSQL(TaskBase):
     required: tuple[str, ...] = ("question", "database")
     optional: tuple[str, ...] = ("answer",)
     prompts: ClassVar[str] = "text_to_sql"
-    prose = False  # a query is in no language, and shares long runs of words with others of its database
+    prose = False  # a query belongs to no language, and shares long runs of words with others on its database
 
     def problem(self, seed: Seed) -> str | None:
         if not seed.question.context:
@@ -55,15 +55,15 @@ class TextToSQL(TaskBase):
         return self.chat_by_pattern("new_question", question, [*same[:PATTERNS], question.text])
 
     def read_new_question(self, reply: str, question: Question) -> Question | None:
-        # It stays with the seed's database.
+        # The new question is about the seed's database.
         return self.read_rephrase(reply, question)
 
     def final_answer(self, text: str, question: Question) -> str | None:
-        """The query of the last ```sql block, else the last that begins a line, in its normal form."""
+        """Return the query of the last ```sql block, else the last that begins a line, in its normal form."""
         return _first_query(marked_queries(text))
 
     def loose_answer(self, text: str, question: Question) -> str | None:
-        """The marked one, else the last that stands anywhere."""
+        """Return the marked query, else the last one anywhere in the text."""
         return self.final_answer(text, question) or _first_query(unmarked_queries(text))
 
     def gold_answer(self, seed: Seed) -> str | None:
@@ -72,8 +72,10 @@ class TextToSQL(TaskBase):
         return normal_form(seed.answer) or self.final_answer(seed.answer, seed.question)
 
     def equivalent(self, one: str, other: str, question: Question) -> bool:
-        """Execution accuracy: the same rows, on the database's own and on generated ones. `one` is the gold query; two queries of
-        which that one does not run are not the same."""
+        """Say whether two queries return the same rows, on the database's own data and on generated data (execution accuracy).
+
+        `one` is the gold query. If it does not run, only an identical query is equal to it.
+        """
         if one == other:
             return True
         try:
@@ -87,7 +89,7 @@ def _first_query(texts: Iterable[str]) -> str | None:
 
 
 def database_of(question: Question) -> Database:
-    """Where queries that answer a question are run."""
+    """Return the database that answers to a question are run on."""
     return Database(question.context or "", question.database_file)
 
 

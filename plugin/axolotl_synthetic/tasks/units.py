@@ -1,6 +1,6 @@
-"""Units of measure and words of magnitude: which unit follows a number, and what two units have in common.
+"""Units of measure and words of magnitude: which unit follows a number, and which units can be converted.
 
-What is counted, or measured in a unit that is not of this table, is told apart by its words (`words.py`). Sizes are exact.
+`words.py` compares counted things and units that are not in this table, by their words. Sizes are exact.
 """
 
 from __future__ import annotations
@@ -18,10 +18,10 @@ class Unit:
     """One unit.
 
     Attributes:
-        name: its one spelling, such as `cm`, `km/h` or `$`; empty for a bare number.
-        of: what it measures; units of the same measure can be converted. A thing that is counted has a colon before it.
+        name: canonical spelling, such as `cm`, `km/h` or `$`; empty for a bare number.
+        of: measure; units of the same measure can be converted. For a counted thing, its name after a colon.
         size: in the measure's first unit.
-        per: the measure that a rate is divided by; empty for what is no rate.
+        per: the measure that a rate is divided by; empty if it is not a rate.
     """
 
     name: str = ""
@@ -32,7 +32,7 @@ class Unit:
 
 NONE = Unit()
 PERCENT = Unit("%", "%")
-# A line is a measure: its units, each with its size and its spellings.
+# Each entry is a measure with its units, and each unit has its size and its spellings.
 _MEASURES = {
     "length": """m 1 meter meters metre metres м метр метра метров 米 メートル 미터
         mm 1/1000 millimeter millimeters millimetre millimetres мм 毫米
@@ -74,9 +74,9 @@ _MEASURES = {
     "kWh": "kWh 1",
     "Hz": "Hz 1 hertz; kHz 1000; MHz 1000000",
 }
-# Spelled alike and not the same: a pound of silver or of money, a degree of warmth or of an angle, ¥ of two countries.
+# Same spelling, different measures: a pound is mass or money, a degree temperature or angle, ¥ two currencies.
 _ALSO = {"pound": {"£", "mass"}, "°": {"°C", "°F"}, "yuan": {"¥"}, "yen": {"¥"}}
-# Of these a rate may be cut short: `$5` for `$5 an hour`.
+# Rates of money may be shortened: `$5` for `$5 an hour`.
 _MONEY = {"$", "€", "£", "¥", "₹"}
 _PHRASES = {
     "mph": "mi/h", "kph": "km/h", "kmh": "km/h", "kmph": "km/h", "mps": "m/s", "per cent": "%", "por ciento": "%", "pour cent": "%",
@@ -86,7 +86,7 @@ _PHRASES = {
     "degrees kelvin": "K", "degrees fahrenheit": "°F", "degree fahrenheit": "°F", "° f": "°F", "degrees f": "°F", "fahrenheit": "°F",
 }  # fmt: skip
 _BEHIND_A_LETTER = ("of", "long", "wide", "high", "tall", "deep", "away")
-# Areas and volumes have one more word in Chinese.
+# Chinese puts an extra word before areas and volumes.
 _POWERS_OF_MEASURES = {"平方": "²", "立方": "³"}
 _BY_NAME: dict[str, Unit] = {}
 for _of, _lines in _MEASURES.items():
@@ -94,7 +94,7 @@ for _of, _lines in _MEASURES.items():
         _name, _size, *_others = _line.split()
         for _spelling in (_name, *_others):
             _BY_NAME[_spelling] = _BY_NAME[_spelling.casefold() if len(_spelling) > 3 else _spelling] = Unit(_name, _of, Fraction(_size))
-# Words that come between a number and its unit, or before one: `5 more hours`.
+# Words that may come before a unit: `5 more hours`.
 _BETWEEN = re.compile(r"(?:(?:more|total|extra|additional|whole|full|US|U\.S\.)\s+)+", re.IGNORECASE)
 _WORD = re.compile(r"[^\W\d_]{3,}")
 _POWER = re.compile(
@@ -102,7 +102,7 @@ _POWER = re.compile(
     re.IGNORECASE,
 )
 _RATE = re.compile(r"\s*(?:/|\b(?:per|pro|par|por|an?|в)\b)\s*", re.IGNORECASE)
-# A number with one of these words is another number: `3 million`, `3万`. Behind another word it makes the text unclear.
+# These words scale the number before them: `3 million`, `3万`. After another word they make the text unclear.
 _MAGNITUDES = {
     10: "十 拾",
     12: "dozen dozens Dutzend docena docenas douzaine douzaines dozzina дюжина дюжины дюжин",
@@ -121,7 +121,7 @@ _MAGNITUDES = {
 }
 MAGNITUDES = {word: factor for factor, words in _MAGNITUDES.items() for word in words.casefold().split()}
 _LONGEST_FIRST = sorted(MAGNITUDES, key=len, reverse=True)
-# Thai, Chinese, Japanese and Korean put no space behind it.
+# Thai, Chinese, Japanese and Korean put no space after these words.
 _UNSPACED = [word for word in _LONGEST_FIRST if "\u0e00" <= word[0] < "\u0e80" or word[0] >= "\u3000"]
 _MAGNITUDE = re.compile(
     rf"(?:(?P<unspaced>{'|'.join(_UNSPACED)})"
@@ -131,7 +131,7 @@ _MAGNITUDE = re.compile(
 
 
 def magnitude(text: str) -> tuple[int, str]:
-    """Split `million people` into 1,000,000 and `people`; a text that begins with no such word into 1 and itself."""
+    """Split `million people` into 1,000,000 and `people`; return 1 and the text if it begins with no such word."""
     match = _MAGNITUDE.match(text)
     if match is None:
         return 1, text
@@ -140,13 +140,13 @@ def magnitude(text: str) -> tuple[int, str]:
 
 @lru_cache(maxsize=4_096)
 def unit_of(text: str) -> Unit | None:
-    """Return the unit that a text begins with (`km an hour`, `dollars in all`); None for a text that begins with none of the table."""
+    """Return the unit that a text begins with (`km an hour`, `dollars in all`); None if it begins with none of the table."""
     return split_unit(text)[0]
 
 
 @lru_cache(maxsize=4_096)
 def split_unit(text: str) -> tuple[Unit | None, str]:
-    """Split a text into the unit that it begins with and the words that are no part of it; None and the text where there is none."""
+    """Split a text into its leading unit and the remaining words; None and the text if it begins with no unit."""
     text, between = text.strip().rstrip(". "), ""
     if (match := _BETWEEN.match(text)) is not None:
         between, text = match[0], text[match.end() :]
@@ -171,7 +171,7 @@ def split_unit(text: str) -> tuple[Unit | None, str]:
 
 
 def _first(text: str) -> tuple[Unit | None, str]:
-    """Split off the unit of the first words. `in` is an inch and `m` a metre only by themselves: `5 in total` has no unit."""
+    """Split off the unit of the first words. `in` is an inch and `m` a metre only if alone: `5 in total` has no unit."""
     words = text.replace(",", " ").split()
     for count in (3, 2, 1):
         name = " ".join(words[:count])
@@ -195,7 +195,7 @@ def _phrase(text: str) -> Unit | None:
     if match is None:
         return None
     name = match["name"]
-    # `12 CM` is a length; `5 Mg` and `5 mW` are other units than `5 mg` and `5 MW`.
+    # `12 CM` is a length, but `5 Mg` and `5 mW` differ from `5 mg` and `5 MW`.
     unit = _BY_NAME.get(name) or (_BY_NAME.get(name.casefold()) if len(name) > 3 or name.isupper() else None)
     if unit is None:
         return None
@@ -205,7 +205,7 @@ def _phrase(text: str) -> Unit | None:
 
 
 def convertible(one: Unit, other: Unit) -> bool:
-    """Say whether amounts in these units can be equal: one has no unit, or both measure the same. `$5` may be short for `$5 an hour`."""
+    """Say whether amounts in these units can be equal: one has no unit, or both have one measure. `$5` may mean `$5 an hour`."""
     if not one.of or not other.of:
         return True
     if one.per and other.per and not same_measure(one.per, other.per):
@@ -217,5 +217,5 @@ def convertible(one: Unit, other: Unit) -> bool:
 
 
 def same_measure(measure: str, other: str) -> bool:
-    """Say whether two measures are one, or two forms of one thing that is counted."""
+    """Say whether two measures are equal, or name the same counted thing."""
     return measure == other or (measure[0] == other[0] == ":" and say_the_same(measure, other))

@@ -1,7 +1,7 @@
-"""Final answers as what they are: a number, a time, a date, a ratio, a range, an interval, a set, an equation, an expression or text.
+"""Read final answers by kind: number, time, date, ratio, range, interval, set, equation, expression or text.
 
-An answer is never taken for the last number in it, and what is none of these kinds is text. Numbers are read by `numbers.py`; two
-answers are compared by `equality.py`.
+An answer is never reduced to the last number in it; one of no other kind is text. `numbers.py` reads numbers, and `equality.py` compares
+answers.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ _RELATION = re.compile(r"[<>≤≥≠∈]|\\(?:in|gt|lt|notin|subset|subseteq|eq
 _RANGE = re.compile(
     r"(?:from\s+|between\s+)?(?P<low>\S.*?)\s*(?P<sign>-|\bto\b|\bthrough\b|\band\b)\s*(?P<high>[$€£¥₹]?\d.*)", re.IGNORECASE
 )
-# What is left by a division, and a place in an order: neither is a product of letters.
+# A quotient with a remainder, and an ordinal: neither is a product of letters.
 _REMAINDER = re.compile(r"(?P<quotient>-?\d+),?\s*(?:R|r|rem\.?|(?:with |and )?(?:a )?remainder(?: of)?)\s*(?P<rest>\d+)")
 _ORDINAL_WORDS = ("first", "second", "third", "fourth", "fifth", "sixth", "seventh", "eighth", "ninth", "tenth")
 _ORDINAL = re.compile(rf"(?P<place>\d+)(?:st|nd|rd|th)|(?P<word>{'|'.join(_ORDINAL_WORDS)})", re.IGNORECASE)
@@ -48,7 +48,7 @@ _NOTHING = re.compile(
 _SEPARATOR = re.compile(r"\s*[,;]\s*(?:(?:and|or)\s+)?|\s+(?:and|or)\s+", re.IGNORECASE)
 _RESPECTIVELY = re.compile(r",?\s+respectively\Z", re.IGNORECASE)
 _OPEN, _CLOSE = "([{", ")]}"
-# `dy/dx`, as plain text and as a fraction.
+# A derivative such as `dy/dx`, in plain text or as a fraction.
 DERIVATIVE = re.compile(
     r"\\frac\s*\{\s*(?P<d>d|\\partial)\s*(?:\^\{?(?P<n>\d)\}?)?\s*(?P<of>[A-Za-z])\s*\}\s*\{\s*(?:d|\\partial)\s*(?P<by>[a-z])(?:\^\{?\d\}?)?\s*\}"
     r"|(?<![A-Za-z\\])d(?:\^\{?(?P<n2>\d)\}?)?(?P<of2>[A-Za-z])\s*/\s*d(?P<by2>[a-z])(?:\^\{?\d\}?)?(?![A-Za-z])"
@@ -66,14 +66,14 @@ class Value:
     """One final answer.
 
     Attributes:
-        kind: what it is.
-        text: as it was read, with ASCII digits and a decimal point.
-        amount: of a number.
-        parts: of a group or a pair; the sides of an equation.
-        mark: brackets of a group (none: a list; `remainder`: of a division), the sign of a pair, the name to which an equation gives a
-            value.
-        unit: of an expression.
-        numbers: hour, minute and second; year, month and day.
+        kind: kind of answer.
+        text: text that was read, with ASCII digits and a decimal point.
+        amount: set for a number.
+        parts: members of a group or a pair; the two sides of an equation.
+        mark: brackets of a group (empty for a list, `remainder` for a division), sign of a pair, or the name that an equation gives a value
+            to.
+        unit: unit of an expression.
+        numbers: hour, minute and second; or year, month and day.
     """
 
     kind: Kind
@@ -118,7 +118,7 @@ def _read(text: str) -> Value:
         if (value := reader(text)) is not None:
             return value
     relation = _RELATION.search(text) is not None
-    # `1e400` is a number that is too large, and `12:00:…` no formula; math-verify would read others in them.
+    # `1e400` is too large a number, and `12:00:…` is not a formula; math-verify would read other values in them.
     if (is_prose(text) and not relation) or re.search(r":|\\ldots|\?|\d[eE][+-]?\d|^[\d\s-]+$|[^\W\d_]{25}", text):
         return Value("text", text)
     unit, match = NONE, _UNIT_BEHIND.fullmatch(text)
@@ -175,7 +175,7 @@ def _pair(text: str) -> Value | None:
 
 
 def _group(text: str) -> Value | None:
-    """Read what stands in brackets from its first letter to its last: an interval, a tuple, a set; what round brackets hold alone."""
+    """Read a text that is wholly in brackets: an interval, a tuple or a set. Round brackets around one value are dropped."""
     if len(text) < 2 or text[0] not in _OPEN or text[-1] not in _CLOSE or _closing(text) != len(text) - 1:
         return None
     inner = text[1:-1].strip()
@@ -186,7 +186,7 @@ def _group(text: str) -> Value | None:
 
 
 def _closing(text: str) -> int:
-    """Return the place where the first bracket closes."""
+    """Return the index where the first bracket closes, -1 where it does not."""
     depth = 0
     for at, letter in enumerate(text):
         depth += (letter in _OPEN) - (letter in _CLOSE)
@@ -210,7 +210,7 @@ def _split(text: str, *, within: bool) -> list[str]:
     """Split at commas, semicolons, `and` and `or` outside of brackets.
 
     Args:
-        within: whether the text stood in brackets, where `1,200` are two numbers unless other commas have a space behind them.
+        within: True if the text was in brackets, where `1,200` is two numbers unless other commas are followed by a space.
     """
     spaced = ";" in text or ", " in text
     parts, depth, start, at = [], 0, 0, 0
@@ -264,7 +264,7 @@ def is_name(side: str) -> bool:
 
 
 def is_label(side: str) -> bool:
-    """Say whether a side only says what the value is: `Total cost`, `(x, y)`."""
+    """Say whether a side is only a label of the value: `Total cost`, `(x, y)`."""
     if side.startswith("(") and all(_NAME.fullmatch(name) for name in _split(side[1:-1], within=True)):
         return True
     words = re.findall(r"[^\W\d_]+", side)

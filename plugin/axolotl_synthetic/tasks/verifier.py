@@ -1,8 +1,8 @@
-"""Asks math-verify whether two expressions are equal, in a process of its own.
+"""Ask math-verify in a separate process whether two expressions are equal.
 
-math-verify bounds its time with `signal.alarm`, which works in a main thread only and does not interrupt one long operation on
-integers, so an answer such as 9**9**9**9 could stop a run. Here `verifier_process.py` does the work under limits that the
-kernel enforces; when it dies of one, the two are not equal and the next question starts another.
+math-verify limits its time with `signal.alarm`, which works only in a main thread and does not interrupt a long integer operation. An
+answer such as 9**9**9**9 could therefore hang a run. `verifier_process.py` does the work under limits that the kernel enforces. If they
+kill it, the two are not equal and the next question starts a new process.
 """
 
 from __future__ import annotations
@@ -23,10 +23,10 @@ PROGRAM = Path(__file__).with_name("verifier_process.py")
 
 @lru_cache(maxsize=65_536)
 def same_expression(gold: str, other: str) -> bool:
-    """Whether math-verify takes two expressions, in LaTeX or plain, for equal. Safe in any thread and after a fork.
+    """Say whether math-verify considers two expressions, in LaTeX or plain, equal. Safe in any thread and after a fork.
 
     Raises:
-        ServiceError: if math-verify does not start, which would otherwise read as wrong answers throughout.
+        ServiceError: if math-verify does not start; otherwise all answers would count as wrong.
     """
     return _process.ask(json.dumps([gold, other]))
 
@@ -63,7 +63,7 @@ class _Process:
             raise ServiceError(f"math-verify does not start (exit code {code}); see what `{sys.executable} -P {PROGRAM}` says")
 
     def popen(self) -> subprocess.Popen[str]:
-        # -P: this folder holds a `math.py`, which must not stand in for Python's own.
+        # -P: this folder contains a `math.py`, which would shadow Python's own.
         return subprocess.Popen(
             [sys.executable, "-P", str(PROGRAM)],
             stdin=subprocess.PIPE,
@@ -71,7 +71,7 @@ class _Process:
             stderr=subprocess.DEVNULL,
             text=True,
             encoding="utf-8",
-            start_new_session=True,  # Ctrl-C is for the run to handle
+            start_new_session=True,  # the run handles Ctrl-C
         )
 
     def stop(self) -> None:
@@ -85,7 +85,7 @@ _process = _Process()
 
 
 def _after_fork() -> None:
-    # The process belongs to the parent: two askers on one pipe would read each other's replies.
+    # The process belongs to the parent: two clients of one pipe would read each other's replies.
     global _process
     _process = _Process()
 

@@ -1,7 +1,7 @@
-"""The words around a number that name no unit of the table: when those of two answers say the same, and when they say the contrary.
+"""Words around a number that are not units of the table: when two answers' words agree, and when they contradict.
 
-A side without words says nothing against the other: `12` is `12 apples`, and `12 apples` may be `12 red apples`. Where each has a
-word that the other lacks, they differ: `red apples` and `green apples`.
+No words contradict nothing: `12` equals `12 apples`, and `12 apples` equals `12 red apples`. If each side has a word that the other lacks,
+they differ: `red apples` and `green apples`.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from functools import lru_cache
 
-# Words that say nothing about what is counted. The classifiers of Chinese, Japanese and Korean count anything.
+# Words that do not say what is counted. Chinese, Japanese and Korean classifiers count anything.
 _ENGLISH = """a an the of in is are was were be there he she it they we i you all altogether total totals overall together more extra
     additional whole full left remaining remain remains each per every apiece exactly only just also and for to from has have had would will
     his her their its my our your long tall wide high deep away worth unit units square
@@ -18,7 +18,7 @@ _OTHERS = """insgesamt noch jeweils de du des la le les un une der die das den a
     个 個 つ 只 支 枝 本 颗 顆 粒 枚 张 張 条 位 名 件 块"""
 _FILLERS = frozenset((*_ENGLISH.split(), *_OTHERS.split()))
 _CLASSIFIER = re.compile("^[个個つ只支枝本颗顆粒枚张張条位名件块개명]|(?:です|である|だ|입니다|이다)$")
-# A line's first words are the contrary of its last ones.
+# Each line has opposites on its two sides.
 _CONTRARIES = """
 increase increased increases rise rose growth grew gain gained up ahead | decrease decreased decreases fall fell drop lost loss down behind
 profit surplus income revenue | loss deficit expense expenses cost
@@ -76,7 +76,7 @@ def tokens(text: str) -> tuple[str, ...]:
 
 @lru_cache(maxsize=4_096)
 def say_the_same(one: str, other: str) -> bool:
-    """Say whether the words of two texts may name the same thing: the one has all words of the other, and none is another's contrary."""
+    """Say whether two texts may name the same thing: one has all words of the other, and no words are opposites."""
     first, second = tokens(one), tokens(other)
     if first == second:
         return True
@@ -91,13 +91,13 @@ def _within(some: set[str], others: set[str]) -> bool:
 
 
 def contrary(some: tuple[str, ...], others: tuple[str, ...]) -> bool:
-    """Say whether a word of the one is the contrary of a word of the other: `increase` and `decrease`."""
+    """Say whether two texts contain opposites, such as `increase` and `decrease`."""
     mine = {side for word in some for side in _SIDES.get(word, ())}
     return any((row, 1 - side) in mine for word in others for row, side in _SIDES.get(word, ()))
 
 
 def says_nothing(text: str) -> bool:
-    """Say whether a text has no word that names anything: `in total`, `each`."""
+    """Say whether a text has only filler words: `in total`, `each`."""
     return not _meant(tokens(text))
 
 
@@ -106,7 +106,7 @@ def _meant(words: tuple[str, ...]) -> set[str]:
 
 
 def _alike(one: str, other: str) -> bool:
-    """Say whether two words are forms of one. Scripts without spaces have several words in one, such as `支铅笔`."""
+    """Say whether two words are forms of one. In scripts without spaces, one text such as `支铅笔` holds several words."""
     one, other = _IRREGULAR.get(one, one), _IRREGULAR.get(other, other)
     if one == other:
         return True
@@ -124,7 +124,7 @@ def _is_unspaced(word: str) -> bool:
 
 
 def singulars(word: str) -> set[str]:
-    """Return what a word may be the plural of, and itself. German plurals count, too: `Kisten`, `Schrauben`."""
+    """Return the word and all its possible singulars. German plurals count, too: `Kisten`, `Schrauben`."""
     found = {word}
     for ending, singular in (
         ("ies", "y"),

