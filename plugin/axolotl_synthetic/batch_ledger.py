@@ -1,8 +1,8 @@
-"""The batches that a run has made, in its ledger: what was intended, by which names the provider knows it, and which calls are in it.
+"""The batches of a run in its ledger: which were intended, the provider's names for them, and the calls in each.
 
-A batch is written down as intended before anything of it leaves, and its provider's id before anybody waits for it. A run that goes on
-after a kill finds here what to look for at the provider. A call of a batch is a row of `calls` like any other; `batched` holds its
-reservation, so that it is settled by what was reserved even if the config was changed since.
+A batch is written as intended before any of it leaves, and with its provider's id before anything waits for it. So a run that resumes after
+a kill knows what to look for at the provider. A batch's call is a row of `calls` like any other. `batched` holds its reservation, which
+settles it even if the config has changed.
 """
 
 from __future__ import annotations
@@ -18,8 +18,11 @@ from axolotl_synthetic.ledger import Call, Ledger, _read, _told
 from axolotl_synthetic.records import Request
 
 State = Literal["intended", "open", "ended", "void"]
-"""`intended`: whether the provider has it is not known yet. `open`: it has. `ended`: its results were read. `void`: nothing of it was or
-will be done."""
+"""State of a batch.
+
+`intended`: it is not known whether the provider has it. `open`: the provider has it. `ended`: its results were read. `void`: nothing of it
+was or will be done.
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,15 +30,15 @@ class Batch:
     """One batch.
 
     Attributes:
-        id: the ledger's.
-        token: our own name for it, in its metadata and in the ids of its calls.
-        protocol, model, base_url: whom it was sent to.
-        intended: Unix time at which it was written down.
-        file: the provider's id of the uploaded calls; None before there is one, and where there is no such step.
-        remote: the provider's id of the batch, None while it is not known.
-        told: the provider's word for where it stands, empty before the first look.
-        total, done, failed: its calls, and those that have ended well and badly, as the provider counted them at the last look.
-        spelling: names that its calls' parameters were sent under, as JSON.
+        id: the ledger's id.
+        token: our name for it, in its metadata and in its calls' ids.
+        protocol, model, base_url: where it was sent.
+        intended: Unix time at which it was written to the ledger.
+        file: the provider's id of the uploaded calls; None before the upload and where the protocol has none.
+        remote: the provider's id of the batch, None while it is unknown.
+        told: the provider's word for its state, empty before the first look.
+        total, done, failed: its calls, those that succeeded and those that failed, by the provider's last count.
+        spelling: parameter names of its calls, as JSON.
     """
 
     id: int
@@ -54,7 +57,7 @@ class Batch:
     spelling: str
 
     def custom_id(self, call: int) -> str:
-        """Return the name under which a call of the ledger is in this batch."""
+        """Return a call's id within this batch."""
         return f"{self.token}-{call}"
 
 
@@ -66,10 +69,10 @@ _OPEN = (
 
 
 class BatchLedger(Ledger):
-    """A connection to the ledger for whoever sends batches. Like every connection it is not for two threads at once."""
+    """Connection to the ledger for senders of batches; like every connection, two threads must not use it at once."""
 
     def intend(self, batch: Batch, calls: Sequence[int]) -> Batch:
-        """Write a batch down, with its calls, before anything of it leaves; returns it with its id."""
+        """Write a batch with its calls before any of it leaves; return it with its id."""
         values = {field.name: getattr(batch, field.name) for field in fields(Batch) if field.name != "id"}
         names, places = ", ".join(values), ", ".join("?" * len(values))
         with _told(self.path), self._transaction():
@@ -94,25 +97,25 @@ class BatchLedger(Ledger):
             return {remote for (remote,) in self._db.execute("SELECT remote FROM batches WHERE remote IS NOT NULL")}
 
     def under_way(self) -> list[Batch]:
-        """Return the batches that have not ended, as far as is known. For looks many times a minute: it reads no calls."""
+        """Return the batches not known to have ended. It may be called many times a minute: it reads no calls."""
         with _read(self.path):
             if not self._has_batches():
                 return []
             return [Batch(*row) for row in self._db.execute(f"SELECT {_COLUMNS} FROM batches WHERE state IN ('intended', 'open')")]
 
     def open_batches(self) -> list[tuple[Batch, int]]:
-        """Return the batches whose results are not all in, each with the number of its calls that wait."""
+        """Return the batches with missing results, each with the number of its waiting calls."""
         with _read(self.path):
             if not self._has_batches():
                 return []
             return [(Batch(*row[:-1]), row[-1]) for row in self._db.execute(_OPEN)]
 
     def _has_batches(self) -> bool:
-        """Return whether there are tables of batches: a ledger that is only read may be of a version without."""
+        """Return whether the ledger has tables of batches: one of an older version that is open read-only may lack them."""
         return self._db.execute("SELECT 1 FROM sqlite_master WHERE name = 'batched'").fetchone() is not None
 
     def waiting_calls(self, batch: int, price: Price | None) -> dict[int, tuple[bytes, Call]]:
-        """Return the calls of a batch that are not settled, as they were sent, each with its key, by their ids."""
+        """Return a batch's unsettled calls as they were sent, each with its key, by their ids."""
         with _read(self.path):
             rows = self._db.execute(
                 "SELECT calls.id, key, purpose, role, model, prompts.messages, parameters, max_new_tokens, sample, attempt, tokens,"
@@ -123,10 +126,10 @@ class BatchLedger(Ledger):
             return {row[0]: (row[1], _call(row[2:], price)) for row in rows}
 
     def release(self, calls: Sequence[int] | None = None) -> int:
-        """Take back calls that never left, because no batch has taken them, with what is reserved for them; returns how many.
+        """Delete calls that never left, because no batch has taken them, and their reservations; return their number.
 
         Args:
-            calls: ids of those that may be taken back; None for all.
+            calls: ids of the calls that may be deleted; None for all.
         """
         where = "(batched.batch IS NULL OR EXISTS (SELECT 1 FROM batches WHERE batches.id = batched.batch AND state = 'void'))"
         values: tuple[str, ...] = ()

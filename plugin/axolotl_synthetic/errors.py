@@ -1,4 +1,4 @@
-"""Every error that this package raises on purpose, and the exit code that each ends a command with.
+"""Errors that this package raises on purpose, with the exit code of a command that ends with each.
 
     SyntheticError                1
     ├── ConfigError               2   the config, the seeds or the study is wrong
@@ -28,12 +28,12 @@ if TYPE_CHECKING:
     from axolotl_synthetic.records import Reply
 
 
-# Characters of an error's text that another process is told.
+# Characters of an error's text that are passed to another process.
 LONGEST_TOLD = 1000
 
 
 class SyntheticError(Exception):
-    """An end of the command that the user can do something about."""
+    """End of the command that the user can do something about."""
 
     exit_code = 1
 
@@ -79,18 +79,21 @@ class Interrupted(SyntheticError):
 
 
 Cost = Literal["none", "query", "unknown"]
-"""What a failed call has cost: nothing, for it never left; a query, for the server refused it without generating; or unknown,
-for the server may have generated (and billed) what did not arrive."""
+"""Cost of a failed call.
+
+Nothing, since it never left; a query, since the server refused it without generating; or unknown, since the server may have generated (and
+billed) a reply that did not arrive.
+"""
 
 
 class CallFailed(Exception):
-    """One call to a model that brought no usable reply.
+    """Failure of one call to a model, without a usable reply.
 
     Args:
         reason: a short name for the ledger and the samples, such as `timeout` or `http_500`.
-        detail: what the server said, cut short; never a header.
-        cost: what it has cost, unless `reply` tells.
-        reply: what came and is of no use; it was billed.
+        detail: the server's words, shortened; never a header.
+        cost: the call's cost, unless `reply` shows it.
+        reply: the unusable reply, which was billed.
     """
 
     def __init__(self, reason: str, detail: str = "", *, cost: Cost = "unknown", reply: Reply | None = None) -> None:
@@ -101,11 +104,11 @@ class CallFailed(Exception):
 
 
 class RetryableCall(CallFailed):
-    """A call that may succeed when asked again.
+    """Failed call that may succeed when repeated.
 
     Args:
         retry_after: seconds that the server asked us to wait, None when it did not say.
-        slow_down: the server cannot take as many calls (HTTP 429, 503, refused connections): fewer at once from now on.
+        slow_down: whether the server is overloaded (HTTP 429, 503, refused connections), so that fewer calls may be open from now on.
     """
 
     def __init__(
@@ -124,12 +127,14 @@ class RetryableCall(CallFailed):
 
 
 class RefusedCall(CallFailed):
-    """A call that will never succeed: the content was filtered, the prompt is too long, …"""
+    """Failed call that will never succeed: its content was filtered, its prompt is too long, and so on."""
 
 
 def remedy_for(reason: str) -> str:
-    """Return what to do where all candidates fail by calls of the same `reason`. A judge's replies are kept in the ledger: the same
-    requests would bring the same ones again."""
+    """Return what to do where all candidates fail by calls with the same `reason`.
+
+    A judge's replies stay in the ledger, so the same requests would get the same replies again.
+    """
     if reason == "judge":
         return (
             "let another model judge (`by` of the judge, or another model for it), or correct its rubric, or raise"
@@ -139,12 +144,12 @@ def remedy_for(reason: str) -> str:
 
 
 def encoded(error: SyntheticError) -> str:
-    """Return an error as the text in which one process tells another of it."""
+    """Return an error as text, to pass it to another process."""
     return json.dumps([type(error).__name__, str(error)[:LONGEST_TOLD]])
 
 
 def decoded(text: str) -> SyntheticError:
-    """Return the error that `encoded` made this text of."""
+    """Return the error from the text that `encoded` made."""
     name, message = json.loads(text)
     made: SyntheticError = globals().get(name, SyntheticError)(message)
     return made

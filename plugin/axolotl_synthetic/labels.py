@@ -1,6 +1,6 @@
-"""Labels of a closed set: which of them a text names. Pure; what a text with labels is, and how one is asked for, is for the task.
+"""Labels of a closed set: finds those that a text names. It does no I/O; the task defines texts with labels and how to ask for one.
 
-Case, spaces, `_` and `-` do not tell two labels apart, so that a model may write `Account access` for `account_access`.
+Case, spaces, `_` and `-` do not distinguish labels, so a model may write `Account access` for `account_access`.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ import re
 from collections import Counter
 from collections.abc import Iterable, Sequence
 
-# Labels of one text in a file's cell and in `Seed.answer`; no label holds it.
+# Separates a text's labels in a file's cell and in `Seed.answer`; no label contains it.
 BETWEEN = "\n"
 _BULLET = re.compile(r"^\s*(?:[-*•]|\d+[.)])\s+", re.MULTILINE)
 _SEPARATOR = re.compile(r"\s*(?:[,;/|&+]|and\b)?\s*")
@@ -17,7 +17,7 @@ _BLANK = re.compile(r"[\s_-]+")
 
 
 def folded(label: str) -> str:
-    """Return a label without what two spellings of it may differ in."""
+    """Return a label with case, spaces, `_` and `-` normalised."""
     return _BLANK.sub(" ", label.casefold()).strip() or label.casefold().strip()
 
 
@@ -31,9 +31,9 @@ def spellings(labels: Iterable[str]) -> tuple[str, ...]:
 
 
 def named(text: str, labels: Sequence[str]) -> tuple[str, ...] | None:
-    """Return the labels that a text consists of, in the order of their set; None where it holds anything else, or nothing."""
+    """Return the labels that a text consists of, in the order of their set; None where it contains anything else, or nothing."""
     rest = folded(_BULLET.sub("", text.strip().strip("*`\"'“”")).replace(BETWEEN, ","))
-    # The longest first, so that `card lost` is not read as `card`.
+    # Try the longest first, so that `card lost` is not read as `card`.
     keys = sorted(((folded(label), label) for label in labels), key=lambda one: -len(one[0]))
     found = set()
     while rest.strip(" .,;*`\"'"):
@@ -51,7 +51,7 @@ def named(text: str, labels: Sequence[str]) -> tuple[str, ...] | None:
 
 
 def mentioned(text: str, labels: Sequence[str]) -> tuple[str, ...]:
-    """Return the labels that stand anywhere in a text as whole words, in the order of their set."""
+    """Return the labels that occur in a text as whole words, in the order of their set."""
     rest, found = folded(text), set()
     for label in sorted(labels, key=lambda one: -len(folded(one))):
         key = re.compile(rf"(?<!\w){re.escape(folded(label))}(?!\w)")
@@ -62,5 +62,5 @@ def mentioned(text: str, labels: Sequence[str]) -> tuple[str, ...]:
 
 
 def written(labels: Iterable[str]) -> str:
-    """Return labels as a student is to write them."""
+    """Return labels as a student must write them."""
     return ", ".join(labels)

@@ -1,13 +1,13 @@
-"""Every call to a model, durable before and after it is made: the truth that budgets and reruns rest on.
+"""Ledger of every call to a model, durable before and after the call, on which budgets and reruns rely.
 
-One SQLite file (WAL) in the output folder. A call is written as `sent` together with its reservation (one query, its worst case
-of tokens and dollars) before the request leaves, and settled with the reply after it: a process killed in between leaves a
-`sent` row whose reservation stays spent, because the server may have billed it. Limits are kept by the transaction that makes
-the reservation, which no other can come between, so no number of processes can exceed them together.
+It is one SQLite file (WAL) in the output folder. Before a request leaves, its call is written as `sent` with a reservation: one query and
+the worst case of tokens and dollars. After the reply it is settled. A process that is killed in between leaves a `sent` row. Its
+reservation stays spent, because the server may have billed it. The transaction that reserves enforces the limits and is exclusive, so
+several processes cannot exceed them together.
 
-Writes come in groups (`commit` takes many), because a transaction costs a disk flush; who groups them stands in
-`pipelines/calls.py`. The ledger knows nothing of strategies or verdicts; it also carries the few counters by which the steps
-of a running pipeline and the terminal know of one another (`Progress`).
+Writes come in groups (`commit` takes many), because a transaction costs a disk flush; `pipelines/calls.py` groups them. The ledger knows
+nothing of strategies or verdicts. It also holds the few counters through which a running pipeline's steps and the terminal communicate
+(`Progress`).
 """
 
 from __future__ import annotations
@@ -32,16 +32,16 @@ from axolotl_synthetic.errors import Cost, StorageError
 from axolotl_synthetic.records import PURPOSES, Message, Purpose, Reply, Request, Role
 
 FORMAT = 1
-# What `Progress.ended_by` says beside the budget's limits: the cap of candidates a sample; a long stretch in which none was accepted;
-# and no seed is left of which an answer would say something new.
+# Values of `Progress.ended_by` besides the budget's limits: too many candidates per sample; a long stretch without an accepted one; all
+# seeds exhausted.
 CANDIDATES, FRUITLESS, EXHAUSTED = "candidates", "fruitless", "exhausted"
-# Prompts kept in memory by their hash, so that the thousandth answer to a seed does not look its prompt up again.
+# Prompts kept in memory by their hash, so that the thousandth answer to a seed needs no lookup.
 REMEMBERED_PROMPTS = 20_000
-# Rows in one statement: with the 13 values that a row has at most, far from the 32,766 that SQLite takes.
+# Rows in one statement: with at most 13 values each, far below SQLite's limit of 32,766 values.
 ROWS_AT_ONCE = 500
-# Each keeps the values that it was run with last, and for each number of rows there is another.
+# Cached statements retain their bound values, and each number of rows has its own statement; keep few.
 STATEMENTS_KEPT = 16
-# The first that takes UPDATE … FROM.
+# First version with UPDATE … FROM.
 OLDEST_SQLITE = (3, 33)
 
 SCHEMA = """
@@ -114,23 +114,23 @@ CREATE TABLE IF NOT EXISTS batched (
 INSERT OR IGNORE INTO spent (one) VALUES (1);
 INSERT OR IGNORE INTO progress (one) VALUES (1);
 """
-# What a run tells the terminal, beside `Progress`: which calls wait, what is wrong and no reason to end, and what it needs of a cluster.
+# Names in `meta` for what a run reports: waiting calls, a notice, a request to stop, the calls' process, and a wait for the cluster.
 WAITING, NOTICE, STOP, CALLING, CLUSTER = "waiting", "notice", "stop", "calling", "cluster"
-# Columns of `calls` that ledgers of version 1.0 have not.
+# Columns of `calls` that ledgers of version 1.0 lack.
 ADDED = {"thinking": "TEXT", "reasoning_tokens": "INTEGER", "cached_tokens": "INTEGER", "written_tokens": "INTEGER"}
 REPLY = ("reply", "finish_reason", "prompt_tokens", "completion_tokens", "seconds", *ADDED)
 
 
 @dataclass(frozen=True)
 class Call:
-    """A request as it will be sent to one model. What is derived is asked for several times, and derived once.
+    """A request as it is sent to one model. Derived values are cached, because they are read several times.
 
     Attributes:
-        price: of the model, None when it is unknown.
-        surplus: prompt and completion tokens that the model's server has billed beyond what can be asked for; they may come again.
-        batched: the call waits for a batch, so that it may be sent long after it is reserved.
-        reserved: tokens and dollars that a former run reserved for it; None for a call of this run.
-        shares_prompt: it is made together with the call before it, which pays for the prompt.
+        price: the model's price, None when it is unknown.
+        surplus: largest prompt and completion tokens billed beyond what was asked for; reserved in case they recur.
+        batched: whether the call waits for a batch, so that it may be sent long after its reservation.
+        reserved: tokens and dollars that an earlier run reserved for it; None for a call of this run.
+        shares_prompt: whether it is made together with the call before it, which pays for the prompt.
     """
 
     request: Request
@@ -145,30 +145,30 @@ class Call:
 
     @cached_property
     def prompt(self) -> bytes:
-        """The messages as JSON."""
+        """Return the messages as JSON."""
         return orjson.dumps([{"role": message["role"], "content": message["content"]} for message in self.request.messages])
 
     @cached_property
     def key(self) -> bytes:
-        """What makes two calls the same sample: model, messages, sampling parameters but for the length limit, sample number."""
+        """Return a hash that equal samples share: of model, messages, sampling parameters without the length limit, and sample number."""
         sampling: list[Any] = [self.model, self.generation.temperature, self.generation.top_p, self.request.sample]
-        # Without them the key is that of older ledgers, whose replies are still found.
+        # Add these only if set: then older ledgers' keys stay valid.
         sampling += [self.generation.further] if self.generation.further else []
         return hashlib.blake2b(orjson.dumps(sampling, option=orjson.OPT_SORT_KEYS) + self.prompt, digest_size=16).digest()
 
     @cached_property
     def most_tokens(self) -> tuple[int, int]:
-        """Upper bounds of the prompt's and the completion's tokens, for a server that keeps to what it is asked for."""
+        """Return upper bounds of the prompt's and the completion's tokens, for a server that respects the request's limit."""
         return 0 if self.shares_prompt else worst_prompt_tokens(self.request.messages), self.generation.max_new_tokens
 
     @cached_property
     def worst_tokens(self) -> int:
-        """An upper bound of prompt and completion tokens together."""
+        """Return an upper bound of prompt and completion tokens together."""
         return sum(self.most_tokens) + sum(self.surplus) if self.reserved is None else self.reserved[0]
 
     @cached_property
     def worst_usd(self) -> float:
-        """An upper bound of its cost in US dollars, 0 when the price is unknown."""
+        """Return an upper bound of the cost in US dollars, 0 when the price is unknown."""
         if self.reserved is not None:
             return self.reserved[1]
         (prompt, completion), (more, longer) = self.most_tokens, self.surplus
@@ -176,13 +176,13 @@ class Call:
 
     @cached_property
     def surplus_usd(self) -> float:
-        """Return the part of `worst_usd` that is for the surplus."""
+        """Return the part of `worst_usd` that the surplus accounts for."""
         return 0.0 if self.price is None else self.price.worst_usd(*self.surplus)
 
 
 @dataclass(frozen=True, slots=True)
 class Settled:
-    """The end of a call: with a reply; with an error's text and what that has cost; or with both, for a reply that is of no use."""
+    """End of a call: with a reply, or with an error's text and its cost, or with both for an unusable reply."""
 
     call_id: int
     call: Call
@@ -193,7 +193,7 @@ class Settled:
 
 @dataclass(frozen=True, slots=True)
 class Stored:
-    """A reply that was paid for before."""
+    """A reply from the ledger."""
 
     call_id: int
     reply: Reply
@@ -201,12 +201,12 @@ class Stored:
 
 @dataclass(frozen=True, slots=True)
 class Progress:
-    """Where a running pipeline stands.
+    """State of a running pipeline.
 
     Attributes:
-        seen: candidates that verification has had, whatever became of them.
+        seen: candidates that verification has received, whatever their outcome.
         accepted, rejected, failed: candidates with a final verdict.
-        waiting: candidates that passed every check of their own and wait for an earlier one to be compared with.
+        waiting: candidates that passed all checks of their own and wait to be compared with earlier ones.
         reused: replies taken from the ledger in this run.
         ended_by: the limit that ended the run: samples, queries, tokens, usd, candidates, fruitless, exhausted; empty while it runs.
     """
@@ -222,7 +222,7 @@ class Progress:
 
 @dataclass(frozen=True, slots=True)
 class Waiting:
-    """Calls that wait for their next attempt: how many, until when the first does (Unix time), and what went wrong, in a word."""
+    """Calls that wait for their next attempt: their number, when the first resumes (Unix time), and the failure in one word."""
 
     calls: int
     until: float
@@ -231,8 +231,11 @@ class Waiting:
 
 @dataclass(frozen=True, slots=True)
 class Past:
-    """One call that was made, without its texts. `started` is Unix time; `seconds`, the tokens and `usd` are None where unknown. Reasoning
-    is a part of the completion's tokens, cached ones of the prompt's."""
+    """One past call without its texts.
+
+    `started` is Unix time; `seconds`, the tokens and `usd` are None where unknown. Reasoning tokens are part of the completion's, cached
+    ones of the prompt's.
+    """
 
     started: float
     purpose: Purpose
@@ -250,7 +253,7 @@ class Past:
 
 @dataclass(frozen=True, slots=True)
 class Exchange:
-    """One call with its texts, for people to read. What is unknown is None; `seconds` are of the call, `usd` is in US dollars."""
+    """One call with its texts, for people to read. Unknown values are None; `seconds` is the call's duration, `usd` US dollars."""
 
     id: int
     purpose: Purpose
@@ -275,11 +278,11 @@ class Exchange:
 
 @dataclass(frozen=True, slots=True)
 class Totals:
-    """What was sent to models, ever, for this folder.
+    """All calls to models that were ever made for this folder.
 
-    `queries` has a count for each purpose, `total` and `retried`. Tokens and `usd` are what was billed, replies of no use included;
-    `usd` is None when the price of any call is unknown. `reasoning_tokens` are a part of the completion's and `cached_tokens` of the
-    prompt's, None where no reply told of any.
+    `queries` has a count for each purpose, `total` and `retried`. Tokens and `usd` are as billed, unusable replies included; `usd` is None
+    when the price of any call is unknown. `reasoning_tokens` are part of the completion's and `cached_tokens` of the prompt's; they are
+    None where no reply reported any.
     """
 
     queries: Mapping[str, int]
@@ -293,7 +296,7 @@ class Totals:
 
 @dataclass(slots=True)
 class _Spent:
-    """What is spent and reserved, while a transaction holds it."""
+    """Amounts spent and reserved, within one transaction."""
 
     queries: int
     tokens: int
@@ -305,7 +308,7 @@ class _Spent:
         self.usd += usd
 
     def reserve(self, call: Call, limits: Budget) -> bool:
-        """Add a call at its worst, if every limit allows it."""
+        """Add a call at its worst case if every limit allows it; return whether it does."""
         if limits.queries is not None and self.queries + 1 > limits.queries:
             return False
         if limits.tokens is not None and self.tokens + call.worst_tokens > limits.tokens:
@@ -323,26 +326,28 @@ def _with_places(statement: str, rows: int, values: int) -> str:
 
 
 def _storable(said: str) -> str:
-    """Whatever a server said, half a surrogate pair included, must not void the group that it is written with."""
+    """Return a server's text as UTF-8 can hold it: half of a surrogate pair would make the whole group's transaction fail."""
     return said if said.isascii() else said.encode(errors="replace").decode()
 
 
 def worst_prompt_tokens(messages: Sequence[Message]) -> int:
-    """An upper bound of a chat's tokens: a byte-level tokenizer never makes more tokens than bytes, and 16 a turn is more than
-    any chat template in use adds."""
+    """Return an upper bound of a chat's tokens.
+
+    A byte-level tokenizer never makes more tokens than bytes, and no chat template in use adds more than 16 per turn.
+    """
     return sum(len(message["content"].encode()) + 16 for message in messages) + 16
 
 
 class Ledger:
-    """One open connection to `ledger.sqlite`. Not for use by two threads at once; open one for each.
+    """One open connection to `ledger.sqlite`. Two threads must not use it at once; open one for each.
 
     Args:
-        path: the file, made when it is missing.
-        limits: what all calls together may use; None for a connection that makes no calls.
-        read_only: for a look at it; nothing is made or changed, and a file that is missing is an error.
+        path: the file, created if it is missing.
+        limits: limits for all calls together; None for a connection that makes no calls.
+        read_only: whether only to read; then nothing is created or changed, and a missing file is an error.
 
     Raises:
-        StorageError: if the file cannot be opened, or is not a ledger of this format, or SQLite is too old.
+        StorageError: if the file cannot be opened or is not a ledger of this format, or SQLite is too old.
     """
 
     def __init__(self, path: Path, limits: Budget | None = None, *, read_only: bool = False) -> None:
@@ -357,12 +362,12 @@ class Ledger:
         with _told(path):
             self._db = _connect(path, "ro" if read_only else "rwc")
             if read_only and not _can_read(self._db) and not os.access(path.parent, os.W_OK):
-                # Without a file beside it, which cannot be made, SQLite reads it so alone; a run at work has made that file.
+                # In a folder that cannot be written, SQLite opens a WAL file only as immutable. That is safe: no run is writing there.
                 self._db.close()
                 self._db = _connect(path, "ro&immutable=1")
             if not read_only:
                 self._db.execute("PRAGMA journal_mode = WAL")
-                # A committed call survives a power failure, not only the end of the process; a counter need not.
+                # With FULL a committed call survives a power failure; counters need only survive the process.
                 self._db.execute(f"PRAGMA synchronous = {'NORMAL' if limits is None else 'FULL'}")
                 self._db.executescript(SCHEMA)
             had = {column[1] for column in self._db.execute("PRAGMA table_info(calls)")}
@@ -379,7 +384,7 @@ class Ledger:
             raise StorageError(f"{path}: is a ledger of format {found}; this version reads {FORMAT}: use another output_dir")
 
     def _columns(self, names: Iterable[str]) -> str:
-        """Return columns of `calls` to select; those that an older ledger, opened to be read alone, has not are NULL."""
+        """Return columns of `calls` to select; NULL for those missing in an older ledger that is open read-only."""
         known = {name: "NULL" if name in self._missing else name for name in ADDED}
         known["thinking"] = f"coalesce({known['thinking']}, '')"
         return ", ".join(known.get(name, name) for name in names)
@@ -393,7 +398,7 @@ class Ledger:
     def __exit__(self, *_: object) -> None:
         self.close()
 
-    # What the folder was made for
+    # Metadata of the folder
 
     def meta(self, key: str) -> str | None:
         with _read(self.path):
@@ -407,8 +412,10 @@ class Ledger:
     # Calls
 
     def find(self, call: Call) -> Stored | None:
-        """The reply to an equal call, if one was paid for and still serves: one that ended by itself within today's limit, or
-        that was cut off at no less than it."""
+        """Return the reply to an equal call, if a stored one still serves; None otherwise.
+
+        A whole reply serves if it fits today's limit. A reply that was cut off serves if its limit was no lower than today's.
+        """
         with _told(self.path):
             rows = self._db.execute(
                 f"SELECT id, max_new_tokens, {self._reply} FROM calls WHERE key = ? AND outcome = 'ok' ORDER BY id DESC",
@@ -418,14 +425,14 @@ class Ledger:
         for call_id, had, *values in rows:
             reply = Reply(*values)
             if not reply.text.strip() or not (reply.whole or reply.cut_off):
-                continue  # of a version that took it for an answer
+                continue  # an older version stored it as an answer
             serves = had >= limit if reply.cut_off else had == limit or (reply.completion_tokens or 0) <= limit
             if serves:
                 return Stored(call_id, reply)
         return None
 
     def replies(self, ids: Sequence[int]) -> list[tuple[str, Reply]]:
-        """What some calls brought, each with its purpose, in the order of `ids`; those that brought nothing are left out."""
+        """Return the calls' replies with their purposes, in the order of `ids`; calls without a reply are left out."""
         with _read(self.path):
             rows = self._db.execute(
                 f"SELECT id, purpose, {self._reply} FROM calls WHERE outcome = 'ok' AND id IN (SELECT value FROM json_each(?))",
@@ -435,13 +442,13 @@ class Ledger:
         return [found[call_id] for call_id in ids if call_id in found]
 
     def commit(self, calls: Sequence[Call], settled: Sequence[Settled]) -> list[int | None]:
-        """Settle some calls and write others as sent, in one durable transaction.
+        """Settle calls and write others as sent, in one durable transaction.
 
         Returns:
-            For each of `calls` its id in the ledger, or None where a limit does not allow it, or one that it was to be made together with.
+            For each of `calls` its id in the ledger; None where a limit refused it or the call that pays for its prompt.
 
         Raises:
-            StorageError: if the disk is full or the file cannot be written; nothing of the group was written then.
+            StorageError: if the disk is full or the file cannot be written; then nothing of the group was written.
         """
         limits = self._limits or Budget()
         with _told(self.path), self._transaction():
@@ -457,7 +464,7 @@ class Ledger:
             return [next(ids) if may else None for may in granted]
 
     def _send(self, calls: Sequence[Call]) -> range:
-        """Write calls as sent; their ids."""
+        """Write calls as sent; return their ids."""
         (last,) = self._db.execute("SELECT coalesce(max(id), 0) FROM calls").fetchone()
         ids, now = range(last + 1, last + 1 + len(calls)), time.time()
         prompts = self._prompt_ids(calls)
@@ -477,7 +484,7 @@ class Ledger:
         return ids
 
     def _prompt_ids(self, calls: Sequence[Call]) -> list[int]:
-        """Where the calls' messages stand, which are written down once."""
+        """Return the ids of the calls' prompts, each of which is stored once."""
         digests = [hashlib.blake2b(call.prompt, digest_size=16).digest() for call in calls]
         known = {digest: self._prompts[digest] for digest in digests if digest in self._prompts}
         new = {digest: call.prompt.decode() for digest, call in zip(digests, calls, strict=True) if digest not in known}
@@ -505,7 +512,7 @@ class Ledger:
             if reply is not None:
                 if (used := _used(reply)) is not None:
                     spent.add(0, used - call.worst_tokens, (cost or 0.0) - call.worst_usd)
-                # For a server that counts nothing the worst case stays reserved.
+                # If the server counts no tokens, the worst case stays reserved.
             elif one.cost != "unknown":
                 spent.add(-1 if one.cost == "none" else 0, -call.worst_tokens, -call.worst_usd)
         self._on_rows(
@@ -517,10 +524,10 @@ class Ledger:
         )
 
     def _on_rows(self, statement: str, rows: Sequence[tuple[Any, ...]]) -> list[Any]:
-        """Run a statement on many rows, whose values take the place of its `{rows}`; what it gives.
+        """Run a statement on many rows, whose placeholders replace its `{rows}`; return its result.
 
-        One statement for all of them: each gives up the interpreter's lock, and gets it back only when the thread that makes the calls
-        next waits.
+        Many rows share one statement, because each statement releases the interpreter's lock, and gets it back only when the thread that
+        makes the calls next waits.
         """
         found: list[Any] = []
         for start in range(0, len(rows), ROWS_AT_ONCE):
@@ -536,30 +543,30 @@ class Ledger:
             return Progress(*self._db.execute(f"SELECT {names} FROM progress").fetchone())
 
     def report(self, **values: Any) -> None:
-        """Set some of `Progress`."""
+        """Set some fields of `Progress`."""
         columns = ", ".join(f"{name} = ?" for name in values)
         with _told(self.path):
             self._db.execute(f"UPDATE progress SET {columns}", tuple(values.values()))
 
     def set_waiting(self, waiting: Waiting | None) -> None:
-        """Tell whoever looks that calls wait, or that none does any more."""
+        """Report that calls wait, or that none waits any more."""
         self.set_meta(**{WAITING: "" if waiting is None else json.dumps(astuple(waiting))})
 
     def waiting(self) -> Waiting | None:
-        """Return what was told last, None once it is over."""
+        """Return the last reported wait, None once it is over."""
         told = self.meta(WAITING)
         waiting = Waiting(*json.loads(told)) if told else None
         return None if waiting is None or waiting.until < time.time() else waiting
 
     def ask_to_stop(self) -> None:
-        """Tell the run under way that no new call may leave."""
+        """Tell the current run that no new call may leave."""
         self.set_meta(**{STOP: "1"})
 
     def is_asked_to_stop(self) -> bool:
         return self.meta(STOP) is not None
 
     def set_calling(self, process: int) -> None:
-        """Note the id of the process that makes calls; 0 when no call is under way any more."""
+        """Store the id of the process that makes calls; 0 when no call is open any more."""
         self.set_meta(**{CALLING: str(process)})
 
     def calling(self) -> int:
@@ -567,7 +574,7 @@ class Ledger:
         return int(self.meta(CALLING) or 0)
 
     def begin_run(self) -> None:
-        """Forget the counters of the run before, and note when this one began."""
+        """Reset the previous run's counters, and store when this run began."""
         runs = json.dumps([*self.runs(), time.time()])
         with _told(self.path), self._transaction():
             self._db.execute("DELETE FROM progress")
@@ -576,18 +583,18 @@ class Ledger:
             self._db.execute("INSERT OR REPLACE INTO meta (key, value) VALUES ('runs', ?)", (runs,))
 
     def runs(self) -> list[float]:
-        """Unix time at which each run began, ascending; runs of a version that did not note it are missing."""
+        """Return the Unix time at which each run began, ascending; versions that did not store it are missing."""
         with _read(self.path):
             return sorted(float(began) for began in json.loads(self.meta("runs") or "[]"))
 
     def spent(self) -> tuple[int, int, float]:
-        """Queries, tokens and dollars that are spent or reserved."""
+        """Return the queries, tokens and dollars that are spent or reserved."""
         with _read(self.path):
             queries, tokens, usd = self._db.execute("SELECT queries, tokens, usd FROM spent").fetchone()
         return queries, tokens, usd
 
     def totals(self) -> Totals:
-        """What was sent to models, ever, for this folder."""
+        """Return the totals of all calls that were ever made for this folder."""
         counts = dict.fromkeys(("total", *PURPOSES, "retried"), 0)
         with _read(self.path):
             rows = self._db.execute(
@@ -605,7 +612,7 @@ class Ledger:
         return Totals(counts, prompt, completion, None if unpriced else 0.0 if not rows else usd, seconds, reasoning, cached)
 
     def paid(self, ids: Sequence[int]) -> dict[int, tuple[Role, int | None, int | None, float, int | None, int | None]]:
-        """Role, prompt and completion tokens, seconds, and cached and written prompt tokens of calls that brought a reply, by id."""
+        """Return role, prompt and completion tokens, seconds, and cached and written prompt tokens of calls with a reply, by id."""
         with _read(self.path):
             rows = self._db.execute(
                 f"SELECT id, role, prompt_tokens, completion_tokens, seconds, {self._columns(('cached_tokens', 'written_tokens'))}"
@@ -615,7 +622,7 @@ class Ledger:
         return {number: tuple(values) for number, *values in rows}
 
     def exchanges(self, ids: Sequence[int]) -> list[Exchange]:
-        """Return some calls with their texts, in the order in which they were sent."""
+        """Return the given calls with their texts, in the order in which they were sent."""
         names = ", ".join(field.name for field in fields(Exchange))
         with _read(self.path):
             rows = self._db.execute(
@@ -627,7 +634,7 @@ class Ledger:
             return [replace(call, **{name: orjson.loads(getattr(call, name)) for name in ("messages", "parameters")}) for call in found]
 
     def failures(self) -> dict[str, int]:
-        """Failed calls by the name of their error, which ends at its first colon (not at that of an address)."""
+        """Return the number of failed calls by error name, which ends at the first colon followed by a space."""
         with _read(self.path):
             rows = self._db.execute(
                 "SELECT substr(error, 1, instr(error || ': ', ': ') - 1) AS reason, count(*) FROM calls"
@@ -636,7 +643,7 @@ class Ledger:
         return dict(rows)
 
     def history(self) -> Iterator[Past]:
-        """Every call that left or may have left, in the order in which they were sent. Reads as it goes, so memory stays small."""
+        """Yield every call that left or may have left, in the order of sending; rows are read lazily to save memory."""
         names = self._columns(field.name for field in fields(Past))
         with _read(self.path):
             for row in self._db.execute(f"SELECT {names} FROM calls WHERE outcome != 'unsent' ORDER BY id"):
@@ -649,7 +656,7 @@ class Ledger:
             yield
             self._db.execute("COMMIT")
         except BaseException:
-            self._prompts.clear()  # some of them may be undone
+            self._prompts.clear()  # some of these ids may be rolled back
             if self._db.in_transaction:  # SQLite rolls back by itself on a full disk
                 self._db.execute("ROLLBACK")
             raise
@@ -659,7 +666,7 @@ def _past(row: Sequence[Any]) -> Past:
     """Return a row of `calls` without its texts.
 
     Raises:
-        TypeError: if it holds what no version writes.
+        TypeError: if it holds a value that no version writes.
     """
     past = Past(*row)
     tokens = (past.prompt_tokens, past.completion_tokens, past.reasoning_tokens, past.cached_tokens)
@@ -682,7 +689,7 @@ def _connect(path: Path, mode: str) -> sqlite3.Connection:
 
 
 def _can_read(db: sqlite3.Connection) -> bool:
-    """Return whether SQLite can open the file that this connection is for."""
+    """Return whether SQLite can open the connection's file."""
     try:
         db.execute("PRAGMA schema_version").fetchone()
     except sqlite3.OperationalError as error:
@@ -691,7 +698,7 @@ def _can_read(db: sqlite3.Connection) -> bool:
 
 
 def usd_of(call: Call, reply: Reply) -> float | None:
-    """Return US dollars for a reply: at most so many where the server counts no tokens, None when the price is unknown."""
+    """Return the US dollars for a reply: an upper bound if the server counts no tokens, None when the price is unknown."""
     if call.price is None:
         return None
     if reply.prompt_tokens is None or reply.completion_tokens is None:
@@ -707,7 +714,7 @@ def _used(reply: Reply) -> int | None:
 
 @contextmanager
 def _read(path: Path) -> Iterator[None]:
-    """Like `_told`; what is there and is nothing that we write is an error of the file as well."""
+    """Raise errors as `_told` does, and treat values that we never write as a damaged file."""
     with _told(path):
         try:
             yield
@@ -717,10 +724,10 @@ def _read(path: Path) -> Iterator[None]:
 
 @contextmanager
 def _told(path: Path) -> Iterator[None]:
-    """SQLite's errors as one of ours."""
+    """Raise SQLite's errors as `StorageError`."""
     try:
         yield
-    except (sqlite3.DatabaseError, UnicodeDecodeError) as error:  # the latter where SQLite quotes a damaged name
+    except (sqlite3.DatabaseError, UnicodeDecodeError) as error:  # SQLite may quote a damaged name
         text = str(error) if isinstance(error, sqlite3.Error) else "malformed: its text is not UTF-8"
         if "full" in text or "disk I/O" in text:
             remedy = "free some space on that disk, then run the same command again: what was paid for is kept"

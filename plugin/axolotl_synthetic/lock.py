@@ -1,4 +1,4 @@
-"""Holds a folder against other processes of ours. The lock is this process's own: children do not keep it when a run is killed."""
+"""Lock of a folder against other processes of ours. It belongs to this process alone: children do not hold it after a run is killed."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ LOCK = ".lock"
 
 @contextmanager
 def held(folder: Path) -> Iterator[None]:
-    """Hold a folder, made when it is missing, for as long as the context lasts.
+    """Lock a folder, created if it is missing, for as long as the context lasts.
 
     Raises:
-        FolderInUseError: if another process holds it.
-        StorageError: if it cannot be written.
+        FolderInUseError: if another process holds the lock.
+        StorageError: if the folder cannot be written.
     """
     try:
         folder.mkdir(parents=True, exist_ok=True)
@@ -36,7 +36,7 @@ def held(folder: Path) -> Iterator[None]:
 
 
 def is_held(folder: Path) -> bool:
-    """Return whether another process holds it. Changes nothing, so a folder that can only be read will do."""
+    """Return whether another process holds the lock, without writing, so that a read-only folder will do."""
     try:
         with open(folder / LOCK, "rb") as file:
             _lock(file, fcntl.LOCK_SH)
@@ -48,7 +48,7 @@ def is_held(folder: Path) -> bool:
 
 
 def _lock(file: IO[Any], kind: int) -> None:
-    """Take the lock, or raise OSError. Tried for a moment: `is_held` looks whether it is free by taking it."""
+    """Take the lock, or raise OSError. Retry for a moment, because `is_held` briefly takes the lock to test it."""
     for _ in range(3):
         try:
             fcntl.lockf(file, kind | fcntl.LOCK_NB)

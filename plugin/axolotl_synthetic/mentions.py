@@ -1,4 +1,4 @@
-"""Tells a marker that is meant from one that a text only speaks of: in quotes, or in code. For `thoughts.py` and `turns.py`."""
+"""Distinction of a meant marker from one that a text only mentions, in quotes or in code. For `thoughts.py` and `turns.py`."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ _SAME_QUOTES = "\"'`"
 
 
 class Mentions:
-    """Return the markers of a text that are only spoken of: those in quotes, and those in code that is closed behind them."""
+    """Markers of a text that are only mentioned: those in quotes, and those in code that is closed after them."""
 
     def __init__(self, text: str) -> None:
         self._text = text
         self._fences = [fence.start() for fence in _FENCE.finditer(text)]
 
     def is_quoted(self, start: int, end: int) -> bool:
-        """Return whether quotes open right before the marker and close right behind it; thoughts may end, and answers begin, with one."""
+        """Return whether quotes enclose the marker itself; thoughts may end, and answers begin, with a quote."""
         text = self._text
         if start == 0 or end == len(text) or _QUOTES.get(quote := text[start - 1]) != text[end]:
             return False
@@ -35,14 +35,14 @@ class Mentions:
         return not before.strip() and not self._text[end : end + _LONGEST_LINE].partition("\n")[0].strip()
 
     def speaks_of(self, at: int, start: int, end: int) -> bool:
-        """Return whether the marker from `start` to `end` is; the text outside of thoughts begins at `at`."""
+        """Return whether the marker from `start` to `end` is only mentioned; the text outside of thoughts begins at `at`."""
         if self.is_quoted(start, end):
             return True
         text, fences = self._text, self._fences
         before = bisect_left(fences, start)
         first = bisect_left(fences, at)
         if (before - first) % 2 and (len(fences) - before) % 2:
-            # A reply that opens with a fence and, in it, with thoughts is a reply in a fence.
+            # A fence that opens the reply and begins with thoughts encloses the whole reply: that is no mention.
             return before - first > 1 or not _OPENS_A_FENCE.fullmatch(text, at, start)
         left = text[max(at, start - _LONGEST_LINE) : start].rpartition("\n")[2]
         right = text[end : end + _LONGEST_LINE].partition("\n")[0]

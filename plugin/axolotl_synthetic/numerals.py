@@ -1,7 +1,7 @@
-"""The writing of numbers: digits of all scripts, decimal commas and points, English number words.
+"""Notation of numbers: digits of all scripts, decimal commas and points, English number words.
 
-Shared by the seeds (which convention do they follow?), the tasks (which answers are equal?) and the checks (which numbers does a question
-name?). What a number means together with its unit is defined in `tasks/numbers.py`.
+The seeds use it to find their convention, the tasks to compare answers, and the checks to find a question's numbers. `tasks/numbers.py`
+defines what a number means with its unit.
 """
 
 from __future__ import annotations
@@ -19,14 +19,14 @@ _ONES = "zero one two three four five six seven eight nine ten eleven twelve thi
 _TENS = "twenty thirty forty fifty sixty seventy eighty ninety"
 UNITS = {word: value for value, word in enumerate(_ONES.split())} | {word: 10 * n for n, word in enumerate(_TENS.split(), start=2)}
 SCALES = {"hundred": 100, "thousand": 1_000, "million": 1_000_000, "billion": 1_000_000_000, "dozen": 12}
-# A numeral that has its one meaning under a decimal comma. `1,2,3` is a list and `(1,2)` a pair; `0.125` has no groups of thousands.
+# Numerals with only one meaning under a decimal comma: not the list `1,2,3`, the pair `(1,2)`, or `0.125`, which has no groups.
 _WITH_COMMA = re.compile(r"(?<![\d.,])(?:[1-9]\d{0,2}(?:\.\d{3})+(?:,\d+)?|\d+,\d+)(?!\d|[.,]\d)")
 _SEPARATED = re.compile(r"(?<![\w.,])\d+(?:[.,]\d+)+(?!\d)")
 _CONVENTIONS: dict[Decimal, re.Pattern[str]] = {
     "comma": re.compile(r"[1-9]\d{0,2}(?:\.\d{3})+,\d+|[1-9]\d{0,2}(?:\.\d{3}){2,}|0,\d+|\d+,\d{1,2}"),
     "point": re.compile(r"[1-9]\d{0,2}(?:,\d{3})+\.\d+|[1-9]\d{0,2}(?:,\d{3}){2,}|0\.\d+|\d+\.\d{1,2}"),
 }
-# `3.600` alone is 3600 or 3.6: it adds to other evidence and decides nothing.
+# `3.600` alone is 3600 or 3.6: it supports other evidence but decides nothing.
 _UNDECIDED: dict[Decimal, re.Pattern[str]] = {"comma": re.compile(r"[1-9]\d{0,2}\.\d{3}"), "point": re.compile(r"[1-9]\d{0,2},\d{3}")}
 # `(1,2)` is a pair, and `1,2 and 3` are three numbers.
 _NO_DECIMAL = re.compile(r"\s(?:and|or)\b|[)\]}]")
@@ -37,7 +37,7 @@ _SIGNS = {"−": "-", "–": "-", "—": "-", "‐": "-", "‑": "-", "－": "-"
 
 @dataclass(frozen=True, slots=True)
 class Convention:
-    """Return the convention for `,` and `.` that the texts follow (None: undecided), and a note for the user where it needs one."""
+    """Convention for `,` and `.` that texts follow (None: undecided), with a note for the user where needed."""
 
     decimal: Decimal | None
     note: str | None = None
@@ -90,7 +90,7 @@ def find_convention(texts: Iterable[str]) -> Convention:
 
 @lru_cache(maxsize=4_096)
 def plain(text: str, decimal: Decimal | None = None) -> str:
-    """Rewrite the numerals of a text in ASCII digits with a decimal point: `１２`, `٣٫٥`, `½`, `1 000`, `1’000`; dashes as `-`."""
+    """Rewrite a text's numerals in ASCII digits with a decimal point, such as `１２`, `٣٫٥`, `½`, `1 000` and `1’000`; dashes as `-`."""
     if not text.isascii():
         text = "".join(_plain_letter(letter, decimal) for letter in text)
     if " " in text or "'" in text or "’" in text:

@@ -1,7 +1,7 @@
-"""What hosted models cost, from the table of genai-prices as it is installed: nothing here uses the network.
+"""Prices of hosted models from the installed table of genai-prices; nothing here uses the network.
 
-A price is looked up by the server's address and the model's name together. A server of one's own costs what its owner knows, whatever
-the model is called, and a name that the table does not have, or has at two prices, is unknown: a budget must not rest on a guess.
+A price is looked up by the server's address and the model's name together. A user's own server has a price that only its owner knows,
+whatever the model's name. A name that is missing from the table, or has two prices in it, is unknown: a budget must not rest on a guess.
 """
 
 from __future__ import annotations
@@ -19,11 +19,11 @@ if TYPE_CHECKING:
     from genai_prices.types import ModelInfo, ModelPrice, Provider
 
 PACKAGE = "genai-prices"
-# Hosts whose owners give models, or deployments of them, names of their own.
+# Hosts whose customers name their models or deployments themselves.
 OWN_NAMES = {"azure", "baseten", "databricks", "github-copilot", "modal"}
-# Providers that take a maker's name, or the kind of resource, in front of the model's.
+# Providers that accept a maker's name or a kind of resource as the model's prefix.
 PREFIXED = {"google"}
-# No prompt of ours has so many tokens: what a model costs from there on does not matter.
+# Our prompts have fewer tokens, so higher prices from here on do not matter.
 LONG_PROMPT = 32_000
 _DATE = re.compile(r"\b20\d\d-\d\d-\d\d\b|datetime\.date\((20\d\d), (\d\d?), (\d\d?)\)")
 
@@ -33,10 +33,10 @@ class Listed:
     """A model's price in the table.
 
     Attributes:
-        input, output: US dollars per million tokens; the dearest of the day where they depend on the hour.
-        cached_input, cache_write: what a prompt token costs that was read from the server's cache or written to it, as a share of
-            `input`; None where the table does not say.
-        batch: what a call in a batch costs, as a share of another; None where the table does not say.
+        input, output: US dollars per million tokens; the day's highest where they depend on the hour.
+        cached_input, cache_write: price of a prompt token read from or written to the server's cache, as a share of `input`; None where
+            the table does not say.
+        batch: price of a call in a batch, as a share of another call's; None where the table does not say.
         provider, model: their names in the table.
     """
 
@@ -50,15 +50,15 @@ class Listed:
 
 
 def source() -> str:
-    """Return the name of the table, with its version."""
-    from importlib.metadata import version  # takes a while, and few ask
+    """Return the table's name and version."""
+    from importlib.metadata import version  # slow, and rarely needed
 
     return f"{PACKAGE} {version(PACKAGE)}"
 
 
 @cache
 def table_date() -> str:
-    """Return the newest date in the table that is not in the future: prices were looked at then, and may have been later."""
+    """Return the newest date in the table that is not in the future; prices were checked then or later."""
     from genai_prices import data
 
     text, today = Path(data.__file__).read_text(encoding="utf-8"), datetime.now(UTC).date().isoformat()
@@ -68,7 +68,7 @@ def table_date() -> str:
 
 @cache
 def look_up(base_url: str, model: str) -> Listed | None:
-    """Return the price of a model that a server is known to serve, None where it is not known for sure."""
+    """Return a model's price at a server; None where it is not known for certain."""
     if not _is_public(urlsplit(base_url).hostname or ""):
         return None
     from genai_prices.data import providers
@@ -85,20 +85,20 @@ def look_up(base_url: str, model: str) -> Listed | None:
 
 
 def _is_public(host: str) -> bool:
-    """Return whether a host has a name that anybody can look up."""
+    """Return whether a host's name is public."""
     return bool(re.search(r"\.[a-z]{2,}$", host)) and not re.search(r"\.(?:local|localhost|internal|lan|home|corp|test|invalid)$", host)
 
 
 def _is_address_of(provider: Provider, base_url: str) -> bool:
     found = re.match(provider.api_pattern, base_url)
-    # A pattern may end within the host's name, and any name may go on behind it.
+    # A pattern may end within the host's name, and then another host's name could continue there.
     return found is not None and (provider.api_pattern.endswith(r"\.") or base_url[found.end() : found.end() + 1] in ("", "/", ":"))
 
 
 def _models(provider: Provider, name: str) -> Iterator[ModelInfo]:
     names = {name} | ({name.rpartition("/")[2]} if provider.id in PREFIXED else set())
     for info in provider.models:
-        # `:free` and its kin change the price, so that the name must be in the table as it is.
+        # Suffixes such as `:free` change the price, so such a name must match exactly.
         if info.id == name or (":" not in name.removeprefix("ft:") and any(info.is_match(one) for one in names)):
             yield info
 
@@ -117,13 +117,13 @@ def _listed(provider: Provider, info: ModelInfo, today: date) -> Listed | None:
 
 
 def _current(info: ModelInfo, today: date) -> Sequence[ModelPrice]:
-    """Return today's price; several where it depends on the hour."""
+    """Return today's price, or several where it depends on the hour."""
     from genai_prices.types import ModelPrice, StartDateConstraint, TimeOfDateConstraint
 
     if isinstance(info.prices, ModelPrice):
         return [info.prices]
     current: list[ModelPrice] = []
-    # Later ones take precedence over earlier ones, those of an hour for that hour alone.
+    # Later entries override earlier ones; those for an hour only for that hour.
     for one in info.prices:
         if isinstance(one.constraint, TimeOfDateConstraint):
             current.append(one.prices)
@@ -133,7 +133,7 @@ def _current(info: ModelInfo, today: date) -> Sequence[ModelPrice]:
 
 
 def _amounts(price: ModelPrice) -> dict[str, float] | None:
-    """Return US dollars per million tokens by kind, None where what a text costs is not just its tokens."""
+    """Return US dollars per million tokens by kind; None where the price depends on more than tokens."""
     from genai_prices.types import TieredPrices
 
     amounts: dict[str, float] = {}

@@ -1,8 +1,7 @@
-"""What the stages hand on to one another: seeds, questions, calls and their replies, candidates, verdicts, decisions.
+"""Records that the stages pass on: seeds, questions, calls and their replies, candidates, verdicts, decisions.
 
-All are frozen. Nothing here reads a file or decides anything; how each is made stands in the stage that makes it.
-
-A candidate and its question go from process to process and so have no slots: with them pickling takes three times as long.
+All are frozen. Nothing here reads a file or decides anything; each record's stage defines how it is made. Candidates and questions have
+no slots because they are pickled between processes, and slots would make that take three times as long.
 """
 
 from __future__ import annotations
@@ -29,22 +28,22 @@ Message = Mapping[str, str]
 """One turn of a chat: `role` (system, user or assistant) and `content`."""
 
 
-# `User:` in a model's reply, where it quotes a transcript, would be taken for a turn that it invented (`turns.py`).
+# Not `User:`, which would be taken for an invented turn if a model's reply quotes a transcript (`turns.py`).
 SPEAKERS: Mapping[str, str] = {"system": "System message", "user": "The user", "assistant": "The assistant"}
 
 
 @dataclass(frozen=True)
 class Question:
-    """A question, with what has to stand beside it to be answered.
+    """A question with everything that is needed to answer it.
 
-    `choices` and `labels` (of equal length) are for multiple choice. `context` is any text that the question is about; for text to
-    SQL it is the schema of `database`, whose rows are in `database_file` (None: there are only generated ones). Where that file lies
-    does not tell two questions apart. `decimal` is `comma` where the seeds write 16,5 and group thousands by points.
+    `choices` and `labels` (of equal length) are for multiple choice. `context` is any text that the question is about; for text to SQL it
+    is the schema of `database`. `database_file` holds that database's rows (None: generated rows only); its path does not distinguish
+    questions. `decimal` is `comma` where the seeds write 16,5 and group thousands by points.
 
-    A text to classify has the closed set as `labels`, without choices; `several` of them may fit. `meant` is the final answer that the
-    text was written for, None where nobody knows.
+    A text to classify has the closed set as `labels`, without choices; with `several` more than one may fit. `meant` is the final answer
+    that the text was written for, None where it is unknown.
 
-    `turns` are what was said in a chat before the question, each its role and text, with the system message first if there is one.
+    `turns` are the chat before the question, each a role and a text, with the system message first if there is one.
     """
 
     text: str
@@ -59,25 +58,25 @@ class Question:
     turns: tuple[tuple[str, str], ...] = ()
 
     def __post_init__(self) -> None:
-        # Read back from JSON, which has no tuples.
+        # JSON has no tuples, so a question read from it has lists.
         if not isinstance(self.turns, tuple) or not all(isinstance(turn, tuple) for turn in self.turns):
             object.__setattr__(self, "turns", tuple((role, text) for role, text in self.turns))
 
     @property
     def chat(self) -> tuple[Message, ...]:
-        """Return what was said before, and the question, with the text that it is about, as the user's last turn."""
+        """Return the earlier turns and, as the user's last turn, the question with the text that it is about."""
         last = f"{self.text}\n\n{self.context}" if self.context else self.text
         return (*({"role": role, "content": text} for role, text in self.turns), {"role": "user", "content": last})
 
     @property
     def transcript(self) -> str:
-        """Return the chat as one text, for people and for judges."""
+        """Return the chat as one text for people and judges."""
         return "\n\n".join(f"{SPEAKERS[turn['role']]}: {turn['content']}" for turn in self.chat)
 
 
 @dataclass(frozen=True, slots=True)
 class Seed:
-    """One of the user's own questions. `answer` is None where the file has none; `id` depends on the content alone."""
+    """One of the user's own questions. `answer` is None where the file has none; `id` depends only on the content."""
 
     id: str
     question: Question
@@ -86,15 +85,15 @@ class Seed:
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """One question to one model: what identifies it in the ledger.
+    """One request to one model, with what identifies it in the ledger.
 
     Attributes:
-        purpose: what the call is for; the manifest counts calls by it.
-        role: which of the two models is asked.
+        purpose: the call's purpose; the manifest counts calls by it.
+        role: the model that is asked.
         messages: the chat.
-        sample: number of this sample among equal requests, from 0: a model that is asked the same thing twice at a
-            temperature above 0 is asked for two samples.
-        together: numbers of further samples that will be wanted for sure, which a call may bring as well.
+        sample: number of this sample among equal requests, from 0: the same request twice at a temperature above 0 asks for two
+            samples.
+        together: numbers of further samples that are surely needed, which a call may bring as well.
     """
 
     purpose: Purpose
@@ -104,35 +103,35 @@ class Request:
     together: Sequence[int] = field(default=(), compare=False, repr=False)
 
 
-# How servers say that a model ended by itself: OpenAI, Mistral and vLLM (stop), Anthropic (end_turn, stop_sequence), Hugging Face's TGI
-# (eos_token, stop_sequence), Together (eos), Cohere (complete), Gemini (STOP). A server that says nothing means the same.
+# Finish reasons of models that ended by themselves: OpenAI, Mistral and vLLM (stop), Anthropic (end_turn, stop_sequence), Hugging Face's
+# TGI (eos_token, stop_sequence), Together (eos), Cohere (complete), Gemini (STOP). A missing reason counts as one.
 WHOLE = {"", "none", "null", "stop", "end_turn", "eos", "eos_token", "stop_sequence", "stop_token", "stop_word", "stop_str"} | {
     *("endoftext", "end_of_text", "end_of_sequence", "complete", "completed", "finish", "finished", "normal", "done")
 }
-# … and that it came to a limit: OpenAI (length), Anthropic and Cohere (max_tokens), Gemini (MAX_TOKENS), Mistral (model_length).
+# Finish reasons at a limit: OpenAI (length), Anthropic and Cohere (max_tokens), Gemini (MAX_TOKENS), Mistral (model_length).
 CUT_OFF = {"length", "max_tokens", "max_length", "max_new_tokens", "max_output_tokens", "max_completion_tokens", "model_length"} | {
     *("token_limit", "length_limit", "context_length", "model_context_window_exceeded", "incomplete", "limit", "truncated")
 }
 
 
 def normalised(finish_reason: str) -> str:
-    """Return a reason in one spelling: `FinishReason.MAX_TOKENS` and `FINISH_REASON_MAX_TOKENS` are Gemini's, by way of others."""
+    """Return a finish reason in one spelling; proxies pass on Gemini's as `FinishReason.MAX_TOKENS` and `FINISH_REASON_MAX_TOKENS`."""
     return finish_reason.strip().lower().rpartition(".")[2].removeprefix("finish_reason_")
 
 
 @dataclass(frozen=True, slots=True)
 class Reply:
-    """What a model answered.
+    """A model's reply.
 
     Attributes:
-        raw: the content of the reply's message as it was received. Only the ledger reads it: `text` is what is said in it.
+        raw: the message's content as received. Only the ledger reads it; `text` is the answer in it.
         finish_reason: why the model ended, in the server's words.
-        prompt_tokens, completion_tokens: as they are billed, reasoning included; None when the server did not say.
+        prompt_tokens, completion_tokens: as billed, reasoning included; None when the server did not say.
         seconds: from sending the request to the reply's last byte.
-        thinking: what the server gave apart from the content as the model's reasoning.
-        reasoning_tokens: those of `completion_tokens` that are reasoning, None when the server did not say.
-        cached_tokens, written_tokens: those of `prompt_tokens` that the server read from its cache or wrote to it, None when it did not
-            say.
+        thinking: the model's reasoning, if the server sent it apart from the content.
+        reasoning_tokens: the part of `completion_tokens` that is reasoning, None when the server did not say.
+        cached_tokens, written_tokens: the parts of `prompt_tokens` that the server read from its cache or wrote to it, None when it did
+            not say.
     """
 
     raw: str
@@ -147,24 +146,27 @@ class Reply:
 
     @property
     def text(self) -> str:
-        """Return the answer alone: without thoughts, channels and special tokens; empty where there is none."""
+        """Return the answer without thoughts, channels and special tokens; empty where there is none."""
         return divide(self.raw).answer
 
     @property
     def reasoned(self) -> bool:
-        """Return whether the model thought before it answered, as far as one can see."""
+        """Return whether the model visibly thought before it answered."""
         return bool(self.thinking or self.reasoning_tokens or divide(self.raw).thoughts)
 
     @property
     def thoughts(self) -> str:
-        """Return what the model thought, apart from the content or in it, as a student may be trained on it; empty where it shows none."""
+        """Return the model's thoughts, sent apart or in the content, ready for training; empty where it shows none."""
         found = trainable("\n".join(part for part in (self.thinking, divide(self.raw).thoughts) if part.strip()))
-        return found.encode(errors="replace").decode()  # as the ledger keeps it, so that a rerun reads the same
+        return found.encode(errors="replace").decode()  # as the ledger stores it, so that a rerun reads the same
 
     @property
     def answer_tokens(self) -> int | None:
-        """Return the tokens of `text`: by the server's count without its reasoning, or by their share of the characters where it gives the
-        reasoning and does not count it. No tokenizer makes more tokens than bytes, and one ends the turn: what is more was hidden."""
+        """Return the tokens of `text`, None where the server counts none.
+
+        Reasoning tokens are subtracted; if they are not counted, the answer's share of the characters is taken. Bytes plus one for the
+        turn's end are an upper bound, because no tokenizer makes more tokens than bytes: any excess was hidden reasoning.
+        """
         if self.completion_tokens is None:
             return None
         answer, tokens = self.text, self.completion_tokens
@@ -181,18 +183,18 @@ class Reply:
 
     @property
     def cut_off(self) -> bool:
-        """Return whether the model was stopped by a limit of tokens. A reply that is neither whole nor cut off was broken off."""
+        """Return whether a token limit stopped the model. A reply that is neither whole nor cut off was broken off."""
         return self.ended in CUT_OFF
 
     @property
     def ended(self) -> str:
-        """Return the reason in one spelling."""
+        """Return the finish reason in one spelling."""
         return normalised(self.finish_reason)
 
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """What one check says of one candidate. `passed` is None when the check did not apply; `broken` when it crashed."""
+    """Verdict of one check on one candidate. `passed` is None when the check did not apply; `broken` is set when it crashed."""
 
     name: str
     passed: bool | None
@@ -214,13 +216,13 @@ def not_applicable(detail: str) -> Verdict:
 
 @dataclass(frozen=True, slots=True)
 class Decision:
-    """What people decided of a sample in review.
+    """Decision of people on a sample in review.
 
     Attributes:
         what: accept, edit or reject.
-        who: the people whose verdict it is, by their names in Argilla.
-        when: the last of them said so, in UTC (ISO 8601).
-        before, after: fields of the sample that it changed; with `before` the sample can be had back as it was.
+        who: the people who decided, by their names in Argilla.
+        when: time of the last of their verdicts, in UTC (ISO 8601).
+        before, after: changed fields of the sample; `before` allows to restore it.
     """
 
     what: Literal["accept", "edit", "reject"]
@@ -232,23 +234,23 @@ class Decision:
 
 @dataclass(frozen=True)
 class Candidate:
-    """One planned sample, from the moment its number is drawn to the verdict.
+    """One planned sample, from the drawing of its number to the verdict.
 
     Attributes:
-        number: place in the run, from 0; it alone decides which samples are in, never the order in which replies arrive.
+        number: place in the run, from 0; it alone decides which samples a run has, never the order in which replies arrive.
         id: stable over reruns: strategy, seed and round.
-        question: what the student is asked; the seed's own until a strategy has written another.
-        prompt: `question` as the student reads it, choices and context included.
-        answer: the teacher's reply, None while (or when) there is none.
-        answer_cut_off: the teacher stopped at its token limit, not by itself.
-        answer_tokens: the teacher's own count of the answer's tokens, its reasoning left out; None when it did not say.
-        thinking: what the teacher thought before the answer, for the training file alone; None where it is not kept.
-        final_answer: what the task read out of `answer`, None when there was none to read.
+        question: the question for the student; the seed's own until a strategy has written another.
+        prompt: `question` as the student reads it, with choices and context.
+        answer: the teacher's reply, None before it or without one.
+        answer_cut_off: whether the teacher stopped at its token limit.
+        answer_tokens: the teacher's count of the answer's tokens without reasoning; None when it did not say.
+        thinking: the teacher's thoughts before the answer, only for the training file; None where they are not kept.
+        final_answer: the final answer that the task read from `answer`, None when there was none.
         self_check: the augmenter's reply about its own question, None when it was not asked.
-        votes: what several answers to the question end in, None for each that marks no final answer; empty when none were asked for.
+        votes: final answers of several answers to the question, None for each without one; empty when none were asked for.
         judgement: the judge's reply, None when it was not asked.
-        status, reason: `accepted`; `rejected` and the name of the check that did it; or `failed` and what went wrong.
-        requests: ids in the ledger of the calls that made it.
+        status, reason: `accepted`; `rejected` with the name of the check; or `failed` with what went wrong.
+        requests: ids in the ledger of the candidate's calls.
         tokens: prompt and completion tokens of those calls together.
     """
 
@@ -280,7 +282,7 @@ class Candidate:
 
 
 def judged(candidate: Candidate, verdicts: Sequence[Verdict]) -> Candidate:
-    """The candidate with its verdicts: the first that failed is the reason for its rejection."""
+    """Return the candidate with its verdicts; the first that failed is the reason for its rejection."""
     against = next((verdict for verdict in verdicts if verdict.passed is False), None)
     if against is None:
         return replace(candidate, checks=tuple(verdicts), status="accepted", reason=None)
@@ -290,8 +292,10 @@ def judged(candidate: Candidate, verdicts: Sequence[Verdict]) -> Candidate:
 
 
 def to_sample(candidate: Candidate) -> dict[str, Any]:
-    """A row of `samples.jsonl`, in the contract's words and order; `thinking` is there where it is kept, `messages` where there are turns
-    before the question."""
+    """Return a row of `samples.jsonl` with the documented keys in their order.
+
+    `thinking` is present where it is kept, `messages` where there are turns before the question.
+    """
     return {
         "id": candidate.id,
         "strategy": candidate.strategy,
@@ -312,5 +316,5 @@ def to_sample(candidate: Candidate) -> dict[str, Any]:
 
 
 def to_json(row: Mapping[str, Any]) -> str:
-    """One line of a `.jsonl` file of ours: UTF-8, no spaces to spare, keys in the order given."""
+    """Return one line of our `.jsonl` files: UTF-8, without unneeded spaces, keys in the given order."""
     return orjson.dumps(row).decode()

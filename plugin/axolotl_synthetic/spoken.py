@@ -1,6 +1,6 @@
-"""The language that samples are asked for in, where that is not the seeds': its name, its code, and the sentence that goes to a model.
+"""The language that samples are requested in, if not the seeds': its name, its code, and the sentence that asks a model for it.
 
-The sentence is added to a prompt's last turn, so that prompts still begin alike, and prompts of the user's own need not know of it.
+The sentence is appended to a prompt's last turn, so that prompts still share a prefix, and a user's own prompts need not mention it.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from functools import cache
 
 from axolotl_synthetic.records import Message
 
-# ISO 639-1 codes that py3langid tells apart, with the languages' English names, or two of them.
+# ISO 639-1 codes that py3langid recognises, with one or two English names each.
 _NAMES = """
 af Afrikaans, am Amharic, ar Arabic, as Assamese, az Azerbaijani, be Belarusian, bg Bulgarian, bn Bengali, br Breton, bs Bosnian, ca
 Catalan, cs Czech, cy Welsh, da Danish, de German, el Greek, en English, eo Esperanto, es Spanish, et Estonian, eu Basque, fa
@@ -28,14 +28,16 @@ Chinese, zu Zulu
 
 @cache
 def _codes() -> dict[str, str]:
-    """Return the code of each name, in small letters."""
+    """Return each name's code; names are in lower case."""
     pairs = [entry.split(" ", 1) for entry in " ".join(_NAMES.split()).split(", ")]
     return {name.lower(): code for code, names in pairs for name in names.split("/")}
 
 
 def code_of(language: str | None) -> str | None:
-    """Return the ISO 639-1 code of a language by its English name, also within a longer one such as `Brazilian Portuguese`; None where it
-    is not known."""
+    """Return a language's ISO 639-1 code; None where it is unknown.
+
+    The English name may be part of a longer one, such as `Brazilian Portuguese`.
+    """
     if language is None:
         return None
     names = _codes()
@@ -43,25 +45,25 @@ def code_of(language: str | None) -> str | None:
 
 
 def named(language: str) -> str:
-    """Return the English name for a code, and a name as it is."""
+    """Return the English name for a code; return a name unchanged."""
     return next((name.title() for name, code in _codes().items() if code == language.lower()), language)
 
 
 def language_for(task: object) -> str | None:
-    """Return the language that a run's samples are asked for in, None for the seeds' own."""
+    """Return the language that a run's samples are requested in, None for the seeds' own."""
     found: str | None = getattr(task, "language", None)
     return found
 
 
 def question_in(messages: Sequence[Message], task: object) -> tuple[Message, ...]:
-    """Return a prompt for a question, with the language that it is to be in."""
+    """Return a prompt for a question, with a request for the language."""
     language = language_for(task)
     text = f"Write it in {language}, whatever language is used above. Keep numbers in digits, written the way they are above."
     return tuple(messages) if language is None else _with(messages, text)
 
 
 def answer_in(messages: Sequence[Message], task: object) -> tuple[Message, ...]:
-    """Return a prompt for an answer, with the language that it is to be in; as it is where answers are labels or queries."""
+    """Return a prompt for an answer, with a request for the language; unchanged where answers are labels or queries."""
     language = language_for(task)
     if language is None or not getattr(task, "prose", True):
         return tuple(messages)
@@ -72,7 +74,7 @@ def answer_in(messages: Sequence[Message], task: object) -> tuple[Message, ...]:
 
 
 def judged_in(messages: Sequence[Message], task: object) -> tuple[Message, ...]:
-    """Return a prompt for a judge, with the language that is no fault of the answer's."""
+    """Return a prompt for a judge, which says that the answer's language was requested and is no fault."""
     language = language_for(task)
     return tuple(messages) if language is None else _with(messages, f"The answer was to be in {language}, also where the question is not.")
 

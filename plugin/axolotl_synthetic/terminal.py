@@ -1,9 +1,9 @@
-"""What a user sees while something takes long: one line with rate and time left. Results go to stdout, progress to stderr.
+"""Terminal output during long work: one line with rate and time left. Results go to stdout, progress to stderr.
 
-On a terminal it is a bar; elsewhere (a log file, CI) a line now and then. `NO_COLOR` is respected by rich.
+On a terminal the line is a bar; elsewhere (a log file, CI) a line is printed now and then. rich respects `NO_COLOR`.
 
-Replies, questions, what servers say and names of columns and files are other people's texts: each goes through `shown`, by way of the
-consoles here where rich prints it.
+Replies, questions, servers' words and names of columns and files are untrusted texts: each goes through `shown`. The consoles here do that
+for what rich prints.
 """
 
 from __future__ import annotations
@@ -24,14 +24,14 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
 from rich.text import Text
 
-# `--quiet` and `--verbose` set these, for this process and for those that it starts; users of `axolotl train` set them themselves.
+# `--quiet` and `--verbose` set these for this process and its children; users of `axolotl train` set them themselves.
 QUIET = "AXOLOTL_SYNTHETIC_QUIET"
 VERBOSE = "AXOLOTL_SYNTHETIC_VERBOSE"
 POLL_SECONDS = 0.25
-# In a log, where every report stays: often enough to see that it goes on.
+# Interval in a log, where every line stays: short enough to show progress.
 LINE_SECONDS = 15.0
-# What a terminal obeys instead of showing it: escape sequences and other control characters (C0 but newline and tab, DEL, C1), what turns
-# the direction of writing round, the characters that no font has, and halves of characters, which cannot be written at all.
+# Characters that a terminal obeys or cannot show: escape sequences and other control characters (C0 but newline and tab, DEL, C1),
+# changes of the writing direction, characters without a glyph, and lone surrogates.
 _OBEYED = re.compile(
     "[\0-\x08\x0b-\x1f\x7f-\x9f\u061c\u202a-\u202e\u2066-\u2069\u2028\u2029\ufff9-\ufffb\ud800-\udfff\U000e0000-\U000e007f]"
 )
@@ -40,13 +40,13 @@ _COLOUR = re.compile(r"(\x1b\[[0-9;]*m)")
 
 @dataclass(frozen=True)
 class Stand:
-    """How far something is.
+    """Progress of some work.
 
     Attributes:
-        done, total: in any one unit; `total` 0 when the end is not known.
-        unit: of the rate, in the plural.
-        detail: what else there is to say.
-        timed: whether the rate so far says when it will be done.
+        done, total: in any one unit; `total` is 0 when the end is not known.
+        unit: the unit in the plural.
+        detail: further text.
+        timed: whether the rate predicts when the work will be done.
     """
 
     done: float
@@ -57,45 +57,45 @@ class Stand:
 
 
 def shown(text: str) -> str:
-    """Return a text as it may be printed: what a terminal would obey stands there as its code, such as `\\x1b`."""
+    """Return a text that is safe to print: characters that a terminal would obey become their codes, such as `\\x1b`."""
     return _OBEYED.sub(lambda found: ascii(found[0])[1:-1], text.replace("\r\n", "\n"))
 
 
 class _Console(Console):
-    """Rich's, which prints no text of others unseen."""
+    """Console of rich that makes every text safe to print."""
 
     def render_str(self, text: str, *arguments: Any, **options: Any) -> Text:
         return super().render_str(shown(text), *arguments, **options)
 
     def on_broken_pipe(self) -> None:
-        """Leave the end of `show … | head` to click, which knows what to do; rich's own `SystemExit` looks like that of a user's module."""
+        """Let click end `show … | head`: rich's own `SystemExit` would look like one from a user's module."""
         raise BrokenPipeError(errno.EPIPE, os.strerror(errno.EPIPE))
 
 
 def out() -> Console:
-    """For results."""
+    """Return the console for results."""
     return _console(stderr=False)
 
 
 def err() -> Console:
-    """For progress and messages."""
+    """Return the console for progress and messages."""
     return _console(stderr=True)
 
 
 def _console(*, stderr: bool) -> Console:
-    """Where nobody looks, no line is broken and no table squeezed to the 80 columns that rich takes for granted."""
-    # `:key:` in a reply is no picture.
+    """Return a console; without a terminal it breaks no lines and squeezes no table to rich's default of 80 columns."""
+    # No emoji: `:key:` in a reply must stay text.
     console = _Console(stderr=stderr, emoji=False)
     return console if console.is_terminal else _Console(stderr=stderr, emoji=False, soft_wrap=True, width=200)
 
 
 def is_quiet() -> bool:
-    """Return whether the user wants results and errors alone."""
+    """Return whether the user wants only results and errors."""
     return os.environ.get(QUIET) == "1"
 
 
 def is_verbose() -> bool:
-    """Return whether the user wants the logs of the libraries at work, too."""
+    """Return whether the user wants the libraries' logs as well."""
     return os.environ.get(VERBOSE) == "1"
 
 
@@ -106,13 +106,13 @@ def notice(text: str) -> None:
 
 
 def echo(text: str, stream: TextIO | None = None) -> None:
-    """Pass on to the terminal what a library wrote to its log, with its colours."""
+    """Print what a library wrote to its log, with its colours."""
     parts = _COLOUR.split(text.replace("\r\n", "\n").replace("\r", "\n"))
     print("".join(part if at % 2 else shown(part) for at, part in enumerate(parts)), end="", file=stream or sys.stderr, flush=True)
 
 
 def print_lines(lines: Mapping[str, Sequence[str]]) -> None:
-    """Results: a title, and beside it its lines. A title without lines is left out."""
+    """Print results: each title with its lines beside it. A title without lines is left out."""
     console = out()
     for title, texts in lines.items():
         for at, text in enumerate(texts):
@@ -121,11 +121,11 @@ def print_lines(lines: Mapping[str, Sequence[str]]) -> None:
 
 @contextmanager
 def watched(title: str, look: Callable[[], Stand]) -> Iterator[None]:
-    """Show how far something is, for as long as the context lasts.
+    """Show the progress of some work for as long as the context lasts.
 
     Args:
-        title: what is being done.
-        look: called from a thread of its own, a few times a second.
+        title: the work.
+        look: returns the progress; called from a thread of its own, a few times a second.
     """
     if is_quiet():
         yield
@@ -142,7 +142,7 @@ def watched(title: str, look: Callable[[], Stand]) -> Iterator[None]:
 
 @contextmanager
 def counted(title: str, unit: str) -> Iterator[Callable[[int, int], None]]:
-    """Like `watched`, told by whoever does the work: the context's value takes what is done and the total."""
+    """Show progress as `watched` does, but reported by the caller: the context's value takes the amount done and the total."""
     state = [0, 0]
 
     def tell(done: int, total: int) -> None:
@@ -156,7 +156,7 @@ def _show(title: str, look: Callable[[], Stand], over: threading.Event) -> None:
     console = err()
     began = time.monotonic()
     first = look()
-    # A bar would be drawn over the lines of the logs.
+    # A bar would be drawn over lines of the logs.
     if not console.is_terminal or is_verbose():
         while not over.wait(LINE_SECONDS):
             console.print(f"{title}: {_line(look(), first, began)}", markup=False, highlight=False)
@@ -172,7 +172,7 @@ def _show(title: str, look: Callable[[], Stand], over: threading.Event) -> None:
 
 
 def _line(stand: Stand, first: Stand, began: float) -> str:
-    """Done of total, rate, time left. The rate is of this run alone: what was there at its start came for nothing."""
+    """Return done of total, rate and time left. The rate counts this run alone, without what was there at its start."""
     rate = (stand.done - first.done) / max(1e-9, time.monotonic() - began)
     parts = [f"{stand.done:,.0f}/{stand.total:,.0f} {stand.unit}" if stand.total else f"{stand.done:,.0f} {stand.unit}"]
     if rate > 0:
@@ -183,7 +183,7 @@ def _line(stand: Stand, first: Stand, began: float) -> str:
 
 
 def duration(seconds: float) -> str:
-    """`1 h 05 min`, `3 min 20 s`, `12 s`."""
+    """Return a duration as `1 h 05 min`, `3 min 20 s` or `12 s`."""
     whole = round(seconds)
     if whole >= 3600:
         return f"{whole // 3600} h {whole % 3600 // 60:02d} min"
@@ -191,7 +191,7 @@ def duration(seconds: float) -> str:
 
 
 def dollars(usd: float | None) -> str:
-    """Format as `USD 1,234.5000` or `USD 0.000032`; never so short that a cost reads as none."""
+    """Return a cost as `USD 1,234.5000` or `USD 0.000032`, with enough digits that it never reads as zero."""
     if usd is None:
         return "cost unknown (no price)"
     if usd == 0:

@@ -1,8 +1,8 @@
-"""Divides a model's raw reply into its answer, its thoughts and leftovers of the chat template. Pure, and used by `records.Reply` alone.
+"""Division of a model's raw reply into its answer, its thoughts and leftovers of the chat template; only `records.Reply` uses it.
 
-Servers that do not know a model's markers leave them in the text: `<think>` blocks, OpenAI's harmony channels, and what `turns.py` finds
-in the rest. None of it may be read by a check, quoted in a prompt or trained on. A text that only speaks of a marker, in quotes or in
-code, is left as it is (`mentions.py`).
+Servers that do not know a model's markers leave them in the text: `<think>` blocks, OpenAI's harmony channels, and others that `turns.py`
+finds. No check may read them, no prompt quote them, no training use them. A text that only mentions a marker, in quotes or in code, stays
+as it is (`mentions.py`). This file does no I/O.
 """
 
 from __future__ import annotations
@@ -15,18 +15,18 @@ from itertools import islice
 from axolotl_synthetic.mentions import Mentions
 from axolotl_synthetic.turns import MOST_MARKERS, SPECIAL_TOKEN, own_turn
 
-# The names that reasoning models use, by their chat templates: DeepSeek and Qwen (think), Claude (thinking, antthinking), Gemini and
-# EXAONE (thought), Nemotron and GRPO recipes (reasoning), Seed-OSS (seed:think), LongCat (longcat_think), MiniMax (mm:think).
+# Tag names in reasoning models' chat templates: DeepSeek and Qwen (think), Claude (thinking, antthinking), Gemini and EXAONE (thought),
+# Nemotron and GRPO recipes (reasoning), Seed-OSS (seed:think), LongCat (longcat_think), MiniMax (mm:think).
 _NAMES = (
     "(?:seed:|mm:|ant|longcat_)?think(?:ing)?|thought|reasoning|(?:inner|internal)_thoughts?|(?:extended_|deep_?|internal_)thinking"
     "|think(?:ing)?_process|reasoning_(?:content|process)"
 )
-# Words of ordinary XML as well: they mark thoughts only where they open the reply.
+# Names that ordinary XML also uses: they mark thoughts only at the start of a reply.
 _AT_THE_START = (
     "thoughts|analysis|reflection|scratch_?pad|cot|chain[_-]of[_-]thought|(?:inner_)?monologue|rationale|reason|thought_process"
     "|reasoning_steps"
 )
-# A tag as it is, as HTML and JSON write it, and in the wide signs of Chinese.
+# Angle brackets as they are, escaped as in HTML or JSON, and in full width as in Chinese.
 _LESS, _MORE = r"(?:<|＜|&(?:amp;)?lt;|\\?u003[cC])", r"(?:>|＞|&(?:amp;)?gt;|\\?u003[eE])"
 _BRACKETED = "(?:THINK|think|THINKING|thinking|REASONING|reasoning|THOUGHT|thought)"
 _OPENING = (
@@ -46,27 +46,27 @@ _TAG = re.compile(rf"(?P<closing>{_CLOSING})|(?P<opening>{_OPENING})")
 _BRACKETS = re.compile(rf"[\[【]/?{_BRACKETED}[\]】]")
 _CLOSED_BRACKETS = re.compile(rf"[\[【]/{_BRACKETED}[\]】]")
 _OPENS_THE_REPLY = re.compile(rf"\s*<({_AT_THE_START})>", re.IGNORECASE)
-# Open WebUI's way to fold thoughts away, and others'.
+# Folded thoughts of Open WebUI and others.
 _DETAILS = re.compile(
     r"\A\s*<details(?: type=\"reasoning\"[^<>]*>|[^<>]*>\s*<summary>[^<>]{0,40}(?i:thought|thinking|reasoning)[^<>]{0,40}</summary>)"
     r".*?(?:</details>|\Z)",
     re.DOTALL,
 )
-# The words of Granite 3 and of Ollama's terminal around thoughts, and a fence of thoughts; one that is not closed ends with the reply.
+# Phrases of Granite 3 and Ollama's terminal around thoughts, and a fence of thoughts; an unclosed one ends with the reply.
 _WORDS = re.compile(
     r"\A\s*(?:(?i:Here(?: is|'s|’s) my thought process:).*?(?:(?i:Here(?: is|'s|’s) my (?:response|answer):)|\Z)"
     r"|\*\*(?i:Thinking|Thoughts?|Thought process):\*\*.*?\*\*(?i:(?:Final )?Answer|Response):\*\*"
     r"|Thinking\.\.\.\n.*?(?:\n\.\.\.done thinking\.|\Z)|```(?:thinking|think|thoughts?|reasoning)\n.*?(?:\n```|\Z))",
     re.DOTALL,
 )
-# How those begin and end, for what is inside of them to be had.
+# Beginnings and ends of these blocks, which are stripped to get their content.
 _FRAMES = (
     (re.compile(r"\A\s*(?i:Here(?: is|'s|’s) my thought process:)"), re.compile(r"(?i:Here(?: is|'s|’s) my (?:response|answer):)\s*\Z")),
     (re.compile(r"\A\s*Thinking\.\.\.\n"), re.compile(r"\n\.\.\.done thinking\.\s*\Z")),
     (re.compile(r"\A\s*```(?:thinking|think|thoughts?|reasoning)\n"), re.compile(r"\n```\s*\Z")),
     (re.compile(r"\A\s*<details[^<>]*>\s*(?:<summary>[^<>]*</summary>)?"), re.compile(r"</details>\s*\Z")),
 )
-# Thoughts that were cut out may have left the answer alone in a wrapper of its own.
+# Wrapper that may surround the answer after thoughts were cut out.
 _WRAPPED = re.compile(
     r"\A\s*(?:<(?P<name>answer|final_answer|final|response|output|solution)>(?P<first>.*)</(?P=name)>"
     r"|(?P<less>&lt;)(?P<escaped>answer)&gt;(?P<third>.*)&lt;/answer&gt;"
@@ -83,7 +83,7 @@ _HARMONY_MARKS = re.compile(
     r"|<\|start\|>\s*assistant|<\|(?:end|return|call|message)\|>"
 )
 _HARMONY_END = re.compile(r"<\|(?:end|return|call|start|channel)\|>")
-# The same with its special tokens skipped: `analysisWe need …assistantfinalThe answer …`.
+# The same format without its special tokens: `analysisWe need …assistantfinalThe answer …`.
 _GLUED_FINAL = re.compile(r"assistant\s?final(?=[\W\dA-Z_]|\Z)")
 _GLUED_AFTER_ANALYSIS = re.compile(r"assistant\s?final")
 _GLUED_ANALYSIS = re.compile(
@@ -93,7 +93,7 @@ _GLUED_ANALYSIS = re.compile(
 
 _GLUED_NAME = re.compile(r"\A\s*(?:assistant)?(?:analysis|commentary)")
 
-# A reply without any of these is its own answer, and most are: they are looked for before any pattern is.
+# A cheap test before any pattern: a reply without any of these is its own answer, and most are.
 _SIGNS = (
     *("◁", "＜", "[/INST]", "[INST]", "[EO", "[|", "]~b", "[e~[", "[TOOL_C", "[UNUSED", "【", "assistant", "lt;", "u003"),
     *("\ue200", "<function=", " USER:", "\nQ:", "[CLS]", "[SEP]", "[PAD]", "[BOS]"),
@@ -108,12 +108,12 @@ _FIRST_WORDS = re.compile(
 
 @dataclass(frozen=True, slots=True)
 class Divided:
-    """A raw reply in its parts.
+    """Parts of a raw reply.
 
     Attributes:
-        answer: what the model says; empty where a block of thoughts was never closed, or nothing is left.
-        thoughts: what it thought, without the markers; empty where it shows none.
-        unusable: the marker for which nothing of what is said is taken for the answer; see `turns.py`. Empty where there is none.
+        answer: the model's answer; empty where a block of thoughts was never closed or nothing is left.
+        thoughts: its thoughts without markers; empty where it shows none.
+        unusable: the marker because of which no part is taken for the answer; see `turns.py`. Empty where there is none.
     """
 
     answer: str
@@ -121,9 +121,9 @@ class Divided:
     unusable: str = ""
 
 
-@lru_cache(maxsize=256)  # one after the other, several ask for the same reply's parts
+@lru_cache(maxsize=256)  # several callers in a row ask for the same reply
 def divide(raw: str) -> Divided:
-    """Divide a reply as it was received. A text without markers comes back byte for byte."""
+    """Divide a reply as it was received; a text without markers stays the same byte for byte."""
     if not _is_suspect(raw):
         return Divided(raw)
     answer, thoughts = _final_channel(raw)
@@ -136,7 +136,7 @@ def divide(raw: str) -> Divided:
 
 
 def trainable(thoughts: str) -> str:
-    """Return thoughts without any marker, spoken of or meant: in a training text each would end the student's thoughts, or its turn."""
+    """Return thoughts without any marker, even a mentioned one: in training it would end the student's thoughts or turn."""
     for begin, end in _FRAMES:
         if opening := begin.match(thoughts):
             thoughts = end.sub("", thoughts[opening.end() :])
@@ -155,14 +155,14 @@ def _is_suspect(raw: str) -> bool:
 
 
 def _final_channel(text: str) -> tuple[str, list[str]]:
-    """Return the final channel of a reply in harmony's form, and the others; any other reply as it is."""
+    """Return the final channel of a reply in harmony's format, and its other channels; any other reply as it is."""
     code = Mentions(text)
     if any(not code.speaks_of(0, *channel.span()) for channel in islice(_CHANNEL.finditer(text), MOST_MARKERS)):
         if finals := list(_FINAL.finditer(text)):
             said = text[finals[-1].end() :]
             end = _HARMONY_END.search(said)
             return said if end is None else said[: end.start()], [text[: finals[-1].start()]]
-        # No channel is the final one: only what follows the end of the last is said aloud.
+        # Without a final channel, only text after the last channel's end is the answer.
         thought, end_token, said = text.rpartition("<|end|>")
         return (said, [thought]) if end_token and "<|channel|>" not in said else ("", [text])
     analysis = _GLUED_ANALYSIS.match(text)
@@ -172,7 +172,7 @@ def _final_channel(text: str) -> tuple[str, list[str]]:
 
 
 def _outside_of_blocks(text: str) -> tuple[str, list[str]]:
-    """Return what is outside of all blocks of thoughts, and what is inside. Nothing is outside where a block is not closed."""
+    """Return the text outside all blocks of thoughts, and the thoughts. Nothing is outside if a block is not closed."""
     thoughts: list[str] = []
     if before := _WORDS.match(text) or _DETAILS.match(text):
         thoughts, text = [before[0]], text[before.end() :]
@@ -193,12 +193,12 @@ def _outside_of_blocks(text: str) -> tuple[str, list[str]]:
         start, end = tag.span()
         if code.is_quoted(start, end):
             continue
-        # Letters in brackets are also words of a text: they open thoughts where a line begins with them, or where they are closed.
+        # Bracketed words also occur in ordinary text: they open thoughts only at a line's beginning, or if a closing one exists.
         if tag["bracketed"] and not brackets_close and text[text.rfind("\n", 0, start) + 1 : start].strip():
             continue
         if depth == 0 and code.speaks_of(at, start, end):
-            # Code shows both tags of a block, or speaks of one in passing. One that stands alone, on a line of its own, ends thoughts in
-            # which a fence was left open.
+            # Code shows both tags of a block, or mentions one in passing. A closing tag alone on its line ends thoughts that left a fence
+            # open.
             spoken_of += 1 if tag["opening"] else -1
             if spoken_of >= 0 or not code.has_its_line(start, end):
                 spoken_of = max(0, spoken_of)
@@ -215,7 +215,7 @@ def _outside_of_blocks(text: str) -> tuple[str, list[str]]:
             thoughts.append(text[began:start])
             at, depth = end, 0
         else:
-            # Its opening tag was in the prompt, as with DeepSeek-R1's template: all that came before it is thought.
+            # The opening tag was in the prompt, as in DeepSeek-R1's template: everything before the closing tag is thought.
             thoughts += [*kept, text[at:start]]
             kept, at = [], end
     if depth:
@@ -226,8 +226,7 @@ def _outside_of_blocks(text: str) -> tuple[str, list[str]]:
 
 
 def _joined(parts: list[str]) -> str:
-    """Join texts between which a block was cut out, by the line breaks that stood there (a blank line at most) or by a space, or 6 and 0
-    would become 60."""
+    """Join the texts around removed blocks by their line breaks (at most a blank line), or by a space, or 6 and 0 would become 60."""
     joined = parts[0]
     for part in parts[1:]:
         before, after = joined.rstrip(), part.lstrip()

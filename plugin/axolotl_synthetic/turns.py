@@ -1,9 +1,8 @@
-"""Finds where the model's own turn ends in a reply: at special tokens that a server left in the text, and at turns of others that the
-model invented. Pure, and used by `thoughts.py` alone, which has cut the thoughts out before.
+"""End of the model's own turn in a reply: at special tokens that a server left in the text, or at turns of others that the model invented.
 
-What comes before a token that ends or begins a turn, or behind a final answer, is whole, and the rest is cut off. Where a marker does
-not say so for sure (it is in the middle of a sentence, or calls a tool), no part of the reply is known to be the answer, and none is
-taken: half an answer would be trained on without a word.
+This file does no I/O. Only `thoughts.py` uses it, after cutting out the thoughts. Text before a token that ends or begins a turn, or up to
+a final answer, is whole, and the rest is cut off. A marker in the middle of a sentence, or one that calls a tool, leaves it unclear where
+the answer ends. It makes the whole reply unusable: half an answer would otherwise be trained on unnoticed.
 """
 
 from __future__ import annotations
@@ -13,26 +12,25 @@ from itertools import islice
 
 from axolotl_synthetic.mentions import Mentions
 
-# A reply with more of them is none, and each takes time.
+# A reply with more markers is unusable, and each takes time.
 MOST_MARKERS = 1_000
-# No special token is longer.
+# Upper bound of a special token's length.
 _LONGEST_TOKEN = 64
-# Three letters and more, so that no formula such as <|v|> is one, and no Greek one; DeepSeek writes its bars in full width, EXAONE has
-# brackets.
+# Require three letters, to spare formulas such as <|v|>, and exclude Greek letters. DeepSeek uses full-width bars, EXAONE brackets.
 _GREEK = "alpha|beta|gamma|delta|epsilon|zeta|eta|theta|iota|kappa|lambda|omicron|rho|sigma|tau|upsilon|phi|chi|psi|omega"
 _BARS = rf"<[|｜](?!(?i:{_GREEK})[|｜])[A-Za-z][\w▁:-]{{2,39}}[|｜]>|\[\|[A-Za-z]\w{{2,39}}\|\]"
-# Of Llama 2, Gemma 2 to 4, InternLM, Baichuan, Kimi, Cohere, Seed-OSS, Nemotron, Ling, MiniMax.
+# Tool tags of Llama 2, Gemma 2 to 4, InternLM, Baichuan, Kimi, Cohere, Seed-OSS, Nemotron, Ling, MiniMax.
 _TOOL_TAG = r"</?(?:tool|function)_(?:calls?|response|results?)>|<function=[\w.:-]{1,40}>|<invoke name=\"[\w.:-]{1,40}\">"
 _BARE = (
     r"<(?:bos|eos|pad|eot|eod|eoa|eoh|BOS_TOKEN|EOS_TOKEN|seed:[be]os|end_of_(?:turn|sentence|text))>|<\|turn>|<turn\|>|\[EO[STM]\]"
     r"|<reserved_\d{1,4}>|\[UNUSED_TOKEN_\d{1,4}\]|<unused\d{1,4}>|<extra_id_\d{1,3}>|<SPECIAL_\d{1,4}>|<</?SYS>>|\[e~\[|\]~[b!]\]"
     r"|<start_of_turn>|\[/?INST\]|<role>(?:HUMAN|ASSISTANT|SYSTEM)</role>|\[TOOL_CALLS\]"
-    # StarCoder, and citations of searches by OpenAI's models.
+    # StarCoder's tokens, and citations of searches by OpenAI's models.
     r"|<(?:unk|file_sep|repo_name|issue_start|jupyter_start|fim_(?:prefix|middle|suffix|pad))>"
     r"|【\d{1,3}(?::\d{1,3})?†[^】\n]{0,40}】|\ue200[^\ue201\n]{1,60}\ue201"
 )
 _TOKEN = rf"(?:{_BARS}|{_BARE}|{_TOOL_TAG})"
-# Any of them, and the two that are HTML as well.
+# Any of these, and <s> and </s>, which are also HTML.
 SPECIAL_TOKEN = re.compile(rf"{_TOKEN}|</?s>")
 _ROLE = r"(?i:user|human|system|assistant|model|tool|observation|ipython)(?=\s|[<:]|\Z)"
 _OTHERS_TURN = re.compile(
@@ -43,12 +41,12 @@ _OTHERS_TURN = re.compile(
 )
 _TOOL = re.compile(rf"(?i:<[|｜][^|｜>]*(?:tool|python_tag|function|action)[^|｜>]*[|｜]>|{_TOOL_TAG}|\[TOOL_CALLS\])")
 _BOX = re.compile(r"<\|(?:begin|end)_of_box\|>")
-# BERT's and others', which a text about them also names: they are tokens at the two ends alone.
+# Tokens of BERT and others, which a text about them also names: they count only at the two ends.
 _AT_AN_END = r"\[(?:CLS|SEP|PAD|BOS|EOS)\]"
 _LAST = re.compile(rf"(?:(?:{_TOKEN}|{_AT_AN_END}|<s>|</s>)(?:assistant|model|user)?)\Z")
 _FIRST = re.compile(rf"\s*(?:{_TOKEN}|{_AT_AN_END}|<s>)(?:(?:assistant|model)(?=\s|<|\Z))?")
 _IN_THE_MIDDLE = re.compile(rf"{_TOKEN}|</s>")
-# What ends a turn, or begins one.
+# Tokens that end or begin a turn.
 _TURNS = re.compile(
     r"<[|｜](?i:im_(?:end|start|user|assistant|system)|eo[tm](?:_id)?|eos|hy_eos|end|return|endoftext|startoftext|endofturn|separator|begin"
     r"|(?:end|begin|start)[_▁]of[_▁](?:text|turn|sentence|role|turn_token)|start|(?:start|end)_header_id|header_(?:start|end)|role_end"
@@ -59,7 +57,7 @@ _TURNS = re.compile(
 )
 _BEHIND = re.compile(rf"[ \t]*(?:\n|\Z|{_TOKEN}|<s>|{_ROLE}|\w[\w ]{{0,20}}:)|\w|#")
 
-# Turns that have no token: how chats and templates (Alpaca, Vicuna) name those who speak.
+# Turns without a token, by the names of speakers in chats and templates (Alpaca, Vicuna).
 _USER = r"(?:User|USER|Human|HUMAN|用户)"
 _LABEL = re.compile(
     rf"^[ \t]*(?:(?:\#{{1,4}}[ ]?|\*\*)?{_USER}(?:\*\*)?[ ]?[:：]|\#{{2,4}}[ ](?:Instruction|Human|User)[ ]?:[ \t]*$|user[ \t]*$)"
@@ -67,7 +65,7 @@ _LABEL = re.compile(
     r"|(?<=[^\s\w])assistant(?=\n\n)|(?<=\d)assistant(?=\n\n)|^user:|(?<=[.!?])[ ]USER:(?=\s)",
     re.MULTILINE,
 )
-# Behind a final answer nothing more is said, and more names are known for sure.
+# Names after a final answer: since nothing may follow it, more names are certain.
 _NAMES = "User|Human|Assistant|Question|Problem|Instruction|Input|Response|Q|Next question|用户|问题"
 _BEHIND_THE_END = re.compile(
     r"^[ \t]*\#\#\#\#[ ]?\S[^\n]{0,200}?(?P<turn>(?<=[^\sA-Z])assistant(?=\n)"
@@ -79,9 +77,9 @@ _BEHIND_THE_END = re.compile(
 _LONE_ASSISTANT = re.compile(r"^(?:assistant|model)[ \t]*$", re.MULTILINE)
 _ANSWER_BEHIND = re.compile(r"^[ \t]*A:\s", re.MULTILINE)
 _NAMED_ASSISTANT = re.compile(r"^(?:assistant|model):", re.MULTILINE)
-# Llama 3's own header with its tokens skipped.
+# Llama 3's own header without its tokens.
 _OWN_HEADER = re.compile(r"\s*assistant\n\n\s*(?=\S)")
-# What introduces a dialogue that the answer is to hold.
+# Text that introduces a dialogue within the answer.
 _INTRODUCED = re.compile(
     r"(?:[:：]|\A|^\s*(?:\#{1,6}[ ].*|[-*_=]{3,}|\*\*.*\*\*|(?:```|~~~).*)"
     r"|^\s*[*_]{0,2}(?!(?i:final|answer|solution|result|explanation|note|choice|therefore)\b)[\w][\w .'-]{0,30}[*_]{0,2}[ ]?[:：].*)\s*\Z",
@@ -92,13 +90,15 @@ _LOOKED_BACK = 300
 
 
 def own_turn(text: str) -> tuple[str, str]:
-    """Return the model's own turn, without special tokens, and an empty text; or nothing and the marker for which none of it is known to
-    be the answer. A text without markers comes back byte for byte."""
+    """Return the model's own turn without special tokens, and an empty text; or an empty turn and the marker that makes it unusable.
+
+    A text without markers stays the same byte for byte.
+    """
     if "_of_box|>" in text:
         text = _without_boxes(text)
     header = _OWN_HEADER.match(text)
     begin, end = header.end() if header else 0, len(text)
-    # HTML strikes text out by a pair of <s>; any other is a special token.
+    # HTML strikes text through with a pair of <s> and </s>; any other is a special token.
     strikes_out = "</s>" in text.rstrip().removesuffix("</s>")
     while first := _FIRST.match(text, begin):
         if first[0].endswith("<s>") and strikes_out:
@@ -125,7 +125,7 @@ def own_turn(text: str) -> tuple[str, str]:
 
 
 def _without_boxes(text: str) -> str:
-    """Return the text with what GLM puts into boxes out of them."""
+    """Return the text without GLM's box tokens, keeping what is in the boxes."""
     mentions = Mentions(text)
     kept, at = [], 0
     for box in islice(_BOX.finditer(text), MOST_MARKERS):
@@ -136,7 +136,7 @@ def _without_boxes(text: str) -> str:
 
 
 def _before_tokens(text: str, mentions: Mentions, strikes_out: bool) -> tuple[str, str]:
-    """Return what comes before the first special token, if that ends the turn, or nothing and the token."""
+    """Return the text before the first special token if that ends the turn; otherwise an empty text and the token."""
     for number, token in enumerate(_IN_THE_MIDDLE.finditer(text)):
         start, end = token.span()
         if number == MOST_MARKERS:
@@ -152,7 +152,7 @@ def _before_tokens(text: str, mentions: Mentions, strikes_out: bool) -> tuple[st
 
 
 def _is_between_turns(text: str, start: int, end: int) -> bool:
-    """Return whether a token follows what was said as an end does, and not as a word of a sentence about tokens."""
+    """Return whether a token follows the text as a turn's end does, and not as a word of a sentence about tokens."""
     gap = start
     while gap > 0 and text[gap - 1].isspace():
         gap -= 1
@@ -165,8 +165,10 @@ def _is_between_turns(text: str, start: int, end: int) -> bool:
 
 
 def _before_names(text: str, mentions: Mentions) -> tuple[str, str]:
-    """Return what comes before a turn that the model invented behind its final answer; nothing and its name where it follows anything else
-    that does not introduce a dialogue."""
+    """Return the text before a turn that the model invented after its final answer.
+
+    A turn that follows anything else, except the introduction of a dialogue, gives an empty text and the turn's name.
+    """
     if "####" in text and (found := _BEHIND_THE_END.search(text)) and not mentions.speaks_of(0, *found.span("turn")):
         text = text[: found.start("turn")]
     for label in islice(_LABEL.finditer(text), MOST_MARKERS):

@@ -9,9 +9,9 @@ def number_of(count: float, noun: str, plural: str | None = None) -> str:
     """Return a count with its noun, in the plural where it is not 1.
 
     Args:
-        count: how many.
-        noun: in the singular.
-        plural: where it is not the noun with an `s` behind it.
+        count: the count.
+        noun: the noun in the singular.
+        plural: the plural if it is not the noun with an `s`.
     """
     return f"{count:,} {noun if count == 1 else plural or f'{noun}s'}"
 

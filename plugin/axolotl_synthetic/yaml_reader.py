@@ -1,5 +1,7 @@
-"""Reads YAML files as plain dicts and lists, and refuses what would break a reader: anchors that make a hundred million values of a few
-lines, numbers and texts that no setting takes. What the values mean is for `config.py`.
+"""Reading of YAML files as plain dicts and lists; `config.py` interprets the values.
+
+It refuses what would break a reader: anchors that expand a few lines to a hundred million values, and numbers and texts that no setting
+takes.
 """
 
 from __future__ import annotations
@@ -14,18 +16,18 @@ import yaml
 
 from axolotl_synthetic.errors import ConfigError
 
-# A config has some hundred values. A few lines of anchors that name one another make a hundred million.
+# A config has some hundred values, but a few lines of anchors that refer to one another can expand to a hundred million.
 MOST_VALUES = 100_000
 DEEPEST = 50
 LONGEST = 10_000_000
-# The blocks that are read by us alone. The rest is Axolotl's, and what it makes of it is its business.
+# Blocks that only we read. The rest is Axolotl's to interpret.
 OURS = ("synthetic", "study")
 _MERGE, _NUMBERS = "tag:yaml.org,2002:merge", ("tag:yaml.org,2002:int", "tag:yaml.org,2002:float")
 _OCTAL = re.compile(r"[-+]?0[0-7_]+")
 
 
 class _Loader(yaml.SafeLoader):
-    """PyYAML's, which joins mappings (`<<`) into one for as long as it takes: a few lines can ask for a hundred million keys."""
+    """PyYAML's loader with a limit on merged mappings (`<<`): a few lines could otherwise ask for a hundred million keys."""
 
     def flatten_mapping(self, node: yaml.MappingNode) -> None:
         super().flatten_mapping(node)
@@ -34,14 +36,14 @@ class _Loader(yaml.SafeLoader):
 
 
 def read_yaml(path: Path, give: str) -> Any:
-    """Return what a YAML file holds, as plain dicts and lists.
+    """Return a YAML file's content as plain dicts and lists.
 
     Args:
         path: the file.
-        give: what to give instead where it cannot be read.
+        give: what the error message tells the user to give instead.
 
     Raises:
-        ConfigError: if it cannot be read, or holds what no config holds.
+        ConfigError: if it cannot be read, or has a value that no config has.
     """
     try:
         with path.open(encoding="utf-8") as file:
@@ -52,7 +54,7 @@ def read_yaml(path: Path, give: str) -> Any:
         raise ConfigError(f"{path}: cannot be read: {error.strerror}; give {give}") from error
     except UnicodeDecodeError as error:
         raise ConfigError(f"{path}: is not UTF-8 ({error.reason} at byte {error.start}); save it as UTF-8") from error
-    except ValueError as error:  # a NUL
+    except ValueError as error:  # the path holds a NUL
         raise ConfigError(f"{path}: is no path: {error}; give {give}") from error
     try:
         loader = _Loader(text)
@@ -65,21 +67,22 @@ def read_yaml(path: Path, give: str) -> Any:
         finally:
             loader.dispose()
     except yaml.MarkedYAMLError as error:
-        # Not PyYAML's own text, which shows the line, and a key that stands in it.
+        # Omit PyYAML's own text: it quotes the line, which may hold a key.
         at = "" if error.problem_mark is None else f":{error.problem_mark.line + 1}:{error.problem_mark.column + 1}"
         raise ConfigError(f"{path}{at}: is no YAML: {error.problem or error.context}; correct that place") from error
     except yaml.YAMLError as error:
         raise ConfigError(f"{path}: is no YAML: {' '.join(str(error).split())}; correct that place") from error
     except RecursionError as error:
         raise ConfigError(f"{path}: is nested too deeply; write it with fewer brackets") from error
-    # Its constructors raise what they come across, over a number of 10,000 digits or the 32nd of a month.
+    # PyYAML's constructors raise these, for example for a number of 10,000 digits or the 32nd of a month.
     except (ValueError, TypeError, KeyError, IndexError, AttributeError, OverflowError) as error:
         raise ConfigError(f"{path}: holds a value that cannot be read ({error}); put it in quotes, or correct it") from error
 
 
 def refuse_unclear(root: yaml.Node, path: str) -> None:
-    """Refuse what YAML reads otherwise than it looks, in our blocks: of a key that is there twice the last value alone, `010` as 8, and
-    `1:30:00` as 5400.
+    """Refuse what YAML reads differently from how it looks, in our blocks.
+
+    Of a duplicate key only the last value would count, `010` is 8, and `1:30:00` is 5400.
 
     Raises:
         ConfigError: with the line.
@@ -92,7 +95,7 @@ def refuse_unclear(root: yaml.Node, path: str) -> None:
     seen: set[int] = set()
     while waiting:
         node, at = waiting.pop()
-        if id(node) in seen:  # an anchor's, which may refer to itself
+        if id(node) in seen:  # an anchor may refer to itself
             continue
         seen.add(id(node))
         if isinstance(node, yaml.MappingNode):
@@ -119,15 +122,15 @@ def _refuse_twice(pairs: Sequence[tuple[yaml.Node, yaml.Node]], at: str, path: s
 
 
 def plain(value: Any, path: str, problems: list[str]) -> Any:
-    """Return plain dicts and lists of what Axolotl's DictDefault or a YAML reader hand over.
+    """Return plain dicts and lists for the content of Axolotl's DictDefault or a YAML file.
 
     Args:
-        value: what was read.
-        path: of it, for messages.
-        problems: is added to, for each value that no setting takes.
+        value: the content.
+        path: its path in messages.
+        problems: receives a message for each value that no setting takes.
 
     Raises:
-        ConfigError: if it is too large or too deep to be a config, as where anchors name one another.
+        ConfigError: if it is too large or too deep for a config, for example by anchors that refer to one another.
     """
     left = MOST_VALUES
 
@@ -149,7 +152,7 @@ def plain(value: Any, path: str, problems: list[str]) -> Any:
 
 
 def _unfit(value: object) -> str | None:
-    """Return why no setting can be this number or text, None where one can."""
+    """Return why no setting can have this number or text, None if one can."""
     if isinstance(value, float) and not math.isfinite(value):
         return f"{value}: must be a finite number; write one"
     if isinstance(value, int) and not -(2**63) <= value < 2**63:
@@ -160,9 +163,9 @@ def _unfit(value: object) -> str | None:
 
 
 def short(value: object, limit: int = 80) -> str:
-    """Return a value as a message shows it, cut at so many characters."""
+    """Return a value as text for a message, cut at `limit` characters."""
     try:
         text = repr(value)
-    except ValueError:  # Python writes no integer of more than 4,300 digits
+    except ValueError:  # Python refuses to print more than 4,300 digits
         return "a number of thousands of digits"
     return text if len(text) <= limit else text[: limit - 1] + "…"

@@ -1,11 +1,11 @@
-"""Which chain of calls may begin: the budget, kept before the ledger's own transaction keeps it again.
+"""Admission of chains of calls under the budget, before the ledger's transaction enforces it again.
 
-A candidate is let in only when the whole chain of its calls fits beside what is spent, reserved and promised to others, so that
-nothing is paid for the first half of a sample. One that does not fit waits for as long as a call under way or a promise may
-still come back, since calls are reserved at their worst case and most cost less. Who has begun comes first (a retry, a chain
-that turned out longer), then who came first; so which candidates fit does not depend on the order in which replies arrive.
+A candidate is admitted only when its whole chain of calls fits beside what is spent, reserved and promised to others. So nothing is paid
+for the first half of a sample. Calls are reserved at their worst case and most cost less, so a chain that does not fit waits while an
+open call or a promise may still free budget. Chains that have begun (a retry, a chain that turned out longer) are served first, then
+new chains in their order. So the order in which replies arrive does not decide which candidates fit.
 
-Whoever waits here holds no promise, so nobody waits for somebody who waits.
+A waiting chain holds no promise, so waits cannot form a cycle.
 """
 
 from __future__ import annotations
@@ -19,16 +19,16 @@ from axolotl_synthetic.ledger import Call, Ledger
 
 
 class BudgetReached(Exception):
-    """No limit allows another call. `args[0]` names the limit: queries, tokens or usd."""
+    """Error of a call that no limit allows. `args[0]` names the limit: queries, tokens or usd."""
 
 
 class Stopped(Exception):
-    """The run is ending: no new call may leave."""
+    """Error of a call that is refused because the run is ending."""
 
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
-    """So many calls, each taken to be as long as this one: a forecast, for the later calls of a chain are not known yet."""
+    """Number of calls to promise, each assumed as long as `like`: a chain's later calls are not known yet."""
 
     calls: int
     like: Call
@@ -43,11 +43,11 @@ class Wanted:
 
 
 class Admission:
-    """What is promised to the chains of a run.
+    """Budget that is promised to the chains of a run.
 
     Args:
-        ledger: to read what is spent and reserved.
-        budget: the limits; `samples` is not for this file.
+        ledger: gives what is spent and reserved.
+        budget: the limits; `samples` is ignored here.
     """
 
     def __init__(self, ledger: Ledger, budget: Budget) -> None:
@@ -58,7 +58,7 @@ class Admission:
         self._tokens = 0
         self._usd = 0.0
         self._open = 0
-        # What the reservations of the calls under way hold for a server that bills more than it is asked for.
+        # Part of the open calls' reservations that covers a server's billing beyond what it was asked for.
         self._surplus_tokens = 0
         self._surplus_usd = 0.0
         self._begun: deque[tuple[Wanted, asyncio.Future[None]]] = deque()
@@ -71,14 +71,14 @@ class Admission:
 
         Args:
             wanted: the calls.
-            begun: whether the chain has paid for a call already.
-            instead_of: what it was promised before and gives back.
+            begun: whether the chain has already paid for a call.
+            instead_of: its earlier promise, which it gives back.
 
         Returns:
-            Whether it had to wait.
+            Whether the chain had to wait.
 
         Raises:
-            BudgetReached: if they do not fit, and nothing can come back any more.
+            BudgetReached: if they do not fit and no budget can be freed any more.
             Stopped: if the run is ending.
         """
         if not self._limited:
@@ -93,7 +93,7 @@ class Admission:
         return waited
 
     def promise_now(self, wanted: Wanted) -> bool:
-        """Promise these calls if they fit and nobody waits; tells whether it did."""
+        """Promise these calls if they fit and no chain waits; return whether they were promised."""
         if not self._limited:
             return True
         if self._begun or self._new or self._limit_reached(wanted) is not None:
@@ -102,28 +102,28 @@ class Admission:
         return True
 
     def give_back(self, promised: Wanted) -> None:
-        """Calls that will not be made."""
+        """Give back the promise of calls that will not be made."""
         if self._limited:
             self._add(promised, -1)
             self._serve()
 
     def sent(self, promised: Wanted, call: Call) -> None:
-        """A call's reservation in the ledger has taken the place of its promise."""
+        """Replace a promise by the call's reservation in the ledger."""
         self._count_open(call, 1)
         if self._limited:
             self._add(promised, -1)
 
     @property
     def waiting(self) -> int:
-        """Return how many chains wait to be let in."""
+        """Return how many chains wait for admission."""
         return len(self._begun) + len(self._new)
 
     def picked_up(self, call: Call) -> None:
-        """A call of a former run is under way still, and its reservation may come back."""
+        """Count an open call of an earlier run, whose reservation may come back."""
         self._count_open(call, 1)
 
     def settled(self, call: Call) -> None:
-        """A call's reservation was settled."""
+        """Count a call as settled, and admit chains that fit now."""
         self._count_open(call, -1)
         if self._limited:
             self._serve()
@@ -133,14 +133,14 @@ class Admission:
         self._serve()
 
     def spent(self) -> list[tuple[str, float, float | None]]:
-        """Return each limit's name, what is spent and reserved of it, and the limit."""
+        """Return each limit's name, the amount spent and reserved, and the limit."""
         budget = self._budget
         return list(zip(("queries", "tokens", "usd"), self._ledger.spent(), (budget.queries, budget.tokens, budget.usd), strict=True))
 
     def _add(self, wanted: Wanted, sign: int) -> None:
         self._queries += sign * wanted.calls
         self._tokens += sign * wanted.tokens
-        # Without promises it is exactly 0, or rounding could let in for ever what the ledger refuses.
+        # Set exactly 0 without promises: a rounding error could admit for ever what the ledger refuses.
         self._usd = self._usd + sign * wanted.usd if self._queries else 0.0
 
     def _count_open(self, call: Call, sign: int) -> None:
@@ -168,10 +168,10 @@ class Admission:
                 future.set_exception(BudgetReached(limit))
 
     def _limit_reached(self, wanted: Wanted) -> str | None:
-        """The limit that these calls would break, None when they fit."""
+        """Return the limit that these calls would break, None when they fit."""
         budget = self._budget
         queries, tokens, usd = self._ledger.spent()
-        # What left before it was known that the server bills more will be billed more as well.
+        # The server will overbill calls that left before the surplus was known as well.
         tokens += max(0, self._open * sum(wanted.like.surplus) - self._surplus_tokens)
         usd += max(0.0, self._open * wanted.like.surplus_usd - self._surplus_usd)
         if budget.queries is not None and queries + self._queries + wanted.calls > budget.queries:

@@ -1,9 +1,9 @@
-"""Asks more rounds of a seed than are decided on, where calls go out in waves: to wait for a decision would cost a wave each time.
+"""Rounds of a seed that are asked ahead of their decision where calls go out in waves.
 
-Whether a round is asked is decided by what its seed's earlier rounds said (exhaustion.py). In a rolling window the answer is there in time;
-in a wave the rounds that decide are under way themselves. So rounds are asked ahead of their decision, and one that turns out not to
-have been asked is left out when it ends: which candidates a run has does not depend on how its calls were sent. Of a seed at most twice
-as many rounds are asked as have ended, so that a seed with nothing new to say costs little more than it would else. Pure, like exhaustion.
+The replies of a seed's earlier rounds decide whether its next round is asked (exhaustion.py). A rolling window has those replies in time.
+In a wave the deciding rounds are still open, and waiting for each decision would cost a wave. So rounds are asked ahead, and a round that
+turns out not wanted is left out when it ends. Thus the way in which calls are sent does not change a run's candidates. At most twice as
+many rounds of a seed are asked as have ended, so an exhausted seed costs little more than it would otherwise. This file does no I/O.
 """
 
 from __future__ import annotations
@@ -20,13 +20,13 @@ Name = tuple[str, str]
 
 @dataclass
 class _Rounds:
-    """The rounds of one seed by one strategy.
+    """Rounds of one seed by one strategy.
 
     Attributes:
-        ended: how many have ended.
-        undecided: rounds that were asked ahead, in their order.
-        asked: whether each that was decided since was to be asked.
-        held: those that have ended before they were decided.
+        ended: number of rounds that have ended.
+        undecided: rounds asked ahead, in their order.
+        asked: for each round asked ahead and decided since, whether it was wanted.
+        held: candidates of rounds that ended before their decision.
     """
 
     ended: int = 0
@@ -36,10 +36,10 @@ class _Rounds:
 
 
 class Ahead:
-    """The rounds of a run.
+    """Rounds of a run, with those asked ahead.
 
     Args:
-        exhaustion: decides.
+        exhaustion: decides whether a round is asked.
     """
 
     def __init__(self, exhaustion: Exhaustion) -> None:
@@ -47,7 +47,7 @@ class Ahead:
         self._rounds: dict[Name, _Rounds] = {}
 
     def may_start(self, name: Name, round: int) -> bool | None:
-        """Return whether a seed's next round is asked now, None where others must end first."""
+        """Return whether to ask a seed's next round now; None where other rounds must end first."""
         rounds = self._rounds.setdefault(name, _Rounds())
         if self._exhaustion.is_over(*name):
             return False
@@ -62,11 +62,14 @@ class Ahead:
         return True
 
     def ended(self, name: Name, round: int, candidate: Candidate) -> list[tuple[Candidate, bool]]:
-        """Return the candidates that are decided now, with whether each is one of the run's; `exhaustion` knows what this one said."""
+        """Return the candidates decided now, each with whether it belongs to the run.
+
+        `exhaustion` must have recorded this candidate already.
+        """
         rounds = self._rounds[name]
         rounds.ended += 1
         decided: list[tuple[Candidate, bool]] = []
-        # While one is undecided, so are all later ones.
+        # While one round is undecided, all later rounds are too.
         if round in rounds.asked or (rounds.undecided and round >= rounds.undecided[0]):
             rounds.held[round] = candidate
         else:

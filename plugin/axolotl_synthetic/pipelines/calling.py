@@ -1,7 +1,7 @@
-"""The process that makes a run's calls: the engine at work, and a pipe by which `Generate` receives what has ended.
+"""The process that makes a run's calls: it runs the engine and sends ended candidates to `Generate` through a pipe.
 
-It is forked from the pipeline's process before that one imports distilabel and draws up the graph, which takes longer than many a call,
-and it outlives a step that is killed: every reply that is paid for is kept.
+It is forked before the pipeline's process imports distilabel and builds the graph, which takes longer than many calls. It outlives a
+killed step, so every reply that was paid for is stored.
 """
 
 from __future__ import annotations
@@ -24,23 +24,24 @@ from axolotl_synthetic.pipelines.job import Job
 from axolotl_synthetic.pipelines.rows import to_text
 from axolotl_synthetic.records import Candidate
 
-# Candidates in a row at most, and the seconds between two looks for them. A row costs distilabel 5 ms of processor time whatever it holds,
-# so while many come from one look to the next, more are waited for.
+# CHUNK limits a row's candidates. A row costs distilabel 5 ms of processor time whatever its size. So while at least MANY candidates
+# arrive per look, the sender waits for more, for up to MOST_LOOKS looks.
 CHUNK = 2048
 LOOK_SECONDS, MOST_LOOKS, MANY = 0.05, 6, 20
-# A thread that waits for the ledger's disk gets its turn back sooner: each statement gives it up.
+# A short interval returns the interpreter sooner to a thread that waits for the ledger's disk: it releases the lock at each statement.
 SWITCH_SECONDS = 0.0005
 
 Row = tuple[list[str], bool, str]
-"""Candidates as texts, whether there will be no more, and what ended the calls early: an encoded error, or empty."""
+"""Candidates as texts, whether the calls are over, and the encoded error that ended them early (empty: none)."""
 
-# The end of the pipe that `Generate` reads: its process is forked from the one that started the calls.
+# The pipe's end that `Generate` reads. `Generate` inherits it: its process is forked from the one that started the calls.
 _ended: Connection | None = None
 
 
 def start(job: Job) -> BaseProcess:
-    """Start the process. It ends by itself when no call is under way any more; asked to (SIGTERM), it lets them end first.
+    """Start the process that makes the calls.
 
+    It ends when no call is open any more. On SIGTERM it makes no new calls and waits for the open ones.
     Raises:
         SyntheticError: if it cannot be started.
     """
@@ -51,13 +52,13 @@ def start(job: Job) -> BaseProcess:
         process.start()
     except OSError as error:
         raise SyntheticError(f"no process can be started: {error}; free memory or processes, then start again") from error
-    # Ours would keep the pipe open when that process is killed.
+    # Our copy would keep the pipe open after the process is killed.
     outgoing.close()
     return process
 
 
 def receive() -> Row:
-    """Wait for candidates that have ended, or for the end of the calls."""
+    """Wait for ended candidates, or for the end of the calls."""
     assert _ended is not None
     try:
         row: Row = _ended.recv()
@@ -67,19 +68,19 @@ def receive() -> Row:
 
 
 def broken(who: str, error: BaseException | None) -> SyntheticError:
-    """Return the error to end a run with for one that nothing foresaw; its traceback goes to the log."""
+    """Return the error that ends a run after an unexpected exception, whose traceback goes to the log."""
     traceback.print_exception(error)
     return SyntheticError(f"{who} broke: {type(error).__name__}: {error}; please report this: what was paid for is kept")
 
 
 def _work(job: Job, outgoing: Connection) -> None:
-    gc.freeze()  # of what the other process has imported
+    gc.freeze()  # spare the collector the modules that the parent imported
     gc.enable()
     _Calls(job, outgoing).run()
 
 
 class _Calls:
-    """The engine in the main thread, which alone hears signals, and a thread that sends what has ended."""
+    """Calls of a run: the engine in the main thread, which receives signals, and a thread that sends ended candidates."""
 
     def __init__(self, job: Job, outgoing: Connection) -> None:
         self._job = job
@@ -114,10 +115,10 @@ class _Calls:
         sender.join()
 
     def _send(self) -> None:
-        """Send rows until the calls are over and all has been sent, or nobody reads any more."""
+        """Send rows until the calls are over and everything is sent, or the reader is gone."""
         over = False
         while not over:
-            over = self._gather() and len(self._ended) <= CHUNK  # asked first: what was left last is then there
+            over = self._gather() and len(self._ended) <= CHUNK  # order matters: after the end, nothing is added
             texts = self._take(CHUNK)
             if texts or over:
                 try:
@@ -126,7 +127,7 @@ class _Calls:
                     return
 
     def _gather(self) -> bool:
-        """Wait for a row's candidates, or for the end of the calls; return whether that is here."""
+        """Wait for a row's candidates or for the end of the calls; return whether the calls are over."""
         had = 0
         for _ in range(MOST_LOOKS):
             if self._over.wait(LOOK_SECONDS):
@@ -143,7 +144,7 @@ class _Calls:
             try:
                 texts.append(to_text(self._ended.popleft()))
             except SyntheticError as error:
-                # Those that follow cannot be judged either, but the calls under way are to end and be kept.
+                # Later candidates cannot be judged either, but open calls may end, so that their replies are stored.
                 self._fail(error)
         return texts
 

@@ -1,7 +1,7 @@
-"""One call from question to durable reply: look it up in the ledger, reserve, ask, retry where that can help, settle.
+"""One call from request to durable reply: ledger lookup, reservation, request, retries, settlement.
 
-This is the small interface through which pipelines reach the ledger (`Calls.chain`). The budget is kept twice: by the ledger's
-own transaction, which nothing can get past, and before that by `admission.py`.
+`Calls.chain` is the interface through which pipelines reach the ledger. The budget is enforced twice: first by `admission.py`, then by
+the ledger's own transaction, which nothing can bypass.
 """
 
 from __future__ import annotations
@@ -30,30 +30,30 @@ from axolotl_synthetic.records import Reply, Request, Role
 from axolotl_synthetic.teachers import ModelSettings, SeveralAtOnce, Teacher, model_name
 from axolotl_synthetic.teachers.parameters import fold
 
-# 1.5, 3, 6, 12, 24, 48 s and up to 2 s of jitter each: the default of six retries outlasts a server that is away for a minute.
+# Delays of 1.5, 3, 6, 12, 24 and 48 s, each with up to 2 s of jitter: the default of six retries outlasts a minute's outage.
 BACKOFF = wait_exponential_jitter(multiplier=1.5, max=60, jitter=2)
-# A server may ask for any wait; an hour's is its way of saying that it will not serve.
+# Upper bound in seconds: a server that asks for an hour will not serve.
 LONGEST_RETRY_AFTER = 300.0
-# A wait is worth a word from so many seconds on.
+# Seconds from which a wait is shown to the user.
 SHOWN_WAIT = 10.0
 
 
 @dataclass
 class Asked:
-    """One model as the engine sees it."""
+    """One model as the engine uses it."""
 
     settings: ModelSettings
     teacher: Teacher
     batched: bool = False
-    """Its calls go out in batches."""
+    """Whether its calls go out in batches."""
     waves: Waves | None = None
-    """Its batches; also without `batched`, where some of a former run are open."""
+    """Its batches; set without `batched` too, while batches of an earlier run are open."""
     window: Window = field(init=False)
     name: str = field(init=False)
     surplus: tuple[int, int] = (0, 0)
-    """Prompt and completion tokens that the server has billed beyond what can be asked for, at most."""
+    """The largest excess of prompt and completion tokens that the server has billed over the request's maximum."""
     at_once: int = field(init=False)
-    """Answers to one prompt that a call may ask for; as many as the server gave where it was asked for more."""
+    """Answers to one prompt that a call may ask for; lowered when the server returns fewer."""
 
     def __post_init__(self) -> None:
         self.at_once = self.settings.at_once if isinstance(self.teacher, SeveralAtOnce) and not self.batched else 1
@@ -61,13 +61,13 @@ class Asked:
         self.name = model_name(self.settings)
 
     async def ask(self, call_id: int, call: Call) -> Reply:
-        """Ask the model once; a call of a batch waits for its wave."""
+        """Ask the model once; a batched call waits for its wave."""
         if call.batched and self.waves is not None:
             return await self.waves.complete(call_id, call)
         return await self.teacher.complete(call.request.messages, call.generation, call.request.sample)
 
     async def ask_for_several(self, call: Call, number: int) -> Sequence[Reply | CallFailed]:
-        """Ask the model once for so many answers; where it gives fewer, it is asked for no more from now on."""
+        """Ask the model once for `number` answers; where it returns fewer, later calls ask for that many at most."""
         assert isinstance(self.teacher, SeveralAtOnce)
         came = await self.teacher.complete_several(call.request.messages, call.generation, number)
         if len(came) < number:
@@ -75,10 +75,10 @@ class Asked:
         return came
 
     def learn(self, call: Call, reply: Reply, shared: int = 0) -> None:
-        """Reserve more for the calls to come, where the server billed more for this one than can be asked for.
+        """Raise the reservations of later calls when the server billed this one for more than was asked for.
 
         Args:
-            shared: prompt tokens that are billed with those of the same call, and are the first's to answer for.
+            shared: prompt tokens billed with the other answers of this call; they are counted to the first answer.
         """
         billed = (0 if call.shares_prompt else (reply.prompt_tokens or 0) + shared, reply.completion_tokens or 0)
         more = [max(0, one - most) for one, most in zip(billed, call.most_tokens, strict=True)]
@@ -87,33 +87,33 @@ class Asked:
 
 @dataclass(frozen=True, slots=True)
 class Pause:
-    """A call that waits for its next attempt: until when (Unix time), and the name of what went wrong."""
+    """A call's wait for its next attempt: its end (Unix time) and the name of the failure."""
 
     until: float
     reason: str
 
 
 class Calls:
-    """Everything that the candidates of a run share: the models, the ledger, the budget.
+    """State that all candidates of a run share: the models, the ledger and the budget.
 
     Args:
-        reader, writer: one ledger, opened twice: reading happens in the event loop, writing in a thread.
-        models: who answers for each role.
-        budget: the limits; `samples` is not for this file.
+        reader, writer: one ledger, opened twice: the event loop reads, a thread writes.
+        models: the model for each role.
+        budget: the limits; `samples` is ignored here.
     """
 
     def __init__(self, reader: Ledger, writer: Ledger, models: Mapping[Role, Asked], budget: Budget) -> None:
         self._reader = reader
         self._writer = _Groups(writer)
-        # None as a result: look into the ledger again.
+        # A result of None tells waiters to look into the ledger again.
         self._in_flight: dict[bytes, asyncio.Future[Stored | None]] = {}
         self._picked_up: set[asyncio.Task[None]] = set()
         self._shared = 0
-        # Replies that came with another, and that nobody has asked for yet; those of no use with what they failed with.
+        # Replies that came with another call and were not asked for yet; for an unusable one, its failure.
         self._ahead: dict[bytes, CallFailed | None] = {}
         self.models = models
         self.admission = Admission(reader, budget)
-        # Of a call that nothing comes with, as most are.
+        # Shared by all calls that bring no further answers, as most do.
         self._alone = nullcontext(Others(self.admission))
         self.stopping = asyncio.Event()
         self.reused = 0
@@ -121,17 +121,17 @@ class Calls:
 
     @property
     def denied_by(self) -> str | None:
-        """The limit that a candidate was turned away for, None while there was none."""
+        """Return the limit that a candidate was refused for; None while there was none."""
         return self.admission.denied_by
 
     @property
     def blocked(self) -> int:
-        """Return how many candidates wait for a batch, for an equal call, or for what others will free of the budget."""
+        """Return how many candidates wait for a batch, for an equal call or for budget to be freed."""
         waves = {id(asked.waves): asked.waves for asked in self.models.values() if asked.waves is not None}
         return self._shared + self.admission.waiting + sum(one.waiting for one in waves.values())
 
     def pick_up(self, asked: Asked, key: bytes, parked: Parked) -> None:
-        """Take a call of a former run for one of this run: whoever asks for the same waits for its reply."""
+        """Adopt an open call of an earlier run: an equal request waits for its reply."""
         future: asyncio.Future[Stored | None] = asyncio.get_running_loop().create_future()
         self._in_flight[key] = future
         self.admission.picked_up(parked.call)
@@ -141,9 +141,9 @@ class Calls:
             try:
                 await self._reply(parked.call_id, parked.call, asked, parked.reply, Others(self.admission))
             except RetryableCall:
-                pass  # whoever wants it asks anew
+                pass  # an equal request asks again
             except Stopped as error:
-                failed = error if self.stopping.is_set() else None  # its batch was never made
+                failed = error if self.stopping.is_set() else None  # its batch was never created
             except BaseException as error:
                 failed = error
             del self._in_flight[key]
@@ -152,27 +152,27 @@ class Calls:
                 future.set_result(None)
             else:
                 future.set_exception(failed)
-                future.exception()  # seen: nobody may be waiting for it
+                future.exception()  # mark it retrieved: there may be no waiter
 
         task = asyncio.create_task(settle())
         self._picked_up.add(task)
         task.add_done_callback(self._picked_up.discard)
 
     def chain(self, calls: int) -> Chain:
-        """The calls of one candidate.
+        """Return a chain for the calls of one candidate.
 
         Args:
-            calls: how many it makes when all goes well; what admission asks room for.
+            calls: number of calls when nothing fails, for which admission reserves budget.
         """
         return Chain(self, calls)
 
     def waiting(self) -> tuple[int, Pause] | None:
-        """Return how many calls wait long for their next attempt, and the one that is next; None when there are none."""
+        """Return how many calls have a long wait before their next attempt, and the next to resume; None when there are none."""
         pauses = sorted(self._pauses.values(), key=lambda pause: pause.until)
         return (len(pauses), pauses[0]) if pauses else None
 
     def stop(self) -> None:
-        """No new call leaves from now on; those under way end by themselves."""
+        """Let no new call leave from now on; open calls end by themselves."""
         self.stopping.set()
         self.admission.stop()
 
@@ -182,17 +182,17 @@ class Calls:
         await self._writer.close()
 
     async def ask(self, request: Request, chain: Chain) -> Stored:
-        """The reply to a request: from the ledger, from an equal call under way, or from the model.
+        """Return the reply to a request: from the ledger, from an equal open call, or from the model.
 
         Raises:
-            CallFailed: if the model gave no usable reply, after the retries that were worth it.
+            CallFailed: if the model gave no usable reply after its retries.
             BudgetReached: if no limit allows the call.
             Stopped: if the run is ending.
-            SyntheticError: if nothing can be asked any more.
+            SyntheticError: if no call can succeed any more.
         """
         asked = self.models[request.role]
         if getattr(asked.settings, "system_role", None) == "fold":
-            # Before the ledger's key is made, for the model reads another prompt than under `keep`.
+            # Fold before the ledger's key is made: the model reads another prompt than under `keep`.
             request = replace(request, messages=tuple(fold(request.messages)))
         call = Call(*(request, asked.name, asked.settings.generation, asked.settings.charged), surplus=asked.surplus, batched=asked.batched)
         key = call.key
@@ -201,7 +201,7 @@ class Calls:
                 del self._ahead[key]
                 raise failed
             if (under_way := self._in_flight.get(key)) is not None:
-                chain.close()  # who made that call may need the room for a retry
+                chain.close()  # the call's owner may need this budget for a retry
                 self._shared += 1
                 try:
                     stored = await asyncio.shield(under_way)
@@ -214,12 +214,12 @@ class Calls:
             if (known := self._reader.find(call)) is not None:
                 self._count_reused(key)
                 return known
-            # Only who has been let in leads: a call that others wait for must not wait for them.
+            # Only an admitted chain may own the open call, or waiters could deadlock.
             try:
                 if not await chain.admit(call):
                     break
             except BudgetReached:
-                # While it waited, another candidate may have made this very call.
+                # Another candidate may have made this very call in the meantime.
                 if key not in self._in_flight and self._reader.find(call) is None:
                     raise
         future: asyncio.Future[Stored | None] = asyncio.get_running_loop().create_future()
@@ -228,7 +228,7 @@ class Calls:
             stored = await self._with_retries(call, asked, chain)
         except BaseException as error:
             future.set_exception(error)
-            future.exception()  # seen: nobody may be waiting for it
+            future.exception()  # mark it retrieved: there may be no waiter
             raise
         finally:
             del self._in_flight[key]
@@ -236,7 +236,7 @@ class Calls:
         return stored
 
     def _count_reused(self, key: bytes) -> None:
-        """Count a reply from the ledger, unless it was paid for in this run and this is the first to ask for it."""
+        """Count a reply as reused, unless this run paid for it and this is its first use."""
         if key in self._ahead:
             del self._ahead[key]
         else:
@@ -244,12 +244,12 @@ class Calls:
 
     @property
     def has_more(self) -> bool:
-        """Return whether there are replies that were paid for in this run and that nobody has asked for yet."""
+        """Return whether this run paid for replies that no candidate has asked for yet."""
         return bool(self._ahead)
 
     async def _with_retries(self, call: Call, asked: Asked, chain: Chain) -> Stored:
         try:
-            # Most calls need no retry, and tenacity's bookkeeping costs more than a call to an instant server.
+            # Try once without tenacity: most calls need no retry, and its bookkeeping costs more than a call to an instant server.
             return await self._once(call, asked, chain)
         except RetryableCall as error:
             first = error
@@ -277,7 +277,7 @@ class Calls:
             self._pauses[call] = Pause(time.time() + state.upcoming_sleep, error.reason)
 
     async def _sleep(self, seconds: float) -> None:
-        """Wait, but not into the end of a run."""
+        """Sleep, but raise `Stopped` as soon as the run ends."""
         try:
             await asyncio.wait_for(self.stopping.wait(), seconds)
         except TimeoutError:
@@ -286,7 +286,7 @@ class Calls:
 
     async def _once(self, call: Call, asked: Asked, chain: Chain) -> Stored:
         while True:
-            # A call that waits for a batch holds no connection.
+            # A batched call uses no connection while it waits.
             async with nullcontext() if call.batched else asked.window:
                 if self.stopping.is_set():
                     raise Stopped
@@ -307,12 +307,12 @@ class Calls:
                             self.admission.settled(call)
                             others.settled()
                         call = directly
-            # Longer than the chain's first call, by which it was let in.
+            # The call is now larger than the one that was admitted, so admit it again.
             await chain.admit(call, again=True)
 
     @contextmanager
     def _together(self, call: Call, asked: Asked) -> Iterator[Others]:
-        """Find what may come with this call; whoever asks for that meanwhile waits for it."""
+        """Promise the answers that may come with this call; equal requests wait for them meanwhile."""
         others = Others(self.admission)
         others.promise(list(wanted_with(call, asked.at_once, lambda one: one.key in self._in_flight or self._is_known(one))))
         self._in_flight |= others.futures
@@ -344,7 +344,7 @@ class Calls:
             if isinstance(first, CallFailed):
                 raise first
         except (Stopped, AskDirectly):
-            raise  # its batch goes on without us, or it was given back
+            raise  # its batch goes on without us, or its reservation was released
         except CallFailed as error:
             if isinstance(error, RetryableCall) and error.slow_down:
                 asked.window.complained()
@@ -368,7 +368,7 @@ class Calls:
     async def _settle(
         self, first: Settled, others: Others, came: Sequence[Reply | CallFailed], failed: CallFailed | None, asked: Asked
     ) -> None:
-        """Settle a call and those that came with it, in one transaction."""
+        """Settle a call and the answers that came with it in one transaction."""
         if not others.ids:
             return await self._writer.settle(first)
         ended = others.ends(came, failed)
@@ -380,16 +380,16 @@ class Calls:
 
 
 def _prompts(came: Sequence[Reply | CallFailed]) -> int:
-    """Return the prompt tokens that were billed with further replies."""
+    """Return the prompt tokens billed with further replies."""
     replies = [one if isinstance(one, Reply) else one.reply for one in came]
     return sum(reply.prompt_tokens or 0 for reply in replies if reply is not None)
 
 
 class Chain:
-    """The calls of one candidate, one after the other. `requests` and `tokens` grow with them.
+    """Calls of one candidate in sequence; `requests` and `tokens` grow with each.
 
     Attributes:
-        began: whether a call was sent, or a reply taken from the ledger.
+        began: whether a call was sent or a reply taken from the ledger.
     """
 
     def __init__(self, calls: Calls, planned: int) -> None:
@@ -401,7 +401,7 @@ class Chain:
         self.began = False
 
     async def ask(self, request: Request) -> Reply:
-        """See `Calls.ask`."""
+        """Return the reply to a request; see `Calls.ask`."""
         stored = await self._calls.ask(request, self)
         self.began = True
         self._left = max(0, self._left - 1)
@@ -410,8 +410,11 @@ class Chain:
         return stored.reply
 
     async def admit(self, call: Call, *, again: bool = False) -> bool:
-        """Get this call and all that are left promised, unless they are; `again` when that was not enough. Tells whether it had to
-        wait."""
+        """Get this call and all later ones promised, unless they are; return whether that took a wait.
+
+        Args:
+            again: renew a promise that turned out too small.
+        """
         if self._promised is not None and not again:
             return False
         wanted, before, self._promised = Wanted(max(1, self._left), call), self._promised, None
@@ -420,7 +423,7 @@ class Chain:
         return waited
 
     def sent(self, call: Call) -> None:
-        """The ledger's reservation has taken a promise's place."""
+        """Replace one promised call by its reservation in the ledger."""
         self.began = True
         assert self._promised is not None
         self._calls.admission.sent(replace(self._promised, calls=1), call)
@@ -428,14 +431,14 @@ class Chain:
         self._promised = replace(self._promised, calls=left) if left else None
 
     def close(self) -> None:
-        """Give back what was promised and not used."""
+        """Give back the unused promise."""
         if self._promised is not None:
             promised, self._promised = self._promised, None
             self._calls.admission.give_back(promised)
 
 
 class _Groups:
-    """Gathers what is to be written while a transaction is under way into the next one."""
+    """Group commit: gathers the writes that arrive during one transaction into the next."""
 
     def __init__(self, ledger: Ledger) -> None:
         self._ledger = ledger
@@ -445,7 +448,7 @@ class _Groups:
         self._flushing: asyncio.Task[None] | None = None
 
     async def send(self, calls: Sequence[Call]) -> list[int | None]:
-        """Reserve calls that are made together; of each its id, None where it is not allowed."""
+        """Reserve calls that are made together; return each one's id, None where the budget refuses it."""
         loop = asyncio.get_running_loop()
         futures: list[asyncio.Future[int | None]] = [loop.create_future() for _ in calls]
         self._calls.extend(zip(calls, futures, strict=True))
@@ -478,7 +481,7 @@ class _Groups:
                 ids = await loop.run_in_executor(
                     self._thread, self._ledger.commit, [call for call, _ in calls], [one for one, _ in settled]
                 )
-            except Exception as error:  # whatever it is: those who wait must hear of it
+            except Exception as error:  # any error must reach the waiters
                 for future in futures:
                     if not future.done():
                         future.set_exception(error)
@@ -492,7 +495,7 @@ class _Groups:
 
 
 def _wait(state: RetryCallState) -> float:
-    """Seconds before the next attempt: what the server asked for and some jitter, or a jittered exponential."""
+    """Return the seconds before the next attempt: the server's Retry-After plus jitter, or else a jittered exponential."""
     error = state.outcome.exception() if state.outcome else None
     asked = error.retry_after if isinstance(error, RetryableCall) else None
     return BACKOFF(state) if asked is None else min(LONGEST_RETRY_AFTER, asked) + random.random()

@@ -1,7 +1,7 @@
-"""Has candidates judged on a Ray cluster, by way of a process that is connected to it (cluster_process.py).
+"""Judging of candidates on a Ray cluster, through a process that is connected to it (cluster_process.py).
 
-Ray ends the process that is connected to it when it loses its cluster, and its library has threads and handlers of its own. So nothing
-of it is imported here: the process can be lost, and another one started, while the calls go on and what is under way is kept here.
+Ray ends its connected process when it loses the cluster, and its library starts threads and signal handlers. So nothing of Ray is
+imported here. When that process is lost, another is started; the calls go on, and this file sends open chunks again.
 """
 
 from __future__ import annotations
@@ -30,16 +30,15 @@ from axolotl_synthetic.pipelines.verifiers import Judged, Take, cluster_of
 from axolotl_synthetic.records import Candidate
 
 MODULE = "axolotl_synthetic.pipelines.cluster_process"
-# Candidates that one message to a verifier holds at most, and those under way for each verifier: enough that none waits for the next.
+# Candidates per message to a verifier, and open candidates per verifier: enough that none idles.
 CHUNK, UNDER_WAY = 32, 128
 LOOK_SECONDS = 0.2
-# For a process to connect, and for one that is connected to say so, which it does every second: a busy machine is no reason to give it up.
+# Limits for a process to connect, and for the silence of a connected one, which reports every second. They tolerate a busy machine.
 CONNECT_SECONDS, SILENCE_SECONDS = 60.0, 30.0
-# Where the cluster is lost in the middle of a run, it is looked for again for so long. Ray takes some 15 s to notice a node's end, and a
-# run is to end within a minute.
+# Time to find a lost cluster again. Ray needs about 15 s to notice a node's end, and a run must end within a minute.
 RECONNECT_SECONDS = 20.0
 RECONNECT_PAUSE = 1.0
-# Connections in a row that bring no verdict.
+# Consecutive connections without a verdict before giving up.
 MOST_FRUITLESS = 5
 CLOSE_SECONDS = 5.0
 KEPT = "run the same command again: what was paid for is kept"
@@ -50,8 +49,8 @@ class Connected:
     """A process that is connected to the cluster, and the number of its verifiers.
 
     Attributes:
-        process: its id. It is a child of this process, or of the one that this was forked from; neither waits for it, so the id stays
-            its own.
+        process: its process id. It is a child of this process or of the one that this was forked from. Neither waits for it, so the
+            id is not reused.
     """
 
     process: int
@@ -62,7 +61,7 @@ class Connected:
         """Return its next message.
 
         Raises:
-            ServiceError: if it has ended, or says nothing for so long.
+            ServiceError: if it has ended, or sends nothing for so long.
         """
         try:
             if self.messages.poll(seconds):
@@ -73,34 +72,34 @@ class Connected:
         raise ServiceError(f"the process that is connected to the Ray cluster {said}")
 
     def send(self, message: Any) -> None:
-        with suppress(OSError):  # it has ended, which whoever receives from it will see
+        with suppress(OSError):  # it has ended; `receive` reports that
             self.messages.send(message)
 
     def kill(self) -> None:
-        """End it, so that whoever is sending to it fails."""
+        """Kill the process, so that a pending send fails."""
         with suppress(OSError):
             os.kill(self.process, signal.SIGKILL)
 
     def close(self) -> None:
-        """End it, and close the socket, which nobody may use at the time: its number is the next one's."""
+        """Kill the process and close the socket, which no thread may be using: its descriptor will be reused."""
         self.kill()
         with suppress(OSError, EOFError):
             self.messages.close()
 
 
-# Python would wait for a child whose object is gone, and its id could then be another's.
+# Keep the Popen objects: Python would reap a child whose object is gone, and its id could be reused.
 _children: list[subprocess.Popen[bytes]] = []
-# Connected before the first call, for the step that verifies: it is forked from the process that did it.
+# Connected before the first call. The step that verifies inherits it, being forked from the process that connected.
 _connected: Connected | None = None
 
 
 def connect_first(job: Job, is_stopping: Callable[[], bool], tell: Callable[[str], None]) -> None:
-    """Connect to the cluster of a run that has one, before anything is paid for, and start all of its verifiers.
+    """Connect to the run's cluster, if it has one, before anything is paid for, and start all of its verifiers.
 
     Args:
         job: the run.
         is_stopping: whether the user asked to stop.
-        tell: takes what is waited for.
+        tell: receives a text that says what is being waited for.
 
     Raises:
         ServiceError: if the cluster cannot be reached or used, or has no room.
@@ -114,11 +113,11 @@ def connect_first(job: Job, is_stopping: Callable[[], bool], tell: Callable[[str
 def _connect(
     job: Job, cluster: RayCluster, seconds: float, is_stopping: Callable[[], bool], tell: Callable[[str], None], *, whole: bool
 ) -> Connected:
-    """Start a process and have it connect.
+    """Start a process and connect it to the cluster.
 
     Args:
-        seconds: for it to say something, such as what it waits for.
-        whole: whether all of the verifiers have to start, or one is enough.
+        seconds: longest silence of the process.
+        whole: whether all verifiers must start; otherwise one is enough.
     """
     tell(f"connecting to the cluster ({cluster.address})")
     connected = _start()
@@ -177,14 +176,14 @@ def _start() -> Connected:
 
 
 class Cluster:
-    """The verifiers of a run, on its cluster: see `verifiers.Verifiers`.
+    """Verifiers of a run on its cluster; see `verifiers.Verifiers`.
 
-    A thread takes what is judged, and connects anew when the cluster is lost. Whatever is under way is then judged again.
+    A thread receives verdicts and reconnects when the cluster is lost; open chunks are then judged again.
 
     Args:
         job: the run.
-        take: what is judged; called in that thread.
-        is_stopping: whether nothing is waited for any more.
+        take: receives judged candidates; called in that thread.
+        is_stopping: whether the run no longer waits for verdicts.
 
     Raises:
         ServiceError: if the cluster cannot be used.
@@ -225,10 +224,10 @@ class Cluster:
             while self._under_way and not self._is_over():
                 self._changed.wait(LOOK_SECONDS)
             self._closing = True
-        # Told to, it ends its verifiers first; they end without it, too, when it is killed.
+        # On this message it ends its verifiers first; when it is killed, they end too.
         self._connected.send(None)
         self._thread.join(CLOSE_SECONDS)
-        self._connected.kill()  # the socket stays open, for the thread may still read from it
+        self._connected.kill()  # leave the socket open: the thread may still read from it
         if self._error is not None:
             raise self._error
 
@@ -236,7 +235,7 @@ class Cluster:
         return self._error is not None or self._is_stopping()
 
     def _chunks(self, candidates: Sequence[Candidate]) -> Iterator[tuple[int, Sequence[Candidate]]]:
-        """Divide candidates among the verifiers, those of one seed to the same one, which remembers what its query gives, for example."""
+        """Divide candidates among the verifiers by seed, so that a verifier reuses, for example, the result of a seed's query."""
         parts: dict[int, list[Candidate]] = {}
         for candidate in candidates:
             parts.setdefault(zlib.crc32(candidate.seed_id.encode()) % self._connected.verifiers, []).append(candidate)
@@ -263,7 +262,7 @@ class Cluster:
                     continue
                 match message:
                     case _ if self._closing:
-                        pass  # until it has ended
+                        pass  # ignore messages until the process has ended
                     case "judged", number, rulings:
                         self._judged(number, pickle.loads(rulings))
                     case "error", said:
@@ -272,7 +271,7 @@ class Cluster:
             with self._changed:
                 self._error = error
                 self._changed.notify_all()
-            # The engine is to make no more calls. On a ledger that cannot be written it stops by itself.
+            # Stop the engine's calls. If the ledger cannot be written, the engine stops by itself.
             with suppress(SyntheticError), Ledger(self._job.ledger) as ledger:
                 ledger.ask_to_stop()
 
@@ -280,7 +279,7 @@ class Cluster:
         with self._changed:
             _, chunk = self._under_way.get(number, (0, ()))
         if not chunk:
-            return  # it was sent anew, and came twice
+            return  # it was sent twice, and judged before
         judged: list[Judged] = []
         for candidate, (final_answer, status, reason, checks, verdicts) in zip(chunk, rulings, strict=True):
             judged.append((replace(candidate, final_answer=final_answer, status=status, reason=reason, checks=checks), verdicts))
@@ -292,16 +291,16 @@ class Cluster:
             self._changed.notify_all()
 
     def _connect_again(self, lost: ServiceError) -> None:
-        """Replace a connection that was lost, and send anew what is under way.
+        """Replace a lost connection, and send open chunks again.
 
         Raises:
-            ServiceError: if there is no cluster for a while.
+            ServiceError: if the cluster is not found within RECONNECT_SECONDS.
         """
         self._connected.kill()
         with self._sending:
             self._connected.close()
         self._fruitless += 1
-        # As many as before: processors that the lost ones had may not be free yet.
+        # Ask for as many verifiers as before: the lost ones' processors may not be free yet, so counting free ones would give too few.
         cluster = self._cluster.model_copy(update={"verifiers": self._connected.verifiers})
         end, last = time.monotonic() + RECONNECT_SECONDS, lost
         while (left := end - time.monotonic()) > 0 and self._fruitless <= MOST_FRUITLESS:
@@ -324,5 +323,5 @@ class Cluster:
 
 
 def broken(error: BaseException) -> SyntheticError:
-    """Return the error of a verifier that nothing foresaw."""
+    """Return the error for an unexpected exception in a verifier."""
     return ProcessEndedError(f"engine: ray: a verifier broke: {type(error).__name__}: {error}; see run.log, and {KEPT}")

@@ -1,13 +1,13 @@
-"""The process that is connected to a Ray cluster: starts the verifiers there, and passes candidates to them and verdicts back.
+"""The process that is connected to a Ray cluster: it starts the verifiers, sends them candidates and returns their verdicts.
 
-Started by `cluster.py` and by nobody else. It is told through a socket where the cluster is and what the run is; it answers with pairs:
+Only `cluster.py` starts it. It receives the cluster's address and the job through a socket, and answers with tuples:
 
-    ("waiting", text)         what it waits for
-    ("ready", verifiers)      they have started
-    ("judged", number, …)     the verdicts on a chunk of candidates
-    ("up", verifiers)         every second: so many of them can judge
-    ("lost", text)            the cluster is gone, and another process may find it again
-    ("error", encoded)        the error that ends the run
+    ("waiting", text)         it waits for what the text says
+    ("ready", verifiers)      that many verifiers have started
+    ("judged", number, …)     verdicts on a chunk of candidates
+    ("up", verifiers)         sent every second: number of verifiers that can judge
+    ("lost", text)            the cluster is gone; another process may find it again
+    ("error", encoded)        error that ends the run
 """
 
 from __future__ import annotations
@@ -38,28 +38,28 @@ from axolotl_synthetic.strategies import load_strategies
 from axolotl_synthetic.tasks import load_task
 from axolotl_synthetic.wording import number_of
 
-# For all verifiers to start. Those that a node with room starts are there within five seconds.
+# Limit for all verifiers to start. On a node with room they start within five seconds.
 START_SECONDS = 60.0
-# A chunk under way on a verifier, and one that waits there, so that it need not wait for the way here and back.
+# One chunk being judged and one queued, so that a verifier need not wait for a round trip.
 AT_A_VERIFIER = 2
 SETTLE_SECONDS = 5.0
 AWAY_PAUSE = 0.5
-# Without a verifier for so long, the cluster is given up; a killed one is back within five seconds.
+# Give the cluster up after this long without a verifier; a killed one is back within five seconds.
 WITHOUT_SECONDS = 20.0
-# The head is asked every second whether it is there. Of what it does when it is gone, Ray's own way is to end this process after 60 s.
+# Probe the head every second: Ray itself would only end this process 60 s after the head is gone.
 BEAT_SECONDS, MISSES = 1.0, 5
-# Verifiers that may end over the same candidates: kills from outside rarely hit the same ones again and again.
+# Verifiers that may end over the same candidates: kills from outside rarely hit the same ones repeatedly.
 MOST_ENDED = 6
-# Ray says of an actor so often that it is dead before it is taken to be: at first it may only be on its way to another node.
+# Consecutive reports of Ray that an actor is dead before it counts as dead: early ones may only mean that it is moving to another node.
 MOST_DEAD = 6
 
 
 def main(parent: str, descriptor: str) -> None:
-    """Connect, and serve until the other side has enough.
+    """Connect, and serve until the parent asks to end.
 
     Args:
-        parent: the process id of the one that started this process, and with which it is to end.
-        descriptor: of the socket.
+        parent: the parent's process id; this process dies with it.
+        descriptor: the socket's file descriptor.
     """
     die_with(int(parent))
     ignore_signals()
@@ -72,7 +72,7 @@ def main(parent: str, descriptor: str) -> None:
         ignore_signals()  # Ray has set a handler of its own
         asyncio.run(_Dispatch(job, messages, head).run(cluster, whole))
     except (EOFError, OSError):
-        pass  # nobody is there to be told
+        pass  # the parent is gone
     except SyntheticError as error:
         _tell(messages, "error", encoded(error))
     except _Lost as lost:
@@ -80,7 +80,7 @@ def main(parent: str, descriptor: str) -> None:
     except BaseException as error:
         traceback.print_exception(error)
         _tell(messages, "error", encoded(broken(error)))
-    messages.close()  # whoever waits for it need not wait for Ray
+    messages.close()  # the parent need not wait for Ray's shutdown
     leave()
 
 
@@ -90,12 +90,12 @@ def _tell(messages: Connection, *message: Any) -> None:
 
 
 class _Lost(Exception):
-    """The cluster is gone."""
+    """Error: the cluster is gone."""
 
 
 @dataclass
 class _Chunk:
-    """Candidates that are judged together, and how many verifiers have ended while they had them."""
+    """Candidates that are judged together, and the number of verifiers that ended while judging them."""
 
     number: int
     seeds: Sequence[str]
@@ -104,10 +104,10 @@ class _Chunk:
 
 
 class _Actor:
-    """A verifier, and how it is.
+    """A verifier and its state.
 
     Attributes:
-        chunks: that are meant for it. Another one that has nothing to do takes them.
+        chunks: its queue, from which an idle verifier may take chunks.
     """
 
     def __init__(self, handle: Any) -> None:
@@ -118,10 +118,10 @@ class _Actor:
 
 
 class _Dispatch:
-    """Passes chunks to the verifiers, and their verdicts back.
+    """Dispatcher of chunks to verifiers and of verdicts to the parent.
 
-    Ray itself would go on for ever to restart a verifier whose candidates end it, and to send them anew. So it restarts verifiers, and
-    what is sent anew is decided here.
+    Ray would restart a verifier for ever and resend the candidates that kill it. So Ray only restarts verifiers, and this class decides
+    what is sent again.
     """
 
     def __init__(self, job: Job, messages: Connection, head: tuple[str, int]) -> None:
@@ -134,14 +134,14 @@ class _Dispatch:
         self._wanted = verifier.versions()
         self._work: Sequence[Any] = ()
         self._came = asyncio.Condition()
-        # When one of them could judge last; None before all have started.
+        # Last time that a verifier could judge; None before all have started.
         self._last_up: float | None = None
 
     async def run(self, cluster: RayCluster, whole: bool) -> None:
-        """Serve until the other side has enough.
+        """Serve until the parent asks to end.
 
         Raises:
-            SyntheticError: what ends the run.
+            SyntheticError: if the run must end.
             _Lost: if the cluster is gone.
         """
         count = cluster.verifiers or await _free_processors()
@@ -161,13 +161,13 @@ class _Dispatch:
         import ray
 
         ray.cloudpickle.register_pickle_by_value(verifier)
-        # Kept, for a verifier that is started again reads it again.
+        # Keep the reference: a restarted verifier reads the object again.
         self._work = [ray.put(_work(self._job))]
         kind = ray.remote(num_cpus=1, max_restarts=-1, max_task_retries=0, scheduling_strategy="SPREAD")(verifier.Verifier)
         self._actors = [_Actor(kind.remote(self._wanted, self._work)) for _ in range(count)]
 
     async def _started(self, whole: bool) -> None:
-        """Wait until all verifiers have started, or one."""
+        """Wait until all verifiers have started, or one, if not `whole`."""
         import ray
 
         waits = [asyncio.create_task(self._ready(actor)) for actor in self._actors]
@@ -188,10 +188,10 @@ class _Dispatch:
                 wait.result()
 
     async def _ready(self, actor: _Actor, *, may_refuse: bool = True) -> bool:
-        """Wait until a verifier can judge (True), or is dead.
+        """Wait until a verifier can judge (True) or is dead (False).
 
         Raises:
-            ServiceError: if its node is not fit for it, and that ends the run.
+            ServiceError: if its node is unfit and `may_refuse` is set.
         """
         from ray.exceptions import ActorDiedError, RayError
 
@@ -219,14 +219,14 @@ class _Dispatch:
         return False
 
     async def _lane(self, actor: _Actor) -> None:
-        """Have a verifier judge one chunk after the other."""
+        """Have a verifier judge one chunk after another."""
         from ray.exceptions import RayError, RayTaskError
 
         had: _Chunk | None = None
         while not actor.is_dead:
             if not actor.is_up:
                 if await self._ready(actor, may_refuse=False) and had is not None:
-                    # It is back, so it is not the cluster that is going.
+                    # The verifier came back, so the cluster is not at fault.
                     _count_end(had)
                 continue
             chunk = await self._next(actor)
@@ -252,7 +252,7 @@ class _Dispatch:
             self._messages.send(("judged", chunk.number, rulings))
 
     async def _next(self, actor: _Actor) -> _Chunk:
-        """Return a chunk that is meant for this verifier, or else one of the verifier that has the most of them."""
+        """Return this verifier's next chunk, or else one from the longest queue."""
         async with self._came:
             while True:
                 longest = max(self._actors, key=lambda one: len(one.chunks))
@@ -268,14 +268,14 @@ class _Dispatch:
             self._came.notify_all()
 
     def _database(self, file: str) -> tuple[tuple[int, ...], Sequence[Any]]:
-        """Return what tells a database apart, and a reference to its bytes once a verifier has missed it."""
+        """Return a database's version mark, and a reference to its bytes if a verifier has asked for them."""
         if file not in self._references:
             with _of_database(file):
                 self._references[file] = verifier.mark_of(file), []
         return self._references[file]
 
     def _put(self, file: str) -> None:
-        """Put a database where verifiers on any node can fetch it."""
+        """Put a database into the object store, where verifiers on any node can fetch it."""
         import ray
 
         mark, reference = self._references[file]
@@ -284,7 +284,7 @@ class _Dispatch:
                 self._references[file] = mark, [ray.put(Path(file).read_bytes())]
 
     async def _read(self) -> None:
-        """Take chunks from the other side until it has enough."""
+        """Queue chunks from the parent until it asks to end."""
         loop, readable = asyncio.get_running_loop(), asyncio.Event()
         loop.add_reader(self._messages.fileno(), readable.set)
         while True:
@@ -299,7 +299,7 @@ class _Dispatch:
                     self._came.notify_all()
 
     async def _beat(self) -> None:
-        """Look every second whether the cluster is there, and say so."""
+        """Check every second whether the cluster is there, and report it."""
         misses = 0
         while True:
             await asyncio.sleep(BEAT_SECONDS)
@@ -322,7 +322,7 @@ class _Dispatch:
 
 
 async def _first(*tasks: asyncio.Task[Any]) -> None:
-    """Wait until the first of some tasks ends with a result, which the lanes of dead verifiers are not; raise what ends any of them."""
+    """Wait until the first of these tasks returns; raise the first exception of any. A dead verifier's lane that returns is ignored."""
     pending = set(tasks)
     while pending:
         done, pending = await asyncio.wait(pending, return_when=asyncio.FIRST_COMPLETED)
@@ -333,7 +333,7 @@ async def _first(*tasks: asyncio.Task[Any]) -> None:
 
 
 async def _free_processors() -> int:
-    """Return how many processors of the cluster are free; of one that has just begun this takes a moment to be known."""
+    """Return how many processors of the cluster are free, after waiting for a new cluster to report any."""
     import ray
 
     end = time.monotonic() + SETTLE_SECONDS
@@ -358,10 +358,10 @@ def _of_database(file: str) -> Iterator[None]:
 
 
 def _count_end(chunk: _Chunk) -> None:
-    """Count that a verifier ended while it had these candidates.
+    """Count a verifier that ended while it had these candidates.
 
     Raises:
-        ProcessEndedError: if that is no accident any more.
+        ProcessEndedError: if that is too often for an accident.
     """
     chunk.ended += 1
     if chunk.ended >= MOST_ENDED:
@@ -373,7 +373,7 @@ def _count_end(chunk: _Chunk) -> None:
 
 
 def _work(job: Job) -> tuple[bytes, bytes]:
-    """Return what the verifiers work with: see `Verifier`."""
+    """Return the task, checks and seeds that the verifiers need, packed; see `Verifier`."""
     import ray
 
     task = load_task(job.settings.task, job.settings.prompts, job.settings.language)
@@ -388,7 +388,7 @@ def _work(job: Job) -> tuple[bytes, bytes]:
         return own_modules.packed(names), ray.cloudpickle.dumps(work)
     except SyntheticError:
         raise
-    except Exception as error:  # whatever a class of the user's does while it is copied
+    except Exception as error:  # a user's class may raise anything while it is pickled
         raise ServiceError(
             f"engine: ray: the task or a check cannot be carried to other machines ({type(error).__name__}: {error}); keep in it only"
             " values that Python's `pickle` can copy, or write `engine: local`"

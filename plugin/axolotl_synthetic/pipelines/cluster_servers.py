@@ -1,15 +1,15 @@
-"""The process that has vLLM served on the GPUs of a Ray cluster: an actor for each replica, with a server on the actor's node.
+"""The process that serves vLLM on the GPUs of a Ray cluster: one actor per replica, with a server on the actor's node.
 
-Started by `serving.py` and by nobody else. It reads one line of JSON: the cluster, the models, the key that the servers are to want. It
-answers with lines of JSON, each a pair:
+Only `serving.py` starts it. It reads one line of JSON: the cluster, the models and the API key that the servers require. It answers with
+lines of JSON, each a pair:
 
-    ["waiting", [ready, all, text]]   what it waits for
+    ["waiting", [ready, all, text]]   it waits for what the text says
     ["none", ""]                      the cluster has no GPU
     ["ready", {role: addresses}]      all servers answer
     ["ended", text]                   a server ended later
-    ["error", encoded]                what ends it
+    ["error", encoded]                error that ends this process
 
-It ends the servers when its standard input closes, and Ray ends them when it is killed.
+It stops the servers when its standard input closes; when it is killed, Ray ends them.
 """
 
 from __future__ import annotations
@@ -33,20 +33,20 @@ from axolotl_synthetic.pipelines.process import die_with
 from axolotl_synthetic.pipelines.ray_connection import connect, ignore_signals, leave
 from axolotl_synthetic.wording import number_of
 
-# For GPUs to become free, which those of an earlier run do within seconds.
+# Time for GPUs to become free; those of an earlier run are released within seconds.
 PLACE_SECONDS = 60.0
-# For the resources of a cluster that has just begun to be known.
+# Time for a new cluster to report its resources.
 SETTLE_SECONDS = 3.0
 LOOK_SECONDS, LOOK_LATER_SECONDS = 0.5, 5.0
-# For all servers to end: each asks its processes first, and kills them after five seconds.
+# Time for all servers to end: each first asks its processes to end, and kills them after five seconds.
 END_SECONDS = 20.0
 
 
 class Server:
-    """An actor: one server of vLLM on the node where Ray has free GPUs. Its methods answer with an error's text rather than raise."""
+    """Ray actor: one vLLM server on a node where Ray has free GPUs. Its methods return an error's text rather than raise."""
 
     def start(self, model: Mapping[str, Any], role: str, key: str) -> tuple[str, str]:
-        """Start the server; return its address and an error's text."""
+        """Start the server; return its address and an error's text, one of them empty."""
         try:
             import ray
 
@@ -57,7 +57,7 @@ class Server:
         host = ray.util.get_node_ip_address()
         self._folder = Path(tempfile.mkdtemp(prefix="axolotl-vllm-"))
         try:
-            # Ray has set CUDA_VISIBLE_DEVICES for this actor. Others of the network can reach the address, but do not have the key.
+            # Ray has set CUDA_VISIBLE_DEVICES for this actor. The network can reach the address, but only we have the key.
             command = vllm.command_of(VLLMModel(**model), role)  # type: ignore[arg-type]
             self._replica = vllm.start(command, self._folder / "vllm.log", {"VLLM_API_KEY": key}, host)
         except Exception as error:
@@ -66,7 +66,7 @@ class Server:
         return self._replica.url, ""
 
     def look(self) -> tuple[bool, str, str]:
-        """Return whether the server answers, the last line of its log, and an error's text where it has ended."""
+        """Return whether the server answers, the last line of its log, and an error's text if it has ended."""
         from axolotl_synthetic.teachers import vllm
 
         if (code := self._replica.process.poll()) is not None:
@@ -85,17 +85,17 @@ def main(parent: str) -> None:
     """Serve until standard input closes.
 
     Args:
-        parent: the process id of the one that started this process, and with which it is to end.
+        parent: the parent's process id; this process dies with it.
     """
     die_with(int(parent))
     ignore_signals()
     answers = os.fdopen(os.dup(1), "w")
-    os.dup2(2, 1)  # what Ray prints is for the log
+    os.dup2(2, 1)  # Ray's output belongs in the log
     say = _Teller(answers)
     try:
         request = json.loads(sys.stdin.readline())
         connect(RayCluster(**request["cluster"]))
-        ignore_signals()  # Ray has set a handler of its own
+        ignore_signals()  # again: Ray has installed its own handlers
         _serve({role: VLLMModel(**model) for role, model in request["models"].items()}, request["key"], say)
     except SyntheticError as error:
         say("error", encoded(error))
@@ -111,7 +111,7 @@ class _Teller:
         self._answers = answers
 
     def __call__(self, kind: str, said: object) -> None:
-        with suppress(OSError):  # the run is gone, which is seen in a moment
+        with suppress(OSError):  # the run is gone; `_is_over` will notice
             self._answers.write(json.dumps([kind, said]) + "\n")
             self._answers.flush()
 
@@ -123,7 +123,7 @@ def _serve(models: Mapping[str, VLLMModel], key: str, say: _Teller) -> None:
         say("none", "")
         return
     _refuse_too_few(models, gpus)
-    # When a worker ends, Ray kills its children at once: the guard would have no time to end what vLLM has started.
+    # By default Ray kills a worker's children as it ends: the guard would have no time to end vLLM's processes.
     spared = {"env_vars": {"RAY_kill_child_processes_on_worker_exit": "false"}}
     kind = ray.remote(num_cpus=1, max_restarts=0, max_task_retries=0, runtime_env=spared)(Server)
     roles = [role for role, model in models.items() for _ in range(model.replicas)]
@@ -141,7 +141,7 @@ def _serve(models: Mapping[str, VLLMModel], key: str, say: _Teller) -> None:
 
 
 def _gpus() -> list[int]:
-    """Return how many GPUs each node of the cluster has; empty where none has any."""
+    """Return the number of GPUs of each node that has any."""
     import ray
 
     end = time.monotonic() + SETTLE_SECONDS
@@ -152,10 +152,10 @@ def _gpus() -> list[int]:
 
 
 def _refuse_too_few(models: Mapping[str, VLLMModel], gpus: Sequence[int]) -> None:
-    """Refuse what the cluster can never have room for.
+    """Refuse models that the whole cluster has too few GPUs for.
 
     Raises:
-        ServiceError: with what there is.
+        ServiceError: with the GPUs needed and present.
     """
     wanted = sum(model.replicas * model.tensor_parallel for model in models.values())
     has = f"the cluster has {number_of(sum(gpus), 'GPU')} on {number_of(len(gpus), 'node')}"
@@ -176,7 +176,7 @@ def _placed(starting: Sequence[Any], gpus: Sequence[int], say: _Teller) -> list[
     """Wait until every server has its GPUs; return their addresses, None if the run is gone.
 
     Raises:
-        ServiceError: if there is no room, or one cannot be started.
+        ServiceError: if there is no room or a server cannot be started.
     """
     import ray
 
@@ -201,10 +201,10 @@ def _placed(starting: Sequence[Any], gpus: Sequence[int], say: _Teller) -> list[
 
 
 def _ready(actors: Sequence[Any], seconds: float, say: _Teller) -> bool:
-    """Wait until every server answers; False if the run is gone.
+    """Wait until every server answers; return False if the run is gone.
 
     Raises:
-        ServiceError: if one ends, or is not ready in time.
+        ServiceError: if a server ends or is not ready in time.
     """
     import ray
 
@@ -226,7 +226,7 @@ def _ready(actors: Sequence[Any], seconds: float, say: _Teller) -> bool:
 
 
 def _watch(actors: Sequence[Any], say: _Teller) -> None:
-    """Wait for the end of the run, and tell of servers that end before it. The calls go to the others."""
+    """Wait for the end of the run, and report servers that end earlier; calls then go to the others."""
     import ray
 
     alive, over = list(actors), False
@@ -245,7 +245,7 @@ def _watch(actors: Sequence[Any], say: _Teller) -> None:
 
 
 def _stop(actors: Sequence[Any], starting: Sequence[Any]) -> None:
-    """End the servers, and the actors that wait for GPUs. A cluster that is gone has ended them itself."""
+    """Stop the servers and the actors that wait for GPUs. If the cluster is gone, it has ended them itself."""
     import ray
 
     with suppress(Exception):
@@ -261,7 +261,7 @@ def _stop(actors: Sequence[Any], starting: Sequence[Any]) -> None:
 
 
 def _is_over(seconds: float) -> bool:
-    """Wait for so long at most; return whether standard input has been closed."""
+    """Wait for up to `seconds`; return whether standard input has closed."""
     return bool(select.select([sys.stdin], [], [], seconds)[0])
 
 

@@ -1,7 +1,7 @@
-"""Columns of the public steps, to and from seeds and candidates. What a seed's columns mean is for `seeds/`.
+"""Columns of the public steps, converted to and from seeds and candidates. `seeds/` defines what a seed's columns mean.
 
-No cell that a step writes is None or an empty list, whatever the row: distilabel 1.5.3 takes the types of a table from its first 50 rows,
-and cannot store a text where they had nothing.
+Steps write no cell that is None or an empty list. distilabel 1.5.3 infers a table's types from its first 50 rows, and cannot store a
+text in a column whose first 50 cells were empty.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ SAMPLE_COLUMNS = ("instruction", "generation", "final_answer", "strategy", "seed
 
 
 def seed_columns(task: Task) -> dict[str, bool]:
-    """Return the columns of a task's seeds, and whether each is required."""
+    """Return the columns of a task's seeds, each with whether it is required."""
     return {**dict.fromkeys(task.required, True), **dict.fromkeys(task.optional, False)}
 
 
@@ -34,7 +34,7 @@ def read_seed(row: Mapping[str, Any], task: Task, databases: str | None, decimal
     """Return the seed in a row.
 
     Raises:
-        UnusableRow: if there is none.
+        UnusableRow: if the row holds no seed.
     """
     seed = seed_of_row(row, task, databases)
     return seed if decimal is None else replace(seed, question=replace(seed.question, decimal=decimal))
@@ -43,10 +43,10 @@ def read_seed(row: Mapping[str, Any], task: Task, databases: str | None, decimal
 def read_seeds(
     argument: str, rows: Sequence[Mapping[str, Any]], task: Task, databases: str | None, decimal: Decimal | None
 ) -> tuple[Seed, ...]:
-    """Return the seeds that an argument of a step holds, such as its worked examples.
+    """Return the seeds in an argument of a step, such as its worked examples.
 
     Raises:
-        ConfigError: if a row holds none; the text names it.
+        ConfigError: if a row holds no seed; the text names the row.
     """
     seeds = []
     for place, row in enumerate(rows):
@@ -58,13 +58,13 @@ def read_seeds(
 
 
 def sample_columns(candidate: Candidate, task: Task, round: int, asked: str = "") -> dict[str, Any]:
-    """Return the columns of a sample that a strategy made.
+    """Return the columns of a sample that a strategy generated.
 
     Args:
-        candidate: with its final answer; without a status where there is an answer.
-        task: whose sample it is.
+        candidate: with its final answer; has no status if it has an answer.
+        task: the sample's task.
         round: number of the sample among those of its seed and strategy.
-        asked: the seed's question, for the chat of a sample without one.
+        asked: the seed's question, used in the chat of a sample without a question.
     """
     status = candidate.status or GENERATED
     return {
@@ -82,10 +82,10 @@ def sample_columns(candidate: Candidate, task: Task, round: int, asked: str = ""
 
 
 def refuse_overwriting(step: Step) -> None:
-    """Refuse a step that would write over the column that it reads a seed from: the seed would be gone for those that come after it.
+    """Refuse a step that would overwrite the column that it reads a seed from: later steps need that seed.
 
     Raises:
-        DistilabelUserError: with the mapping that helps.
+        DistilabelUserError: with the mapping to add.
     """
     chats = step.input_mappings.get("messages", "messages")
     if "messages" in step.inputs and step.output_mappings.get("messages", "messages") == chats:
@@ -104,12 +104,12 @@ def refuse_overwriting(step: Step) -> None:
 
 
 def chat(candidate: Candidate, asked: str, answer: str | None) -> list[dict[str, str]]:
-    """Return the chat to train on; without an answer it has no turn of the assistant's to learn from behind the question.
+    """Return the chat to train on; without an answer it ends with the question.
 
     Args:
-        candidate: whose question it is.
-        asked: the question of a candidate without one.
-        answer: the last turn.
+        candidate: gives the question.
+        asked: the question, if the candidate has none.
+        answer: text of the last turn.
     """
     question = candidate.question
     if question is not None and question.turns:
@@ -120,7 +120,7 @@ def chat(candidate: Candidate, asked: str, answer: str | None) -> list[dict[str,
 
 
 def chat_of(row: Mapping[str, Any]) -> tuple[Message, ...]:
-    """Return the chat up to the answer of a row that one of our strategies made; empty where there are no turns before its question."""
+    """Return the chat that ends with the question of our strategy's row; empty where no turns come before the question."""
     try:
         question = json.loads(row.get("candidate") or "null")["question"]
         made = Question(question["text"], turns=question["turns"])
@@ -144,10 +144,10 @@ def _facts(candidate: Candidate, task: Task, round: int) -> str:
 
 
 def read_candidate(row: Mapping[str, Any], seed: Seed, task: Task) -> tuple[Candidate, int]:
-    """Return a row's sample and its round: made by one of our strategies, or by anybody's step.
+    """Return a row's sample and its round. The row was made by one of our strategies or by another step.
 
     Raises:
-        UnusableRow: if the row is not what was made, or does not say how it was; the text says what to do.
+        UnusableRow: if the row was changed since, or says too little about how it was made; the text says what to do.
     """
     strategy, answer = row.get("strategy") or ANSWER_AUGMENTATION, row.get("generation")
     if strategy not in STRATEGIES:
@@ -179,7 +179,7 @@ def _with_facts(candidate: Candidate, facts: str, seed: Seed, task: Task) -> tup
         fields = {**told["question"], "choices": tuple(told["question"]["choices"]), "labels": tuple(told["question"]["labels"])}
         question = Question(**{**fields, "database_file": seed.question.database_file})
         name, round, self_check = str(told["task"]), int(told["round"]), told["self_check"]
-        # Of another answer than this one nothing is known.
+        # The token count holds only for the unchanged answer.
         tokens = told["answer_tokens"] if told["answer"] == _digest(candidate.answer or "") else None
     except (ValueError, TypeError, KeyError, RecursionError) as error:
         raise UnusableRow(f"candidate: cannot be read ({type(error).__name__}); leave the column as it was made") from error
@@ -189,7 +189,7 @@ def _with_facts(candidate: Candidate, facts: str, seed: Seed, task: Task) -> tup
 
 
 def _asked(row: Mapping[str, Any], strategy: str, seed: Seed, task: Task) -> Question:
-    """Return the question of a row that another step made: the seed's, or that of the column `instruction`."""
+    """Return the question of another step's row: the seed's, or the text in the column `instruction`."""
     text = row.get("instruction") or seed.question.text
     if text in (seed.question.text, task.prompt(seed.question)):
         return seed.question
@@ -201,7 +201,7 @@ def _asked(row: Mapping[str, Any], strategy: str, seed: Seed, task: Task) -> Que
 
 
 def check_columns(verdicts: Sequence[Verdict]) -> list[dict[str, Any]]:
-    """Return the column `checks`."""
+    """Return the value of the column `checks`."""
     return [
         {"name": verdict.name, "passed": verdict.passed is not False, "applies": verdict.passed is not None, "detail": verdict.detail}
         for verdict in verdicts

@@ -1,7 +1,7 @@
-"""One batch at its provider: made once, found again, and looked at until it has ended. Each step is in the ledger before it is relied on.
+"""One batch at its provider: create it once, find it again after a crash, and poll it until it has ended.
 
-It is patient where a provider is away, and ends by `Stopped` when the run does. When a batch is sent, and what becomes of its calls, is
-decided in `waves.py`; the requests are in `teachers/batches.py`.
+Each step is written to the ledger before the next relies on it. An unreachable provider is retried; when the run ends, methods raise
+`Stopped`. `waves.py` decides when a batch is sent and handles its calls; `teachers/batches.py` makes the requests.
 """
 
 from __future__ import annotations
@@ -21,27 +21,27 @@ from axolotl_synthetic.pipelines.admission import Stopped
 from axolotl_synthetic.teachers.batches import Batches, NotThere, Result, Stand, TooMuch, Unreachable
 
 T = TypeVar("T")
-# Seconds before the first look at a batch, and by which factor each further one is later.
+# Seconds before the first poll of a batch, and the factor by which each later wait grows.
 FIRST_POLL, SLOWER = 5.0, 1.5
-# A provider keeps results for 29 days or more; a batch that is gone after them was lost.
+# Providers keep results for at least 29 days; a batch that is unknown after that was lost.
 KEPT_SECONDS = 29 * 86_400.0
-# A batch that was just made may not be known everywhere at its provider.
+# A new batch may not be visible on all of its provider's servers yet.
 YOUNG_SECONDS = 300.0
-# Of what went wrong, for the line of progress.
+# Characters of an error in the progress line.
 LONGEST_TOLD = 100
 
 
 class NotMade(Exception):
-    """The provider has not made the batch, and never will."""
+    """Error: the provider has not created the batch and never will."""
 
 
 class Delivery:
-    """The way to the provider.
+    """Delivery of one model's batches to its provider.
 
     Args:
         settings: the model, with `batch`.
-        client: its provider.
-        ledger: a connection of its own; closed by `close`.
+        client: its provider's batch API.
+        ledger: a connection only for this object; `close` closes it.
         stopping: set when the run ends.
     """
 
@@ -55,16 +55,16 @@ class Delivery:
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="batches")
 
     async def make(self, batch: Batch, calls: Sequence[int], lines: Sequence[bytes]) -> Batch:
-        """Have the provider make a batch of these calls.
+        """Have the provider create a batch of these calls.
 
         Returns:
-            It with its ids.
+            The batch with its ids at the provider.
 
         Raises:
-            NotMade: if it was not made, for a reason that may pass.
-            TooMuch: if it was not made, for there is no room for it.
-            Stopped, ServiceError: if the run ends, or the provider cannot be used. Where it is not known whether the batch was made, it
-                stays `intended`, and the next run finds out; else it is void.
+            NotMade: if it was not created, for a reason that may pass.
+            TooMuch: if it was not created because the provider has no room for it.
+            Stopped, ServiceError: if the run ends or the provider cannot be used. If it is unknown whether the batch was created, it
+                stays `intended` and the next run finds out; otherwise it becomes void.
         """
         batch = await self.write(self._ledger.intend, batch, calls)
         try:
@@ -90,7 +90,7 @@ class Delivery:
                 await self._void(batch)
                 raise Stopped
             try:
-                # A wish to stop does not break it off: without its id the next run would have to look for it.
+                # Do not cancel on a stop: without the batch's id the next run would have to search for it.
                 return await self._client.create(batch.token, batch.file, lines)
             except Unreachable as error:
                 if error.done:
@@ -108,11 +108,11 @@ class Delivery:
         await self.write(self._ledger.note, batch.id, state="void", told="not made")
 
     async def found_again(self, batch: Batch) -> Batch | None:
-        """Return a batch of a former run with its id at the provider, None if it was never made."""
+        """Return an earlier run's batch with its id at the provider, None if it was never created."""
         if batch.remote is not None:
             return batch
         found = None
-        if batch.file is not None or batch.protocol != "openai":  # else there was nothing to make it of
+        if batch.file is not None or batch.protocol != "openai":  # without its file, OpenAI cannot have created it
             found = await self.find(batch)
         if found is None:
             await self._void(batch)
@@ -121,7 +121,7 @@ class Delivery:
         return await self.write(self._ledger.batch, batch.id)
 
     async def find(self, batch: Batch) -> Stand | None:
-        """Return the provider's batch of ours, None when it is sure that there is none and will be none."""
+        """Return the provider's record of our batch, None when it is certain that there is none and will be none."""
         known = await self.write(self._ledger.known)
 
         async def look() -> Stand | None:
@@ -129,13 +129,13 @@ class Delivery:
 
         if (found := await self._patiently(look, always=True)) is not None:
             return found
-        # The request that was to make it may be on its way still: without its file it makes none.
+        # The creating request may still be on its way; without its input file it creates nothing.
         if batch.file is None or not await self._patiently(partial(self._client.forbid, batch.file), always=True):
             await self.sleep(self._poll)
         return await self._patiently(look, always=True)
 
     async def ended(self, batch: Batch) -> Stand | None:
-        """Look at a batch until it has ended; None if the provider has given it up, which it does after a month.
+        """Poll a batch until it has ended; return None if the provider has dropped it, as it does after a month.
 
         Raises:
             ServiceError: if the provider does not know it.
@@ -167,7 +167,7 @@ class Delivery:
                 return stand
 
     async def each_result(self, stand: Stand, take: Callable[[Result], None]) -> None:
-        """Hand over the results of a batch that ended, some of them more than once where the connection broke."""
+        """Pass each result of an ended batch to `take`, some more than once if the connection broke."""
 
         async def read() -> None:
             async for result in self._client.results(stand):
@@ -182,17 +182,17 @@ class Delivery:
             ) from error
 
     async def tell(self, said: str) -> None:
-        """Leave a word for the user at the end of the run."""
+        """Append a notice that the user sees at the end of the run."""
         before = await self.write(self._ledger.meta, NOTICE)
         if said not in (before or ""):
             await self.write(lambda: self._ledger.set_meta(**{NOTICE: f"{before}; {said}" if before else said}))
 
     async def write(self, what: Callable[..., T], *arguments: Any, **values: Any) -> T:
-        """Use the ledger, in a thread: a disk that is slow holds up no candidate."""
+        """Run a ledger method in a thread, so that a slow disk delays no candidate."""
         return await asyncio.get_running_loop().run_in_executor(self._thread, lambda: what(*arguments, **values))
 
     async def sleep(self, seconds: float) -> None:
-        """Wait, but not into the end of a run."""
+        """Sleep, but raise `Stopped` as soon as the run ends."""
         if seconds > 0:
             try:
                 await asyncio.wait_for(self._stopping.wait(), seconds)
@@ -207,7 +207,7 @@ class Delivery:
         self._ledger.close()
 
     async def _patiently(self, ask: Callable[[], Coroutine[Any, Any, T]], *, always: bool = False) -> T:
-        """Ask, and ask again where that may help: as often as a call, or until the provider is back."""
+        """Retry `ask` while the provider is unreachable: as often as a call, or without limit if `always`."""
         attempt = 0
         while True:
             try:
@@ -227,7 +227,7 @@ class Delivery:
         return min(self._poll, SLOWER ** min(attempt, 30) if asked is None else asked)
 
     async def _unless_stopped(self, work: Coroutine[Any, Any, T]) -> T:
-        """Do what may be broken off at any time, and break it off when the run ends."""
+        """Await work that may be cancelled at any time, and cancel it when the run ends."""
         task, stop = asyncio.create_task(work), asyncio.create_task(self._stopping.wait())
         try:
             await asyncio.wait({task, stop}, return_when=asyncio.FIRST_COMPLETED)

@@ -1,8 +1,8 @@
-"""The process that runs the pipeline: builds distilabel's graph of a job, runs it, and says how it ended.
+"""The process that runs the pipeline: it builds distilabel's graph for a job, runs it and reports how it ended.
 
-It is started (process.py) before there is a job: what it imports, distilabel above all, is ready when the job comes. A process of
-its own keeps distilabel's logging, signal handlers and threads away from the command. Its standard input has a line of JSON and the
-pickled job; its standard output takes one line: `WHOLE` for a whole run, or the error that ended it, encoded.
+It starts before there is a job (process.py), so that slow imports, above all distilabel's, are done when the job comes. Its own process
+keeps distilabel's logging, signal handlers and threads away from the command. Standard input brings a line of JSON and the pickled job.
+Standard output takes one line: `WHOLE` for a whole run, or else the encoded error that ended it.
 """
 
 from __future__ import annotations
@@ -37,39 +37,39 @@ from axolotl_synthetic.pipelines.job import Job
 from axolotl_synthetic.pipelines.process import WHOLE, die_with
 from axolotl_synthetic.pipelines.verifiers import cluster_of
 
-# What the calls of most jobs need, and then what the graph needs, as long as there is no job yet: in parts, for the job is not to wait.
+# Modules that most calls need, then those of the graph. LATER is imported only until a job comes, so that the job need not wait.
 EARLY = ("uvloop", "axolotl_synthetic.pipelines.engine", "axolotl_synthetic.teachers.openai", "axolotl_synthetic.tasks.math")
 LATER = (*(f"axolotl_synthetic.checks.{name}" for name in DEFAULTS), "numpy", "requests", "pyarrow", "networkx", "pandas", "datasets")
-# How often the processes and the folder are looked at, and how long a pool's end may take.
+# Interval at which the processes and the folder are checked, and the time that a pool may take to end.
 LOOK_SECONDS = 0.2
 GRACE_SECONDS = 8.0
-# Exit codes of a process that its pool ended when all was done: 0, and SIGTERM.
+# Exit codes of a process that its pool ended after all work was done: 0, and SIGTERM.
 ENDED = (0, -signal.SIGTERM)
-# What breaks in distilabel's threads when one of its processes is killed, which has a message of its own.
+# Errors in distilabel's threads after one of its processes was killed; `_what_broke` reports that death.
 LOST = (OSError, EOFError)
-# What a disk without room for distilabel's files says.
+# Error numbers of a disk without room for distilabel's files.
 FULL = (errno.ENOSPC, errno.EDQUOT)
 
 
 def main(parent: str) -> None:
-    """Wait for a job on the standard input, run it, and answer on the standard output. No job, no answer.
+    """Wait for a job on standard input, run it, and answer on standard output; without a job, write no answer.
 
     Args:
-        parent: the process id of the one that started this process, and with which it is to end.
+        parent: the parent's process id; this process dies with it.
     """
     die_with(int(parent))
-    # Who asks all processes of a run to end asks ours; our parent handles that. SIGINT is blocked already.
+    # A signal to all processes of a run reaches this one too, but the parent handles it. SIGINT is blocked already.
     for asked in (signal.SIGTERM, signal.SIGHUP):
         signal.signal(asked, signal.SIG_IGN)
     answers = os.fdopen(os.dup(1), "w")
     screen = os.fdopen(os.dup(2), "w")
     os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
     _have_a_home()
-    gc.disable()  # what is imported stays
+    gc.disable()  # imported objects live until the end
     for name in EARLY + LATER:
         if name in LATER and select.select([sys.stdin], [], [], 0)[0]:
             break
-        # One that cannot be imported is told of when the run needs it, and there is a log.
+        # A failed import shows again when the run needs the module, and by then there is a log.
         with suppress(Exception):
             importlib.import_module(name)
     if not (line := sys.stdin.buffer.readline()):
@@ -80,7 +80,7 @@ def main(parent: str) -> None:
     _have_a_home()
     tempfile.tempdir = header["folder"]
     _log_to(Path(header["log"]), screen)
-    # The job's own classes may live anywhere on the path of the process that made it, but distilabel is not to find its libraries there.
+    # The job's classes may come from anywhere on its maker's path, but distilabel must not import its libraries from there.
     path = list(sys.path)
     sys.path[:] = header["python_path"]
     job: Job = pickle.load(sys.stdin.buffer)
@@ -90,8 +90,10 @@ def main(parent: str) -> None:
 
 
 def _have_a_home() -> None:
-    """Lend distilabel a home folder where there is none, as for the unknown user of a container: it asks for one when it is imported, and
-    writes nothing there."""
+    """Set HOME if there is none, as for the unknown user of a container.
+
+    distilabel asks for the home folder at import, and writes nothing there.
+    """
     try:
         Path.home()
     except RuntimeError:
@@ -99,17 +101,16 @@ def _have_a_home() -> None:
 
 
 def _answer(answers: TextIO, error: SyntheticError | None) -> None:
-    with suppress(OSError):  # the command is gone, and nobody waits
+    with suppress(OSError):  # the command is gone
         answers.write((WHOLE if error is None else encoded(error)) + "\n")
         answers.flush()
 
 
 class _Run:
-    """One run of the pipeline, and what watches over it.
+    """One run of the pipeline, with the thread that watches it.
 
-    distilabel waits for ever when the kernel kills one of its processes (out of memory), when its temporary folder is removed, or when
-    one of its threads breaks. So a thread looks for these. It then lets the calls under way end, and ends this process if distilabel
-    does not.
+    distilabel waits for ever when one of its processes is killed (out of memory), when its temporary folder is removed, or when one of its
+    threads breaks. The watching thread detects these, lets open calls end, and ends this process if distilabel does not.
     """
 
     def __init__(self, job: Job, folder: Path, log: Path, answers: TextIO) -> None:
@@ -126,7 +127,7 @@ class _Run:
         self._started = _remembered()
 
     def result(self) -> SyntheticError | None:
-        """Run the pipeline; return the error that ended it early, None when a limit did."""
+        """Run the pipeline; return the error that ended it early, None when a limit ended it."""
         let_children_die_with_us()
         threading.excepthook = self._thread_broke
         rows: Sequence[Any] = ()
@@ -135,14 +136,14 @@ class _Run:
             self._connect()
             self._calls = calling.start(self._job)
             threading.Thread(target=self._watch, name="watch", daemon=True).start()
-            # Only now, for the calls need not wait for distilabel, whose import takes seconds.
+            # Import distilabel only now: that takes seconds, and the calls need not wait for it.
             import datasets
 
             from axolotl_synthetic.pipelines.graph import build
 
-            datasets.disable_progress_bars()  # of the few rows that distilabel makes a dataset of
+            datasets.disable_progress_bars()  # distilabel's dataset has only a few rows
             pipeline = build(self._job, self._folder)
-            # The collector need not look through what was imported in each of the forked processes, nor copy it by doing so.
+            # Forked processes need not scan imported objects, which would also copy their memory pages.
             gc.freeze()
             gc.enable()
             rows = pipeline.run(use_cache=False)["default"]["train"]
@@ -152,7 +153,7 @@ class _Run:
         is_whole = broke is None and bool(rows) and rows[-1]["over"]
         said = decoded(rows[-1]["error"]) if is_whole and rows[-1]["error"] else None
         if not is_whole or isinstance(said, ProcessEndedError):
-            # A process that was ended is the cause, or a folder that was removed, and is seen within one look.
+            # An ended process or a removed folder may be the cause; the watching thread detects it within one interval.
             self._seen.wait(3 * LOOK_SECONDS)
             self._let_calls_end()
         self._over.set()
@@ -167,7 +168,7 @@ class _Run:
         return SyntheticError(f"distilabel's pipeline ended before the calls did; see {self._log}")
 
     def _connect(self) -> None:
-        """Connect to the cluster that verifies, where there is one, before anything is paid for. The steps are forked after that."""
+        """Connect to the cluster that verifies, if there is one, before anything is paid for and before the steps are forked."""
         if cluster_of(self._job) is None:
             return
         from axolotl_synthetic.pipelines.cluster import connect_first
@@ -182,7 +183,7 @@ class _Run:
         while self._error is None and not self._over.wait(LOOK_SECONDS):
             self._fail(self._what_broke())
         self._seen.set()
-        # Those that the pool itself ends, when all is done, look as if they had been asked to end; then the run is over in a moment.
+        # When all is done, the pool ends its processes by the same signal; then the run is over within the grace period.
         if self._over.wait(GRACE_SECONDS if self._asked_to_end else 0):
             return
         self._let_calls_end()
@@ -194,13 +195,13 @@ class _Run:
         os._exit(1)
 
     def _what_broke(self) -> SyntheticError | None:
-        """Return an error if a process was ended or the folder was removed, else None."""
+        """Return an error if a process has ended or the folder was removed, else None."""
         if not self._folder_is_there():
             return StorageError(
                 f"{self._folder}: this temporary folder was removed while the run was at work; run the same command again: what was paid"
                 " for is kept (TMPDIR can name another place for it)"
             )
-        # The calls end before the others.
+        # The process that makes the calls rightly ends before the others.
         gone = [one for one in list(self._started) if one.exitcode is not None and not (one is self._calls and one.exitcode == 0)]
         if not gone:
             return None
@@ -214,12 +215,12 @@ class _Run:
 
     def _folder_is_there(self) -> bool:
         try:
-            return self._folder.stat().st_ino == self._marker  # distilabel makes a removed one anew
+            return self._folder.stat().st_ino == self._marker  # distilabel recreates a removed folder
         except OSError:
             return False
 
     def _let_calls_end(self) -> None:
-        """Wait until no call is under way any more, however long the longest may take."""
+        """Stop new calls, and wait until no call is open, at most as long as the longest may take."""
         end = time.monotonic() + GRACE_SECONDS + max(model.timeout for model in self._job.models.values())
         with suppress(SyntheticError), Ledger(self._job.ledger) as ledger:
             ledger.ask_to_stop()
@@ -250,7 +251,7 @@ class _Run:
 
 
 def _remembered() -> list[BaseProcess]:
-    """Return a list that takes each process that this one starts, in the moment when it does: some end before anybody looks for them."""
+    """Return a list to which each process is added as this one starts it: some end too soon to be found later."""
     started: list[BaseProcess] = []
     start = BaseProcess.start
 
@@ -270,7 +271,7 @@ def _print(error: BaseException | None) -> None:
 
 
 def _is_alive(process: int) -> bool:
-    multiprocessing.active_children()  # takes leave of those that have ended
+    multiprocessing.active_children()  # reaps ended children
     try:
         os.kill(process, 0)
     except OSError:
@@ -278,13 +279,13 @@ def _is_alive(process: int) -> bool:
     return True
 
 
-# The process that the forked ones are to end with: distilabel's manager would otherwise outlive a killed run.
+# Process with which forked children die; otherwise distilabel's manager would outlive a killed run.
 _parent = 0
 _by_main_thread = False
 
 
 def let_children_die_with_us() -> None:
-    """Have the processes that this one forks end when it ends, however that comes about."""
+    """Make the processes that this one forks die with it, however it ends."""
     global _parent
     _parent = os.getpid()
     os.register_at_fork(before=_before_a_fork, after_in_child=_in_a_child)
@@ -300,25 +301,25 @@ def _in_a_child() -> None:
     if _by_main_thread:
         die_with(_parent)
     else:
-        # The pool forks from a thread of its own what takes a dead process's place. The kernel's signal would come when that thread ends,
-        # which is before the pool ends: killed with the queue's lock in its hands, the process would leave the pool waiting for ever.
+        # The pool replaces a dead process from one of its threads. The kernel's death signal would fire when that thread ends, which is
+        # before the pool ends. A child killed while it holds the queue's lock would leave the pool waiting for ever.
         threading.Thread(target=_end_without, args=(_parent,), name="parent", daemon=True).start()
-    _parent = os.getpid()  # what it forks in turn
-    # A child ends when its pool ends it.
+    _parent = os.getpid()  # for its own children
+    # The pool ends a child with SIGTERM.
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGHUP, signal.SIG_IGN)
 
 
 def _end_without(parent: int) -> None:
-    """End this process once its parent has ended, whatever its other threads wait for."""
+    """End this process once its parent has ended, even while other threads are blocked."""
     while os.getppid() == parent:
         time.sleep(LOOK_SECONDS)
     os._exit(1)
 
 
 class _Log(io.TextIOBase):
-    """A log file that loses its lines on a full disk, rather than break what it tells of. With `--verbose` they go to the terminal too."""
+    """Log file that drops lines on a full disk rather than raise; with `--verbose` they go to the terminal too."""
 
     def __init__(self, path: Path, screen: TextIO) -> None:
         self._file = open(path, "ab", buffering=0)
@@ -340,8 +341,8 @@ class _Log(io.TextIOBase):
 
 
 def _log_to(path: Path, screen: TextIO) -> None:
-    """Send to the log what this process and those that it forks print."""
-    # At INFO distilabel writes a line for each batch that comes and goes.
+    """Send the output of this process and its children to the log."""
+    # At INFO distilabel logs each batch that a step receives and sends.
     os.environ.setdefault("DISTILABEL_LOG_LEVEL", "INFO" if terminal.is_verbose() else "WARNING")
     log = _Log(path, screen)
     for stream in (1, 2):

@@ -1,9 +1,8 @@
-"""Keeps a rolling window of candidates open: each is a chain of calls, and the next one starts when any other has ended.
+"""The engine: a rolling window of open candidates, each a chain of calls; when one ends, the next starts.
 
-There is no batch and no barrier, so one slow reply holds up nothing but its own candidate. Which candidates there are is decided
-by their numbers (`schedule.py`); whether one may start is decided here: never when the samples that may still come of those
-under way are enough, so a run never pays for a sample that it does not need, and which samples are in does not depend on the
-order in which replies arrive.
+There is no barrier, so a slow reply delays only its own candidate. `schedule.py` numbers the candidates; this file decides whether one
+may start. None starts while the open candidates may still yield enough samples, so no unneeded sample is paid for. So the order in which
+replies arrive does not decide which samples a run has.
 """
 
 from __future__ import annotations
@@ -33,36 +32,36 @@ from axolotl_synthetic.strategies import Source, load_strategies, worked_example
 from axolotl_synthetic.tasks import Task, load_task
 from axolotl_synthetic.teachers import open_teacher
 
-# So many candidates in a row that no reply came for, each after all its retries, mean that none will.
+# Abort after this many consecutive candidates exhaust their retries.
 FAILURES_IN_A_ROW = 20
-# Candidates that the budget denies before the run gives up looking for later ones whose calls are all in the ledger.
+# Candidates refused by the budget before the run stops looking for later ones whose replies are all in the ledger.
 LOOK_AHEAD = 256
-# Candidates that verification may be behind, some 2 kB each in queues: where checks are slower than the teacher, millions would wait.
+# Limit on candidates that wait for verification, at some 2 kB each in queues: with slow checks, millions would accumulate.
 MOST_UNJUDGED = 20_000
 POLL_SECONDS = 0.02
 STOP_POLL_SECONDS = 0.2
-# Candidates that are started at once where calls go out in batches.
+# Candidates that are started together where calls go out in batches.
 WAVE_STEP = 256
 
 
 class Engine:
-    """One run's rolling window.
+    """Rolling window of one run.
 
     Args:
         job: what to generate.
-        emit: takes each candidate as it ends. One without `status` and `answer` that was never planned (no call was paid for
-            it) has the status None and an empty id: its number alone is to be passed over.
-        stop: set by others when no new call may leave; the ledger can say so too.
+        emit: receives each candidate as it ends. A candidate for which no call was paid is passed on with the status None and an empty
+            id; only its number counts.
+        stop: set by others when no new call may leave; the ledger can ask for that too.
 
     Attributes:
-        error: what ended the run early, None when nothing did.
+        error: error that ended the run early, None when there was none.
     """
 
     def __init__(self, job: Job, emit: Callable[[Candidate], None], stop: threading.Event) -> None:
         self._job = job
         self._hand_on = emit
         self._emitted = 0
-        # Rounds of seeds that have nothing new to say.
+        # Number of planned rounds that were left out because their seed is exhausted.
         self._skipped = 0
         self._stop = stop
         self.error: SyntheticError | None = None
@@ -70,9 +69,9 @@ class Engine:
         self._task = load_task(settings.task, settings.prompts, settings.language)
         self._strategies = load_strategies(self._job.settings.turns)
         self._inquiries = load_inquiries(self._job.settings.verify, self._task)
-        # A task of the user's own may have no kinds.
+        # A user's own task may have no kinds.
         kinds = getattr(self._task, "kinds", None)
-        # Drawn once; hashing thousands of seeds for each candidate would cost more than an instant call.
+        # Draw once: hashing thousands of seeds for each candidate would cost more than an instant call.
         self._examples = worked_examples(self._job.seeds, self._job.settings.seed, self._job.settings.examples, kinds)
         self._sure = _sure_candidates(self._job, {name: strategy.calls for name, strategy in self._strategies.items()})
         self._kinds = kinds if job.settings.balance == "uniform" else None
@@ -85,7 +84,7 @@ class Engine:
         self._ended = asyncio.Event()
 
     async def run(self) -> None:
-        """Until a limit is reached, the user asks to stop, or nothing can be asked any more."""
+        """Generate until a limit is reached, the user asks to stop, or no call can succeed any more."""
         job = self._job
         budget = job.settings.budget
         async with AsyncExitStack() as stack:
@@ -101,7 +100,7 @@ class Engine:
             stack.callback(reader.set_calling, 0)
             watcher = asyncio.create_task(self._watch())
             watcher.add_done_callback(lambda task: self._end_if_broken(task, "the look for a wish to stop"))
-            # At most one call of a candidate is open at a time, so this many candidates keep every model busy.
+            # A candidate has at most one open call, so this many candidates keep every model busy.
             places = sum({id(asked): asked.settings.concurrency for asked in models.values()}.values())
             if any(asked.batched for asked in models.values()):
                 places = MOST_OPEN
@@ -114,7 +113,7 @@ class Engine:
                 await asyncio.wait(self._under_way)
             watcher.cancel()
             self._tell_surplus(models)
-            # Verification may say, now or later, that it ended before.
+            # Verification may report, now or later, that it ended the run earlier.
             reader.report(ended_by=FRUITLESS if self._is_fruitless() else ended_by, reused=self._calls.reused)
 
     def _open_models(self, stack: AsyncExitStack) -> dict[Role, Asked]:
@@ -125,14 +124,14 @@ class Engine:
                 models[role] = models["teacher"]  # one model, one window
                 continue
             if job.most_candidates is not None and isinstance(settings, OpenAIModel):
-                settings = settings.model_copy(update={"batch": None})  # a short run is for somebody who waits for it
+                settings = settings.model_copy(update={"batch": None})  # somebody waits for a short run
             teacher = open_teacher(settings)
             stack.push_async_callback(teacher.close)
             models[role] = Asked(settings, teacher, isinstance(settings, OpenAIModel) and settings.batch is not None)
         return models
 
     def _open_waves(self, stack: AsyncExitStack, models: Mapping[Role, Asked]) -> bool:
-        """Open the batches of the models that have them, and pick up those of former runs; returns whether calls go out in any."""
+        """Open the models' batches and pick up those of earlier runs; return whether any new calls go out in batches."""
         from axolotl_synthetic.pipelines import picking_up
 
         opened = picking_up.open_waves(self._job, models, self._calls, self._is_idle)
@@ -143,7 +142,7 @@ class Engine:
         return any(asked.batched for asked in models.values())
 
     def _is_idle(self) -> bool:
-        """Return whether every candidate waits for a batch, or for what one will free, and no verdict can start another one."""
+        """Return whether every candidate waits for a batch or for what a batch will free, and no verdict can start another."""
         if len(self._under_way) > self._calls.blocked:
             return False
         return self._job.settings.budget.samples is None or self._ledger.progress().seen >= self._emitted
@@ -153,7 +152,7 @@ class Engine:
         self._hand_on(candidate)
 
     async def _roll(self, places: int) -> str:
-        """Start candidates while they may start; returns the limit that ended it, empty when the user or an error did."""
+        """Start candidates while they may start; return the limit that ended it, empty when the user or an error did."""
         job = self._job
         most = job.most_candidates
         samples = job.settings.budget.samples
@@ -170,7 +169,7 @@ class Engine:
             if samples is not None and not await self._needed(started, samples):
                 ended_by = FRUITLESS if self._fruitless else "samples"
                 break
-            # What came with other calls was paid for, and is looked for as far as it was wanted.
+            # Answers that came with other calls are paid for, so look for their candidates as far as these are sure to be wanted.
             looks_on = self._denied < LOOK_AHEAD or (self._calls.has_more and started < self._sure)
             if self._calls.stopping.is_set() or self._fruitless or not looks_on:
                 break
@@ -194,23 +193,25 @@ class Engine:
         return ended_by if ended_by == "samples" else self._calls.denied_by or ended_by
 
     async def _let_verification_catch_up(self, started: int) -> None:
-        """Wait while too many candidates are not judged yet, those under way included, unless the run is ending."""
+        """Wait while too many started candidates are not judged yet, unless the run is ending."""
         while started - self._known.seen >= MOST_UNJUDGED and not self._calls.stopping.is_set():
             self._known = self._ledger.progress()
             if started - self._known.seen >= MOST_UNJUDGED:
                 await asyncio.sleep(POLL_SECONDS)
 
     async def _let_in(self) -> None:
-        """Let those that were started come to their first call, and wait while many of them find no room in the budget: a window as large
-        as a wave would start them without end."""
+        """Let started candidates reach their first call, and wait while many of them wait for budget.
+
+        Otherwise a window as large as a wave would start candidates without end.
+        """
         await asyncio.sleep(0)
         while self._calls.admission.waiting >= WAVE_STEP and not self._calls.stopping.is_set():
             await asyncio.sleep(POLL_SECONDS)
 
     async def _needed(self, started: int, samples: int) -> bool:
-        """Wait until another candidate is surely needed (True) or surely is not, or the run is ending (False)."""
+        """Wait until another candidate is surely needed (True), or is not or the run is ending (False)."""
         while not self._calls.stopping.is_set():
-            # What a candidate may still come to can only shrink, so what was known a while ago is on the safe side.
+            # Old progress is safe: the number of samples that may still come can only shrink.
             known = self._known
             if known.accepted + known.waiting + (started - known.seen) < samples:
                 return True
@@ -223,7 +224,7 @@ class Engine:
         return False
 
     async def _is_exhausted(self, planned: Planned) -> bool:
-        """Return whether the seed has nothing new to say. Waits for answers of the seed's that are under way only where they decide it."""
+        """Return whether the seed is exhausted, after waiting for those of its open answers that decide it."""
         if self._exhaustion is None:
             return False
         name = planned.candidate.strategy, planned.seed.id, planned.round
@@ -240,12 +241,12 @@ class Engine:
         return False
 
     def _note(self, candidate: Candidate, round: int) -> None:
-        """Keep what a candidate says, for the decision on its seed's later rounds."""
+        """Record what a candidate says, for the decision on its seed's later rounds."""
         if self._exhaustion is None:
             return
         text = None
         if candidate.status != "failed" and candidate.prompt is not None:
-            with suppress(Exception, SystemExit):  # a task's class may make anything of a prompt; verification says what is wrong with it
+            with suppress(Exception, SystemExit):  # a task's class may return any value; verification reports it
                 text = key_of(candidate.prompt, candidate.answer or "")
         self._exhaustion.ended(candidate.strategy, candidate.seed_id, round, text)
 
@@ -255,7 +256,7 @@ class Engine:
         self._end_if_broken(task, "a candidate")
 
     def _end_if_broken(self, task: asyncio.Task[None], what: str) -> None:
-        """End the run if a task broke in a way that nothing foresaw: others would wait for what it was to do."""
+        """End the run if a task broke unexpectedly: others would wait for its work for ever."""
         if (error := None if task.cancelled() else task.exception()) is not None:
             if not isinstance(error, SyntheticError):
                 error = SyntheticError(f"{what} broke the run: {type(error).__name__}: {error}; please report this")
@@ -278,7 +279,7 @@ class Engine:
             )
             candidate = await strategy(candidate, source, self._task, chain.ask)
             for inquiry in self._inquiries:
-                # What is rejected anyway is not worth a call.
+                # A rejected candidate is not worth another call.
                 if candidate.status is None and candidate.answer and not candidate.answer_cut_off:
                     candidate = await inquiry(candidate, source, self._task, chain.ask)
             self._failures = 0
@@ -294,7 +295,7 @@ class Engine:
         except SyntheticError as error:
             self._end(error)
             candidate = candidate.fail(str(error))
-        # The boundary: one candidate never touches another. What asks a process to end would take the calls under way with it.
+        # One broken candidate must not affect others: even a SystemExit would end the process with its open calls.
         except (Exception, SystemExit, KeyboardInterrupt) as error:
             candidate = candidate.fail(f"{type(error).__name__}: {error}")
             self._count_failure(SyntheticError, f"{type(error).__name__}: {error}", "correct the task's class, or report this")
@@ -310,7 +311,7 @@ class Engine:
             self._emit(one if is_ours else _skipped(one))
 
     def _sure_rounds(self, planned: Planned) -> int:
-        """Return how many candidates of its strategy a seed will have at least; 0 where its turn does not come as often as the others'."""
+        """Return the number of candidates that a seed will surely have; 0 where a balance or phases change the seeds' turns."""
         if self._kinds or self._job.phases:
             return 0
         return sure_rounds(planned, len(self._job.seeds), self._sure, self._job.shares[planned.candidate.strategy])
@@ -333,7 +334,7 @@ class Engine:
         self._calls.stop()
 
     async def _watch(self) -> None:
-        """Look for the user's wish to stop and for verification's, and tell the terminal how much was reused and what is waited for."""
+        """Watch for a request to stop by the user or by verification, and report reused replies and waits to the terminal."""
         told, waiting = time.monotonic(), None
         while not self._stop.is_set() and not self._ledger.is_asked_to_stop():
             await asyncio.sleep(STOP_POLL_SECONDS)
@@ -352,7 +353,7 @@ class Engine:
         self._calls.stop()
 
     def _tell_surplus(self, models: Mapping[Role, Asked]) -> None:
-        """Leave a word where a server billed more than it was asked for; with it a budget may be passed by the calls under way."""
+        """Leave a notice if a server billed more than it was asked for; open calls may then have exceeded the budget."""
         said = []
         for asked in {id(one): one for one in models.values()}.values():
             longest, (prompt, completion) = asked.settings.generation.max_new_tokens, asked.surplus
@@ -368,7 +369,7 @@ class Engine:
 
 
 def _exhaustion(job: Job, task: Task) -> Exhaustion | None:
-    """Return what decides which seeds are asked again; None where repeated answers are wanted, and in a short run, which measures."""
+    """Return the exhaustion of seeds; None where repeated answers are wanted, and in a short run, which measures."""
     if job.most_candidates is not None or "duplicate" not in names_of(job.settings.verify, task):
         return None
     seeds = {seed.id: seed for seed in job.seeds if job.settings.include_seeds}
@@ -382,15 +383,17 @@ def _exhaustion(job: Job, task: Task) -> Exhaustion | None:
 
 
 async def _finish(task: asyncio.Task[None], waves: Waves) -> None:
-    """End the sending of batches; those under way go on at their providers."""
+    """Stop sending batches; open batches go on at their providers."""
     task.cancel()
     await asyncio.wait({task})
     await waves.close()
 
 
 def _sure_candidates(job: Job, calls: Mapping[str, int]) -> float:
-    """Return how many candidates there will be at least, where neither tokens nor dollars end the run: each is one accepted sample at most,
-    and takes the calls of its strategy. 0 where nothing tells."""
+    """Return a lower bound of the run's candidates where neither tokens nor dollars end it; 0 without other limits.
+
+    Each candidate yields at most one sample and takes the calls of its strategy.
+    """
     budget = job.settings.budget
     mean = sum(share * calls[name] for name, share in job.shares.items())
     limits = [budget.samples, job.most_candidates, None if budget.queries is None else math.floor(budget.queries / mean)]

@@ -1,7 +1,7 @@
-"""The seeds that are not asked again: those whose last answers all said what earlier ones, or the seed's own pair, had said.
+"""Exhausted seeds, which are not asked again: their last answers only repeated earlier ones or the seed's own pair.
 
-Whether a candidate is asked depends on the texts of its seed's earlier rounds alone, never on the order in which they arrive, so a
-run that goes on after a kill asks the same. Pure: the engine says what was started and what came of it.
+The decision depends on the texts of the seed's earlier rounds alone, never on their order of arrival. So a run that resumes after a kill
+asks the same rounds. This file does no I/O: the engine reports what was started and what it said.
 """
 
 from __future__ import annotations
@@ -14,18 +14,18 @@ from dataclasses import dataclass, field
 
 from axolotl_synthetic.checks.duplicate import said
 
-# A seed of whose answers so many in a row say nothing new is exhausted.
+# Consecutive answers without anything new after which a seed is exhausted.
 IN_A_ROW = 3
-# Candidates between the last round that is looked at and the one that is decided on, so that a window of calls of usual size is
-# never held up by a decision.
+# Candidates between the last round that a decision considers and the round that it is about, so that a window of usual size is never
+# delayed by a decision.
 LAG = 512
-# Characters of an answer up to which spelling is left out of account, as `duplicate` does it. Answers that repeat are short, and to
-# normalise one of 800 characters takes 44 µs of the process that makes the calls.
+# Characters up to which an answer is normalised as in `duplicate`. Repeated answers are short, and normalising one of 800 characters
+# takes 44 µs of the process that makes the calls.
 SHORT = 200
 
 
 def key_of(prompt: str, answer: str) -> bytes:
-    """Return 16 bytes that tell what a sample says."""
+    """Return a 16-byte digest of what a sample says."""
     if len(answer) <= SHORT:
         return said(prompt, answer)
     return hashlib.blake2b(f"{prompt}\0{answer}".encode(errors="surrogatepass"), digest_size=16).digest()
@@ -33,14 +33,14 @@ def key_of(prompt: str, answer: str) -> bytes:
 
 @dataclass
 class _Answers:
-    """The answers to one seed by one strategy.
+    """Answers to one seed by one strategy.
 
     Attributes:
-        before: what was said before the rounds that are looked at.
+        before: digests from the rounds before those that the decision considers.
         folded: the first round that is not in `before`.
-        said: what later rounds said, as far as they have ended.
+        said: digests of later rounds that have ended.
         open: rounds that have not ended, ascending.
-        over: the seed is exhausted.
+        over: whether the seed is exhausted.
     """
 
     before: set[bytes] = field(default_factory=set)
@@ -51,12 +51,12 @@ class _Answers:
 
 
 class Exhaustion:
-    """The answers of a run.
+    """Answers of a run.
 
     Args:
-        own: what the pair of a seed says, by the seed's id; None where there is none that is trained on.
-        seeds: how many there are.
-        strategies: how many have a share.
+        own: returns the digest of a seed's own pair, by the seed's id; None where no pair is trained on.
+        seeds: number of seeds.
+        strategies: number of strategies with a share.
     """
 
     def __init__(self, own: Callable[[str], bytes | None], seeds: int, strategies: int) -> None:
@@ -79,7 +79,7 @@ class Exhaustion:
         insort(self._of(strategy, seed).open, round)
 
     def ended(self, strategy: str, seed: str, round: int, said: bytes | None) -> None:
-        """Note what a candidate says; None for one that failed, which says nothing about the seed and counts as something new."""
+        """Record what a candidate says. None is for a failed one, which counts as something new: it says nothing about the seed."""
         answers = self._of(strategy, seed)
         if (at := bisect_left(answers.open, round)) < len(answers.open) and answers.open[at] == round:
             del answers.open[at]
@@ -90,7 +90,7 @@ class Exhaustion:
             answers.said[round] = key
 
     def decide(self, strategy: str, seed: str, round: int) -> bool | None:
-        """Return whether the seed is exhausted, so that this round is not asked; None where candidates under way will tell."""
+        """Return whether the seed is exhausted, so that this round is not asked; None while open candidates will decide it."""
         answers = self._of(strategy, seed)
         last = round - self._lag
         first = last - IN_A_ROW + 1
@@ -104,7 +104,7 @@ class Exhaustion:
             answers.folded += 1
         looked_at = {answers.said[number] for number in range(first, last + 1) if number in answers.said}
         unknown = bisect_right(answers.open, last)
-        # Each that is under way can turn out to have said one of these before.
+        # Each open candidate may yet put one of these texts before the rounds considered.
         if (new := len(looked_at - answers.before)) > unknown:
             return False
         if unknown:

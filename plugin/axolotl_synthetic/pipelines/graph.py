@@ -19,7 +19,7 @@ def build(job: Job, folder: Path | None = None) -> EagerPipeline:
 
     Args:
         job: what to generate.
-        folder: where distilabel keeps its files while the pipeline runs; None for its own choice.
+        folder: where distilabel keeps its files while the pipeline runs; None for distilabel's default.
     """
     settings = job.settings
     pipeline = EagerPipeline("synthetic", cache_dir=folder)
@@ -37,7 +37,7 @@ def build(job: Job, folder: Path | None = None) -> EagerPipeline:
 
 
 def picture(pipeline: EagerPipeline) -> str:
-    """Return a pipeline as YAML that distilabel loads, with a drawing of its steps and what they hand on above it, as comments."""
+    """Return a pipeline as YAML that distilabel loads, below a drawing of its steps and their columns as comments."""
     lines = []
     for name in pipeline.dag:
         step = pipeline.dag.get_step(name)["step"]

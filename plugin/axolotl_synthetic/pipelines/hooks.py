@@ -1,4 +1,4 @@
-"""The private members of distilabel 1.5.3 that are overridden, each with the fault that makes it necessary; a test fails without it."""
+"""Private members of distilabel 1.5.3 that we override, each with the fault that requires it; a test fails without each override."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from distilabel.pipeline import Pipeline
 from distilabel.pipeline.base import _STEP_NOT_LOADED_CODE
 
-# How often the steps are looked for while they load and while they end, and for how long they load at most.
+# Interval at which the steps are checked while they load or end, and the limit for that.
 LOOK_SECONDS = 0.02
 LOADING_SECONDS = 60.0
 
@@ -19,14 +19,14 @@ class EagerPipeline(Pipeline):  # type: ignore[misc]  # distilabel is not typed
     def _cache(self) -> None:
         """Write no cache.
 
-        distilabel writes the pipeline and all waiting batches to its cache after each batch, also with `use_cache=False`, and hashes the
-        pipeline several times for it: with twenty batches a second a core is busy with that.
+        distilabel writes the pipeline and all waiting batches to its cache after each batch, even with `use_cache=False`, and hashes the
+        pipeline several times for it. At twenty batches a second that keeps a core busy.
         """
 
     def _run_steps(self, steps: Iterable[str]) -> None:
         """Start the steps, and wait until they are loaded.
 
-        distilabel looks once and then every 2.5 seconds whether its steps are loaded, so a preview of three samples takes as long.
+        distilabel checks whether its steps are loaded once and then every 2.5 seconds, as long as a preview of three samples takes.
         """
         started = list(steps)
         super()._run_steps(started)
@@ -40,7 +40,7 @@ class EagerPipeline(Pipeline):  # type: ignore[misc]  # distilabel is not typed
     def _notify_steps_to_stop(self) -> None:
         """Ask the steps to end, and wait until they have.
 
-        distilabel looks once and then every half second whether they have ended.
+        distilabel checks whether they have ended once and then every half second.
         """
         super()._notify_steps_to_stop()
         end = time.monotonic() + LOADING_SECONDS

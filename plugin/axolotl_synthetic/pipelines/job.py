@@ -1,4 +1,4 @@
-"""One run of the pipeline, as it is handed to the process that runs it and to each of the steps."""
+"""One run of the pipeline as a value, which is passed to the pipeline's process and to each step."""
 
 from __future__ import annotations
 
@@ -16,19 +16,19 @@ from axolotl_synthetic.teachers import ModelSettings
 
 @dataclass(frozen=True)
 class Job:
-    """One run: the settings to generate by, and the files that it writes.
+    """One run: its settings and the files that it writes.
 
     Attributes:
         settings: the user's.
-        models: the settings to open each model with, servers of ours running.
-        seeds: in the order in which they are used.
-        held_out: seeds that are kept for grading, and that no sample may give away.
-        shares: strategy and share of the candidates.
-        phases: from which candidate on which seeds come more often.
+        models: the settings to open each model with; they include the addresses of servers that we started.
+        seeds: in the order of their use.
+        held_out: seeds that are held out for grading; no sample may reveal one.
+        shares: each strategy's share of the candidates.
+        phases: phases with their own weights of the seeds, each from one candidate on.
         ledger: path of the ledger.
-        spool: path of the file that verification writes, a line of `samples.jsonl` for each candidate, in their order.
-        most_candidates: end after so many, None for no such limit.
-        python_path: `sys.path` of the process that starts the pipeline: a task or a model of the user's own may live anywhere on it.
+        spool: path of the file that verification writes: a line of `samples.jsonl` for each candidate, in their order.
+        most_candidates: end after this many candidates; None for no such limit.
+        python_path: `sys.path` of the process that starts the pipeline: a user's own task or model may come from anywhere on it.
     """
 
     settings: Settings
@@ -43,5 +43,5 @@ class Job:
     python_path: Sequence[str] = field(default_factory=lambda: tuple(sys.path))
 
     def __deepcopy__(self, memo: Any) -> Job:
-        # distilabel copies each step deeply, and copying tens of thousands of frozen seeds would take longer than a preview.
+        # distilabel deep-copies each step; copying tens of thousands of frozen seeds would take longer than a preview.
         return self

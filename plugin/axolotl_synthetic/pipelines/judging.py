@@ -1,4 +1,4 @@
-"""Judges candidates one after the other: by the checks that look at nothing else, then against the accepted ones before it."""
+"""Judging of candidates one after another: first by checks that need only the candidate, then against earlier accepted ones."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from axolotl_synthetic.tasks import Task
 
 
 class Judging:
-    """The checks of one run or step, with the memory of those in order.
+    """Checks of one run or step, with the memory of those that compare candidates in order.
 
     Args:
-        task: whose answers are read.
-        checks: all of them, those in order last.
+        task: reads the final answers.
+        checks: all checks; those in order come last.
     """
 
     def __init__(self, task: Task, checks: Sequence[Check]) -> None:
@@ -25,18 +25,18 @@ class Judging:
         self._ordered = [check for check in checks if check.in_order]
 
     def judge(self, candidate: Candidate, seed: Seed) -> Candidate:
-        """Return the candidate with its verdicts and its status; an accepted one is remembered."""
+        """Return the candidate with its verdicts and status; the ordered checks remember an accepted one."""
         candidate, verdicts = self.alone(candidate, seed)
         return self.in_order(candidate, seed, verdicts)
 
     def alone(self, candidate: Candidate, seed: Seed) -> tuple[Candidate, Sequence[Verdict]]:
-        """Return the verdicts of the checks that look at nothing else; with one against it the candidate has its status."""
+        """Apply the checks that need only the candidate; return it, with a status if it is rejected, and its verdicts."""
         if candidate.answer is not None and candidate.question is not None:
             try:
                 final_answer = self._task.final_answer(candidate.answer, candidate.question)
             except SyntheticError:
                 raise
-            except (Exception, SystemExit) as error:  # the boundary: one answer that cannot be read must not end the run
+            except (Exception, SystemExit) as error:  # one unreadable answer must not end the run
                 return candidate.fail(f"task broken: {type(error).__name__}: {error}"), ()
             candidate = replace(candidate, final_answer=final_answer)
         verdicts = [check(candidate, seed) for check in self._single]
@@ -47,7 +47,7 @@ class Judging:
         return candidate, verdicts
 
     def in_order(self, candidate: Candidate, seed: Seed, verdicts: Sequence[Verdict]) -> Candidate:
-        """Return the candidate with its status, after the checks in order; call it for all candidates in their order."""
+        """Return the candidate with its status after the ordered checks; call this for all candidates in their order."""
         if candidate.status is not None:
             return candidate
         candidate = judged(candidate, [*verdicts, *(check(candidate, seed) for check in self._ordered)])

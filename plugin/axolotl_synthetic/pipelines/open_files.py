@@ -1,4 +1,4 @@
-"""The calls that may be open at once where the system limits a process's open files: each has a connection, which is one."""
+"""The number of concurrent calls that the limit of open files allows: each call has a connection, which is an open file."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from contextlib import suppress
 from axolotl_synthetic.records import Role
 from axolotl_synthetic.teachers import ModelSettings
 
-# What the process that makes the calls opens beside its connections (ledger, log, libraries), some 40, and as many again.
+# Files that the calls' process opens besides its connections (ledger, log, libraries): some 40, with a margin of as many.
 RESERVED = 100
 
 
@@ -17,7 +17,7 @@ def fitted(models: Mapping[Role, ModelSettings]) -> tuple[dict[Role, ModelSettin
     """Lower the models' `concurrency` to what the hard limit of open files allows.
 
     Returns:
-        The models, and what to tell the user of each that was changed.
+        The models, and a message to the user for each that was changed.
     """
     _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     asked = _connections(models)
@@ -38,11 +38,11 @@ def fitted(models: Mapping[Role, ModelSettings]) -> tuple[dict[Role, ModelSettin
 
 
 def allow(models: Mapping[Role, ModelSettings]) -> None:
-    """Raise this process's soft limit of open files, where it is too low for the models' connections."""
+    """Raise this process's soft limit of open files if it is too low for the models' connections."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     wanted = _connections(models) + RESERVED
     if soft != resource.RLIM_INFINITY and soft < wanted:
-        # Some systems refuse what their hard limit seems to allow; a call that finds no file to open is then asked again later.
+        # Some systems refuse limits below their hard limit; a call that can open no file is then retried.
         with suppress(ValueError, OSError):
             resource.setrlimit(resource.RLIMIT_NOFILE, (wanted if hard == resource.RLIM_INFINITY else min(wanted, hard), hard))
 

@@ -1,4 +1,4 @@
-"""Packs the modules of a user's own task and checks for machines that do not have them."""
+"""Packing of the modules of a user's own task and checks, for machines that do not have them."""
 
 from __future__ import annotations
 
@@ -13,30 +13,30 @@ from types import ModuleType
 
 from axolotl_synthetic.errors import ConfigError
 
-# Beyond this a folder holds more than a task, and every process on the cluster would hold it, too.
+# Largest total size in bytes. A larger folder holds more than a task, and every process of the cluster would hold a copy.
 LARGEST = 64 * 2**20
 
 
 def packed(names: Iterable[str]) -> bytes:
-    """Return a zip file of the packages and modules that were imported from the folders where some modules lie.
+    """Return a zip file of the imported packages and modules in the folders of the named modules.
 
-    Installed packages are left out: they are for every machine to install.
+    Installed packages are left out: every machine must install them.
 
     Args:
-        names: of imported modules, such as `my_package.tasks`.
+        names: names of imported modules, such as `my_package.tasks`.
 
     Returns:
-        The file, empty where all of the modules are installed or this package's own.
+        The file; empty if all named modules are installed or belong to this package.
 
     Raises:
-        ConfigError: if the files are too many.
+        ConfigError: if the files are too large.
     """
     tops = {name.partition(".")[0] for name in names} - {"axolotl_synthetic", "__main__", "builtins"}
     folders = {path.parent for top in tops if (path := _place(sys.modules.get(top))) is not None}
     folders = {folder for folder in folders if not any(folder.is_relative_to(installed) for installed in _installed())}
     if not folders:
         return b""
-    # Modules beside it that it has imported come along.
+    # Include imported modules from the same folders: the named ones may need them.
     places = [_place(module) for name, module in list(sys.modules.items()) if "." not in name]
     buffer, size = io.BytesIO(), 0
     with zipfile.ZipFile(buffer, "w", strict_timestamps=False) as archive:
@@ -53,7 +53,7 @@ def packed(names: Iterable[str]) -> bytes:
 
 
 def _place(module: ModuleType | None) -> Path | None:
-    """Return a package's folder or a module's file, None where it has neither."""
+    """Return a package's folder or a module's file; None where it has neither."""
     if module is None:
         return None
     if paths := list(getattr(module, "__path__", ())):

@@ -1,4 +1,4 @@
-"""Takes up the batches that a former run left behind, and gives back what it reserved and never sent."""
+"""Picking up of batches that an earlier run left open, and release of its reservations for calls that were never sent."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ from axolotl_synthetic.wording import number_of
 
 
 def open_waves(job: Job, models: Mapping[Role, Asked], calls: Calls, is_idle: Callable[[], bool]) -> list[Waves]:
-    """Open the batches of each model that sends some, or of which some are open.
+    """Open the batches of each model that sends batches or has open ones.
 
     Raises:
-        ConfigError: if batches are open that this config does not lead to.
+        ConfigError: if a batch is open at another address than the config's.
     """
     with closing(BatchLedger(job.ledger, job.settings.budget)) as ledger:
         ledger.release()
@@ -56,7 +56,7 @@ def _is_of(batch: Batch, asked: Asked) -> bool:
 
 
 def _refuse_elsewhere(batch: Batch, settings: OpenAIModel) -> None:
-    # Whether `/v1` stands behind it may be found out anew by each run.
+    # Ignore `/v1`: each run may find out anew whether the address needs it.
     if batch.base_url.removesuffix("/v1") != settings.url.removesuffix("/v1"):
         raise ConfigError(
             f"a batch of {number_of(batch.total, 'call')} to {batch.model} is open at {batch.base_url}, and `base_url` is"

@@ -1,6 +1,6 @@
-"""Starts the process that runs the pipeline (driver.py), hands it a job, and waits for its end.
+"""Start of the process that runs the pipeline (driver.py): hand it a job and wait for its end.
 
-Imports next to nothing, so that a command can start the process first and read its config while that one imports.
+This module imports very little, so that a command can start the process first and read its config while that process imports.
 """
 
 from __future__ import annotations
@@ -29,27 +29,27 @@ if TYPE_CHECKING:
 
 # A socket's path has at most 107 bytes, of which we and multiprocessing use these: /axolotl-abcdefgh/pymp-abcdefgh/listener-abcdefgh.
 LONGEST_TEMPORARY = 107 - 49
-# The answer of the process when a limit of the budget ended the run.
+# Answer of the process when a limit of the budget ended the run.
 WHOLE = "whole"
-# How often a wish to stop is looked for.
+# Seconds between two checks whether the user asked to stop.
 LOOK_SECONDS = 0.2
 
 
 class PipelineProcess:
-    """The process, as the one that started it sees it."""
+    """The pipeline's process as its parent sees it."""
 
     def __init__(self) -> None:
-        # -P: the working directory must not stand in for installed packages. A session of its own: Ctrl-C is for its parent to handle.
+        # -P: the working directory must not shadow installed packages. Its own session: the parent handles Ctrl-C.
         command = [sys.executable, "-P", "-m", "axolotl_synthetic.pipelines.driver", str(os.getpid())]
-        # Who asks all processes of a run to end asks that one, too, even while it imports: we handle that. distilabel sets a handler of
-        # its own, so the signal is not ignored but blocked, which a process inherits.
+        # A SIGINT to all processes of a run reaches the child too, even while it imports, but we handle it. distilabel installs a handler
+        # of its own, which would undo ignoring the signal; so block it, as a child inherits the mask.
         mask = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
         try:
             self._process = subprocess.Popen(
                 command,
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
-                stderr=None if sys.stderr else subprocess.DEVNULL,  # closed (`2>&-`), its number would go to the first file opened
+                stderr=None if sys.stderr else subprocess.DEVNULL,  # closed (`2>&-`), its number would go to the first opened file
                 start_new_session=True,
             )
         except OSError as error:
@@ -61,11 +61,11 @@ class PipelineProcess:
         """Run a job until a limit ends it.
 
         Args:
-            job: what to do; the spool is written, the ledger grows.
-            log: where distilabel's log, and what the process prints, is appended.
+            job: what to do; the process writes the spool and adds to the ledger.
+            log: file to which distilabel's log and the process's output are appended.
 
         Raises:
-            Interrupted: when the user asked to stop; what was under way has been finished and kept.
+            Interrupted: when the user asked to stop; open calls have ended and their replies are stored.
             SyntheticError: the error that ended the run.
         """
         try:
@@ -76,7 +76,7 @@ class PipelineProcess:
         with _temporary_folder() as folder, _stopping(self._process, folder) as asked:
             self._send(job, folder, log)
             error = self._result(job, asked)
-        # Who asks to stop may ask every process of the run, as systemd and Slurm do: those of distilabel end at once.
+        # A signal to every process of the run, as systemd and Slurm send it, ends distilabel's processes at once.
         if asked() and (error is None or isinstance(error, ProcessEndedError)):
             raise Interrupted(
                 f"stopped; every reply that was paid for is kept: run the same command again to go on{_left_open(job.ledger)}"
@@ -85,24 +85,24 @@ class PipelineProcess:
             raise error
 
     def dismiss(self) -> None:
-        """End it, whatever it does."""
+        """Kill the process, whatever it does."""
         self._process.kill()
         self._process.communicate()
 
     def _send(self, job: Job, folder: Path, log: Path) -> None:
-        # What has been set since the process was started, as a task of the user's own may do that reads a .env file, is for it too.
+        # Pass the current environment: a user's own task may have read a .env file since the process started.
         header = {"folder": str(folder), "log": str(log.absolute()), "environment": dict(os.environ), "python_path": job.python_path}
         assert self._process.stdin is not None
-        with suppress(OSError):  # it has ended already, which is seen in a moment
+        with suppress(OSError):  # it has ended already; `_result` reports that
             self._process.stdin.write(json.dumps(header).encode() + b"\n" + pickle.dumps(job))
             self._process.stdin.flush()
 
     def _result(self, job: Job, asked: Callable[[], bool]) -> SyntheticError | None:
-        """Wait for the process's answer; tell it of a wish to stop through the ledger."""
+        """Wait for the process's answer, and pass on a request to stop through the ledger."""
         from axolotl_synthetic.ledger import Ledger
 
         def ask() -> None:
-            # On a ledger that cannot be written the calls end by themselves.
+            # If the ledger cannot be written, the calls end by themselves.
             with suppress(SyntheticError), Ledger(job.ledger) as ledger:
                 ledger.ask_to_stop()
 
@@ -110,7 +110,7 @@ class PipelineProcess:
         told = False
         while not select.select([self._process.stdout], [], [], LOOK_SECONDS)[0]:
             if asked() and not told:
-                # In a thread: while SQLite waits for a lock, no handler would hear of another wish, which is to end everything at once.
+                # In a thread: while SQLite waits for a lock, no handler could run for a second signal, which must end everything at once.
                 threading.Thread(target=ask, daemon=True).start()
                 told = True
         if line := self._process.stdout.readline():
@@ -123,7 +123,7 @@ class PipelineProcess:
 
 
 def _left_open(path: Path) -> str:
-    """Say which batches go on without the run; empty where none does."""
+    """Return a text about the batches that go on without the run; empty where there are none."""
     from axolotl_synthetic.batch_ledger import BatchLedger
     from axolotl_synthetic.wording import number_of
 
@@ -137,7 +137,7 @@ def _left_open(path: Path) -> str:
 
 @contextmanager
 def waiting() -> Iterator[PipelineProcess]:
-    """Start the process, and end it at the end of the context.
+    """Start the process, and kill it when the context ends.
 
     Raises:
         SyntheticError: if it cannot be started.
@@ -150,11 +150,10 @@ def waiting() -> Iterator[PipelineProcess]:
 
 
 def die_with(parent: int) -> None:
-    """Have the kernel kill this process when its parent ends (Linux), so that a killed run leaves nothing behind that goes on
-    asking a teacher.
+    """Have the kernel kill this process when its parent ends (Linux), so that a killed run leaves nothing that asks a teacher.
 
     Args:
-        parent: its process id, noted before the fork: it may have ended since.
+        parent: its process id, taken before the fork, as it may have ended since.
     """
     if sys.platform == "linux":
         pr_set_pdeathsig = 1
@@ -165,8 +164,10 @@ def die_with(parent: int) -> None:
 
 @contextmanager
 def _temporary_folder() -> Iterator[Path]:
-    """A folder for all temporary files of the run's processes, which may be killed. It lies outside the output folder: when that one's disk
-    is full, the run can still end well."""
+    """Make a folder for all temporary files of the run's processes, which may be killed.
+
+    It lies outside the output folder, so that the run can still end well when the output folder's disk is full.
+    """
     if len(os.fsencode(tempfile.gettempdir())) > LONGEST_TEMPORARY:
         raise StorageError(
             f"{tempfile.gettempdir()}: the path of the temporary folder is longer than the {LONGEST_TEMPORARY} bytes that leave room for"
@@ -184,26 +185,26 @@ def _temporary_folder() -> Iterator[Path]:
 
 @contextmanager
 def _stopping(process: subprocess.Popen[bytes], folder: Path) -> Iterator[Callable[[], bool]]:
-    """Let what is under way finish at the first SIGINT, SIGTERM or SIGHUP, and end everything at another SIGINT or SIGTERM.
+    """Let open calls finish at the first SIGINT, SIGTERM or SIGHUP, and end everything at a further SIGINT or SIGTERM.
 
     Yields:
-        Whether the user asked to stop.
+        A function that returns whether the user asked to stop.
     """
     count = 0
 
     def handle(number: int, frame: FrameType | None) -> None:
         nonlocal count
         if number == signal.SIGHUP and count:
-            return  # a terminal that is closed sends it, and its shell sends it again
+            return  # a closed terminal sends it, and then its shell again
         count += 1
         if count > 1:
-            # Children die with us, the embedded server when its input closes; the ledger is durable at every moment.
+            # Children die with us, the embedded server when its input closes. The ledger is durable at every moment.
             process.kill()
             shutil.rmtree(folder, ignore_errors=True)
             os._exit(Interrupted.exit_code)
 
     signals = [signal.SIGINT, signal.SIGTERM]
-    if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:  # which `nohup` sets, so that the run outlives its terminal
+    if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:  # `nohup` sets that to outlive the terminal
         signals.append(signal.SIGHUP)
     before = {number: signal.signal(number, handle) for number in signals}
     try:

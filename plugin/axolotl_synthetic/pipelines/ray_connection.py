@@ -1,4 +1,4 @@
-"""Connects a process of ours to a Ray cluster, and lets go of it; Ray ends a process that loses its cluster."""
+"""Connection of one of our processes to a Ray cluster, and its end; Ray ends a process that loses its cluster."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ from axolotl_synthetic.config import RayCluster
 from axolotl_synthetic.errors import ServiceError
 from axolotl_synthetic.extras import require
 
-# For the head to take a connection.
+# Time for the head to accept a connection.
 HEAD_SECONDS = 3.0
 SHUTDOWN_SECONDS = 4.0
 
 
 def ignore_signals() -> None:
-    # Who asks all processes of a run to end asks this one, too; those who started it handle that.
+    # A signal to all processes of a run reaches this one too, but its parent handles it.
     for asked in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(asked, signal.SIG_IGN)
 
@@ -29,13 +29,13 @@ def connect(cluster: RayCluster) -> tuple[str, int]:
     """Connect this process; return the address of the cluster's head.
 
     Raises:
-        ServiceError: if it cannot be; the message says what to do.
+        ServiceError: if that fails; the message says what to do.
     """
     require("ray", "engine: ray")
-    # Nothing is sent to Ray's makers, and the cards of an actor that asks for none stay as they are.
+    # Send no usage statistics, and keep the visible GPUs for an actor that asks for none.
     os.environ.update(RAY_USAGE_STATS_ENABLED="0", RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO="0")
     if cluster.address != "auto":
-        os.environ.pop("RAY_ADDRESS", None)  # it would win
+        os.environ.pop("RAY_ADDRESS", None)  # it would take precedence
     import ray
 
     own: dict[str, Any] = {}
@@ -53,7 +53,7 @@ def connect(cluster: RayCluster) -> tuple[str, int]:
 
 
 def refuse_nobody(address: str) -> None:
-    """Refuse an address at which nothing answers: Ray would take a minute to say so, and end this process."""
+    """Refuse an address where nothing answers: Ray would take a minute to say so, and end this process."""
     if address == "auto":
         if not (address := os.environ.get("RAY_ADDRESS", "")):
             return
@@ -64,7 +64,7 @@ def refuse_nobody(address: str) -> None:
             )
     host, colon, port = address.rpartition(":")
     if not colon:
-        return  # `auto` or `local`, for Ray
+        return  # Ray resolves `auto` and `local`
     try:
         socket.create_connection((host.strip("[]"), int(port)), HEAD_SECONDS).close()
     except (OSError, ValueError, OverflowError) as error:
@@ -92,7 +92,7 @@ def why_not(address: str, error: Exception) -> str:
 
 
 def leave() -> None:
-    """End this process, and before that the cluster where it is this run's own. Without its head Ray's end may take for ever."""
+    """End this process, after the cluster that it started, if any; without a head, Ray's shutdown may never return."""
     timer = threading.Timer(SHUTDOWN_SECONDS, os._exit, (1,))
     timer.daemon = True
     timer.start()

@@ -1,8 +1,7 @@
-"""Runs the chains of a whole batch side by side, with one call of the LLM for all requests that wait: for the public steps, where a batch
-is all that there is. A run of `generate` has no batches; its rolling window is in `engine.py`.
+"""Run of a batch's chains side by side, with one call of the LLM for all waiting requests; for the public steps, which get whole batches.
 
-A chain is a strategy's or a check's coroutine. It is driven by hand and not by an event loop, because distilabel's asynchronous LLMs run
-an event loop of their own, and one cannot run inside another.
+A run of `generate` uses the rolling window in `engine.py` instead. A chain is a strategy's or a check's coroutine. It is driven by hand
+rather than by an event loop: distilabel's asynchronous LLMs run their own loop, and loops cannot be nested.
 """
 
 from __future__ import annotations
@@ -24,25 +23,25 @@ from axolotl_synthetic.teachers.redaction import Redactor, secrets_in, secrets_o
 
 Chain = Coroutine[Request, Reply, Candidate]
 Answered = Reply | CallFailed
-# Names of the limit of a reply's tokens among the parameters of distilabel's classes.
+# Names of the limit of a reply's tokens in distilabel's classes.
 LIMITS = ("max_new_tokens", "max_tokens")
 
 
 @types.coroutine
 def ask(request: Request) -> Generator[Request, Reply, Reply]:
-    """Hand a request to `run_chains`; use it where a strategy or a check wants `ask`."""
+    """Pass a request to `run_chains`; use this as the `ask` of a strategy or a check."""
     return (yield request)
 
 
 def run_chains(chains: Sequence[Chain], answer: Callable[[Sequence[Request]], Sequence[Answered]]) -> list[Candidate | Exception]:
-    """Run all chains to their ends, in rounds: each round answers what every unfinished chain waits for.
+    """Run all chains to their ends, in rounds: each round answers the requests of all unfinished chains.
 
     Args:
         chains: not started yet.
-        answer: makes the calls of one round, and gives a reply or a failure for each.
+        answer: makes the calls of one round; returns a reply or a failure for each.
 
     Returns:
-        For each chain its candidate, or what it raised.
+        For each chain its candidate or its exception.
     """
     ended: dict[int, Candidate | Exception] = {}
     waiting: dict[int, Request] = {}
@@ -52,7 +51,7 @@ def run_chains(chains: Sequence[Chain], answer: Callable[[Sequence[Request]], Se
             waiting[place] = step(value)
         except StopIteration as stop:
             ended[place] = stop.value
-        except Exception as error:  # the boundary: one row never touches another
+        except Exception as error:  # one row's failure must not affect others
             ended[place] = error
 
     for place, chain in enumerate(chains):
@@ -66,14 +65,14 @@ def run_chains(chains: Sequence[Chain], answer: Callable[[Sequence[Request]], Se
 
 
 class Models:
-    """The LLMs of a step: the teacher and, where it is another one, the augmenter."""
+    """LLMs of a step: the teacher and, if it is another one, the augmenter."""
 
     def __init__(self, llm: LLM, augmenter: LLM | None) -> None:
         teacher = _Model(llm)
         self._models: Mapping[Role, _Model] = {"teacher": teacher, "augmenter": teacher if augmenter is None else _Model(augmenter)}
 
     def answer(self, requests: Sequence[Request]) -> list[Answered]:
-        """Answer requests with one batch for each LLM."""
+        """Answer the requests, with one batch for each LLM."""
         answered: list[Answered | None] = [None] * len(requests)
         for model in dict.fromkeys(self._models.values()):
             places = [place for place, request in enumerate(requests) if self._models[request.role] is model]
@@ -83,7 +82,7 @@ class Models:
 
 
 class _Model:
-    """One LLM, which was loaded."""
+    """One loaded LLM."""
 
     def __init__(self, llm: LLM) -> None:
         self._llm = llm
@@ -102,7 +101,7 @@ class _Model:
         return [self._read(output, _most_tokens(self._llm, arguments)) for output in outputs]
 
     def _each(self, inputs: list[Any], arguments: Mapping[str, Any]) -> list[Any]:
-        """Ask an asynchronous LLM as its `generate` does, but let a call that fails spoil only its own row."""
+        """Ask an asynchronous LLM as its `generate` does, except that a failed call affects only its own row."""
 
         async def gathered() -> list[Any]:
             return await asyncio.gather(*(self._llm.agenerate(input=one, **arguments) for one in inputs), return_exceptions=True)
@@ -111,7 +110,7 @@ class _Model:
         return outputs
 
     def _together(self, inputs: list[Any], arguments: Mapping[str, Any]) -> list[Any]:
-        """Ask any other LLM for the whole batch; where it raises, halve the batch until the failing rows are alone."""
+        """Ask any other LLM for the whole batch; if it raises, halve the batch until the failing rows are alone."""
         try:
             outputs = list(self._llm.generate_outputs(inputs=inputs, num_generations=1, **arguments))
             if len(outputs) != len(inputs):
@@ -135,13 +134,13 @@ class _Model:
             return failed
         except UnicodeEncodeError:
             return RefusedCall("no_text", "the reply holds half of a surrogate pair, which no file can hold")
-        except Exception as error:  # a class that gives something else than distilabel's own do
+        except Exception as error:  # a class may return another shape than distilabel's own
             return RefusedCall("no_reply", f"{type(error).__name__}: {self._redacted(error)}")
         return reply
 
 
 def _most_tokens(llm: LLM, arguments: Mapping[str, Any]) -> float:
-    """Return the limit of a reply's tokens: the user's, else the class's default; without one no reply counts as cut off."""
+    """Return the limit of a reply's tokens: the user's, else the class's default, else infinity (no reply counts as cut off)."""
     call = llm.agenerate if isinstance(llm, AsyncLLM) else llm.generate
     parameters = inspect.signature(call).parameters
     for name in LIMITS:

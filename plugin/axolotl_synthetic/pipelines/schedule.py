@@ -1,7 +1,7 @@
-"""Which candidate comes next: its strategy, its seed, its round. Pure, and the same in every run of a config.
+"""The order of candidates: each one's strategy, seed and round. It does no I/O, and is the same in every run of a config.
 
-Prompts begin with what all of a kind share (instructions, worked examples), so calls that go out one after the other find that in a
-server's prefix cache. Seeds with one context, such as a database's schema, share more, and are asked near one another.
+Prompts of one strategy begin with a common prefix (instructions, worked examples), so consecutive calls find it in a server's prefix
+cache. Seeds with one context, such as a database's schema, share a longer prefix, so they come near one another.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from axolotl_synthetic.strategies import near
 
 @dataclass(frozen=True, slots=True)
 class Planned:
-    """The candidate, its seed, how many candidates of its strategy the seed has had before, and its place in the strategy's sequence."""
+    """A candidate, its seed, its seed's earlier candidates of that strategy (`round`), and its index in the strategy's sequence."""
 
     candidate: Candidate
     seed: Seed
@@ -29,11 +29,11 @@ class Planned:
 
 @dataclass(frozen=True, slots=True)
 class Phase:
-    """What holds from one candidate on: how often each seed is taken.
+    """Weights of the seeds from one candidate on.
 
     Attributes:
         start: the number of the first candidate.
-        weights: of each seed, by its id, above 0; seeds are taken in proportion.
+        weights: each seed's weight, by its id, above 0; seeds come in proportion to it.
     """
 
     start: int
@@ -41,15 +41,15 @@ class Phase:
 
 
 def sure_rounds(planned: Planned, seeds: int, candidates: float, share: float) -> int:
-    """Return how many candidates of its strategy a seed will have at least.
+    """Return a lower bound of the candidates that a seed will have by one strategy.
 
     Args:
         planned: one of them.
-        seeds: how many there are.
-        candidates: so many of all strategies will be planned at least.
-        share: the strategy's.
+        seeds: number of seeds.
+        candidates: lower bound of the candidates of all strategies.
+        share: the strategy's share.
     """
-    of_strategy = candidates if share == 1 else max(0.0, candidates * share - 1)  # each is within one of its share
+    of_strategy = candidates if share == 1 else max(0.0, candidates * share - 1)  # a strategy is within one candidate of its share
     return max(0, math.ceil((math.floor(of_strategy) - planned.index % seeds) / seeds))
 
 
@@ -59,17 +59,17 @@ def schedule(
     kinds: Callable[[Seed], Sequence[str]] | None = None,
     phases: Sequence[Phase] = (),
 ) -> Iterator[Planned]:
-    """Candidates without end.
+    """Yield candidates without end.
 
-    Every strategy goes through the seeds in the order of `near`, again and again; strategies take turns so that after any number of
-    candidates each is within one of its share (the quota method of Balinski and Young, 1975). A strategy's own sequence does not
-    depend on the shares, so a run with other shares finds its calls in the ledger, as long as there are no phases.
+    Every strategy cycles through the seeds in the order of `near`. Strategies alternate so that after any number of candidates each is
+    within one of its share (the quota method of Balinski and Young, 1975). Without phases, a strategy's own sequence does not depend on
+    the shares, so a run with other shares finds its replies in the ledger.
 
     Args:
         seeds: at least one.
-        shares: strategy and share, adding up to 1.
-        kinds: what each seed counts as, such as its labels, where every kind is to come as often; None: every seed does.
-        phases: from when on which seeds come more often, in the order of their starts; before the first all come as often.
+        shares: each strategy's share; they add up to 1.
+        kinds: returns a seed's kinds, such as its labels, to balance the kinds; None gives every seed equal turns.
+        phases: weights of the seeds from certain candidates on, sorted by start; before the first, all seeds weigh the same.
     """
     seeds = near(seeds)
     names = [name for name, share in shares.items() if share > 0]
@@ -79,7 +79,7 @@ def schedule(
     for number in itertools.count():
         if (phase := starts.get(number)) is not None:
             orders = {name: _by_weight(seeds, phase.weights) for name in names}
-        # The strategy that would lag most behind its share; ties go to the one named first.
+        # Choose the strategy that would lag most behind its share; a tie goes to the one named first.
         strategy = max(made, key=lambda name: shares[name] * (number + 1) - made[name])
         seed = next(orders[strategy])
         of_seed = rounds[strategy][seed.id]
@@ -90,12 +90,12 @@ def schedule(
 
 
 def _in_turn(seeds: Sequence[Seed]) -> Iterator[Seed]:
-    """Yield every seed, again and again."""
+    """Yield every seed, in endless cycles."""
     return itertools.cycle(seeds)
 
 
 def _by_kind(seeds: Sequence[Seed], kinds: Callable[[Seed], Sequence[str]]) -> Iterator[Seed]:
-    """Yield the next seed of the kind that came least; seeds of no kind only where all are of none."""
+    """Yield the next seed of the rarest kind so far. A seed without a kind comes only if no seed has one."""
     of_seed = {seed.id: tuple(kinds(seed)) for seed in seeds}
     groups: dict[str, list[Seed]] = {}
     for seed in seeds:
@@ -112,8 +112,11 @@ def _by_kind(seeds: Sequence[Seed], kinds: Callable[[Seed], Sequence[str]]) -> I
 
 
 def _by_weight(seeds: Sequence[Seed], weights: Mapping[str, float]) -> Iterator[Seed]:
-    """Yield seeds in proportion to their weights, evenly spread: a seed is due for the k-th time, k from 0, at (k + 1/2) / weight (the
-    method of Webster, as stride scheduling has it). Seeds that are due together come in their order."""
+    """Yield seeds in proportion to their weights, evenly spread.
+
+    A seed is due for the k-th time, k from 0, at (k + 1/2) / weight: Webster's method, as in stride scheduling. Seeds that are due
+    together come in their order.
+    """
     due = [(0.5 / weights[seed.id], place, 0) for place, seed in enumerate(seeds)]
     heapq.heapify(due)
     while True:

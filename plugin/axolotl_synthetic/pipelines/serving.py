@@ -1,7 +1,7 @@
-"""Starts what the models of a run need, for as long as it lasts: on this machine (`teachers.serve`), or vLLM on the GPUs of its cluster.
+"""The servers that a run's models need while it lasts: on this machine (`teachers.serve`), or vLLM on its cluster's GPUs.
 
-The cluster's servers are the business of a process of its own (cluster_servers.py), as Ray ends one that loses its cluster. When it is
-lost, so are the servers, and the calls fail as those to any server that is away.
+A process of its own starts the cluster's servers (cluster_servers.py), because Ray ends a process that loses its cluster. The servers
+are then lost too, and calls fail as they do to any unreachable server.
 """
 
 from __future__ import annotations
@@ -23,21 +23,21 @@ from axolotl_synthetic.records import Role
 from axolotl_synthetic.teachers import ModelSettings, serve, vllm
 
 MODULE = "axolotl_synthetic.pipelines.cluster_servers"
-# For the process to end its servers and itself.
+# Time for the process to stop its servers and end.
 END_SECONDS = 40.0
 
 
 @contextmanager
 def serving(settings: Settings, folder: Path, log: Path) -> Iterator[dict[Role, ModelSettings]]:
-    """Start what the teacher and the augmenter need.
+    """Start the servers that the teacher and the augmenter need.
 
     Args:
-        settings: the block.
+        settings: the block `synthetic`.
         folder: where servers on this machine write their logs.
-        log: where the process that is connected to the cluster prints.
+        log: file for the output of the process that is connected to the cluster.
 
     Yields:
-        For each role the settings to open the model with.
+        The settings to open each role's model with.
 
     Raises:
         ConfigError, ServiceError: if a model cannot be used; the message says what to do.
@@ -49,7 +49,7 @@ def serving(settings: Settings, folder: Path, log: Path) -> Iterator[dict[Role, 
     with ExitStack() as stack:
         found: dict[Role, ModelSettings] = {}
         own = {role: model for role, model in wanted.items() if isinstance(model, VLLMModel)}
-        # A cluster of this machine's, for the run alone, has the GPUs that are here.
+        # A `local` cluster has only this machine's GPUs, so serve on them directly.
         if own and cluster is not None and cluster.address != "local":
             found |= stack.enter_context(_on_cluster(cluster, own, log))
         for role, model in wanted.items():
@@ -60,11 +60,11 @@ def serving(settings: Settings, folder: Path, log: Path) -> Iterator[dict[Role, 
 
 @contextmanager
 def _on_cluster(cluster: RayCluster, models: Mapping[Role, VLLMModel], log: Path) -> Iterator[dict[Role, ModelSettings]]:
-    """Have vLLM served on the cluster's GPUs; yields nothing where it has none."""
+    """Serve vLLM on the cluster's GPUs; yield an empty dict if it has none."""
     process = _start(log)
     key = secrets.token_urlsafe(32)
     before = os.environ.get(vllm.KEY)
-    os.environ[vllm.KEY] = key  # in this process and its children alone
+    os.environ[vllm.KEY] = key  # visible to this process and its children only
     try:
         _send(process, {"cluster": cluster.model_dump(), "key": key, "models": {role: _absolute(one) for role, one in models.items()}})
         urls = _ready(process, cluster, models)
@@ -88,13 +88,13 @@ def _start(log: Path) -> subprocess.Popen[bytes]:
 
 def _send(process: subprocess.Popen[bytes], request: Mapping[str, Any]) -> None:
     assert process.stdin is not None
-    with suppress(OSError):  # it has ended, which is seen in a moment
+    with suppress(OSError):  # it has ended; `_next` reports that
         process.stdin.write(json.dumps(request).encode() + b"\n")
         process.stdin.flush()
 
 
 def _absolute(model: VLLMModel) -> dict[str, Any]:
-    """Return a model's settings for a node, whose working directory is another. A model's folder must be at the same path there."""
+    """Return a model's settings with absolute paths, for a node with another working directory; its folder must exist there too."""
     changed: dict[str, Any] = {}
     if model.python is not None:
         changed["python"] = os.path.abspath(os.path.expanduser(model.python))
@@ -104,10 +104,10 @@ def _absolute(model: VLLMModel) -> dict[str, Any]:
 
 
 def _ready(process: subprocess.Popen[bytes], cluster: RayCluster, models: Mapping[Role, VLLMModel]) -> Mapping[Role, list[str]]:
-    """Wait until all servers answer, with progress on the terminal; return their addresses, by role.
+    """Wait until all servers answer, with progress on the terminal; return their addresses by role.
 
     Raises:
-        SyntheticError: what went wrong.
+        SyntheticError: if a server cannot be used.
     """
     stand = terminal.Stand(0, sum(model.replicas for model in models.values()), "servers", f"connecting to the cluster ({cluster.address})")
     with terminal.watched("starting vLLM on the cluster", lambda: stand):
@@ -133,14 +133,14 @@ def _next(process: subprocess.Popen[bytes]) -> tuple[str, Any]:
 
 
 def _end(process: subprocess.Popen[bytes]) -> None:
-    """Stop the servers, and tell of those that ended during the run."""
+    """Stop the servers, and report those that ended during the run."""
     assert process.stdin is not None and process.stdout is not None
     with suppress(OSError):
         process.stdin.close()
     try:
         process.wait(END_SECONDS)
     except subprocess.TimeoutExpired:
-        process.kill()  # Ray then ends what it owns
+        process.kill()  # Ray then ends its actors
         process.wait()
     with process.stdout:
         for kind, said in map(json.loads, process.stdout):

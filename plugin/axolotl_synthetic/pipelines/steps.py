@@ -1,8 +1,8 @@
-"""The steps of `generate`: `Generate` yields what the calls have ended (calling.py), `Verify` judges it and writes the samples.
+"""The steps of `generate`: `Generate` yields ended candidates from the calls' process (calling.py); `Verify` judges and writes them.
 
-A row carries the candidates that ended since the row before (rows.py). With a row for each candidate distilabel would hold rows back
-until a batch of them is full, while the engine waits for their verdicts. Neither step raises: distilabel 1.5.3 goes on without a
-word, or for ever, when one does. An error travels in the rows, and the last row, which says `over`, tells whether the run was whole.
+A row carries the candidates that ended since the previous row (rows.py). With a row for each candidate, distilabel would hold rows back
+until a batch is full, while the engine waits for their verdicts. Neither step raises: distilabel 1.5.3 then continues silently or hangs.
+So an error travels in the rows, and the last row, with `over`, tells whether the run was whole.
 
 distilabel reads the annotation `StepInput` at run time, so annotations are not postponed in this file.
 """
@@ -27,7 +27,7 @@ NO_JOB += " of the steps in `axolotl_synthetic.steps`"
 
 
 class Generate(GeneratorStep):  # type: ignore[misc]  # distilabel is not typed
-    """Yield candidates as they end, which the models are asked for in a rolling window without batches.
+    """Yield candidates as they end; a rolling window of calls makes them, without batches.
 
     Attributes:
         task: The name of the task.
@@ -36,9 +36,9 @@ class Generate(GeneratorStep):  # type: ignore[misc]  # distilabel is not typed
         budget: The limits of the run.
 
     Output columns:
-        - candidates (`list[str]`): Candidates that ended since the row before, as JSON.
+        - candidates (`list[str]`): Candidates that ended since the previous row, as JSON.
         - over (`bool`): Whether this is the last row.
-        - error (`str`): What ended the calls early, as JSON of its class and its text; empty if nothing did.
+        - error (`str`): The error that ended the calls early, as JSON of its class and its text; empty if there was none.
     """
 
     task: str = ""
@@ -72,17 +72,17 @@ class Verify(Step):  # type: ignore[misc]
     Input columns:
         - candidates (`list[str]`): As `Generate` yields them.
         - over (`bool`): Whether this is the last row.
-        - error (`str`): What ended the calls early.
+        - error (`str`): The error that ended the calls early.
 
     Output columns:
-        - seen (`int`): Candidates that were judged so far.
+        - seen (`int`): Number of candidates judged so far.
         - over (`bool`): Whether this is the last row.
-        - error (`str`): What ended the run early, as JSON of its class and its text; empty if nothing did.
+        - error (`str`): The error that ended the run early, as JSON of its class and its text; empty if there was none.
     """
 
     checks: list[str] = Field(default_factory=list)
     job: Any = Field(default=None, exclude=True)
-    # One row at a time, so that no verdict waits for others.
+    # Take one row at a time, so that no verdict waits for later rows.
     input_batch_size: int = 1
     _verification: Any = PrivateAttr(default=None)
     _error: str = PrivateAttr(default="")
@@ -121,11 +121,11 @@ class Verify(Step):  # type: ignore[misc]
             self._verification.close()
 
     def _guarded(self, work: Any, *arguments: Any) -> None:
-        """Run a part of the work, unless one before it failed; keep its error, and ask the engine to stop for it."""
+        """Run a part of the work, unless an earlier part failed; store its error and ask the engine to stop."""
         try:
             work(*arguments)
-        except BaseException as error:  # of a task's class that ends the process as well
+        except BaseException as error:  # a task's class may even raise SystemExit
             self._error = encoded(error if isinstance(error, SyntheticError) else broken("verification", error))
-            # On a ledger that cannot be written the engine stops by itself.
+            # If the ledger cannot be written, the engine stops by itself.
             with suppress(SyntheticError), Ledger(self.job.ledger) as ledger:
                 ledger.ask_to_stop()

@@ -1,7 +1,7 @@
-"""The three strategies as Tasks of distilabel, for anybody's pipeline. What they have in common is in `strategy_task.py`.
+"""The three strategies as distilabel Tasks, for a user's own pipeline. `strategy_task.py` defines what they share.
 
-distilabel reads docstrings: each lists its columns in the form that distilabel's own classes use. The paper is in no section `References`,
-for distilabel 1.5.3 would ask a web site about it at the end of every run.
+distilabel reads docstrings: each lists its columns in the form of distilabel's own classes. None has a section `References` for the paper:
+distilabel 1.5.3 would send a request for it to a web site at the end of every run.
 """
 
 from axolotl_synthetic.pipelines.strategy_task import AugmenterTask, StrategyTask
@@ -12,7 +12,7 @@ class AnswerAugmentation(StrategyTask):
     """Answer each question once more: one call a sample, the question stays as it is.
 
     The strategy `answer_augmentation` of "Balancing Cost and Effectiveness of Synthetic Data Generation Strategies for LLMs"
-    (arXiv 2409.19759). Several samples of a row (`num_generations`) are rows of their own, and differ as far as the LLM samples at a
+    (arXiv 2409.19759). Each sample of a row (`num_generations`) is a row of its own; samples differ only if the LLM samples at a
     temperature above 0.
 
     Attributes:
@@ -24,11 +24,11 @@ class AnswerAugmentation(StrategyTask):
         databases: text to SQL: where the databases are, such as `dbs/{database}.sqlite`. Defaults to `None`.
         decimal: `comma` where the rows write 16,5 and group thousands by points. Defaults to `None`, a point.
         num_generations: samples of each row. Defaults to `1`.
-        round: how many samples each row has had before; names and draws go on from there. Defaults to `0`.
+        round: number of samples that each row had before; names and draws go on from there. Defaults to `0`.
 
     Runtime parameters:
         - `num_generations`: samples of each row.
-        - `round`: how many samples each row has had before.
+        - `round`: number of samples that each row had before.
 
     Input columns:
         - question (`str`): the question.
@@ -46,9 +46,9 @@ class AnswerAugmentation(StrategyTask):
     Output columns:
         - instruction (`str`): the question as a student reads it, with its choices, schema or context.
         - generation (`str`): the LLM's answer without its thoughts; empty where there is none, and then `reason` says why.
-        - final_answer (`str`): what the answer ends in, in a normal form; empty where it marks none.
+        - final_answer (`str`): the final answer in a normal form; empty where the answer marks none.
         - strategy (`str`): the strategy's name.
-        - seed_id (`str`): a name for the row's question, which depends on its content alone.
+        - seed_id (`str`): an id of the row's question, which depends only on its content.
         - sample_id (`str`): a name for the sample: strategy, seed and number.
         - candidate (`str`): how the sample was made, as JSON, for `Verify`.
         - status (`str`): `generated`; or `failed`, where a reply did not come, could not be read or was cut off.
@@ -57,10 +57,10 @@ class AnswerAugmentation(StrategyTask):
         - model_name (`str`): the name of the LLM that answered.
 
     Note:
-        With several samples of a row, the first of every row of a batch come first, then the second. Give `Verify` the same
-        `input_mappings`. distilabel's LLMs do not say why a reply ended. One that has as many tokens as `max_new_tokens` allows counts as
-        cut off, where the LLM counts tokens; else a cut-off reply is not noticed. The default of most LLMs is 128 tokens: set more in
-        `generation_kwargs`.
+        With several samples of a row, first comes sample 1 of every row of a batch, then sample 2. Give `Verify` the same
+        `input_mappings`. distilabel's LLMs do not say why a reply ended. If the LLM counts tokens, a reply with as many tokens as
+        `max_new_tokens` allows counts as cut off; otherwise cut-off replies go unnoticed. Most LLMs stop at 128 tokens by default: set
+        more in `generation_kwargs`.
 
     Categories:
         - text-generation
@@ -95,22 +95,22 @@ class QuestionRephrase(AugmenterTask):
     """Reword each question, so that its answer stays the same, and answer it: two calls a sample.
 
     The strategy `question_rephrase` of "Balancing Cost and Effectiveness of Synthetic Data Generation Strategies for LLMs"
-    (arXiv 2409.19759). That the rewording asks the same is for `Verify` to check (`rephrase_fidelity`, `final_answer`).
+    (arXiv 2409.19759). `Verify` checks that the rewording asks the same (`rephrase_fidelity`, `final_answer`).
 
     Attributes:
         llm: the teacher, which answers.
         augmenter: the LLM that rewords. Defaults to `None`, the teacher.
-        reuse_seed_answers: whether the row's own answer is taken, where it has one, and the teacher is not asked. Defaults to `False`.
+        reuse_seed_answers: whether to take the row's own answer, if it has one, instead of asking the teacher. Defaults to `False`.
         task: as in `AnswerAugmentation`.
         examples: as in `AnswerAugmentation`.
         databases: as in `AnswerAugmentation`.
         decimal: as in `AnswerAugmentation`.
         num_generations: samples of each row. Defaults to `1`.
-        round: how many samples each row has had before. Defaults to `0`.
+        round: number of samples that each row had before. Defaults to `0`.
 
     Runtime parameters:
         - `num_generations`: samples of each row.
-        - `round`: how many samples each row has had before.
+        - `round`: number of samples that each row had before.
 
     Input columns:
         - question (`str`): the question.
@@ -127,9 +127,9 @@ class QuestionRephrase(AugmenterTask):
     Output columns:
         - instruction (`str`): the reworded question as a student reads it; empty where there is none.
         - generation (`str`): the teacher's answer to it; empty where there is none, and then `reason` says why.
-        - final_answer (`str`): what the answer ends in, in a normal form; empty where it marks none.
+        - final_answer (`str`): the final answer in a normal form; empty where the answer marks none.
         - strategy (`str`): the strategy's name.
-        - seed_id (`str`): a name for the row's question, which depends on its content alone.
+        - seed_id (`str`): an id of the row's question, which depends only on its content.
         - sample_id (`str`): a name for the sample: strategy, seed and number.
         - candidate (`str`): how the sample was made, as JSON, for `Verify`.
         - status (`str`): `generated`; or `failed`, where a reply did not come, could not be read or was cut off.
@@ -181,9 +181,9 @@ class NewQuestion(AugmenterTask):
     """Write a new question on the pattern of each, judge it, and answer it: three calls a sample.
 
     The strategy `new_question` of "Balancing Cost and Effectiveness of Synthetic Data Generation Strategies for LLMs"
-    (arXiv 2409.19759). First the augmenter writes a question. Then it is asked whether that one is complete, clear and has one answer, and
-    its reply must end in Yes or No: the self-check. A question that passes is answered by `llm`, whose reply must end as the task wants
-    it, for `math` in a line `#### 60`. Whether that answer is right, nothing knows: `self_consistency` and `judge` of `Verify` help.
+    (arXiv 2409.19759). First the augmenter writes a question. Then the self-check asks it whether that question is complete, clear and has
+    one answer; its reply must end in Yes or No. `llm` answers a question that passes, and its reply must end as the task requires, for
+    `math` in a line `#### 60`. No reference for that answer exists: `self_consistency` and `judge` of `Verify` help.
 
     Attributes:
         llm: the teacher, which answers.
@@ -195,11 +195,11 @@ class NewQuestion(AugmenterTask):
         databases: as in `AnswerAugmentation`.
         decimal: as in `AnswerAugmentation`.
         num_generations: samples of each row. Defaults to `1`.
-        round: how many samples each row has had before. Defaults to `0`.
+        round: number of samples that each row had before. Defaults to `0`.
 
     Runtime parameters:
         - `num_generations`: samples of each row.
-        - `round`: how many samples each row has had before.
+        - `round`: number of samples that each row had before.
 
     Input columns:
         - question (`str`): the question that gives the pattern.
@@ -216,22 +216,22 @@ class NewQuestion(AugmenterTask):
     Output columns:
         - instruction (`str`): the new question as a student reads it; empty where there is none.
         - generation (`str`): the teacher's answer to it; empty where there is none, and then `reason` says why.
-        - final_answer (`str`): what the answer ends in, in a normal form; empty where it marks none.
+        - final_answer (`str`): the final answer in a normal form; empty where the answer marks none.
         - strategy (`str`): the strategy's name.
-        - seed_id (`str`): a name for the row's question, which depends on its content alone.
+        - seed_id (`str`): an id of the row's question, which depends only on its content.
         - sample_id (`str`): a name for the sample: strategy, seed and number.
         - candidate (`str`): how the sample was made, as JSON, for `Verify`.
-        - status (`str`): `generated`; `rejected`, where the augmenter says No of its question, or neither Yes nor No; or `failed`, where
-            another reply could not be read, or any did not come or was cut off.
+        - status (`str`): `generated`; `rejected`, where the augmenter answers the self-check with No, or with neither Yes nor No; or
+            `failed`, where another reply could not be read, or a reply did not come or was cut off.
         - reason (`str`): why there is no sample; empty where there is one.
         - messages (`List[Dict[str, str]]`): the chat to train on; without the assistant's turn where there is no sample.
         - model_name (`str`): the name of the LLM that answered.
         - augmenter_name (`str`): the name of the LLM that wrote the question.
 
     Note:
-        A sample is a row: with several (`num_generations`) the first of every row of a batch come first, then the second; group them by
-        `seed_id`. `distilabel_metadata` has all three chats, as `raw_input_<step>`. Give `Verify` the same `input_mappings`. The default
-        limit of most LLMs is 128 tokens: set more in `generation_kwargs`.
+        Each sample is a row: with several (`num_generations`), first comes sample 1 of every row of a batch, then sample 2; group them by
+        `seed_id`. `distilabel_metadata` has all three chats, as `raw_input_<step>`. Give `Verify` the same `input_mappings`. Most LLMs
+        stop at 128 tokens by default: set more in `generation_kwargs`.
 
     Categories:
         - text-generation

@@ -1,7 +1,7 @@
-"""The part that the three strategies share as Tasks of distilabel (`strategy_steps.py`): a batch of rows in, their samples out. What a
-strategy asks is in `strategies/`, how the calls of a batch are made in `rounds.py`, what the columns hold in `columns.py`.
+"""The part that the three strategies share as distilabel Tasks (`strategy_steps.py`): a batch of rows in, their samples out.
 
-distilabel reads annotations at run time, so they are not postponed in this file.
+`strategies/` defines a strategy's requests, `rounds.py` makes the calls of a batch, and `columns.py` defines the columns. distilabel reads
+annotations at run time, so they are not postponed in this file.
 """
 
 import json
@@ -40,7 +40,7 @@ Rows = list[dict[str, Any]]
 
 @dataclass
 class _Sample:
-    """One sample of a row: its candidate, and what was asked and said for it."""
+    """One sample of a row: its candidate, and its requests with their replies."""
 
     row: dict[str, Any]
     round: int
@@ -50,7 +50,7 @@ class _Sample:
 
 
 class StrategyTask(Task):  # type: ignore[misc]  # distilabel is not typed
-    """Makes the samples of a strategy for every row; its subclasses say which strategy."""
+    """Task that makes a strategy's samples for every row; subclasses name the strategy."""
 
     task: str = "math"
     examples: Rows = Field(default_factory=list)
@@ -59,7 +59,7 @@ class StrategyTask(Task):  # type: ignore[misc]  # distilabel is not typed
     round: RuntimeParameter[NonNegativeInt] = Field(default=0, description="The number of samples that each row has had before.")
 
     purposes: ClassVar[tuple[Purpose, ...]]
-    """Purposes of its calls, in their order."""
+    """Purposes of the strategy's calls, in their order."""
 
     _kind: Any = PrivateAttr(None)
     _examples: Any = PrivateAttr(None)
@@ -68,7 +68,7 @@ class StrategyTask(Task):  # type: ignore[misc]  # distilabel is not typed
     @property
     @abstractmethod
     def strategy(self) -> str:
-        """The strategy's name."""
+        """Return the strategy's name."""
 
     @property
     def inputs(self) -> dict[str, bool]:
@@ -79,7 +79,7 @@ class StrategyTask(Task):  # type: ignore[misc]  # distilabel is not typed
         return [*SAMPLE_COLUMNS, "candidate", "model_name"]
 
     def model_post_init(self, __context: Any) -> None:
-        # What is wrong is said where the step is made, not later in its process.
+        # Report bad arguments where the step is made, not later in its process.
         read_seeds("examples", self.examples, load_task(self.task), self.databases, self.decimal)
         if self._augmenter is not None and self._augmenter.use_offline_batch_generation:
             raise DistilabelUserError(f"`{type(self).__name__}` asks in rounds, which offline batch generation cannot do")
@@ -100,19 +100,19 @@ class StrategyTask(Task):  # type: ignore[misc]  # distilabel is not typed
             self._augmenter.unload()
 
     def format_input(self, input: dict[str, Any]) -> list[dict[str, str]]:
-        """Return the first chat that is sent for a row; the step must be loaded."""
+        """Return the first chat sent for a row; the step must be loaded."""
         chain = self._chain(self._sample(input, self.round))
         request: Request = chain.send(None)  # type: ignore[arg-type]
         chain.close()
         return [dict(message) for message in request.messages]
 
     def format_output(self, output: str | None, input: dict[str, Any] | None = None) -> dict[str, Any]:
-        """Return what a raw reply says, without thoughts. `process` has the strategy read its replies."""
+        """Return a raw reply's text without thoughts; in `process` the strategy reads its replies itself."""
         return {"generation": "" if output is None else Reply(output).text.strip()}
 
     def process(self, inputs: StepInput) -> Iterator[Rows]:
-        """Yield the samples of all rows: the first of every row, then the second of every row, and so on."""
-        # In this order distilabel 1.5.3 gives columns that input_mappings had covered back to the rows that they are from.
+        """Yield the samples of all rows: sample 1 of every row, then sample 2 of every row, and so on."""
+        # With this order distilabel 1.5.3 restores the columns that input_mappings had covered to the right rows.
         samples = [self._sample(row, self.round + number) for number in range(self.num_generations) for row in inputs]
         started = [sample for sample in samples if sample.candidate.status is None]
         ended = run_chains([self._chain(sample) for sample in started], self._models.answer)
@@ -142,7 +142,7 @@ class StrategyTask(Task):  # type: ignore[misc]  # distilabel is not typed
     def _sample(self, row: dict[str, Any], round: int) -> _Sample:
         try:
             seed = read_seed(row, self._kind, self.databases, self.decimal)
-        except Exception as error:  # the boundary: one row, or a class of the user's that breaks on it, spoils no other row
+        except Exception as error:  # one bad row, or a user's class that fails on it, must not affect others
             said = str(error) if isinstance(error, UnusableRow) else f"{type(error).__name__}: {error}"
             return _Sample(row, round, None, Candidate(0, "", self.strategy, "").fail(f"unusable row: {said}"))
         return _Sample(row, round, seed, Candidate(0, f"{self.strategy}-{seed.id}-{round}", self.strategy, seed.id))
@@ -162,16 +162,16 @@ class StrategyTask(Task):  # type: ignore[misc]  # distilabel is not typed
             raise ValueError(sample.candidate.reason)
         source = Source(sample.seed, self._examples.beside(sample.seed), sample.round, self._reuses_answers)
         chain: Any = load_strategies()[self.strategy](sample.candidate, source, self._kind, listening)
-        return chain  # type: ignore[no-any-return]  # an `async def` gives a coroutine, where `Awaitable` promises less
+        return chain  # type: ignore[no-any-return]  # `async def` returns a coroutine; `Awaitable` is wider
 
     def _ended(self, sample: _Sample, ended: Candidate | Exception) -> Candidate:
-        """Return the candidate with its final answer; failed or rejected, with the reason, where there is nothing to train on."""
+        """Return the candidate with its final answer, or failed or rejected with the reason, if there is nothing to train on."""
         if isinstance(ended, Exception):
             return sample.candidate.fail(str(ended) if isinstance(ended, CallFailed) else f"{type(ended).__name__}: {ended}")
         if ended.status is not None:
             return ended
         if ended.answer_cut_off:
-            # Whoever takes no Verify would train on it: distilabel's own limit is 128 tokens, unless one is set.
+            # A pipeline without Verify would train on it: distilabel's default limit is 128 tokens.
             return ended.fail("the answer was cut off at the limit of its tokens; raise max_new_tokens in the LLM's generation_kwargs")
         assert ended.question is not None and sample.seed is not None
         try:
@@ -179,7 +179,7 @@ class StrategyTask(Task):  # type: ignore[misc]  # distilabel is not typed
                 return replace(ended, final_answer=self._kind.final_answer(ended.answer, ended.question))
             verdict = load_checks(["self_check"], self._kind, {})[0](ended, sample.seed)
             return replace(judged(ended, [verdict]), reason=f"self_check: {verdict.detail}")
-        except Exception as error:  # the boundary: a class of the user's that breaks on this answer
+        except Exception as error:  # a user's class may raise anything on this answer
             return ended.fail(f"task broken: {type(error).__name__}: {error}")
 
     def _columns(self, sample: _Sample) -> dict[str, Any]:
@@ -201,7 +201,7 @@ class StrategyTask(Task):  # type: ignore[misc]  # distilabel is not typed
 
 
 class AugmenterTask(StrategyTask):
-    """A strategy whose questions another LLM may write."""
+    """Strategy task whose questions another LLM may write."""
 
     augmenter: LLM | None = None
 

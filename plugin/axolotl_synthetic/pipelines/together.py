@@ -1,8 +1,8 @@
 """Further answers to one prompt that come with a call, so that its prompt is paid once (`samples_per_call`).
 
-Each is a call of its own in the ledger, identified, reserved and settled as if it had been made alone, but that its share of the prompt
-is paid with the first. So whoever wants one of them later finds it, in this run or another, and what is not wanted was never asked for:
-only samples that a run is sure to come to are taken along. How the calls are made is in `calls.py`.
+The ledger identifies, reserves and settles each as a call of its own, except that the first call pays for the prompt. So a later request
+for one finds it, in this run or another. Only samples that a run surely needs come along, so nothing unneeded is paid for. `calls.py`
+makes the calls.
 """
 
 from __future__ import annotations
@@ -18,12 +18,12 @@ from axolotl_synthetic.records import Reply
 
 
 def wanted_with(call: Call, most: int, is_known: Callable[[Call], bool]) -> Iterator[Call]:
-    """Yield the calls for samples that a call may bring as well.
+    """Yield the calls for further samples that a call may bring.
 
     Args:
-        call: the first.
-        most: samples in one call.
-        is_known: tells whether a call is under way or was answered before.
+        call: the first call.
+        most: most samples in one call.
+        is_known: returns whether a call is open or has been answered.
     """
     found = 1
     for sample in call.request.together:
@@ -37,11 +37,11 @@ def wanted_with(call: Call, most: int, is_known: Callable[[Call], bool]) -> Iter
 
 @dataclass
 class Others:
-    """The calls that go along with one call, from their promise to their end.
+    """Calls that go along with one call, from their promise to their end.
 
     Attributes:
-        calls: what is asked for; those that a limit does not allow are taken out when they are sent.
-        futures: of each, for whoever asks for it meanwhile.
+        calls: calls for the further samples; `sent` removes those that a limit refused.
+        futures: for each call, by its key, a future for equal requests in the meantime.
     """
 
     admission: Admission
@@ -51,7 +51,7 @@ class Others:
     _promised: int = 0
 
     def promise(self, calls: Sequence[Call]) -> None:
-        """Take as many along as the budget has room for beside all that is promised."""
+        """Promise as many of these calls as the budget has room for."""
         count = len(calls)
         while count and not self.admission.promise_now(Wanted(count, calls[0])):
             count //= 2
@@ -60,7 +60,7 @@ class Others:
         self.futures = {call.key: loop.create_future() for call in self.calls}
 
     def sent(self, ids: Sequence[int | None]) -> None:
-        """The ledger has reserved those that got an id."""
+        """Replace promises by the ledger's reservations, and drop calls that got no id."""
         granted = [(call, number) for call, number in zip(self.calls, ids, strict=True) if number is not None]
         for call, _ in granted:
             self.admission.sent(Wanted(1, call), call)
@@ -69,16 +69,16 @@ class Others:
         self.calls, self.ids = [call for call, _ in granted], [number for _, number in granted]
 
     def settled(self) -> None:
-        """Their reservations were settled."""
+        """Tell admission that the calls' reservations were settled."""
         for call in self.calls:
             self.admission.settled(call)
 
     def ends(self, came: Sequence[Reply | CallFailed], failed: CallFailed | None) -> list[Settled]:
-        """Return how each ended.
+        """Return how each call ended.
 
         Args:
-            came: what the call brought for the first of them.
-            failed: what the call failed with, None where it brought something.
+            came: outcomes that the first call brought for them, in order.
+            failed: the first call's failure, None if it succeeded.
         """
         ended = []
         for place, (number, call) in enumerate(zip(self.ids, self.calls, strict=True)):
@@ -88,14 +88,14 @@ class Others:
             elif outcome is not None:
                 ended.append(Settled(number, call, reply=outcome.reply, error=str(outcome), cost=outcome.cost))
             else:
-                # A call that was refused has cost one query, which is the first's; one that vanished may have been billed for all.
+                # A refused call has cost one query, which the first pays; a lost one may have been billed for all samples.
                 cost: Cost = "unknown" if failed is not None and failed.cost == "unknown" and failed.reply is None else "none"
                 said = str(failed) if failed is not None else f"fewer_replies: the server brought {1 + len(came)} of {1 + len(self.ids)}"
                 ended.append(Settled(number, call, error=said, cost=cost))
         return ended
 
     def hand_out(self, came: Sequence[Reply | CallFailed]) -> Iterator[tuple[bytes, CallFailed | None]]:
-        """Hand replies to who waits for them; yields each call's key, with what it failed with where asking again cannot help."""
+        """Give replies to their waiters; yield each call's key, with its failure where a retry cannot help."""
         for number, call, outcome in zip(self.ids, self.calls, came, strict=False):
             future = self.futures[call.key]
             if isinstance(outcome, Reply):
@@ -104,10 +104,10 @@ class Others:
                     future.set_result(Stored(number, outcome))
             elif isinstance(outcome, RefusedCall):
                 yield call.key, outcome
-                # Waiters ask again, and are told once.
+                # Waiters ask again, and get this failure from `Calls` without a call.
 
     def close(self) -> None:
-        """Let go: whoever waits still asks for itself."""
+        """Give back unused promises; remaining waiters make their own calls."""
         self._give_back()
         for future in self.futures.values():
             if not future.done():
@@ -120,14 +120,14 @@ class Others:
 
 
 def checked(outcome: Reply | CallFailed) -> Reply | CallFailed:
-    """Return an outcome that can be written down: a reply that is no text is a failed call."""
+    """Return the outcome, or a failed call for a reply whose text cannot be written as UTF-8."""
     if isinstance(outcome, Reply) and not is_text(outcome.text):
         return RetryableCall("no_text", "the reply holds half of a surrogate pair, which no file can hold", reply=outcome)
     return outcome
 
 
 def is_text(text: str) -> bool:
-    """Return whether UTF-8 can hold a text; JSON may carry what it cannot."""
+    """Return whether UTF-8 can encode a text; JSON may carry half of a surrogate pair."""
     try:
         text.encode()
     except UnicodeEncodeError:

@@ -1,6 +1,6 @@
-"""Judges candidates: each by itself as it comes (verifiers.py), then against the accepted ones before it, in the order of their numbers.
+"""Verification of candidates: first each by itself (verifiers.py), then against earlier accepted ones, in the order of their numbers.
 
-Writes the spool (a line of `samples.jsonl` for each candidate, in order) and tells the engine through the ledger how many were
+It writes the spool (a line of `samples.jsonl` for each candidate, in order), and reports to the engine, through the ledger, how many were
 accepted.
 """
 
@@ -25,14 +25,14 @@ from axolotl_synthetic.tasks import load_task
 
 
 class Verification:
-    """The verification of one run.
+    """Verification of one run.
 
     Args:
         job: the run.
 
     Raises:
-        StorageError: if the spool or the ledger cannot be written, here and in every method.
-        ServiceError: if the cluster that judges cannot be used, likewise.
+        StorageError: if the spool or the ledger cannot be written; every method may raise it.
+        ServiceError: if the cluster that judges cannot be used; every method may raise it.
     """
 
     def __init__(self, job: Job) -> None:
@@ -53,17 +53,17 @@ class Verification:
         self._counts = {"accepted": 0, "rejected": 0, "failed": 0}
         self.seen = self._waiting = 0
         self._since_accepted = 0
-        # A short run is to show what becomes of its candidates, all of them.
+        # A short run must show the outcome of all of its candidates.
         self._patience = math.inf if job.most_candidates is not None else fruitless_after(len(job.seeds))
         with self._told("make it writable, or choose another output_dir"):
             self._ledger = Ledger(job.ledger)
             self._spool = open(job.spool, "w", encoding="utf-8")
-        # What a cluster has judged comes in a thread of its own.
+        # A cluster's verdicts arrive in a thread of their own.
         self._lock = threading.Lock()
         self._verifiers = open_verifiers(job, self._judging, self._seeds, self._keep, self._is_stopping)
 
     def take(self, candidates: Sequence[Candidate]) -> None:
-        """Judge what has ended, in any order. After a wish to stop there is no use in it: a rerun judges everything anew."""
+        """Judge ended candidates, in any order; do nothing after a request to stop, because a rerun judges all of them again."""
         if self._is_stopping():
             return
         if settled := [candidate for candidate in candidates if not _is_open(candidate)]:
@@ -72,7 +72,7 @@ class Verification:
             self._verifiers.judge(unsettled)
 
     def close(self) -> None:
-        """Wait until all is judged, but not after a wish to stop."""
+        """Wait until all are judged, except after a request to stop."""
         self._verifiers.close()
         with closing(self._ledger), self._told("free some space, then run the same command again"):
             self._spool.close()
@@ -82,7 +82,7 @@ class Verification:
             return self._ledger.is_asked_to_stop()
 
     def _keep(self, judged: Sequence[Judged]) -> None:
-        """Take candidates that were judged by themselves, and tell the engine how many there are."""
+        """Add judged candidates, finish those whose turn has come, and report the counts to the engine."""
         with self._lock, self._told("free some space, then run the same command again"):
             for candidate, verdicts in judged:
                 self.seen += 1
@@ -97,16 +97,16 @@ class Verification:
 
     @property
     def _is_over(self) -> bool:
-        """Return whether so many candidates in a row were not accepted that the run ends.
+        """Return whether the run must end because too many consecutive candidates were not accepted.
 
-        Decided on candidates in their order, so that it ends at the same one however many more were under way: their replies are in
-        the ledger, and they are no part of the run.
+        The decision follows the candidates' order, so a run ends at the same one however many more are open. Those are not part of the run,
+        but their replies stay in the ledger.
         """
         return self._since_accepted >= self._patience
 
     def _finish(self, candidate: Candidate, verdicts: Sequence[Verdict]) -> None:
         if not candidate.id:
-            return  # never planned: the budget was gone before its first call, or its seed is exhausted
+            return  # skipped: no budget for its first call, or an exhausted seed
         if candidate.status is None:
             self._waiting -= 1
         if self._is_over:
@@ -126,5 +126,5 @@ class Verification:
 
 
 def _is_open(candidate: Candidate) -> bool:
-    """Return whether a candidate is to be judged: it was planned, and has not failed."""
+    """Return whether a candidate must be judged: it was planned and has not failed."""
     return candidate.status is None and bool(candidate.id)

@@ -1,7 +1,7 @@
-"""The actor that judges candidates on a node of a Ray cluster, and that says what keeps it from doing so.
+"""The actor that judges candidates on a node of a Ray cluster, and reports what prevents it.
 
-Ray carries this module to the nodes by value (cluster_process.py): it has to tell of a node that lacks this package, or has another
-version of it. So only its functions import the package, and only when they are called.
+Ray carries this module to the nodes by value (cluster_process.py), so that it can report a node that lacks this package or has another
+version of it. So the package is imported only inside functions.
 """
 
 from __future__ import annotations
@@ -23,13 +23,13 @@ from pathlib import Path
 from typing import Any
 
 PACKAGE = "axolotl_synthetic"
-# Libraries that verdicts are made with: another version of one may judge otherwise.
+# Libraries that verdicts depend on: another version of one may judge differently.
 JUDGING = ("math-verify", "sympy", "sqlglot", "py3langid", "regex", "rensa", "tokenizers")
 FOLDER = "axolotl-verifier-"
 
 
 def versions() -> dict[str, str]:
-    """Return what verdicts depend on besides the run itself, each with its version, on this machine."""
+    """Return the versions of everything on this machine that verdicts depend on besides the run itself."""
     found = {"Python": platform.python_version(), "SQLite": sqlite3.sqlite_version, "axolotl-synthetic": _own_version()}
     for name in JUDGING:
         try:
@@ -40,7 +40,7 @@ def versions() -> dict[str, str]:
 
 
 def _own_version() -> str:
-    """Return our version with a digest of our files: a checkout that was changed keeps its number."""
+    """Return our version with a digest of our files: a changed checkout keeps its version number."""
     specification = importlib.util.find_spec(PACKAGE)
     if specification is None or not specification.submodule_search_locations:
         return "none"
@@ -52,22 +52,22 @@ def _own_version() -> str:
 
 
 def mark_of(path: str) -> tuple[int, ...]:
-    """Return what tells a file apart from another at the same path, on this machine and on one that shares its disk.
+    """Return a mark that distinguishes a file from another at the same path, here and on machines that share this disk.
 
     Raises:
-        OSError: if there is none.
+        OSError: if there is no such file.
     """
     found = os.stat(path)
     return found.st_ino, found.st_size, found.st_mtime_ns
 
 
 class Verifier:
-    """Judges candidates by the checks of a run that look at nothing else.
+    """Ray actor that judges candidates by the run's checks that need only the candidate.
 
     Args:
-        wanted: `versions()` of the machine that the run was started on.
-        work: a list with the reference to `(modules, pickled)`: a zip file of the user's own modules, empty where there are none, and the
-            run's `Judging` with its seeds by their ids. In a list Ray does not fetch it before this class can say what is wrong.
+        wanted: `versions()` of the machine that started the run.
+        work: a list with the reference to `(modules, pickled)`: a zip file of the user's own modules (may be empty), and the run's
+            `Judging` with its seeds by id. Ray does not fetch a reference inside a list, so this class can report a problem first.
     """
 
     def __init__(self, wanted: Mapping[str, str], work: Sequence[Any]) -> None:
@@ -82,7 +82,7 @@ class Verifier:
             return
         try:
             self._open(work)
-        except (Exception, SystemExit) as error:  # of a class of the user's as well
+        except (Exception, SystemExit) as error:  # a user's class may raise anything
             self._problem = f"cannot load the task and the checks of this run: {type(error).__name__}: {error}"
 
     def _open(self, work: Sequence[Any]) -> None:
@@ -94,11 +94,11 @@ class Verifier:
         if modules:
             with zipfile.ZipFile(io.BytesIO(modules)) as archive:
                 archive.extractall(self._folder)
-            sys.path.append(self._folder)  # behind everything else, so that no file in it hides a library
+            sys.path.append(self._folder)  # last, so that no file in it shadows a library
         self._judging, self._seeds = pickle.loads(pickled)
 
     def ready(self) -> tuple[str, str, int]:
-        """Return this node's address, why it cannot judge (empty where it can), and the id of this process."""
+        """Return this node's address, why it cannot judge (empty if it can), and the id of this process."""
         import ray
 
         return ray.util.get_node_ip_address(), self._problem, os.getpid()
@@ -107,13 +107,13 @@ class Verifier:
         """Judge candidates.
 
         Args:
-            texts: the candidates, as `rows.to_text` makes them.
-            databases: files that their questions are asked of: to each path its mark, and a list with the reference to its bytes, which is
-                empty as long as nobody has missed it.
+            texts: candidates as texts from `rows.to_text`.
+            databases: files that the questions are about: for each path its mark, and a list with the reference to its bytes. The list is
+                empty until a verifier has missed the file.
 
         Returns:
-            The error that ends the run, encoded, or an empty text; pickled, for each candidate its final answer, status, reason and checks,
-            and the verdicts of `Judging.alone`; and the databases that are missing here, without which nothing was judged.
+            The encoded error that ends the run, or an empty text; pickled, for each candidate its final answer, status, reason and checks,
+            and the verdicts of `Judging.alone`; and the missing databases. With any missing, nothing is judged.
         """
         from axolotl_synthetic.errors import SyntheticError, encoded
         from axolotl_synthetic.pipelines.rows import from_text
@@ -140,7 +140,7 @@ class Verifier:
         shutil.rmtree(self._folder, ignore_errors=True)
 
     def _has(self, path: str, mark: tuple[int, ...], content: Sequence[Any]) -> bool:
-        """Return whether a database can be read on this node; it is fetched where it does not lie at its path."""
+        """Return whether a database can be read on this node, after fetching it if it is not at its path."""
         import ray
 
         if path in self._files:
@@ -159,17 +159,17 @@ class Verifier:
 
 
 def _with_file(record: Any, file: str) -> Any:
-    """Return a candidate or a seed whose question is asked of this file."""
+    """Return the candidate or seed with its question's database at this file."""
     from dataclasses import replace
 
     question = record.question
     if not hasattr(question, "database_file"):
-        return record  # of a class of the user's
+        return record  # a user's class without databases
     return replace(record, question=replace(question, database_file=file))
 
 
 def _remove_folders_of_the_dead() -> None:
-    """Remove what verifiers left on this node whose processes were killed."""
+    """Remove folders of verifiers on this node whose processes were killed."""
     for folder in Path(tempfile.gettempdir()).glob(f"{FOLDER}*"):
         process = folder.name.removeprefix(FOLDER).partition("-")[0]
         if process.isdigit() and not os.path.exists(f"/proc/{process}"):

@@ -1,7 +1,7 @@
-"""Where candidates are judged by the checks that look at nothing else: in this process, or by actors on a Ray cluster (cluster.py).
+"""Choice of where candidates are judged by the checks that need only the candidate: in this process, or on a Ray cluster (cluster.py).
 
-That is the part of verification that costs processor time and needs no order. What compares candidates with one another, counts them
-and writes them stays with `Verification`, so that a run's budgets and its files are the same wherever it is judged.
+That part of verification costs processor time and needs no order. `Verification` compares, counts and writes candidates, so a run's
+budgets and files are the same wherever it is judged.
 """
 
 from __future__ import annotations
@@ -16,21 +16,21 @@ from axolotl_synthetic.records import Candidate, Seed, Verdict
 
 Judged = tuple[Candidate, Sequence[Verdict]]
 Take = Callable[[Sequence[Judged]], None]
-"""Takes candidates that `Judging.alone` has judged, in any order."""
+"""Callback that receives candidates judged by `Judging.alone`, in any order."""
 
 
 class Verifiers(Protocol):
-    """Judges candidates and hands them to a `Take`, at once or later and from another thread."""
+    """Judges candidates and passes them to a `Take`, at once or later from another thread."""
 
     def judge(self, candidates: Sequence[Candidate]) -> None:
-        """Judge some candidates; wait while too many are under way."""
+        """Judge candidates; wait while too many are open."""
 
     def close(self) -> None:
-        """Wait until all are judged, and end. Raises the error that ended the judging."""
+        """Wait until all are judged, and end; raise the error that ended the judging."""
 
 
 class Here:
-    """Judges in this process, one candidate after the other."""
+    """Verifiers in this process, which judge one candidate after another."""
 
     def __init__(self, judging: Judging, seeds: Mapping[str, Seed], take: Take) -> None:
         self._judging = judging
@@ -45,19 +45,19 @@ class Here:
 
 
 def cluster_of(job: Job) -> RayCluster | None:
-    """Return the cluster that a run is verified on; None for this machine, where a short run is over before a cluster has started."""
+    """Return the cluster that verifies a run; None for this machine. A short run is over before a cluster has started."""
     return job.settings.cluster if job.most_candidates is None else None
 
 
 def open_verifiers(job: Job, judging: Judging, seeds: Mapping[str, Seed], take: Take, is_stopping: Callable[[], bool]) -> Verifiers:
-    """Return what judges a run's candidates.
+    """Return the verifiers for a run's candidates.
 
     Args:
         job: the run.
         judging: its checks.
         seeds: by their ids.
-        take: what is judged.
-        is_stopping: whether nothing that is under way is waited for any more.
+        take: receives judged candidates.
+        is_stopping: whether the run no longer waits for verdicts.
 
     Raises:
         ServiceError: if the cluster cannot be used.

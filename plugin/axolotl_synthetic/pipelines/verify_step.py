@@ -1,4 +1,4 @@
-"""The checks as a Step of distilabel, for anybody's pipeline. What a check says is in `checks/`, the order of judging in `judging.py`.
+"""The checks as a distilabel Step, for a user's own pipeline. `checks/` defines the checks, `judging.py` their order.
 
 distilabel reads annotations at run time, so they are not postponed in this file.
 """
@@ -30,31 +30,31 @@ _OURS = ("instruction", "strategy", "seed_id", "sample_id", "candidate", "status
 class Verify(Step):  # type: ignore[misc]  # distilabel is not typed
     """Judge samples: accepted, rejected or failed, with the verdict of every check.
 
-    It judges the samples of `AnswerAugmentation`, `QuestionRephrase` and `NewQuestion`, and those of any other step: a row of
-    `TextGeneration`, for example, that answers the column `question` and still has it. Every row is passed on, for an empty last batch
-    would hang distilabel 1.5.3: `WriteAxolotl` writes the accepted ones, and `status` tells them apart. Rows that were rejected or failed
-    before, by an earlier `Verify` for example, stay as they are and cost no calls, so checks that ask an LLM can come in a second `Verify`.
+    It judges the samples of `AnswerAugmentation`, `QuestionRephrase` and `NewQuestion`, and those of any other step, such as a row of
+    `TextGeneration` that answers the column `question` and still has it. Every row is passed on, because an empty last batch would hang
+    distilabel 1.5.3: `status` tells rows apart, and `WriteAxolotl` writes the accepted ones. A row that is already rejected or failed, by
+    an earlier `Verify` for example, stays as it is and costs no call. So checks that ask an LLM can come in a second `Verify`.
 
     Attributes:
         task: that of the step which made the samples: `math`, `multiple_choice`, `text_to_sql`, `instruction`, or the dotted path of a
             class. Defaults to `math`.
-        checks: names of checks, or mappings such as `{"length": {"at_most": 512}}` for those with options. They run in an order of their
-            own; the first that is against a row is the reason. Of these `self_check` reads the judgement that `NewQuestion` has asked for;
-            alone `self_consistency` and `judge` ask an LLM. Defaults to `None`, all that the task has use for and that cost nothing:
-            `self_check`, `rephrase_fidelity`, `format`, `execution`, `final_answer`, `decontamination`, `duplicate`. There are also
-            `self_consistency`, `judge`, `near_duplicate`, `length` and `diversity`.
+        checks: names of checks, or mappings such as `{"length": {"at_most": 512}}` for those with options. They run in a fixed order; the
+            first that fails is the row's reason. `self_check` reads the judgement that `NewQuestion` asked for; only `self_consistency`
+            and `judge` ask an LLM. Defaults to `None`, all free checks that fit the task: `self_check`, `rephrase_fidelity`, `format`,
+            `execution`, `final_answer`, `decontamination`, `duplicate`. There are also `self_consistency`, `judge`, `near_duplicate`,
+            `length` and `diversity`.
         llm: the teacher, which `self_consistency` and `judge` ask. Defaults to `None`; they need it.
         augmenter: the LLM that judges with `{"judge": {"by": "augmenter"}}`. Defaults to `None`, the teacher.
         examples: for `self_consistency`: the worked examples that the answers were made with. Defaults to none.
         seeds: rows to compare samples with: `near_duplicate` with their questions; with `include_seeds`, `duplicate` with their pairs.
             Defaults to none.
-        include_seeds: whether the pairs of `seeds` are trained on, too. Defaults to `False`.
+        include_seeds: whether the pairs of `seeds` are trained on too. Defaults to `False`.
         held_out: for `decontamination`: rows that a student will be graded on. Defaults to none.
         databases: as in `AnswerAugmentation`.
         decimal: as in `AnswerAugmentation`.
 
     Input columns:
-        - question (`str`): the seed's question, as the step that made the samples had it.
+        - question (`str`): the seed's question, as in the step that made the samples.
         - generation (`str`): the answer to judge.
         - answer (`str`, optional): the seed's answer; without one `final_answer` does not apply.
         - choices (`List[str]`, optional): multiple choice: the choices, required there.
@@ -68,29 +68,29 @@ class Verify(Step):  # type: ignore[misc]  # distilabel is not typed
         - instruction (`str`, optional): the question that `generation` answers. The seed's, if left out.
         - strategy (`str`, optional): `answer_augmentation` (if left out), `question_rephrase` or `new_question`: it decides which checks
             apply.
-        - seed_id (`str`, optional): the seed's name; a row whose `question` or `answer` was changed since fails by it.
-        - sample_id (`str`, optional): the sample's name.
+        - seed_id (`str`, optional): the seed's id; it reveals a row whose `question` or `answer` was changed, which then fails.
+        - sample_id (`str`, optional): the sample's id.
         - candidate (`str`, optional): how one of our steps made the sample.
         - status (`str`, optional): a `rejected` or `failed` row is not judged again.
         - reason (`str`, optional): why it was rejected or failed.
         - checks (`List[Dict[str, Any]]`, optional): the verdicts of an earlier `Verify`, which stay.
-
+        - checks (`List[Dict[str, Any]]`, optional): the verdicts of an earlier `Verify`, which are kept.
     Output columns:
         - instruction (`str`): the question as a student reads it.
-        - final_answer (`str`): what the answer ends in, in a normal form; empty where it marks none.
+        - final_answer (`str`): the final answer in a normal form; empty where the answer marks none.
         - strategy (`str`): the strategy's name.
-        - seed_id (`str`): the seed's name.
-        - sample_id (`str`): the sample's name.
+        - seed_id (`str`): the seed's id.
+        - sample_id (`str`): the sample's id.
         - status (`str`): `accepted`; `rejected` by a check; or `failed`, where the row could not be judged.
         - reason (`str`): the name of the check that rejected it, or what failed; empty where it was accepted.
-        - checks (`List[Dict[str, Any]]`): for each check its `name`, whether it `passed` (false only where it is against the row), whether
-            it `applies`, and the `detail`.
+        - checks (`List[Dict[str, Any]]`): for each check its `name`, whether it `passed` (false only where it fails), whether it
+            `applies`, and the `detail`.
         - messages (`List[Dict[str, str]]`): the chat to train on; without the assistant's turn unless the row was accepted.
 
     Note:
-        `duplicate`, `near_duplicate` and `diversity` compare a row with the accepted ones that this step has seen, so it cannot have
-        replicas with them. What it has seen ends with its process: a pipeline that was stopped and goes on from distilabel's cache compares
-        with the later rows alone, so start it with `use_cache=False` instead.
+        `duplicate`, `near_duplicate` and `diversity` compare a row with the accepted rows that this step has seen, so the step cannot have
+        replicas with them. That memory ends with the step's process: a stopped pipeline that resumes from distilabel's cache compares only
+        with later rows, so start it with `use_cache=False` instead.
 
     Categories:
         - filtering
@@ -140,7 +140,7 @@ class Verify(Step):  # type: ignore[misc]  # distilabel is not typed
         return ["instruction", "final_answer", "strategy", "seed_id", "sample_id", "status", "reason", "checks", "messages"]
 
     def model_post_init(self, __context: Any) -> None:
-        # What is wrong is said where the step is made, not later in its process.
+        # Report bad arguments where the step is made, not later in its process.
         tools = self._make_tools()
         if tools.inquiries and self.llm is None:
             raise DistilabelUserError(f"{', '.join(one.name for one in tools.inquiries)} asks an LLM; give Verify an `llm`")
@@ -176,7 +176,7 @@ class Verify(Step):  # type: ignore[misc]  # distilabel is not typed
             if one.candidate.status is None and one.seed is not None:
                 try:
                     one.candidate = self._tools.judging.judge(one.candidate, one.seed)
-                except Exception as error:  # the boundary: distilabel 1.5.3 would fill the whole batch with None
+                except Exception as error:  # distilabel 1.5.3 would fill the whole batch with None
                     one.candidate = one.candidate.fail(f"verification broke: {type(error).__name__}: {error}")
         self._ends.update(one.candidate.status or "failed" for one in judged)
         yield [_columns(one) for one in judged]
@@ -202,13 +202,13 @@ class Verify(Step):  # type: ignore[misc]  # distilabel is not typed
         try:
             seed = read_seed(row, self._tools.task, self.databases, self.decimal)
             candidate, round = read_candidate(row, seed, self._tools.task)
-        except Exception as error:  # the boundary: one row, or a class of the user's that breaks on it, spoils no other row
+        except Exception as error:  # one bad row, or a user's class that fails on it, must not affect others
             said = str(error) if isinstance(error, UnusableRow) else f"{type(error).__name__}: {error}"
             return _Judged(row, None, blank.fail(f"unusable row: {said}"))
         return _Judged(row, seed, candidate, round)
 
     def _inquire(self, judged: list["_Judged"]) -> None:
-        """Ask what the checks want to know of an LLM. Answers to one question are votes on one another, and are asked for once."""
+        """Ask an LLM the requests of the checks. Answers to one question vote on one another, and are asked for once."""
         known: dict[str, Reply] = {}
         chains: list[Chain] = []
         for one in judged:
@@ -245,7 +245,7 @@ class Verify(Step):  # type: ignore[misc]  # distilabel is not typed
 
 @dataclass(frozen=True)
 class _Tools:
-    """The checks and the models of a step, made from its arguments."""
+    """Checks and models of a step, made from its arguments."""
 
     task: Any
     examples: Examples
@@ -256,7 +256,7 @@ class _Tools:
 
 @dataclass
 class _Judged:
-    """One row: its seed, None where the row cannot be judged, and its candidate."""
+    """One row with its candidate, and its seed, which is None if the row cannot be judged."""
 
     row: dict[str, Any]
     seed: Seed | None
@@ -271,7 +271,7 @@ def _columns(one: _Judged) -> dict[str, Any]:
     if status == "failed" and not verdicts:
         verdicts = (replace(failed(reason), name="sample"),)
     elif one.seed is None and not row.get("checks"):
-        # The strategies' steps have no column for verdicts, and say the detail behind the check's name.
+        # The strategies' steps have no column for verdicts; they put the detail behind the check's name.
         reason, _, detail = reason.partition(": ")
         verdicts = (replace(failed(detail), name=reason),)
     instruction = candidate.prompt or _text(row, "instruction")

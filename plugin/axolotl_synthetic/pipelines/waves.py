@@ -1,12 +1,12 @@
-"""Sends the calls of one model in batches: calls wait here until every candidate of the run waits, then all of them go out together.
+"""Waves: the calls of one model wait here until every candidate of the run waits, then go out together in batches.
 
-So a run goes in waves by the depth of its chains, without any strategy, task or check knowing of it: `calls.py` reserves a call as ever,
-and waits here for its reply instead of asking a server. The way of a batch to its provider and back is in `delivery.py`.
+So a run proceeds in waves by the depth of its chains. Strategies, tasks and checks need not know: `calls.py` reserves a call as usual, but
+awaits its reply here instead of asking a server. `delivery.py` brings a batch to its provider and back.
 
-A batch is in the ledger before anything of it leaves, so that nothing is paid for twice, whenever a run is killed:
-  before it is made       its calls never left, and the next run gives their reservations back;
-  while it is being made  the next run looks for it at the provider, and takes it up or knows that it was never made;
-  later                   the next run takes it up: the same calls wait for the same results.
+A batch is in the ledger before any of it leaves, so that nothing is paid for twice, whenever a run is killed:
+  before it is created       its calls never left, and the next run releases their reservations;
+  while it is being created  the next run looks for it at the provider, and picks it up or learns that it was never created;
+  later                      the next run picks it up: equal calls wait for its results.
 """
 
 from __future__ import annotations
@@ -30,14 +30,14 @@ from axolotl_synthetic.records import Reply
 from axolotl_synthetic.teachers import open_batches
 from axolotl_synthetic.teachers.batches import AskAgain, Result, Sent, Stand, TooMuch, without_wait
 
-# Candidates that may be open at once; more would fill the memory with their prompts.
+# Candidates that may be open at once; the prompts of more would fill the memory.
 MOST_OPEN = 50_000
-# A wave is sent when nothing has moved for so many looks, that many seconds apart.
+# Send a wave when nothing has changed for STILL looks, LOOK_SECONDS apart.
 STILL, LOOK_SECONDS = 3, 0.05
 
 
 class AskDirectly(Exception):
-    """A call goes out by itself, at the full price: its wave is too small for a batch. What was reserved for it is given back."""
+    """Signal to make a call on its own, at full price: its wave is too small for a batch. Its reservation has been released."""
 
 
 @dataclass(eq=False)
@@ -57,22 +57,22 @@ class Parked:
             return
         if isinstance(reply, Exception):
             self.reply.set_exception(reply)
-            self.reply.exception()  # seen: nobody may be waiting for it
+            self.reply.exception()  # mark it retrieved: there may be no waiter
         else:
             self.reply.set_result(reply)
 
 
 class Waves:
-    """The batches of one model.
+    """Batches of one model.
 
     Args:
         settings: the model, with `batch`.
-        ledger: a connection of its own.
+        ledger: a connection only for this object.
         stopping: set when the run ends.
-        is_idle: tells whether every candidate of the run waits for a batch, or for what a batch will free.
+        is_idle: returns whether every candidate of the run waits for a batch or for what a batch will free.
 
     Attributes:
-        waiting: candidates that wait here.
+        waiting: number of candidates that wait here.
     """
 
     def __init__(self, settings: OpenAIModel, ledger: BatchLedger, stopping: asyncio.Event, is_idle: Callable[[], bool]) -> None:
@@ -91,7 +91,7 @@ class Waves:
         self._every: set[Parked] = set()
         self._carried: set[asyncio.Task[None]] = set()
         self._most = self._client.most_calls
-        # What the provider said when there was no room, and how many calls there was none for.
+        # When the provider had no room: the number of calls that did not fit, and its message.
         self._full: tuple[int, str] | None = None
         self._tries = 0
         self._over = False
@@ -101,8 +101,8 @@ class Waves:
         """Wait for a call's reply.
 
         Raises:
-            Stopped: if the run ends before; the call is in its batch still, or was given back.
-            AskDirectly: if it is not to go out in a batch.
+            Stopped: if the run ends first; the call is still in its batch, or its reservation was released.
+            AskDirectly: if the call must not go out in a batch.
             CallFailed, ServiceError: as a teacher's `complete`.
         """
         if self._over or self._stopping.is_set():
@@ -119,7 +119,7 @@ class Waves:
             self.waiting -= 1
 
     def pick_up(self, batch: Batch, calls: Sequence[tuple[int, Call]]) -> list[Parked]:
-        """Wait for a batch of a former run; its calls that are not settled yet."""
+        """Pick up a batch of an earlier run; return its unsettled calls, which wait for its results."""
         self._client.spelling = batch.spelling
         parked = [Parked(call_id, call) for call_id, call in calls]
         self._every.update(parked)
@@ -127,7 +127,7 @@ class Waves:
         return parked
 
     async def run(self) -> None:
-        """Send waves until the run ends. Whatever ends it, nobody is left waiting here.
+        """Send waves until the run ends; whatever ends it, no call is left waiting.
 
         Raises:
             SyntheticError: if no batch can be sent or read any more.
@@ -160,12 +160,12 @@ class Waves:
         if len(self._parked) >= self._smallest:
             self._queue.extend(self._parked)
             self._parked.clear()
-        elif not self._carried:  # else what is under way may bring more
+        elif not self._carried:  # else open batches may bring more calls
             few, self._parked = self._parked, []
             await self._take_back(few, AskDirectly())
 
     async def _send(self) -> None:
-        """Send what is queued, in as many batches as the provider's limits ask for, until there is no room for more."""
+        """Send the queue in as many batches as the provider's limits require, until it has no more room."""
         if self._full is not None:
             (calls, said), self._full = self._full, None
             await self._make_room(calls, said)
@@ -186,7 +186,7 @@ class Waves:
                 self._carry(self._follow(batch, some))
 
     def _next(self, token: str) -> tuple[list[Parked], list[bytes]]:
-        """Take from the queue what fits into one batch."""
+        """Take from the queue as many calls as fit into one batch."""
         some: list[Parked] = []
         lines: list[bytes] = []
         size = 0
@@ -200,7 +200,7 @@ class Waves:
         return some, lines
 
     async def _make_room(self, calls: int, said: str) -> None:
-        """Wait until a batch of ours has ended, or make the next ones smaller, or wait for others of the account's."""
+        """Wait until one of our batches has ended; without any, make the next ones smaller, or wait for the account's other batches."""
         if self._carried:
             wait = asyncio.create_task(self._stopping.wait())
             await asyncio.wait({*self._carried, wait}, return_when=asyncio.FIRST_COMPLETED)
@@ -217,26 +217,26 @@ class Waves:
         self._tries += 1
         await self._delivery.sleep(self._poll)
 
-    # Batches under way
+    # Open batches
 
     def _carry(self, work: Coroutine[Any, Any, None]) -> None:
         self._carried.add(asyncio.create_task(work))
 
     async def _take_up(self, batch: Batch, parked: Sequence[Parked]) -> None:
-        """Go on with a batch of a former run."""
+        """Follow a batch of an earlier run, or end its calls if it was never created."""
         found = await self._delivery.found_again(batch)
         if found is not None:
             return await self._follow(found, parked)
         await self._take_back(parked, Stopped())
 
     async def _take_back(self, parked: Sequence[Parked], reason: Exception) -> None:
-        """End the wait for calls that never left."""
+        """Release the reservations of calls that never left, and end their wait."""
         await self._delivery.write(self._ledger.release, [one.call_id for one in parked])
         for one in parked:
             one.end(reason)
 
     async def _follow(self, batch: Batch, parked: Sequence[Parked]) -> None:
-        """Wait for a batch's end, and hand its results to the calls."""
+        """Wait for a batch's end, and give its results to the calls."""
         stand = await self._delivery.ended(batch)
         if stand is None:
             for one in parked:
@@ -256,7 +256,7 @@ class Waves:
         await self._delivery.write(self._ledger.note, batch.id, state="ended")
 
     async def _hand_out(self, batch: Batch, stand: Stand, parked: Sequence[Parked]) -> None:
-        """Read the results, whatever their order. A call without one fails by itself."""
+        """Read the results, in any order; a call without one fails by itself."""
         seconds = time.time() - batch.intended
         left = {batch.custom_id(one.call_id): one for one in parked}
         again: list[Parked] = []
@@ -274,7 +274,7 @@ class Waves:
                 again.append(one)
             except (CallFailed, SyntheticError) as error:
                 one.end(error)
-            except Exception as error:  # the boundary: a line of an unknown form spoils no other
+            except Exception as error:  # one malformed line must not affect others
                 one.end(without_wait(RetryableCall("batch_no_result", f"its line cannot be read: {type(error).__name__}")))
 
         await self._delivery.each_result(stand, take)
@@ -289,13 +289,13 @@ class Waves:
         self._parked.extend(again)
 
     async def _let_go(self) -> None:
-        """Leave batches to their providers, and give back what was not sent."""
+        """Leave open batches to their providers, and release calls that were not sent."""
         self._over = True
         for task in self._carried:
             task.cancel()
         if self._carried:
             await asyncio.wait(self._carried)
-        with suppress(SyntheticError):  # else the next run does it
+        with suppress(SyntheticError):  # if it fails, the next run does it
             await self._delivery.write(self._ledger.release, [one.call_id for one in self._every])
         for one in tuple(self._every):
             one.end(Stopped())

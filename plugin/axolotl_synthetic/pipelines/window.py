@@ -1,4 +1,4 @@
-"""How many calls to one model may be open at once: as many as allowed, fewer when the server says that it is too much.
+"""The number of calls to one model that may be open at once: the configured maximum, fewer while the server complains.
 
 Additive increase, multiplicative decrease, as TCP does it (Chiu and Jain, 1989).
 """
@@ -10,15 +10,15 @@ import time
 from collections import deque
 from types import TracebackType
 
-# Calls that were open when the server first complained will complain as well: they count as one complaint.
+# Calls open at the first complaint will be refused as well: complaints within this time count as one.
 COMPLAINT_SECONDS = 1.0
 
 
 class Window:
-    """An asynchronous context that holds one place.
+    """Asynchronous context that holds one place in the window.
 
     Args:
-        most: places at most, and at first.
+        most: largest and initial number of places.
     """
 
     def __init__(self, most: int) -> None:
@@ -49,13 +49,13 @@ class Window:
         self._leave()
 
     def succeeded(self) -> None:
-        """One more place for each full window of successes."""
+        """Add one place for each full window of successes."""
         if self._limit < self._most:
             self._limit = min(self._most, self._limit + 1 / self._limit)
             self._admit()
 
     def complained(self, now: float | None = None) -> None:
-        """The server asked for fewer: half as many places, once for each burst of complaints."""
+        """Halve the places after the server's complaint, once for each burst of complaints."""
         now = time.monotonic() if now is None else now
         if now - self._complained >= COMPLAINT_SECONDS:
             self._complained = now

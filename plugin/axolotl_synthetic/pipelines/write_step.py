@@ -1,4 +1,4 @@
-"""Writes the accepted rows of anybody's pipeline as the file that Axolotl trains on, in the shape that a run of ours writes (`dataset.py`).
+"""The step that writes a pipeline's accepted rows as Axolotl's training file, in the format of our own runs (`dataset.py`).
 
 distilabel reads annotations at run time, so they are not postponed in this file.
 """
@@ -15,24 +15,24 @@ from axolotl_synthetic.records import to_json
 
 
 class WriteAxolotl(GlobalStep):  # type: ignore[misc]  # distilabel is not typed
-    """Write the accepted rows as JSON Lines for Axolotl, in one step: the file is there whole, or as it was before.
+    """Write the accepted rows as JSON Lines for Axolotl, in one step: the file is replaced whole or not at all.
 
-    It waits for all rows, so a pipeline that was stopped writes nothing, and passes all of them on. A finished pipeline that is run again
-    with `use_cache=True` is taken from distilabel's cache and writes nothing. In Axolotl's YAML:
+    It waits for all rows, and passes all of them on; a pipeline that is stopped writes nothing. A finished pipeline that runs again with
+    `use_cache=True` comes from distilabel's cache and writes nothing. In Axolotl's YAML:
 
         datasets:
           - {path: train.jsonl, ds_type: json, type: chat_template, field_messages: messages}
 
     Attributes:
-        path: the file; its folder is made.
-        unverified: whether rows that no `Verify` has judged (`generated`) are written as well. Defaults to `False`.
+        path: the file; its folder is created.
+        unverified: whether to write rows that no `Verify` has judged (`generated`) as well. Defaults to `False`.
 
     Input columns:
         - instruction (`str`): the question as a student reads it.
         - generation (`str`): the answer.
-        - sample_id (`str`): the sample's name.
+        - sample_id (`str`): the sample's id.
         - strategy (`str`): the strategy's name.
-        - seed_id (`str`): the seed's name.
+        - seed_id (`str`): the seed's id.
         - status (`str`): only `accepted` rows are written.
 
     Categories:
@@ -65,7 +65,7 @@ class WriteAxolotl(GlobalStep):  # type: ignore[misc]  # distilabel is not typed
         return ["instruction", "generation", "sample_id", "strategy", "seed_id", "status"]
 
     def process(self, inputs: StepInput) -> Iterator[list[dict[str, Any]]]:
-        """Write the file, and yield every row as it came."""
+        """Write the file, and yield every row unchanged."""
         wanted = {"accepted", GENERATED} if self.unverified else {"accepted"}
         written = [_training_row(row) for row in inputs if row["status"] in wanted]
         path = Path(self.path).expanduser()

@@ -1,7 +1,7 @@
-"""What a strategy is, and how one is found by name. Each of the paper's three has a file of its own (arXiv 2409.19759).
+"""The interface of a strategy, and the lookup of one by name; each of the paper's three has a file of its own (arXiv 2409.19759).
 
-A strategy says which calls make one sample out of one seed, in which order; who makes them, and what they cost, is for
-`pipelines/`. It judges nothing: that is for `checks/`.
+A strategy says which calls make one sample from one seed, and in which order. `pipelines/` makes and pays for them; `checks/` judges the
+sample.
 """
 
 from __future__ import annotations
@@ -18,31 +18,31 @@ from axolotl_synthetic.records import NEW_QUESTION, STRATEGIES, Candidate, Reply
 if TYPE_CHECKING:
     from axolotl_synthetic.tasks import Task
 
-# Four worked examples: what made a small teacher right in more than half of its answers, where none made it right in a quarter.
+# With four worked examples a small teacher was right in more than half of its answers; without any, in less than a quarter.
 WORKED_EXAMPLES = 4
 
-# … and one of each label, of so many labels: more would cost more than the text that is to be labelled.
+# Most examples when one of each label is shown: more would cost more than the text to label.
 MOST_KINDS = 12
 
-# Seeds change places with those up to so far away alone, so that a short run still asks about any of them, and not of a few contexts.
+# Reorder seeds only within stretches of this length, so that a short run draws from all seeds and not from a few contexts.
 NEAR = 64
 
 Ask = Callable[[Request], Awaitable[Reply]]
-"""Makes one call (or finds its reply in the ledger); raises CallFailed."""
+"""Function that makes one call or finds its reply in the ledger; it raises CallFailed."""
 
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """What a candidate is made of.
+    """Input of a strategy for one candidate.
 
     Attributes:
         seed: the seed.
-        examples: other seeds with answers, whose questions are patterns of new ones.
-        worked: those of them that the teacher is shown with each question.
-        reuse_answer: a reworded question takes the seed's answer instead of asking the teacher.
-        round: how many candidates of this strategy the seed has had before, from 0: the sample number of its calls.
-        keep_thinking: the teacher's thoughts before an answer are kept for the training file.
-        rounds: so many candidates of this strategy the seed will have for sure.
+        examples: other seeds with answers, whose questions are patterns for new ones.
+        worked: the examples that the teacher is shown with each question.
+        reuse_answer: whether a reworded question takes the seed's answer instead of a new one.
+        round: number of the seed's earlier candidates by this strategy, which is the sample number of its calls.
+        keep_thinking: whether to keep the teacher's thoughts before an answer for the training file.
+        rounds: lower bound of the candidates by this strategy that the seed will have.
     """
 
     seed: Seed
@@ -59,22 +59,22 @@ class Source:
 
 
 class Strategy(Protocol):
-    """One file of this folder."""
+    """A strategy, as each file of this folder defines one."""
 
     calls: int
-    """Calls for one sample, when all goes well."""
+    """Calls for one sample when none fails."""
     keeps_answer: bool
     """Whether the sample's final answer must be the seed's."""
 
     def __call__(self, candidate: Candidate, source: Source, task: Task, ask: Ask) -> Awaitable[Candidate]:
-        """The candidate with its question and answer; failed, with the reason, where a reply could not be read."""
+        """Return the candidate with its question and answer, or failed with the reason if a reply could not be read."""
 
 
 def load_strategies(turns: int | None = None) -> Mapping[str, Strategy]:
-    """All strategies by name.
+    """Return all strategies by name.
 
     Args:
-        turns: the config's: new questions are whole conversations of so many turns of the user's.
+        turns: the config's; new questions are then whole conversations with this many turns by the user.
     """
     loaded = {name: importlib.import_module(f"{__name__}.{name}").STRATEGY for name in STRATEGIES}
     if turns is not None:
@@ -84,31 +84,30 @@ def load_strategies(turns: int | None = None) -> Mapping[str, Strategy]:
 
 @dataclass(frozen=True, slots=True)
 class Examples:
-    """Examples of a run: one more than is shown, for the seeds that are among them.
+    """Worked examples of a run: one more than is shown, because a seed's own pair is left out.
 
     Attributes:
-        shown: as many are shown as worked examples; patterns of new questions are a few even where that is none.
+        shown: number of worked examples; new questions have a few patterns even where it is 0.
     """
 
     drawn: tuple[Seed, ...]
     shown: int = WORKED_EXAMPLES
 
     def beside(self, seed: Seed) -> tuple[Seed, ...]:
-        """Return what is there beside a seed: never itself."""
+        """Return the examples for a seed, without the seed itself."""
         return tuple(other for other in self.drawn if other.id != seed.id)[: max(self.shown, WORKED_EXAMPLES)]
 
 
 def worked_examples(
     seeds: Sequence[Seed], draw: int, shown: int | None = None, kinds: Callable[[Seed], Sequence[str]] | None = None
 ) -> Examples:
-    """Draw from the seeds with answers. Every seed is shown the same ones, so that all prompts begin alike and a server's prefix
-    cache serves them.
+    """Draw examples from the seeds with answers, the same for every seed, so that all prompts share a prefix that a server can cache.
 
     Args:
         seeds: all seeds of the run.
         draw: the config's `seed`.
         shown: the config's `examples`, None for the default.
-        kinds: what a seed counts as, such as its labels: then each kind is shown in turn, and by default each of them once.
+        kinds: returns a seed's kinds, such as its labels. If given, examples of each kind alternate; by default one of each is shown.
     """
     answered = [seed for seed in seeds if seed.answer is not None]
     if kinds is not None:
@@ -128,13 +127,13 @@ def _of_each_kind(answered: Sequence[Seed], draw: int, shown: int | None, kinds:
 
 
 def near(seeds: Sequence[Seed]) -> Sequence[Seed]:
-    """Return the seeds with those of one context side by side, within each stretch of `NEAR`; without contexts their order stays."""
+    """Return the seeds with equal contexts side by side, within stretches of `NEAR`; without contexts the order stays."""
     ordered: list[Seed] = []
     for start in range(0, len(seeds), NEAR):
         by_context: dict[tuple[object, ...], list[Seed]] = {}
         for seed in seeds[start : start + NEAR]:
-            # Chats with one system message begin alike.
+            # Chats with the same system message share a prefix, so they form a group.
             by_context.setdefault((seed.question.context, *seed.question.turns[:1]), []).append(seed)
-        # All without one are a group of their own, and in a stretch without contexts the only one.
+        # Seeds without a context form one group.
         ordered += [seed for group in by_context.values() for seed in group]
     return ordered

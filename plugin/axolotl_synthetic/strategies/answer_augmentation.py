@@ -1,4 +1,4 @@
-"""Answer Augmentation: the seed's question as it is, and one more answer of the teacher's to it. One call."""
+"""Answer Augmentation: the teacher answers the seed's unchanged question once more. One call."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class AnswerAugmentation:
-    """See `strategies.Strategy`."""
+    """Strategy Answer Augmentation; see `strategies.Strategy`."""
 
     calls: int = 1
     keeps_answer: bool = True
@@ -28,7 +28,7 @@ class AnswerAugmentation:
 async def answered(
     candidate: Candidate, question: Question, source: Source, task: Task, ask: Ask, together: Sequence[int] = ()
 ) -> Candidate:
-    """The candidate with this question and the teacher's answer to it; `together` are samples of it that will be wanted as well."""
+    """Return the candidate with this question and the teacher's answer; `together` lists samples of it that are surely needed too."""
     request = Request("answer", "teacher", answer_in(task.answer_messages(question, source.worked), task), source.round, together)
     reply = await ask(request)
     return replace(
@@ -43,7 +43,7 @@ async def answered(
 
 
 def _read(task: Task, reply: str, question: Question) -> str:
-    # A class of the user's that is not derived from `TaskBase` may have no `read_answer`.
+    # A user's class that is not derived from `TaskBase` may have no `read_answer`.
     read = getattr(task, "read_answer", None)
     answer: str = reply.strip() if read is None else read(reply, question)
     return answer

@@ -1,6 +1,6 @@
-"""How long the calls of the strategies will be, from the prompts that they send for the seeds. For the estimates of `plan`.
+"""Expected lengths of the strategies' calls, from the prompts for the seeds; used by the estimates of `plan`.
 
-Prompts are built as in a run and counted; of the replies nothing is known yet, so the seeds' own questions and answers stand in.
+Prompts are built and counted as in a run. Replies are unknown, so the seeds' own questions and answers are counted instead.
 """
 
 from __future__ import annotations
@@ -20,13 +20,13 @@ from axolotl_synthetic.strategies import Examples, near, worked_examples
 if TYPE_CHECKING:
     from axolotl_synthetic.tasks import Task
 
-# Seeds come in random order, and their mean lengths are known well enough after so many.
+# Seeds come in random order, so this many determine their mean lengths well enough.
 SEEDS_READ = 200
 
 
 @dataclass(frozen=True)
 class _Read:
-    """One seed: its prompts, and the characters of what stands in for the replies. `solution` is None where it has no answer."""
+    """One seed's prompts, and the characters that are counted as its replies; `solution` is None without an answer."""
 
     prompts: Mapping[Purpose, Sequence[Message]]
     question: int
@@ -35,16 +35,16 @@ class _Read:
 
 
 def lengths(settings: Settings, task: Task, seeds: Sequence[Seed], worst: Callable[[Sequence[Message]], int]) -> dict[Purpose, Length]:
-    """Tokens of each kind of call.
+    """Return the tokens of each kind of call.
 
     Args:
         settings: the user's.
-        task: whose prompts are sent.
-        seeds: of the run, in their order.
-        worst: an upper bound of a chat's tokens: the ledger's.
+        task: builds the prompts.
+        seeds: the run's seeds in their order.
+        worst: returns an upper bound of a chat's tokens, as the ledger does.
 
     Raises:
-        ConfigError: if the task can build prompts for none of them.
+        ConfigError: if the task can build prompts for no seed.
     """
     read = _read(task, near(seeds)[:SEEDS_READ], worked_examples(seeds, settings.seed, settings.examples, getattr(task, "kinds", None)))
     solutions = [one.solution for one in read if one.solution is not None]
@@ -78,7 +78,7 @@ def _read(task: Task, seeds: Sequence[Seed], drawn: Examples) -> list[_Read]:
             }
             solution = task.solution(seed)
             read.append(_Read(prompts, len(question.text), len(task.prompt(question)), None if solution is None else len(solution)))
-        except Exception as error:  # the boundary: one seed that a user's task breaks on is for the run to tell of
+        except Exception as error:  # the run will report a seed on which a user's task fails
             broken = f"{type(error).__name__}: {error}"
     if not read:
         raise ConfigError(f"synthetic.task: {task.name} can make prompts for no seed: {broken}; correct the task's class")
@@ -86,19 +86,19 @@ def _read(task: Task, seeds: Sequence[Seed], drawn: Examples) -> list[_Read]:
 
 
 def _shared(prompts: Sequence[Sequence[Message]]) -> float:
-    """Return the mean share of a prompt that the prompt asked before it begins with as well: what a server's prefix cache can serve."""
+    """Return the mean share of a prompt that it has in common with the prompt before it: the part that a prefix cache can serve."""
     texts = ["\0".join(f"{turn['role']}\0{turn['content']}" for turn in prompt) for prompt in prompts]
     shares = [shared_beginning(before, text) / len(text) for before, text in itertools.pairwise(texts)]
     return sum(shares) / len(shares) if shares else 0.0
 
 
 def shared_beginning(one: str, other: str) -> int:
-    """Return how many characters two texts begin with alike."""
+    """Return the length of two texts' common prefix in characters."""
     longest = min(len(one), len(other))
     return bisect.bisect_left(range(longest + 1), True, key=lambda length: one[:length] != other[:length]) - 1
 
 
 def _tokens(characters: Iterable[int]) -> float:
-    """The mean."""
+    """Return the mean in tokens, estimated from characters."""
     numbers = list(characters)
     return sum(numbers) / len(numbers) / CHARACTERS_PER_TOKEN

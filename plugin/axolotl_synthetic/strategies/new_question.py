@@ -1,10 +1,10 @@
-"""New Question: the augmenter writes a question on the seed's pattern and judges it by itself, the teacher answers it. Three calls.
+"""New Question: the augmenter writes a question on the seed's pattern and judges it; the teacher answers it. Three calls.
 
-With `turns` it makes a whole new conversation: the teacher answers, the augmenter says in the user's place what follows, and so on; two
-calls a turn, and the judgement of the last one.
+With `turns` it makes a whole conversation: the teacher answers, then the augmenter writes the user's next turn, and so on. That takes two
+calls per turn and one for the judgement of the last question.
 
-A question that its own author does not stand by is not answered: the third call would be wasted. It goes on to the checks
-without an answer, where `self_check` rejects it.
+A question that the augmenter itself rejects is not answered, because the third call would be wasted. The candidate goes to the checks
+without an answer, and `self_check` rejects it.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class NewQuestion:
-    """See `strategies.Strategy`."""
+    """Strategy New Question; see `strategies.Strategy`."""
 
     calls: int = 3
     keeps_answer: bool = False
@@ -50,7 +50,7 @@ class NewQuestion:
 
 
 class _Conversing(Protocol):
-    """What a task has besides the members of `Task` where whole conversations can be asked for."""
+    """Members that a task needs for whole conversations, besides those of `Task`."""
 
     def opening(self, question: Question) -> Question: ...
 
@@ -64,7 +64,7 @@ def _conversing(task: Task) -> _Conversing:
 
 
 async def _asked(messages: tuple[Message, ...], place: Question, source: Source, task: Task, ask: Ask) -> Question | str:
-    """Return what the augmenter says at a place, or why nothing can be read."""
+    """Return the question in the augmenter's reply, or why none can be read."""
     reply = await ask(Request("new_question", "augmenter", question_in(messages, task), source.round))
     question = None if reply.cut_off else task.read_new_question(reply.text, place)
     return question or "the augmenter's reply holds no new question" + (" (cut off)" if reply.cut_off else "")

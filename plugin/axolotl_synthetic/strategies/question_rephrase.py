@@ -1,7 +1,7 @@
 """Question Rephrase: the augmenter rewords the seed's question (same meaning, same final answer), the teacher answers it. Two calls.
 
-Accounts of the paper differ on whether the teacher answers anew or the seed's answer is kept. The teacher answers, unless
-`reuse_seed_answers` is set: then the second call is saved, and with it the variety of answers.
+Accounts of the paper differ on whether the teacher answers anew or the seed's answer is kept. Here the teacher answers, unless
+`reuse_seed_answers` is set. That saves the second call, but loses the variety of answers.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class QuestionRephrase:
-    """See `strategies.Strategy`."""
+    """Strategy Question Rephrase; see `strategies.Strategy`."""
 
     calls: int = 2
     keeps_answer: bool = True

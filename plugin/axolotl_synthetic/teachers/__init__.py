@@ -1,7 +1,7 @@
-"""What a teacher is, and how one is opened from its settings. Each provider has a file of its own.
+"""The interface of a teacher, and the functions that open one from its settings; each provider has a file of its own.
 
-A teacher makes one call and says how it ended. It does not retry, does not count and does not remember: that is for
-`pipelines/calls.py`, the same for every provider.
+A teacher makes one call and reports how it ended. It neither retries, counts nor stores: `pipelines/calls.py` does that alike for every
+provider.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 
 class Teacher(Protocol):
-    """A model that can be asked, teacher and augmenter alike."""
+    """A model that can be asked, whether teacher or augmenter."""
 
     async def complete(self, messages: Sequence[Message], generation: Generation, sample: int) -> Reply:
         """Ask once.
@@ -33,31 +33,31 @@ class Teacher(Protocol):
 
         Raises:
             RetryableCall: if the same call may succeed later.
-            RefusedCall: if it never will.
+            RefusedCall: if the same call will never succeed.
             ServiceError: if no call to this model can succeed.
         """
 
     async def close(self) -> None:
-        """Let go of connections. Called once, after the last call."""
+        """Close connections; called once, after the last call."""
 
 
 @runtime_checkable
 class SeveralAtOnce(Protocol):
-    """A teacher that can bring several answers to one prompt with one call."""
+    """A teacher that can return several answers to one prompt with one call."""
 
     async def complete_several(self, messages: Sequence[Message], generation: Generation, number: int) -> list[Reply | CallFailed]:
-        """Ask once for so many replies.
+        """Ask once for `number` replies.
 
         Returns:
-            At least one and at most so many, in the server's order; what each of no use failed with. Fewer where the server gives no more.
+            One to `number` outcomes in the server's order: a reply, or the failure of an unusable one. Fewer if the server returns fewer.
 
         Raises:
-            The same as `Teacher.complete`, if the call brought nothing.
+            The same as `Teacher.complete`, if the call returned nothing.
         """
 
 
 def model_name(settings: ModelSettings) -> str:
-    """The name under which the ledger and the samples know the model."""
+    """Return the model's name in the ledger and the samples."""
     if isinstance(settings, DistilabelModel):
         named = settings.model or next(
             (settings.kwargs[key] for key in ("model", "model_id", "model_name") if key in settings.kwargs), None
@@ -69,17 +69,17 @@ def model_name(settings: ModelSettings) -> str:
 def serve(
     settings: ModelSettings, folder: Path = Path(), role: Role = "teacher", beside: ModelSettings | None = None
 ) -> AbstractContextManager[ModelSettings]:
-    """Start what a model needs beside the run, for as long as the context lasts.
+    """Start the servers that a model needs, for as long as the context lasts.
 
     Args:
         settings: the model.
-        folder: where servers that are started write their logs.
-        role: whose model it is.
-        beside: the model that was started before it, which has GPUs of its own.
+        folder: where started servers write their logs.
+        role: the model's role.
+        beside: the model that was started before it, whose GPUs are taken.
 
     Returns:
-        A context whose value is the settings to open teachers with: for the embedded model and vLLM, those of the servers just started.
-        An OpenAI-compatible server's may come with `/v1` added to its address or taken from it.
+        A context whose value is the settings to open teachers with: for the embedded model and vLLM, those of the started servers. An
+        OpenAI-compatible server's address may have gained or lost `/v1`.
 
     Raises:
         ServiceError: if the model cannot be used; the message says what to do.
@@ -104,7 +104,7 @@ def serve(
 
 
 def open_teacher(settings: ModelSettings) -> Teacher:
-    """A teacher for the running event loop; `settings` are what `serve` gave.
+    """Return a teacher for the running event loop; `settings` come from `serve`.
 
     Raises:
         ConfigError: if the provider's class or its arguments are wrong.
@@ -127,7 +127,7 @@ def open_teacher(settings: ModelSettings) -> Teacher:
 
 
 def open_batches(settings: OpenAIModel) -> Batches:
-    """The batches of a model that has `batch`, for the running event loop."""
+    """Return the batch client of a model that has `batch`, for the running event loop."""
     assert settings.batch is not None
     if settings.batch.protocol == "anthropic":
         from axolotl_synthetic.teachers import anthropic_batches

@@ -1,7 +1,7 @@
-"""Anthropic's message batches: the calls, in Anthropic's own form, are the body of the request that makes the batch.
+"""Anthropic's message batches: the calls, in Anthropic's own format, are the body of the request that creates the batch.
 
-A batch has no metadata. One whose id never arrived is found by what it holds: made since, as many calls, and once it has ended, the names
-of its calls, which begin with our token. https://docs.claude.com/en/api/creating-message-batches
+A batch has no metadata. One whose id never arrived is found by its creation time, its number of calls and, once it has ended, the ids of
+its calls, which begin with our token. https://docs.claude.com/en/api/creating-message-batches
 """
 
 from __future__ import annotations
@@ -19,12 +19,12 @@ from axolotl_synthetic.teachers import network
 from axolotl_synthetic.teachers.batches import BatchClient, Ended, NotThere, Result, Sent, Stand, Unreachable, count, text, without_wait
 from axolotl_synthetic.teachers.openai import anthropic_headers
 
-# https://docs.claude.com/en/docs/build-with-claude/batch-processing: 100,000 requests or 256 MB. Some room is left.
+# https://docs.claude.com/en/docs/build-with-claude/batch-processing: 100,000 requests or 256 MB, less a margin.
 MOST_CALLS, MOST_BYTES = 100_000, 240_000_000
 PAGE = 100
-# Seconds by which the clocks may differ.
+# Seconds by which our clock and the provider's may differ.
 SKEW = 900
-# HTTP statuses of errors that are named. https://docs.claude.com/en/api/errors
+# HTTP statuses of named errors. https://docs.claude.com/en/api/errors
 _STATUSES = {
     "invalid_request_error": 400,
     "authentication_error": 401,
@@ -41,7 +41,7 @@ _COUNTS = ("processing", "succeeded", "errored", "canceled", "expired")
 
 
 class AnthropicBatches(BatchClient):
-    """See `batches.Batches`."""
+    """Client of Anthropic's batches; see `batches.Batches`."""
 
     def __init__(self, settings: OpenAIModel) -> None:
         super().__init__(settings)
@@ -121,7 +121,7 @@ class AnthropicBatches(BatchClient):
         return self._whole(orjson.dumps(_as_completion(data.get("message"))), sent, body_sent)
 
     def _body(self, sent: Sent) -> dict[str, Any]:
-        """Return a call in Anthropic's own form: the system's text apart, and `stop_sequences`."""
+        """Return a call in Anthropic's own format: the system text apart, and `stop_sequences`."""
         generation = sent.generation
         system = [message["content"] for message in sent.messages if message["role"] == "system"]
         body: dict[str, Any] = {
@@ -153,13 +153,13 @@ class AnthropicBatches(BatchClient):
 
 
 def _inner(error: Mapping[str, Any]) -> Mapping[str, Any]:
-    """Return the error within an object, the object itself where there is none."""
+    """Return the error inside an object, or the object itself if there is none."""
     inner = error.get("error")
     return inner if isinstance(inner, dict) else error
 
 
 def _as_completion(message: object) -> dict[str, Any]:
-    """Return a message in the form that replies are read in, whose reader knows Anthropic's parts, reasons and counts."""
+    """Return a message as a completion, since the reader of completions knows Anthropic's content parts, stop reasons and usage."""
     if not isinstance(message, dict):
         return {}
     choice = {"message": {"role": "assistant", "content": message.get("content")}, "finish_reason": message.get("stop_reason")}
@@ -167,7 +167,7 @@ def _as_completion(message: object) -> dict[str, Any]:
 
 
 def _time(value: object) -> float | None:
-    """Return an RFC 3339 time as Unix time, None where it is none."""
+    """Return an RFC 3339 time as Unix time; None for another value."""
     try:
         return datetime.fromisoformat(text(value)).timestamp()
     except ValueError:

@@ -1,7 +1,7 @@
-"""What a provider of batches can do, the same for OpenAI's protocol (`openai_batches.py`) and Anthropic's (`anthropic_batches.py`).
+"""The interface of a provider's batches, the same for OpenAI's protocol (`openai_batches.py`) and Anthropic's (`anthropic_batches.py`).
 
-Everything here makes one request and says how it ended. When to send a batch, how long to wait for it and what to write down of it is
-decided in `pipelines/waves.py`.
+Each method makes one request and reports how it ended. `pipelines/waves.py` decides when to send a batch, how long to wait for it, and what
+to record.
 """
 
 from __future__ import annotations
@@ -28,10 +28,12 @@ from axolotl_synthetic.teachers.replies import read_reply
 from axolotl_synthetic.teachers.server_errors import ServersError
 
 Ended = Literal["", "completed", "expired", "cancelled", "refused", "full"]
-"""How a batch ended; empty while it has not. `refused`: nothing of it was done, for it has an error. `full`: nothing was done, for there is
-too much in the provider's queue."""
+"""How a batch ended; empty while it has not.
 
-# What providers say where too much is queued, or a file is too large.
+`refused`: nothing of it was done, because it has an error. `full`: nothing was done, because the provider's queue holds too much.
+"""
+
+# Messages of providers about a full queue or a file that is too large.
 _TOO_MUCH = re.compile(
     r"token_limit_exceeded|enqueued|too (?:large|many requests in|many batch)|(?:batch|file|queue)\w*\W+(?:\w+\W+){0,4}?(?:limit|quota|full"
     r"|size)|exceeds? the (?:maximum|limit)",
@@ -39,19 +41,19 @@ _TOO_MUCH = re.compile(
 )
 
 
-# Bytes in a second that an upload makes at least: a batch has up to 240 MB, and `timeout` is that of a call.
+# Slowest upload in bytes per second: a batch has up to 240 MB, and `timeout` is meant for a call.
 SLOWEST = 100_000
-# An id of a file or a batch.
+# Ids of files and batches.
 _ID = re.compile(r"[\w.:=+~-]{1,200}")
 
 
 class Unreachable(Exception):
-    """A request that may succeed later.
+    """Error of a request that may succeed later.
 
     Args:
         said: what went wrong.
-        done: the provider may have done what it was asked for.
-        wait: seconds that it asks to wait, None when it did not say.
+        done: whether the provider may have carried the request out.
+        wait: seconds that the provider asks to wait, None when it does not say.
     """
 
     def __init__(self, said: str, *, done: bool = True, wait: float | None = None) -> None:
@@ -61,28 +63,28 @@ class Unreachable(Exception):
 
 
 class TooMuch(Exception):
-    """The provider takes no batch, or none so large, for now; it has made none."""
+    """Error: for now the provider accepts no batch, or none so large; it has created none."""
 
 
 class NotThere(Exception):
-    """The provider does not know what was asked for."""
+    """Error: the provider does not know the file or batch."""
 
 
 class AskAgain(Exception):
-    """A call is to go out once more in other words, which are used from now on. It has cost nothing."""
+    """Signal that a call must go out again with renamed parameters, which later calls use too. The first attempt cost nothing."""
 
 
 @dataclass(frozen=True, slots=True)
 class Stand:
-    """Where a batch stands.
+    """State of a batch at its provider.
 
     Attributes:
-        id: the provider's.
-        told: the provider's word.
+        id: the provider's id.
+        told: the provider's word for the state.
         ended: how it ended, empty while it has not.
-        total, done, failed: calls; 0 where the provider does not say.
-        said: what it says of an error, as it may be shown.
-        results: where they are: ids of files, or an address.
+        total, done, failed: numbers of calls; 0 where the provider does not say.
+        said: the provider's error text, without secrets.
+        results: where the results are: ids of files, or an address.
     """
 
     id: str
@@ -97,7 +99,7 @@ class Stand:
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    """One line of a batch's results, not read yet."""
+    """One unread line of a batch's results."""
 
     custom_id: str
     data: Mapping[str, Any]
@@ -105,7 +107,7 @@ class Result:
 
 @dataclass(frozen=True, slots=True)
 class Sent:
-    """What a call is read by: how it was sent."""
+    """Request of a call, which is needed to read its result."""
 
     messages: Sequence[Message]
     generation: Generation
@@ -113,72 +115,72 @@ class Sent:
 
 
 class Batches(Protocol):
-    """One provider."""
+    """Batch API of one provider."""
 
     most_calls: int
     most_bytes: int
     spelling: str
-    """Names that parameters are sent under, as JSON; set, for what an earlier run sent."""
+    """Parameter names in use, as JSON; set it to the names that an earlier run's batch was sent with."""
 
     def line(self, custom_id: str, sent: Sent) -> bytes:
-        """Return a call as it stands in a batch."""
+        """Return a call as a line of a batch."""
 
     async def upload(self, token: str, lines: Sequence[bytes]) -> str | None:
-        """Upload calls; the id of the file, None where there is no such step. Costs nothing."""
+        """Upload calls; return the file's id, None where the protocol has no upload. Uploads cost nothing."""
 
     async def create(self, token: str, file: str | None, lines: Sequence[bytes]) -> Stand:
-        """Make a batch of what was uploaded, or of the lines.
+        """Create a batch of the uploaded file, or of the lines.
 
         Raises:
-            TooMuch: if there is no room for it.
+            TooMuch: if the provider has no room for it.
         """
 
     async def find(self, token: str, file: str | None, calls: int, since: float, known: set[str]) -> Stand | None:
-        """Look for a batch whose id never arrived; None if there is none.
+        """Return a batch whose id never arrived; None if there is none.
 
         Args:
-            token: our name for it.
+            token: our name for the batch.
             file: its file, if one was uploaded.
-            calls: how many are in it.
-            since: Unix time before which it cannot have been made.
+            calls: number of its calls.
+            since: Unix time before which it cannot have been created.
             known: the provider's ids of our other batches.
 
         Raises:
-            Unreachable: if it cannot be told yet.
+            Unreachable: if that cannot be decided yet.
         """
 
     async def forbid(self, file: str) -> bool:
-        """See to it that no batch can be made of a file any more; returns whether that is sure."""
+        """Prevent that a batch can be made of a file any more; return whether that is certain."""
 
     async def look(self, id: str) -> Stand:
-        """Return where a batch stands.
+        """Return a batch's state.
 
         Raises:
             NotThere: if the provider does not know it.
         """
 
     def results(self, stand: Stand) -> AsyncIterator[Result]:
-        """Yield the lines of a batch that ended, in any order; lines that cannot be read are left out."""
+        """Yield the lines of an ended batch, in any order; unreadable lines are left out."""
 
     def read(self, result: Result, sent: Sent, spelling: str) -> Reply:
         """Return the reply in a result.
 
         Args:
-            spelling: the names that the batch was sent under.
+            spelling: parameter names that the batch was sent with.
 
         Raises:
-            AskAgain, CallFailed, ServiceError: what the call ended with instead.
+            AskAgain, CallFailed, ServiceError: if the result holds no usable reply.
         """
 
     async def close(self) -> None:
-        """Let go of connections."""
+        """Close connections."""
 
 
 class BatchClient(OpenAITeacher):
-    """The part that the protocols share: requests, their errors, and files of lines."""
+    """Client code that both protocols share: requests, their errors, and files of lines."""
 
     _root: str
-    """The address that the paths of a request stand behind."""
+    """Address to which a request's path is appended."""
 
     def __init__(self, settings: OpenAIModel) -> None:
         super().__init__(settings)
@@ -194,24 +196,24 @@ class BatchClient(OpenAITeacher):
         self._parameters.spelling = json.loads(told)
 
     def _id(self, value: object) -> str:
-        """Return a provider's id as it may be written down; empty where it is none, or repeats a key."""
+        """Return a provider's id; empty where the value is no id or repeats a key."""
         told = text(value)
         return told if _ID.fullmatch(told) and self._redacted(told) == told else ""
 
     def _spelled(self, spelling: str) -> Parameters:
-        """Return parameters as a batch was sent with them, whatever was learnt since."""
+        """Return the parameters with the names that a batch was sent with, whatever was learnt since."""
         parameters = Parameters(self._settings.system_role)
         parameters.spelling = json.loads(spelling)
         return parameters
 
     async def _request(self, method: str, url: str, *, body: Any = None, form: aiohttp.FormData | None = None, size: int = 0) -> Any:
-        """Make a request; the JSON of its reply.
+        """Make a request; return the JSON of its reply.
 
         Args:
             method, url: of the request.
             body: sent as JSON.
-            form: sent instead.
-            size: of the form, in bytes.
+            form: sent instead of `body`.
+            size: size of the form in bytes.
         """
         json_body = None if body is None else orjson.dumps(body)
         limit = aiohttp.ClientTimeout(total=self._settings.timeout + max(size, len(json_body or b"")) / SLOWEST)
@@ -241,7 +243,7 @@ class BatchClient(OpenAITeacher):
         return data
 
     def _problem(self, status: int, headers: Mapping[str, str], content: bytes) -> Exception:
-        """Return what a status other than 2xx means for a request about batches."""
+        """Return the error that a status other than 2xx means for a request about batches."""
         error = ServersError(content)
         said = f"HTTP {status}: {self._redacted(error.message)}"
         if 300 <= status < 400:
@@ -265,12 +267,12 @@ class BatchClient(OpenAITeacher):
         )
 
     async def _lines(self, url: str) -> AsyncIterator[dict[str, Any]]:
-        """Yield the objects of a file of JSON lines, which may be larger than the memory. Keys go to the server that they are for."""
+        """Yield the objects of a file of JSON lines, which may exceed the memory. Keys go only to the server that they are for."""
         begin = url
         try:
             for _ in range(MOST_REDIRECTS):
                 headers = self._secret_headers if network.same_server(begin, url) else {}
-                # A large file may take longer than a call, but no piece of it.
+                # A large file may take longer than a call, but no single read of it may.
                 limit = aiohttp.ClientTimeout(total=None, sock_read=self._settings.timeout, sock_connect=self._settings.timeout)
                 async with self._session.get(url, headers=headers, allow_redirects=False, timeout=limit) as response:
                     if response.status in (301, 302, 303, 307, 308) and (
@@ -295,7 +297,7 @@ class BatchClient(OpenAITeacher):
         return f"{self._root}{path}" + (f"?{urlencode(asked)}" if asked else "")
 
     def _whole(self, body: bytes, sent: Sent, body_sent: Mapping[str, Any]) -> Reply:
-        """Return the reply in a result's body, in the form of a completion; the names that the call was sent under have served."""
+        """Return the reply in a result's body, which is a completion; accept the parameter names that the call was sent with."""
         try:
             reply = read_reply(body, 0.0, self._redacted, sent.generation.max_new_tokens)
         except RetryableCall as failed:
@@ -307,7 +309,7 @@ class BatchClient(OpenAITeacher):
         return reply
 
     def _refused_row(self, status: int, body: object, sent: Mapping[str, Any]) -> Exception:
-        """Return what an error of one call in a batch means. A provider bills no call that ended in one."""
+        """Return the error that a failed call in a batch means. Providers do not bill a call that ended in an error."""
         error = ServersError(orjson.dumps(body))
         if self._parameters.adapts(status, error, sent):
             return AskAgain()
@@ -316,7 +318,7 @@ class BatchClient(OpenAITeacher):
 
 
 def without_wait(failed: RetryableCall, cost: Literal["none", "query", "unknown"] | None = None) -> RetryableCall:
-    """Return a failure that is asked again with the next batch: there is nothing to wait for, and nothing to slow down."""
+    """Return a failure that goes out again with the next batch, without a wait or a slow-down."""
     failed.retry_after, failed.slow_down = 0.0, False
     if cost is not None and failed.reply is None:
         failed.cost = cost
@@ -324,7 +326,7 @@ def without_wait(failed: RetryableCall, cost: Literal["none", "query", "unknown"
 
 
 async def _split(content: aiohttp.StreamReader) -> AsyncIterator[bytes]:
-    """Yield lines; of one that is longer than any reply, nothing."""
+    """Yield lines; skip one that is longer than any reply."""
     rest = bytearray()
     async for chunk in content.iter_any():
         rest += chunk
@@ -346,7 +348,7 @@ def _object(line: bytes) -> dict[str, Any] | None:
 
 
 def count(counts: object, *names: str) -> int:
-    """Return the sum of some counts in an object, as far as they are there."""
+    """Return the sum of the named counts in an object; absent ones count 0."""
     values = [counts.get(name) for name in names] if isinstance(counts, Mapping) else []
     return sum(value for value in values if isinstance(value, int) and not isinstance(value, bool))
 

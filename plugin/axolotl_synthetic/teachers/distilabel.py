@@ -1,8 +1,8 @@
-"""Any LLM class of distilabel as a teacher. Asynchronous classes are called one request at a time; the others (such as
-`TransformersLLM`) get the requests that wait together as one batch, in a thread.
+"""Any distilabel LLM class as a teacher.
 
-distilabel says little of how a call failed, so what can be told from the exception is told, and the rest is worth a retry. Its
-own retries are switched off: each would be a call that no budget has seen.
+Asynchronous classes get one request per call; the others (such as `TransformersLLM`) get waiting requests as one batch, in a thread.
+distilabel says little about how a call failed. What the exception tells is used, and any other failure is retried. distilabel's own
+retries are switched off, because no budget would count those calls.
 """
 
 from __future__ import annotations
@@ -26,11 +26,11 @@ from axolotl_synthetic.teachers.usage import read_usage
 
 
 def open_teacher(settings: DistilabelModel) -> DistilabelTeacher:
-    """Make and load the class.
+    """Create and load the LLM.
 
     Raises:
         ConfigError: if there is no such class, or it does not take these arguments.
-        ServiceError: if it cannot load: a missing package, a missing key, a model that is not there.
+        ServiceError: if it cannot load: a missing package, key or model.
     """
     redacted = Redactor([*secrets_in(settings.kwargs), *secrets_of_the_environment()])
     llm_class = _class(settings.llm)
@@ -69,7 +69,7 @@ def _class(name: str) -> type[LLM]:
 
 
 class DistilabelTeacher:
-    """See `teachers.Teacher`."""
+    """Teacher that asks a distilabel LLM; see `teachers.Teacher`."""
 
     def __init__(self, settings: DistilabelModel, llm: LLM, redacted: Redactor) -> None:
         self._settings = settings
@@ -106,10 +106,10 @@ class DistilabelTeacher:
         self._llm.unload()
 
     def _arguments(self, generation: Generation) -> dict[str, Any]:
-        """The sampling parameters that this class knows."""
+        """Return the sampling parameters that this class accepts."""
         wanted = {**generation.model_dump(exclude_none=True), "do_sample": generation.temperature != 0}
         if generation.temperature == 0 and "do_sample" in self._accepts:
-            del wanted["temperature"]  # transformers refuses 0; it is greedy by `do_sample` alone
+            del wanted["temperature"]  # transformers refuses 0; `do_sample` alone makes it greedy
         return {name: value for name, value in wanted.items() if name in self._accepts}
 
     async def _in_a_batch(self, chat: list[Message], generation: Generation) -> Reply:
@@ -122,8 +122,8 @@ class DistilabelTeacher:
     async def _run_batches(self) -> None:
         loop = asyncio.get_running_loop()
         while self._waiting:
-            await asyncio.sleep(0)  # let those that are about to ask join
-            # One call samples one way; who samples otherwise waits for the next.
+            await asyncio.sleep(0)  # let requests of this moment join the batch
+            # A batch has one set of sampling parameters; other requests wait for the next.
             generation = self._waiting[0][1]
             batch = [one for one in self._waiting if one[1] == generation][: self._settings.concurrency]
             self._waiting = [one for one in self._waiting if one not in batch]
@@ -150,13 +150,13 @@ class DistilabelTeacher:
 
 
 def read_output(output: Any, most_tokens: float, seconds: float = 0.0, redacted: Redactor | None = None) -> Reply:
-    """Return the first reply in what distilabel gives for one input; that it was cut off can only be told by its length.
+    """Return the first reply in distilabel's output for one input; only its length can show that it was cut off.
 
     Args:
         output: `generations` and `statistics`, or None.
-        most_tokens: the limit of the call, in completion tokens.
-        seconds: that it took.
-        redacted: finds the keys that no reply may hold; None where none is known.
+        most_tokens: the call's limit in completion tokens.
+        seconds: duration of the call.
+        redacted: finds keys, which no reply may hold; None where no key is known.
 
     Raises:
         RetryableCall, RefusedCall: see `replies.usable` and `replies.without_keys`.

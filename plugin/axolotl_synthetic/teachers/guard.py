@@ -1,8 +1,8 @@
-"""Runs one command as a process of its own that never outlives the run, with all that it starts: `guard.py LOG COMMAND…`.
+"""Guard that runs one command in a process group that never outlives the run: `guard.py LOG COMMAND…`.
 
-The run holds the other end of this process's standard input. When that closes, by the run's end of whatever kind, the command and its
-descendants are asked to end, and killed if they do not. Descendants that lost their parent become children of this process (Linux), so that
-none escapes. Imports the standard library alone, and is run as a file, so that it starts at once.
+The run holds the other end of this process's standard input. When it closes, however the run ended, the guard asks the command and its
+descendants to end, and kills those that do not. On Linux, orphaned descendants become children of the guard, so none escapes. It imports
+only the standard library and is run as a file, so that it starts at once.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 
-# Seconds that the command has to end by itself.
+# Seconds that the command may take to end by itself.
 GRACE = 5.0
 POLL_SECONDS = 0.1
 PR_SET_PDEATHSIG, PR_SET_CHILD_SUBREAPER = 1, 36
@@ -26,7 +26,7 @@ PR_SET_PDEATHSIG, PR_SET_CHILD_SUBREAPER = 1, 36
 
 def main(log: str, *command: str) -> int:
     """Run the command until it ends or standard input does; return its exit code."""
-    # Ctrl-C in a terminal is for the run to handle.
+    # The run handles Ctrl-C.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     _prctl(PR_SET_CHILD_SUBREAPER, 1)
     guard = os.getpid()
@@ -52,12 +52,12 @@ def main(log: str, *command: str) -> int:
 
 
 def end_all(child: subprocess.Popen[bytes]) -> None:
-    """Ask the command and its descendants to end, and kill those that are left after a while."""
+    """Ask the command and its descendants to end, and kill those left after GRACE seconds."""
     for number, patience in ((signal.SIGTERM, GRACE), (signal.SIGKILL, GRACE)):
         until = time.monotonic() + patience
         asked: set[int] = set()
         if child.poll() is None:
-            # Where the kernel lists no descendants, those in the command's own group at least.
+            # Signal the command's group too: the kernel may list no descendants.
             with suppress(OSError):
                 os.killpg(child.pid, number)
         while ((left := set(descendants(os.getpid()))) or child.poll() is None) and time.monotonic() < until:
@@ -71,7 +71,7 @@ def end_all(child: subprocess.Popen[bytes]) -> None:
 
 
 def descendants(process: int) -> Iterator[int]:
-    """Yield the ids of all living processes below one; none where the kernel does not list them."""
+    """Yield the ids of a process's living descendants; none where the kernel does not list them."""
     for thread in Path(f"/proc/{process}/task").glob("*"):
         with suppress(OSError):
             for name in (thread / "children").read_text().split():
@@ -88,7 +88,7 @@ def _is_dead(process: int) -> bool:
 
 
 def _reap(child: int) -> None:
-    """Let go of orphans that have ended. The command itself is `subprocess`'s."""
+    """Reap orphans that have ended; `subprocess` reaps the command itself."""
     for name in Path(f"/proc/{os.getpid()}/task/{os.getpid()}").glob("children"):
         for process in map(int, name.read_text().split()):
             if process != child:

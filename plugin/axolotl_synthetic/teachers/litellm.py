@@ -1,8 +1,8 @@
-"""Any provider that LiteLLM knows: Anthropic's own API, Gemini's, Bedrock, Vertex AI and others that speak no OpenAI dialect.
+"""Any provider that LiteLLM knows: Anthropic's own API, Gemini's, Bedrock, Vertex AI and others that lack an OpenAI-compatible API.
 
-LiteLLM translates one request and its reply, and does nothing else here: it fetches no prices, logs nothing, reads no `.env` file and
-makes no call twice, for each would be one that no budget has seen. Its replies are OpenAI's, and are read as those are (`replies.py`); its
-errors are brought back to the status and the words of the server (`refusals.py`).
+LiteLLM only translates a request and its reply here. It fetches no prices, logs nothing, reads no `.env` file and repeats no call, which
+no budget would count. Its replies have OpenAI's form and are read alike (`replies.py`). Its errors are traced back to the server's status
+and words (`refusals.py`).
 """
 
 from __future__ import annotations
@@ -29,20 +29,20 @@ from axolotl_synthetic.teachers.refusals import Addressee, refusal
 from axolotl_synthetic.teachers.replies import read_reply
 from axolotl_synthetic.teachers.server_errors import ServersError
 
-# Read by LiteLLM when it is imported: its own table of prices instead of the one that it fetches, and no `.env` of the working directory.
+# LiteLLM reads these at import: use its own price table instead of fetching one, and read no `.env` of the working directory.
 ENVIRONMENT = {"LITELLM_LOCAL_MODEL_COST_MAP": "True", "LITELLM_MODE": "PRODUCTION", "LITELLM_LOG": "CRITICAL"}
-# It tells how a connection failed by its words alone.
+# LiteLLM tells how a connection failed only in its message.
 _NEVER_LEFT = "Cannot connect to host"
 _CONNECTION = re.compile(rf"{_NEVER_LEFT}|Server disconnected|Connection (?:reset|error|aborted)|payload is not completed", re.IGNORECASE)
 LOGGERS = ("LiteLLM", "LiteLLM Router", "LiteLLM Proxy", "httpx", "openai")
 
 
 def check(settings: LiteLLMModel) -> LiteLLMModel:
-    """Find out before the run whether LiteLLM and the key are there. Imports nothing heavy.
+    """Check before the run that LiteLLM and the key are there, without importing LiteLLM.
 
     Raises:
         MissingExtraError: if LiteLLM is not installed.
-        ConfigError: if the variable with the key is not set.
+        ConfigError: if the key's variable is not set.
     """
     extras.require("litellm", "provider: litellm")
     local = settings.base_url is not None and urlsplit(settings.base_url).hostname in network.LOCAL_HOSTS
@@ -58,7 +58,7 @@ def open_teacher(settings: LiteLLMModel) -> LiteLLMTeacher:
     """Import LiteLLM, which takes seconds, and open a teacher.
 
     Raises:
-        ConfigError: if LiteLLM knows no provider of that name.
+        ConfigError: if LiteLLM knows no such provider.
     """
     return LiteLLMTeacher(settings, _library())
 
@@ -79,18 +79,18 @@ def _library() -> Any:
         setattr(litellm, f"_async_{name}", [])
     for name in LOGGERS:
         logging.getLogger(name).setLevel(logging.CRITICAL)
-    # It repeats a request whose connection broke, although the server may have generated, and billed, what did not arrive.
+    # Prevent its second attempt after a broken connection: the server may have generated, and billed, the lost reply.
     http_handler.AsyncHTTPHandler.single_connection_post_request = _raise_again
     return litellm
 
 
 async def _raise_again(*_: Any, **__: Any) -> Any:
-    """Raise the error that is being handled, in the place of LiteLLM's own second attempt."""
+    """Raise the error that is being handled, instead of LiteLLM's second attempt."""
     raise sys.exc_info()[1] or ConnectionError("the connection broke")
 
 
 class LiteLLMTeacher:
-    """See `teachers.Teacher`."""
+    """Teacher that asks through LiteLLM; see `teachers.Teacher`."""
 
     def __init__(self, settings: LiteLLMModel, library: Any) -> None:
         self._settings = settings
@@ -119,7 +119,7 @@ class LiteLLMTeacher:
         if settings.base_url is not None:
             self._fixed["api_base"] = settings.base_url
         if settings.api_key_env is not None:
-            # A local server may go without one; LiteLLM may not.
+            # A local server may need no key, but LiteLLM does.
             self._fixed["api_key"] = key or "none"
 
     async def complete(self, messages: Sequence[Message], generation: Generation, sample: int) -> Reply:
@@ -143,7 +143,7 @@ class LiteLLMTeacher:
             await close()
 
     def _failure(self, error: Exception, body: Mapping[str, Any]) -> Exception:
-        """Return our error for one of LiteLLM's, which are told apart by their classes and the server's status."""
+        """Return our error for one of LiteLLM's, by its class and the server's status."""
         names = {kind.__name__ for kind in type(error).__mro__}
         said = servers_words(error)
         message = ServersError(said or json.dumps({"error": {"message": str(error)}}).encode())
@@ -162,7 +162,7 @@ class LiteLLMTeacher:
 
 
 def servers_words(error: Exception) -> bytes | None:
-    """Return the server's body in an error of LiteLLM, which wraps it in words of its own; None where there is none."""
+    """Return the server's body from a LiteLLM error, which wraps it in a message; None if there is none."""
     text = str(error)
     for start in (at for at, letter in enumerate(text) if letter in "{["):
         try:
@@ -175,7 +175,7 @@ def servers_words(error: Exception) -> bytes | None:
 
 
 def servers_status(error: BaseException | None) -> int | None:
-    """Return the server's own status: that of the innermost error, for LiteLLM makes a 500 of those that it does not know (402, 529)."""
+    """Return the innermost error's status, which is the server's: LiteLLM turns unknown statuses (402, 529) into 500."""
     found = None
     while error is not None:
         status = getattr(error, "status_code", None) or getattr(getattr(error, "response", None), "status_code", None)
@@ -186,7 +186,7 @@ def servers_status(error: BaseException | None) -> int | None:
 
 
 def _headers(error: Exception) -> Mapping[str, str]:
-    """Return `Retry-After` of the server's response, if it sent one."""
+    """Return the `Retry-After` header of the server's response, if it sent one."""
     for found in (getattr(error, "litellm_response_headers", None), getattr(getattr(error, "response", None), "headers", None)):
         if found is not None and (value := found.get("retry-after")) is not None:
             return {"Retry-After": str(value)}

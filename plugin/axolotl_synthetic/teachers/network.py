@@ -1,4 +1,4 @@
-"""The way to a server: proxies and certificates by the environment's variables, redirects, buffers. What replies mean is for others."""
+"""Connections to servers: proxies and certificates from the environment's variables, redirects, buffers. It reads no replies."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import aiohttp
 from axolotl_synthetic.errors import ServiceError
 
 LOCAL_HOSTS = {"localhost", "127.0.0.1", "::1"}
-# A long reply is read in pieces of this size, in bytes; aiohttp's own 64 kB pause the connection again and again.
+# Buffer in bytes for a long reply: aiohttp's default of 64 kB pauses the connection repeatedly.
 READ_BYTES = 1024 * 1024
 PROXY_SCHEMES = ("http", "https")
 
@@ -25,25 +25,25 @@ def session(url: str, timeout: float) -> aiohttp.ClientSession:
         timeout: seconds for one call.
 
     Raises:
-        ServiceError: if a proxy of the environment cannot be used.
+        ServiceError: if the environment's proxy cannot be used.
     """
-    # Made for each session, and not by aiohttp at its import: SSL_CERT_FILE may have been set since.
+    # Create the context for each session rather than at aiohttp's import: SSL_CERT_FILE may have been set since.
     context = ssl.create_default_context() if urlsplit(url).scheme == "https" else True
     return aiohttp.ClientSession(
         timeout=aiohttp.ClientTimeout(total=timeout),
-        # What may be open at once is decided by the caller; idle connections cost nothing.
+        # The caller limits open calls; idle connections cost nothing.
         connector=aiohttp.TCPConnector(limit=0, ttl_dns_cache=300, ssl=context),
         read_bufsize=READ_BYTES,
-        # aiohttp's `trust_env` would send the login of ~/.netrc beside our key, and ask the proxy for servers on this machine.
+        # Not `trust_env`, which would send the login of ~/.netrc beside our key, and use the proxy for servers on this machine.
         proxy=proxy_for(url),
     )
 
 
 def proxy_for(url: str) -> str | None:
-    """Return the proxy that HTTP_PROXY, HTTPS_PROXY or ALL_PROXY name for an address, unless NO_PROXY does; None for this machine.
+    """Return the proxy for an address by HTTP_PROXY, HTTPS_PROXY or ALL_PROXY; None for this machine, and where NO_PROXY says so.
 
     Raises:
-        ServiceError: if it is of a kind that cannot be used, such as SOCKS.
+        ServiceError: if its kind is not supported, such as SOCKS.
     """
     parts = urlsplit(url)
     host = parts.hostname or ""
@@ -63,16 +63,16 @@ def proxy_for(url: str) -> str | None:
 
 
 def without_login(url: str) -> str:
-    """Return an address as it may be shown."""
+    """Return an address without its login, so that it may be shown."""
     parts = urlsplit(url)
     return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}{parts.path}"
 
 
 def unreachable(url: str, error: Exception, said: str) -> str:
-    """Say why a server cannot be reached, and what to do.
+    """Return a message that says why a server cannot be reached and what to do.
 
     Args:
-        said: the error's text, as it may be shown.
+        said: the error's text, without secrets.
     """
     if isinstance(error, aiohttp.ClientConnectorCertificateError | aiohttp.ClientConnectorSSLError):
         file = os.environ.get("SSL_CERT_FILE")
@@ -91,18 +91,18 @@ def unreachable(url: str, error: Exception, said: str) -> str:
 
 
 def is_lasting(error: Exception) -> bool:
-    """Return whether no later attempt can go better: a certificate stays what it is."""
+    """Return whether a retry is useless: a certificate does not change."""
     return isinstance(error, aiohttp.ClientConnectorCertificateError)
 
 
 def redirected(url: str, location: str | None) -> str:
-    """Return the absolute address that a redirect names; empty where it names none."""
+    """Return the absolute address that a redirect points to; empty if it has none."""
     target = urljoin(url, location) if location else ""
     return target if urlsplit(target).scheme in ("http", "https") else ""
 
 
 def same_server(url: str, other: str) -> bool:
-    """Return whether a key for one address may be sent to the other: the same host and port, by no less secure a scheme."""
+    """Return whether a key for one address may be sent to the other: same host and port, and no less secure a scheme."""
     one, two = urlsplit(url), urlsplit(other)
     if one.hostname != two.hostname:
         return False

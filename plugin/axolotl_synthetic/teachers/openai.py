@@ -1,8 +1,7 @@
-"""Any OpenAI-compatible server, over aiohttp: one POST a call, and what each status means.
+"""Any OpenAI-compatible server over aiohttp: one POST per call, and the meaning of each status.
 
-Keys are read from the environment when the session is opened and go into headers, to one server; they are cut out of whatever that
-says before anybody sees it (`redaction.py`). What is sent is decided in `parameters.py`, what a body says is read in `replies.py`, how the
-server is reached in `network.py`.
+Keys are read from the environment when the session is opened. They go into headers for one server, and are cut out of everything that it
+says before it is shown or stored (`redaction.py`). `parameters.py` builds the body, `replies.py` reads a reply, `network.py` connects.
 """
 
 from __future__ import annotations
@@ -30,22 +29,22 @@ from axolotl_synthetic.teachers.refusals import Addressee, refusal
 from axolotl_synthetic.teachers.replies import read_replies, read_reply
 from axolotl_synthetic.teachers.server_errors import ServersError, status_inside
 
-# No model writes this much; a server that does is broken, and its reply must not fill the memory.
+# No model writes this much; a broken server's reply must not fill the memory.
 MAX_REPLY_BYTES = 8 * 1024 * 1024
 PATH = "/chat/completions"
 MOST_REDIRECTS = 5
-# Endpoints that are looked at together before a run; each that hangs takes 15 seconds.
+# Endpoints that are checked at the same time before a run; each that hangs takes 15 seconds.
 MOST_CHECKED = 32
 # https://docs.claude.com/en/api/versioning
 ANTHROPIC_VERSION = "2023-06-01"
 
 
 class ServedModel(OpenAIModel):
-    """A server of our own, which takes a `seed` so that a run can be repeated."""
+    """Server of our own, which takes a `seed` so that a run can be repeated."""
 
 
 class OpenAITeacher:
-    """See `teachers.Teacher`."""
+    """Teacher that asks an OpenAI-compatible server; see `teachers.Teacher`."""
 
     def __init__(self, settings: OpenAIModel) -> None:
         self._settings = settings
@@ -63,14 +62,14 @@ class OpenAITeacher:
         return read_reply(content, seconds, self._redacted, generation.max_new_tokens)
 
     async def complete_several(self, messages: Sequence[Message], generation: Generation, number: int) -> list[Reply | CallFailed]:
-        """See `teachers.SeveralAtOnce`."""
+        """Ask once for several replies; see `teachers.SeveralAtOnce`."""
         content, seconds, sent = await self._complete(messages, generation, None, number)
         return read_replies(content, seconds, self._redacted, generation.max_new_tokens, most=sent)
 
     async def _complete(
         self, messages: Sequence[Message], generation: Generation, seed: int | None, number: int
     ) -> tuple[bytes, float, int]:
-        """Return a response's body, the seconds that it took, and how many replies were asked for in the end."""
+        """Return a response's body, its duration in seconds, and the number of replies that the last attempt asked for."""
         while True:
             body = self._parameters.body(self._settings.model, messages, generation, seed, number)
             began = time.monotonic()
@@ -84,7 +83,7 @@ class OpenAITeacher:
         return content, time.monotonic() - began, body.get("n", 1)
 
     async def _ask(self, body: Mapping[str, Any]) -> tuple[int, Mapping[str, str], bytes]:
-        """Return the status, that of an error within a 200 included, the headers and the content."""
+        """Return the status (that of an error inside a 200 included), the headers and the content."""
         try:
             status, headers, content = await self._post(orjson.dumps(body))
             content = without_comments(content)
@@ -94,12 +93,12 @@ class OpenAITeacher:
             raise RetryableCall("connection", self._redacted(error), cost="none", slow_down=True) from error
         except TimeoutError as error:
             raise RetryableCall("timeout", f"no reply within {self._settings.timeout:g} s") from error
-        except (aiohttp.ClientError, OSError, EOFError, ValueError) as error:  # a host that a redirect names may be none
+        except (aiohttp.ClientError, OSError, EOFError, ValueError) as error:  # a redirect may name an invalid host
             raise RetryableCall("connection", self._redacted(error)) from error
         return ((status_inside(content) or 200) if status == 200 else status, headers, content)
 
     async def _post(self, body: bytes) -> tuple[int, Mapping[str, str], bytes]:
-        """Send a request, and send it on where a redirect keeps it as it is (307, 308). Keys go to the server that they are for."""
+        """Send a request, and follow redirects that preserve it (307, 308). Keys go only to the server that they are for."""
         url = self._url
         for _ in range(MOST_REDIRECTS):
             sent = {"Content-Type": "application/json"} | (self._secret_headers if network.same_server(self._url, url) else {})
@@ -115,13 +114,13 @@ class OpenAITeacher:
         await self._session.close()
 
     def _refusal(self, status: int, headers: Mapping[str, str], error: ServersError, body: Mapping[str, Any]) -> Exception:
-        """Return what a status other than 200 means for this call, or for the run."""
+        """Return the error that a status other than 200 means for this call or the run."""
         if 300 <= status < 400:
             return self._redirect(status, headers)
         return refusal(self._addressee, status, headers, error, self._parameters.remedy(status, error, body))
 
     def _redirect(self, status: int, headers: Mapping[str, str]) -> ServiceError:
-        """Refuse another address, which would get a GET without the question (RFC 9110, section 15.4), or which leads nowhere."""
+        """Return the error for a redirect that would turn the POST into a GET (RFC 9110, section 15.4) or leads nowhere."""
         target = network.redirected(self._url, headers.get("Location"))
         if status in (307, 308) and target:
             return ServiceError(
@@ -140,7 +139,7 @@ def _address(settings: OpenAIModel, path: str) -> str:
 
 
 def _key_header(settings: OpenAIModel) -> str | None:
-    """Return the header of `headers_env` that brings the key, None where `api_key_env` does."""
+    """Return the header in `headers_env` that carries the key; None if `api_key_env` names the key."""
     if settings.key_variable != OpenAIModel.model_fields["api_key_env"].default:
         return next((name for name in settings.headers_env if name.lower() == "authorization"), None)
     return next((name for name in settings.headers_env if SECRET_KEYS.search(name)), None)
@@ -152,10 +151,10 @@ def _key_variable(settings: OpenAIModel) -> str:
 
 
 def _secret_headers(settings: OpenAIModel) -> tuple[dict[str, str], Redactor]:
-    """Return the headers whose values come from the environment, and what cuts those values out.
+    """Return the headers whose values come from the environment, and a redactor for those values.
 
     Raises:
-        ConfigError: if a variable is not set, or holds what no header can.
+        ConfigError: if a variable is not set, or its value is invalid in a header.
     """
     headers = {}
     for name, variable in settings.headers_env.items():
@@ -163,7 +162,7 @@ def _secret_headers(settings: OpenAIModel) -> tuple[dict[str, str], Redactor]:
         if not re.fullmatch(r"[ -~]+", headers[name]):
             problem = "holds what no header can" if headers[name] else "is not set"
             raise ConfigError(f"synthetic.teacher.headers_env.{name}: the environment variable {variable} {problem}; export it")
-    # Of `Bearer sk-…` the key as well.
+    # Redact the key alone as well as `Bearer sk-…`.
     secrets = [secret for value in headers.values() for secret in (value, value.split()[-1])]
     key = api_key(settings) if _key_header(settings) is None else None
     if key is not None:
@@ -173,20 +172,20 @@ def _secret_headers(settings: OpenAIModel) -> tuple[dict[str, str], Redactor]:
 
 
 def anthropic_headers(headers: Mapping[str, str]) -> dict[str, str]:
-    """Return the headers as Anthropic's own protocol takes the key."""
+    """Return the headers with the key as Anthropic's own protocol takes it."""
     key = {"x-api-key": headers["Authorization"].removeprefix("Bearer ")} if "Authorization" in headers else {}
     return {"anthropic-version": ANTHROPIC_VERSION} | {name: value for name, value in headers.items() if name != "Authorization"} | key
 
 
 def api_key(settings: OpenAIModel) -> str | None:
-    """The key in the environment, None for a server on this machine that goes without.
+    """Return the key from the environment; None for a server on this machine without one.
 
     Raises:
-        ConfigError: if the server is elsewhere and the variable is not set, or what it holds is no key.
+        ConfigError: if a remote server's variable is not set, or its value is no key.
     """
     key = os.environ.get(settings.key_variable, "").strip()
     if not re.fullmatch(r"[!-~]*", key):
-        # The HTTP client would say so, and show the key.
+        # Check here, because the HTTP client's error would show the key.
         raise ConfigError(
             f"synthetic.teacher.api_key_env: what {settings.key_variable} holds is no key: it has spaces or other signs in it; export it"
         )
@@ -201,18 +200,18 @@ def api_key(settings: OpenAIModel) -> str | None:
 
 
 def check(settings: OpenAIModel) -> OpenAIModel:
-    """Find out before the run whether the servers can be reached and take the keys.
+    """Check before the run that the servers can be reached and accept the keys.
 
     Returns:
-        The settings, with `/v1` added to an address or taken from it where only that one has a list of models.
+        The settings, with `/v1` added to or removed from an address where only that address lists models.
 
     Raises:
         ServiceError: if no server can be reached, or one refuses its key.
-        ConfigError: if a key is needed and there is none.
+        ConfigError: if a needed key is missing.
     """
     endpoints = settings.endpoints
     for one in endpoints:
-        _secret_headers(one)  # of all, before the first is asked
+        _secret_headers(one)  # check all keys before the first request
     if len(endpoints) == 1:
         return settings.model_copy(update={"base_url": _check(endpoints[0])})
     with ThreadPoolExecutor(MOST_CHECKED) as pool:
@@ -223,16 +222,16 @@ def check(settings: OpenAIModel) -> OpenAIModel:
     for error in away:
         terminal.notice(f"{error}; the run begins without it")
     several = isinstance(settings.base_url, list) and len(settings.base_url) > 1
-    # Several keys for one address have asked it several times.
+    # Endpoints that differ only in their keys share one address.
     return settings.model_copy(update={"base_url": [one.url for one in checked] if several else checked[0].url})
 
 
 class _Unreachable(ServiceError):
-    """A server that other endpoints may stand in for."""
+    """Error: the server cannot be reached, but other endpoints may replace it."""
 
 
 class _Checked(NamedTuple):
-    """One endpoint's address, as it is or as it was written, and why it cannot be reached."""
+    """One endpoint's address after the check, and why it cannot be reached, if so."""
 
     url: str
     error: _Unreachable | None = None
@@ -246,7 +245,7 @@ def _check_or_away(settings: OpenAIModel) -> _Checked:
 
 
 def _check(settings: OpenAIModel) -> str:
-    """Return the address at which a single server has a list of models; as it was written, where it has none."""
+    """Return the address, with or without `/v1`, at which a server lists models; unchanged if neither does."""
     headers, redacted = _secret_headers(settings)
     if settings.batch is not None and settings.batch.protocol == "anthropic":
         headers = anthropic_headers(headers)
@@ -268,10 +267,10 @@ def _check(settings: OpenAIModel) -> str:
             if status_there == 200 and _lists_models(content_there):
                 return other.url
     except (TimeoutError, CallFailed):
-        return base  # busy, or a server without this address: the run itself will tell
-    except (aiohttp.ClientError, OSError, ValueError) as error:  # a proxy's host may be none that can exist
+        return base  # busy, or without this path: the run itself will show it
+    except (aiohttp.ClientError, OSError, ValueError) as error:  # a proxy's host may be invalid
         raise _Unreachable(network.unreachable(base, error, redacted(error))) from error
-    # Anthropic's list of models is not OpenAI's, and takes the key in a header of its own; calls take it as OpenAI's do.
+    # Anthropic's list of models wants the key in a header of its own, while calls take it as OpenAI's do: ignore that 401.
     if status == 401 and not (b"x-api-key" in content and "x-api-key" not in map(str.lower, headers)):
         raise ServiceError(f"{base} refuses the key (HTTP 401); set the environment variable {_key_variable(settings)} to a valid key")
     if status in (301, 302, 303) and target.partition("?")[0].endswith("/models"):
@@ -289,7 +288,7 @@ def _lists_models(content: bytes) -> bool:
 
 
 def without_comments(content: bytes) -> bytes:
-    """Return a body without the comments of event streams that OpenRouter and DeepSeek keep a connection alive with."""
+    """Return a body without event-stream comments, with which OpenRouter and DeepSeek keep a connection alive."""
     if not content.lstrip().startswith(b":"):
         return content
     return b"\n".join(line for line in content.split(b"\n") if not line.startswith(b":"))

@@ -1,7 +1,7 @@
-"""OpenAI's batches: a file of calls is uploaded, a batch is made of it, and its results are two files. Azure and Groq have the same form.
+"""OpenAI's batches: a file of calls is uploaded, a batch is created from it, and its results are two files. Azure and Groq work alike.
 
-Of Azure's deployments (`…/openai/deployments/NAME`) the files and batches are beside `deployments`, a call's `model` is the deployment's
-name, and its `url` is `/chat/completions`. A file may have to be processed there before a batch can be made of it.
+With an Azure deployment (`…/openai/deployments/NAME`), the paths of files and batches are beside `deployments`. A call's `model` is the
+deployment's name and its `url` is `/chat/completions`. Azure may process a file before a batch can be created from it.
 """
 
 from __future__ import annotations
@@ -31,26 +31,26 @@ from axolotl_synthetic.teachers.batches import (
 )
 from axolotl_synthetic.teachers.parameters import Parameters
 
-# https://platform.openai.com/docs/guides/batch: 50,000 requests and 200 MB in a file. Some room is left for what counts a MB as 2 ** 20.
+# https://platform.openai.com/docs/guides/batch: 50,000 requests and 200 MB in a file, less a margin.
 MOST_CALLS, MOST_BYTES = 50_000, 190_000_000
 ENDPOINT, DEPLOYMENTS_ENDPOINT = "/v1/chat/completions", "/chat/completions"
 DEPLOYMENTS = "/deployments/"
-# The key of our token in a batch's metadata.
+# Name of our token in a batch's metadata.
 TOKEN = "axolotl_synthetic"
 PAGE = 100
-# A day more than a clock may be wrong.
+# Seconds by which the clocks may differ: a day, to be safe.
 SKEW = 86_400
-# Seconds between two looks at a file that is being processed.
+# Seconds between two looks at a file that the provider is processing.
 FILE_SECONDS = 1.0
 _PROCESSING = ("pending", "running", "uploading", "notrunning", "not_running", "queued")
 _ENDED: Mapping[str, Ended] = {"completed": "completed", "expired": "expired", "cancelled": "cancelled", "canceled": "cancelled"}
-# Of calls that the provider never began.
+# Errors of calls that the provider never began.
 _UNTOUCHED = {"batch_expired": "batch_expired", "batch_cancelled": "batch_cancelled", "batch_canceled": "batch_cancelled"}
 _FULL = ("token_limit_exceeded", "enqueued", "queue_full", "quota_exceeded")
 
 
 class OpenAIBatches(BatchClient):
-    """See `batches.Batches`."""
+    """Client of OpenAI's batches; see `batches.Batches`."""
 
     def __init__(self, settings: OpenAIModel) -> None:
         super().__init__(settings)
@@ -91,14 +91,14 @@ class OpenAIBatches(BatchClient):
         except ServiceError as error:
             if "metadata" not in str(error):
                 raise
-            # Then it is found by its file.
+            # Without metadata, `find` recognises the batch by its file.
             return self._stand(await self._request("POST", self._at("/batches"), body=body))
         except NotThere as error:
             raise self._no_batches(error) from error
 
     async def find(self, token: str, file: str | None, calls: int, since: float, known: set[str]) -> Stand | None:
         if file is None:
-            return None  # a batch is made of a file
+            return None  # without a file there can be no batch
         after = ""
         while True:
             query = {"limit": PAGE} | ({"after": after} if after else {})
@@ -121,7 +121,7 @@ class OpenAIBatches(BatchClient):
             await self._request("DELETE", self._at(f"/files/{file}"))
         except NotThere:
             return True
-        except ServiceError:  # of a server that deletes no files
+        except ServiceError:  # the server deletes no files
             return False
         return True
 
@@ -141,7 +141,7 @@ class OpenAIBatches(BatchClient):
             code = text(error.get("code")) if isinstance(error, dict) else ""
             said = self._redacted(error.get("message") or error if isinstance(error, dict) else error)
             untouched = _UNTOUCHED.get(code)
-            # Whatever else it is, no reply was made.
+            # Any other error also means that no reply was generated.
             raise without_wait(RetryableCall(untouched or "batch_error", said, cost="none" if untouched else "query"))
         body_sent = self._body(sent, self._spelled(spelling))
         if isinstance(status, int) and status != 200:

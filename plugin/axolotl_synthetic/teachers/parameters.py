@@ -1,5 +1,7 @@
-"""Builds the body of a call, and reads a server's refusal of it: a limit that goes by another name and a system role that the model does
-not have are remembered for the run; any other parameter that is refused by name is a key of the config to change.
+"""Body of a call, and the meaning of a server's refusal of it.
+
+A server's other name for the token limit and a model's lack of a system role are remembered for the run. Any other parameter that a
+refusal names is a key of the config for the user to change.
 """
 
 from __future__ import annotations
@@ -14,9 +16,9 @@ from axolotl_synthetic.teachers.server_errors import ServersError
 
 LIMIT, OTHER_LIMIT = "max_tokens", "max_completion_tokens"
 _REFUSED = (400, 422)
-# A chat template that fails is an error of the server's own to some (llama.cpp, older vLLM).
+# Some servers report a failed chat template as an internal error (llama.cpp, older vLLM).
 _TEMPLATE_FAILED = (*_REFUSED, 500, 501)
-# An error of its own to llama.cpp ("Only one completion choice is allowed").
+# Refusals of several choices; llama.cpp says "Only one completion choice is allowed".
 _SEVERAL = re.compile(r"\bchoices?\b|['\"`]n['\"`]|\bn (?:=|must|>)", re.IGNORECASE)
 _REFUSING = re.compile(
     r"unsupported|(?:not|n't|n’t|only|un)\W+(?:\w+\W+){0,3}?(?:support|permit|allow|accept|enabl|availab|compatib|specif)|only\b.*\bsupported"
@@ -29,17 +31,17 @@ _SYSTEM = re.compile(
     r"|roles must alternate",
     re.IGNORECASE,
 )
-# Of one prompt, and not of every call.
+# Refusals of one prompt, not of every call.
 _TOO_LONG = re.compile(r"context|too long|(?:prompt|input)\W+(?:length|tokens)", re.IGNORECASE)
-# A parameter that was not sent and is wanted: DashScope's "parameter.enable_thinking must be set to false for non-streaming calls".
+# Demands for a missing parameter: DashScope's "parameter.enable_thinking must be set to false for non-streaming calls".
 _WANTED = re.compile(
     r"(?:parameter|property|argument|field)[\s.:'\"`]+(?P<must>[a-z_][\w-]*)['\"`]*\s+(?:must|should|is required|is missing)"
     r"|missing (?:\w+ )*?(?:parameter|property|argument|field)s?[\s:'\"`]+(?P<missing>[a-z_][\w-]*)",
     re.IGNORECASE,
 )
-# FastAPI's place of an error (vLLM, SGLang, Mistral), beside which it may echo the whole body.
+# Location of an error in FastAPI's form (vLLM, SGLang, Mistral); the rest may echo the whole body.
 _LOCATED = re.compile(r"['\"]loc['\"]:\s*[\[(]\s*['\"]body['\"],\s*['\"](\w+)")
-# Words of English as well: they count where they are quoted, or called a parameter.
+# Parameters that are common English words: they count only where quoted or called a parameter.
 _WORDS = {"stop", "seed", "user", "store", "tools", "provider", "models", "service", "thinking", "reasoning"}
 
 
@@ -47,7 +49,7 @@ class Parameters:
     """Parameters that one server takes, learnt from its replies and remembered for the run.
 
     Args:
-        system_role: the config's.
+        system_role: the value from the config.
     """
 
     def __init__(self, system_role: Literal["auto", "fold", "keep"]) -> None:
@@ -59,7 +61,7 @@ class Parameters:
 
     @property
     def spelling(self) -> dict[str, Any]:
-        """What was learnt of how to send: the limit's name, and whether the system's text is folded in."""
+        """Return what was learnt about sending: the limit's name, and whether the system text is folded in."""
         return {"limit": self._limit, "folds": self._folds}
 
     @spelling.setter
@@ -67,7 +69,7 @@ class Parameters:
         self._limit, self._folds = str(told["limit"]), bool(told["folds"])
 
     def body(self, model: str, messages: Sequence[Message], generation: Generation, seed: int | None, number: int = 1) -> dict[str, Any]:
-        """Return what to send; `number` replies are asked for, unless the server was seen to refuse several."""
+        """Return the body to send, asking for `number` replies unless the server has refused several before."""
         body: dict[str, Any] = {"model": model, "messages": fold(messages) if self._folds else messages}
         if generation.temperature is not None:
             body["temperature"] = generation.temperature
@@ -82,13 +84,13 @@ class Parameters:
         return body | generation.extra_body
 
     def accept(self, body: Mapping[str, Any]) -> None:
-        """Note that a call was answered: later refusals are of what it asked, and not of its parameters."""
+        """Record that a call was answered: later refusals are then not due to these parameters."""
         self._accepted |= body.keys()
         if _has_system(body):
             self._accepted.add("system")
 
     def adapts(self, status: int, error: ServersError, body: Mapping[str, Any]) -> bool:
-        """Return whether the same call is worth asking once more, in the words that the server wants and that are used from now on."""
+        """Return whether to repeat the call with changed parameters, which later calls use too."""
         said = error.message
         if LIMIT in body and LIMIT not in self._accepted and status in _REFUSED and OTHER_LIMIT in said and not _TOO_LONG.search(said):
             self._limit = OTHER_LIMIT
@@ -102,13 +104,16 @@ class Parameters:
         return False
 
     def _may_refuse_several(self, status: int, error: ServersError) -> bool:
-        """Servers refuse several replies in too many words to know them all. What is refused for another reason is refused once more."""
+        """Return whether the server may refuse several replies.
+
+        Servers say so in too many ways to list, so any plausible refusal counts; if it had another reason, the repeated call fails too.
+        """
         if error.names & {"context_length_exceeded", "content_filter"} or _TOO_LONG.search(error.message):
             return False
         return status in _REFUSED or (status in _TEMPLATE_FAILED and _SEVERAL.search(error.message) is not None)
 
     def remedy(self, status: int, error: ServersError, body: Mapping[str, Any]) -> str | None:
-        """Return what to change in the config, None where the refusal names nothing that every call sends."""
+        """Return what to change in the config; None where the refusal names nothing that every call sends."""
         if self._refuses_system(status, error.message, body):
             return "write `system_role: fold`"
         if status not in _REFUSED or _TOO_LONG.search(error.message) or error.names & {"context_length_exceeded", "content_filter"}:
@@ -141,7 +146,7 @@ class Parameters:
 
 
 def fold(messages: Sequence[Message]) -> Sequence[Message]:
-    """Return a chat without system turns: their text comes before that of the first user turn."""
+    """Return a chat without system turns; their text precedes that of the first user turn."""
     system = [message["content"] for message in messages if message["role"] == "system"]
     rest = [dict(message) for message in messages if message["role"] != "system"]
     if not system:

@@ -1,8 +1,8 @@
-"""Cuts secrets out of what a server says, before anybody sees or keeps it. First out, then short: half a key is a key, too.
+"""Removal of secrets from a server's words before they are shown or stored. It comes before shortening: half a key is a key, too.
 
-A key in plain text is cut out, and its beginning and its end, by which servers show that they know it. Where one is found only after
-what was said is decoded (base64, HTML, addresses, broken over lines), none of the words is shown. A reply that holds a key is not
-shortened but refused (`replies.py`): it is no answer, and with a hole in it none to train on.
+A key in plain text is cut out, as are its beginning and its end, which servers quote. If a key shows only after decoding (base64, HTML, URL
+escapes, line breaks), none of the text is shown. A reply that holds a key is refused rather than cut (`replies.py`): with a hole in it, it
+is no answer to train on.
 """
 
 from __future__ import annotations
@@ -21,40 +21,40 @@ from axolotl_synthetic.config import SECRET_KEYS
 DETAIL_LENGTH = 300
 HIDDEN = "***"
 ALL_HIDDEN = "*** (what was said holds a key)"
-# A shorter key, such as `k` or `EMPTY` of a server that wants none, is hidden as a whole word alone, or it is cut out of every word.
+# A shorter key, such as `k` or `EMPTY` for a server that needs none, is hidden only as a whole word, or it would be cut out of other words.
 SHORTEST_ANYWHERE = 8
-# The beginning or the end of a long key gives it away where a server shortens what it echoes, and so does as much from its middle.
+# Characters at the beginning or end of a long key that reveal it; a run of HEAD characters from its middle does too.
 HEAD, TAIL, LONGEST_WITHOUT_HEAD = 12, 8, 19
-# Of a reply, which may speak of anything, so much must be the key's.
+# Characters of a key that must show in a reply, which may contain shorter matches by chance.
 SHORTEST_IN_A_REPLY = 16
-# Nobody reads more of an error, and each character takes time.
+# Characters of an error that are read; more would only take time.
 MOST_READ = 200_000
 _BEFORE, _BEHIND = r"(?<![\w.*…+-])[\w.*…+-]*", r"[\w.*…+/=-]*"
 _ESCAPED = re.compile(r"\\(?:u00([0-9a-fA-F]{2})|x([0-9a-fA-F]{2})|[nrt]|)")
-# A soft line break of mail.
+# Soft line break of quoted-printable mail.
 _SOFT_BREAK = re.compile(r"=\r?\n")
 _WHITE_SPACE = bytes(code for code in range(128) if chr(code).isspace())
 _WITHOUT_WIDTH = re.compile(r"[\u00ad\u200b-\u200f\u2060\ufeff]+")
 
 
 class Redactor:
-    """Makes one short line of a text, without the secrets.
+    """Shortener of a text to one line without the secrets.
 
     Args:
-        secrets: keys; empty ones are left out.
+        secrets: keys; empty ones are ignored.
     """
 
     def __init__(self, secrets: Iterable[str]) -> None:
         keys = {secret for secret in secrets if secret}
         spellings = {spelled for secret in keys for spelled in _spellings(secret)}
-        # The longest first: one key may begin like another.
+        # The longest first: one key may be the beginning of another.
         patterns = [_pattern(spelled) for spelled in sorted(spellings, key=len, reverse=True)]
         self._secrets = re.compile("|".join(patterns), re.IGNORECASE) if patterns else None
         long = {key for key in keys if len(key) > LONGEST_WITHOUT_HEAD}
         short = {key for key in keys if SHORTEST_ANYWHERE <= len(key) <= LONGEST_WITHOUT_HEAD}
         encoded = {text for key in long | short for text in _encoded(key)}
         self._whole = {_decoded(key) for key in long | short} | encoded
-        # Any run of a key's letters, and its end.
+        # Every run of HEAD characters of a long key, and its end.
         self._runs = {key[at : at + HEAD] for key in map(_decoded, long) for at in range(len(key) - HEAD + 1)}
         self._ends = {_decoded(key)[-TAIL:] for key in long}
         self._in_replies = {_decoded(key) for key in long} | encoded
@@ -73,7 +73,7 @@ class Redactor:
         return self._secrets.sub(HIDDEN, shown)[:length]
 
     def holds(self, reply: str) -> bool:
-        """Return whether a reply tells a key, as it is or encoded. Keys of fewer than eight signs are words, as any reply may have them."""
+        """Return whether a reply holds a key, plain or encoded. Keys below eight characters are ignored: any reply may hold such words."""
         if not self._in_replies and self._words is None:
             return False
         if self._words is not None and self._words.search(reply):
@@ -82,14 +82,14 @@ class Redactor:
         return any(piece in decoded for piece in self._in_replies)
 
     def _is_hidden_in(self, said: str) -> bool:
-        """Return whether there is a key, or much of one, that cutting out its plain spellings would leave."""
+        """Return whether a key, or a large part of one, would remain after cutting out its plain spellings."""
         assert self._secrets is not None
         left, plain = _decoded(self._secrets.sub("\0", said)), self._secrets.search(said)
         if any(piece in left for piece in self._whole | self._ends):
             return True
         if self._runs and any(left[at : at + HEAD] in self._runs for at in range(len(left) - HEAD + 1)):
             return True
-        # A key that is broken over lines may lose its ends alone.
+        # Of a key that is broken over lines, plain redaction may remove only the ends.
         lines = said.split("\n")
         return (
             plain is not None
@@ -99,7 +99,7 @@ class Redactor:
 
 
 def secrets_in(values: Mapping[str, Any]) -> Iterator[str]:
-    """Yield every text under a name that says that it is a secret, however deep; of `Bearer sk-…` the key as well."""
+    """Yield every text under a name that indicates a secret, at any depth; for `Bearer sk-…` also the key alone."""
     for name, value in values.items():
         if isinstance(value, Mapping):
             yield from secrets_in(value)
@@ -110,12 +110,12 @@ def secrets_in(values: Mapping[str, Any]) -> Iterator[str]:
 
 
 def secrets_of_the_environment() -> Iterator[str]:
-    """Yield the environment's keys: for a library that reads its own, and does not tell which."""
+    """Yield the environment's keys, for a library that does not say which it reads."""
     return secrets_in(os.environ)
 
 
 def _spellings(secret: str) -> set[str]:
-    """Return the secret as it is, and as JSON, HTML and addresses write it."""
+    """Return the secret as it is, and as escaped in JSON, HTML and URLs."""
     return {secret, json.dumps(secret)[1:-1], secret.replace("/", "\\/"), html.escape(secret), quote(secret, safe="")}
 
 
@@ -128,8 +128,8 @@ def _pattern(secret: str) -> str:
 
 
 def _decoded(text: str) -> str:
-    """Return the text in small letters without white space, and without what HTML, addresses and JSON escape."""
-    for _ in range(3):  # one within another
+    """Return the text in lower case, without white space and with escapes of HTML, URLs and JSON decoded."""
+    for _ in range(3):  # escapes may be nested
         before = text
         if "&" in text:
             text = html.unescape(text)
@@ -142,16 +142,16 @@ def _decoded(text: str) -> str:
     if "=" in text:
         text = _SOFT_BREAK.sub("", text)
     if text.isascii():
-        # Every reply comes by here, and this takes a tenth of the time.
+        # A fast path for every reply: it takes a tenth of the time.
         return text.encode().translate(None, _WHITE_SPACE).lower().decode()
     return "".join(_WITHOUT_WIDTH.sub("", text).split()).lower()
 
 
 def _encoded(secret: str) -> Iterator[str]:
-    """Yield the secret in base64, wherever in the encoded text it begins, and in hexadecimal; in small letters."""
+    """Yield the secret in lower-case hexadecimal and base64, at each of the three offsets in an encoded text."""
     for before in range(3):
         text = base64.b64encode(b"\0" * before + secret.encode()).decode()
-        # The first and the last letter may hold bits of a neighbour.
+        # Drop the first and last characters that mix in bits of neighbouring bytes.
         inner = text.rstrip("=")[(0, 2, 3)[before] :]
         inner = inner if (len(secret.encode()) + before) % 3 == 0 else inner[:-1]
         yield from {inner.lower(), inner.translate(str.maketrans("+/", "-_")).lower()}

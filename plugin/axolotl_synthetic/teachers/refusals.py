@@ -1,6 +1,6 @@
-"""Decides what a status other than 200 means for a call, or for the whole run: the same for every provider that answers over HTTP.
+"""The meaning of a status other than 200 for a call or the whole run, the same for every provider over HTTP.
 
-How the error is read stands in `server_errors.py`, which parameter it names in `parameters.py`.
+`server_errors.py` reads the error; `parameters.py` finds the parameter that it names.
 """
 
 from __future__ import annotations
@@ -15,15 +15,15 @@ from axolotl_synthetic.errors import RefusedCall, RetryableCall, ServiceError
 from axolotl_synthetic.teachers.redaction import Redactor
 from axolotl_synthetic.teachers.server_errors import ServersError
 
-# Statuses below 500 after which the same call may succeed; 498 is Groq's for a tier that is full.
+# Statuses below 500 after which the same call may succeed; 498 is Groq's for a full tier.
 _LATER = (408, 409, 425, 429, 498)
 # Statuses with which a server refuses a call before it generates anything.
 _BEFORE_WORK = (409, 425, 429, 498, 503)
 # 529 is Anthropic's.
 _OVERLOADED = (429, 498, 503, 529)
-# A sentence of a refusal, in characters.
+# Characters of a refusal that are read: about a sentence.
 LONGEST_READ = 2_000
-# vLLM, SGLang, llama.cpp, Groq, Anthropic and Gemini say so without a code.
+# Messages of vLLM, SGLang, llama.cpp, Groq, Anthropic and Gemini, which send no code for it.
 _TOO_LONG = re.compile(
     r"maximum (?:context|model) length|context (?:length|size|window)|prompt is too long"
     r"|(?:input|prompt) (?:token count|length).{0,40}exceeds",
@@ -37,15 +37,15 @@ _NAMES = {
 
 @dataclass(frozen=True)
 class Addressee:
-    """The server that refused, in the words for a user.
+    """The server that refused a call, in words for the user.
 
     Attributes:
-        name: its address, or its provider.
-        model: the model that was asked for.
+        name: its address or its provider.
+        model: the requested model.
         variable: the environment variable with the key.
-        redacted: cuts secrets out of what it says.
-        otherwise: what else it may be that does not know a model.
-        advice: what else may be wrong with its address, behind a comma; empty for nothing.
+        redacted: removes secrets from its words.
+        otherwise: another explanation of an unknown model.
+        advice: another possible fault of its address, after a comma; empty for none.
     """
 
     name: str
@@ -60,11 +60,11 @@ def refusal(to: Addressee, status: int, headers: Mapping[str, str], error: Serve
     """Return the error that a refused call raises.
 
     Args:
-        to: who refused it.
+        to: the server that refused it.
         status: the HTTP status.
-        headers: of the response; `Retry-After` is read.
-        error: what the body says.
-        remedy: what to change in the config where a parameter is refused by name, else None.
+        headers: the response's headers; only `Retry-After` is read.
+        error: the error in the body.
+        remedy: what to change in the config if a parameter is refused by name, else None.
     """
     said = to.redacted(error.message)
     asked = retry_after(headers.get("Retry-After"))
@@ -104,7 +104,7 @@ def refusal(to: Addressee, status: int, headers: Mapping[str, str], error: Serve
 
 
 def retry_after(value: str | None, *, now: float | None = None) -> float | None:
-    """Seconds to wait, of a `Retry-After` header in either of its forms (RFC 9110, section 10.2.3), None when it says nothing."""
+    """Return the seconds to wait by a `Retry-After` header in either form (RFC 9110, section 10.2.3); None without a usable value."""
     if value is None:
         return None
     try:
@@ -114,6 +114,6 @@ def retry_after(value: str | None, *, now: float | None = None) -> float | None:
     try:
         date = email.utils.parsedate_to_datetime(value)
         seconds = date.timestamp() - (time.time() if now is None else now)
-    except (ValueError, OverflowError, OSError):  # a year or a time zone that no clock has
+    except (ValueError, OverflowError, OSError):  # an impossible year or time zone
         return None
     return max(0.0, seconds)

@@ -1,8 +1,8 @@
-"""Read what a body of an OpenAI-compatible server says (its message, tokens, error), and which replies are of use, for every provider.
+"""Reading of an OpenAI-compatible server's body (message, tokens, error), and the decision which replies are usable, for every provider.
 
-A reply that is of no use is a failed call that keeps the reply: it was billed, and its tokens count. Whether it is asked for again is
-decided by who is at fault. What a server broke off, or lost, may come whole the next time. What a model did by itself (it thought
-until its limit, refused, called a tool) was paid for in full, and another attempt costs as much as another candidate: it is not made.
+An unusable reply is a failed call that keeps the reply: it was billed, and its tokens count. A retry depends on whose fault it was. What a
+server broke off or lost may come whole next time, so it is retried. What the model itself did (thinking until its limit, a refusal, a tool
+call) was paid for in full, and a retry would cost as much as another candidate, so there is none.
 """
 
 from __future__ import annotations
@@ -19,30 +19,30 @@ from axolotl_synthetic.teachers.server_errors import ServersError, minimax_code
 from axolotl_synthetic.teachers.usage import read_usage
 from axolotl_synthetic.thoughts import divide
 
-# The end of a turn is a token or two; more of them, of which nothing shows, were thoughts that the server keeps to itself.
+# The end of a turn takes a token or two; a larger count without visible text was hidden reasoning.
 MOST_TOKENS_OF_NOTHING = 16
-# Of what a server may say in a few letters: a longer text is a mistake of its.
+# Characters of a finish reason; a longer text is the server's mistake.
 LONGEST_REASON = 60
 SHOWN_BODY = 120
-# Reasons for ending that the server is to blame for: vLLM and SGLang (abort), OpenRouter and Mistral (error), Zhipu (network_error),
-# DeepSeek (insufficient_system_resource), Ollama (load, unload).
+# Finish reasons that are the server's fault: vLLM and SGLang (abort), OpenRouter and Mistral (error), Zhipu (network_error), DeepSeek
+# (insufficient_system_resource), Ollama (load, unload).
 BROKEN = {"error", "abort", "aborted", "cancelled", "canceled", "timeout", "network_error", "server_error", "load", "unload"} | {
     *("failed", "failure", "in_progress", "queued", "interrupted")
 }
 OVERLOADED = {"insufficient_system_resource", "overloaded", "overloaded_error", "unavailable", "error_limit"}
-# A filter's, of OpenAI, Anthropic, Gemini, Zhipu, Cohere and Bedrock.
+# Finish reasons of filters at OpenAI, Anthropic, Gemini, Zhipu, Cohere and Bedrock.
 FILTERED = {"content_filter", "content_filtered", "safety", "sensitive", "refusal", "recitation", "blocklist", "prohibited_content"} | {
     *("spii", "error_toxic", "guardrail_intervened", "moderation", "language", "image_safety")
 }
-# Fields that may say why a reply ended, by OpenAI's old and new forms, OpenRouter, Anthropic, Gemini, Ollama, llama.cpp and Bedrock.
+# Fields for the finish reason: OpenAI's old and new forms, OpenRouter, Anthropic, Gemini, Ollama, llama.cpp and Bedrock.
 _REASONS = (
     *("native_finish_reason", "stop_reason", "finishReason", "done_reason", "finish_details", "incomplete_details", "stop_type"),
     *("stopReason", "finish_reason", "status"),
 )
-# What `status` may be without a word on the end.
+# Values of `status` that say nothing about the end.
 _OF_A_RESPONSE = {"success", "succeeded", "ok", "200"}
 TOOLS = {"tool_calls", "tool_call", "tool_use", "function_call"}
-# Where there is no key to cut out.
+# Redactor for use without a key.
 PLAIN = Redactor(())
 
 
@@ -50,8 +50,8 @@ def read_reply(content: bytes, seconds: float, redacted: Redactor = PLAIN, limit
     """Return the reply in a response of status 200; see `read_replies`.
 
     Raises:
-        RetryableCall: if it is not one: invalid JSON, no choices, nothing said, broken off.
-        RefusedCall: if asking again cannot help; see `usable`.
+            RetryableCall: if there is none: invalid JSON, no choices, no text, broken off.
+            RefusedCall: if a retry cannot help; see `usable`.
     """
     first = read_replies(content, seconds, redacted, limit, most=1)[0]
     if isinstance(first, CallFailed):
@@ -60,17 +60,17 @@ def read_reply(content: bytes, seconds: float, redacted: Redactor = PLAIN, limit
 
 
 def read_replies(content: bytes, seconds: float, redacted: Redactor = PLAIN, limit: int = 0, *, most: int) -> list[Reply | CallFailed]:
-    """Return the replies in a response of status 200, each with its part of what they were billed together.
+    """Return the replies in a response of status 200, each with its share of the common bill.
 
     Args:
         content: the body.
-        seconds: that it took.
-        redacted: cuts what must not be seen out of what the server says, and then short.
-        limit: completion tokens that were allowed for one; 0 when unknown.
-        most: how many were asked for; what a server gives beyond is billed with the last of them.
+        seconds: duration of the call.
+        redacted: removes secrets from the server's words, then shortens them.
+        limit: completion tokens allowed for one reply; 0 when unknown.
+        most: number of replies that were asked for; further ones are dropped, but their tokens are billed.
 
     Returns:
-        At least one; what each of no use failed with.
+        At least one outcome: a reply, or the failure of an unusable one.
 
     Raises:
         RetryableCall: if there is none: invalid JSON, no choices.
@@ -94,9 +94,9 @@ def read_replies(content: bytes, seconds: float, redacted: Redactor = PLAIN, lim
     for choice, message, usage, (text, thinking) in zip(chosen, messages, usages, said, strict=True):
         ended = redacted(_finish_reason(data, choice, message))[:LONGEST_REASON]
         if choice.get("error") or data.get("error") or minimax_code(data):
-            ended = "error"  # beside the part of a reply that came before it
+            ended = "error"  # the server may send the error beside a partial reply
         if not ended:
-            # A server that says nothing of the end is believed, but not where the reply has just as many tokens as it may have.
+            # Trust a server that gives no finish reason, unless the reply has exactly as many tokens as were allowed.
             ended = "length" if limit and usage.completion is not None and usage.completion >= limit else "stop"
         if message.get("tool_calls") and not text.strip():
             ended = "tool_calls"
@@ -111,17 +111,17 @@ def read_replies(content: bytes, seconds: float, redacted: Redactor = PLAIN, lim
 
 
 def _index(choice: Mapping[str, Any]) -> int:
-    """Return the place that a server gives a reply among those to one prompt; 0 where it gives none, which keeps their order."""
+    """Return a reply's index among those to one prompt; 0 where the server gives none, which keeps their order."""
     place = choice.get("index")
     return place if isinstance(place, int) else 0
 
 
 def without_keys(reply: Reply, redacted: Redactor) -> Reply:
-    """Return the reply, if it tells no key.
+    """Return the reply if it holds no key.
 
     Raises:
-        RefusedCall: if it does: what answers is something that echoes requests, and no hole in its words makes an answer of them. The
-            reply's words are not kept, its tokens are.
+        RefusedCall: if it does: something echoes requests, and cutting the key out would not make it an answer. The reply's words are
+            dropped, its token counts stay.
     """
     if not (redacted.holds(reply.raw) or redacted.holds(reply.thinking)):
         return reply
@@ -130,37 +130,37 @@ def without_keys(reply: Reply, redacted: Redactor) -> Reply:
 
 
 def _finish_reason(data: Mapping[str, Any], choice: Mapping[str, Any], message: Mapping[str, Any]) -> str:
-    """Return why a reply ended: `finish_reason`, or what a proxy passes on under another name where that says that it is not whole."""
+    """Return why a reply ended: `finish_reason`, or a proxy's other field where that says that the reply is not whole."""
     reasons = [text for one in (choice, message, data) for name in _REASONS if name in one and (text := _reason(one[name]))]
     if any(one.get(name) is True for one in (choice, message, data) for name in ("truncated", "stopped_limit")):
         reasons.append("length")  # llama.cpp
     if any(data.get(name) is True for name in ("input_sensitive", "output_sensitive")):
         reasons.append("sensitive")  # MiniMax
     told = choice.get("finish_reason")
-    # `false` and 0 are no way to say nothing.
+    # Only None and "" mean that no reason was given; `false` and 0 do not.
     said = "" if told is None or told == "" else _reason(told) or str(told)
     if said and normalised(said) not in WHOLE:
         return said
     bad = next((reason for reason in reasons if normalised(reason) in CUT_OFF | BROKEN | OVERLOADED | FILTERED), "")
-    # vLLM's `stop_reason` beside a `finish_reason` is the text that the reply stopped at.
+    # Beside `finish_reason`, vLLM's `stop_reason` is the text at which the reply stopped.
     return bad or said or next((reason for reason in reasons if normalised(reason) not in _OF_A_RESPONSE), "")
 
 
 def _reason(value: object) -> str:
-    """Return a reason as one text: itself, or what an object (`finish_details`, `incomplete_details`) gives as its kind."""
+    """Return a reason as text: the value itself, or the kind inside an object (`finish_details`, `incomplete_details`)."""
     if isinstance(value, Mapping):
         return next((text for name in ("type", "reason", "name") if isinstance(text := value.get(name), str)), "")
     return value if isinstance(value, str) else ""
 
 
 def usable(reply: Reply, refusal: str = "") -> Reply:
-    """Return the reply, if it is of use: it was not broken off, and says something besides thoughts.
+    """Return the reply if it is usable: not broken off, and with text besides thoughts.
 
     Args:
-        refusal: what the server gave apart from the content as the model's refusal.
+        refusal: the model's refusal, if the server sent it apart from the content.
 
     Raises:
-        RetryableCall, RefusedCall: if it is not, with the reply, whose tokens were billed.
+        RetryableCall, RefusedCall: otherwise, with the reply, whose tokens were billed.
     """
     ended = reply.ended
     if ended in FILTERED:
@@ -199,11 +199,13 @@ def usable(reply: Reply, refusal: str = "") -> Reply:
 
 
 def _content(message: Mapping[str, Any]) -> tuple[str, str]:
-    """Return what a message says, and what it gives apart as thoughts: in fields of their own (DeepSeek, vLLM, Ollama, OpenRouter), or as
-    parts of its content (Mistral, Anthropic)."""
+    """Return a message's text and its thoughts.
+
+    Thoughts come in fields of their own (DeepSeek, vLLM, Ollama, OpenRouter) or as parts of the content (Mistral, Anthropic).
+    """
     content = message.get("content")
     thoughts = [_text_of(message.get(name)) for name in ("reasoning_content", "reasoning", "thinking", "reasoning_details")]
-    # Servers give the same under more than one name.
+    # Servers may repeat the same thoughts under several names.
     thoughts = list(dict.fromkeys(thought for thought in thoughts if thought.strip()))[:1]
     if not isinstance(content, list):
         return content if isinstance(content, str) else "", "".join(thoughts)
@@ -220,7 +222,7 @@ def _content(message: Mapping[str, Any]) -> tuple[str, str]:
 
 
 def _text_of(value: object, depth: int = 4) -> str:
-    """Return the text in a part: itself, or that of its own parts."""
+    """Return the text in a part: the value itself, or the text of its own parts."""
     if isinstance(value, str):
         return value
     if depth == 0:

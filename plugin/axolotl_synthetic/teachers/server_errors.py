@@ -1,4 +1,4 @@
-"""Reads an error as a body tells it, in OpenAI's form or any other, and the HTTP status that it stands for."""
+"""Reading of the error in a body, in OpenAI's form or another, and of the HTTP status that it stands for."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import re
 from collections.abc import Iterator
 from typing import Any
 
-# Errors that are named, not numbered; without case and signs, for DashScope writes InvalidApiKey and OpenAI invalid_api_key.
+# Names of errors without case and punctuation: DashScope writes InvalidApiKey, OpenAI invalid_api_key.
 _NAMED = {
     401: "invalidapikey authenticationerror authenticationfailed unauthorized unauthenticated invalidtoken tokenexpired incorrectapikey"
     " invalidauthentication invalidauthenticationerror missingapikey apikeyinvalid apikeynotfound authfailed invalidaccesskey",
@@ -19,7 +19,7 @@ _NAMED = {
     503: "overloadederror serviceunavailable unavailable engineoverloadederror modelunavailable",
 }
 _STATUSES = {name: status for status, names in _NAMED.items() for name in names.split()}
-# Of https://platform.minimax.io/docs/api-reference/errorcode; a reply has 0.
+# From https://platform.minimax.io/docs/api-reference/errorcode; a reply has 0.
 _MINIMAX = {
     1000: 500,
     1001: 504,
@@ -34,9 +34,9 @@ _MINIMAX = {
     2049: 401,
     2056: 429,
 }
-# Of https://ai.baidu.com/ai-doc/REFERENCE/Ck3dwjhhu
+# From https://ai.baidu.com/ai-doc/REFERENCE/Ck3dwjhhu
 _BAIDU = {4: 429, 6: 403, 14: 401, 17: 402, 18: 429, 19: 402, 100: 401, 110: 401, 111: 401}
-# What bodies without any code say.
+# Phrases in bodies without any code.
 _SAID = (
     (
         402,
@@ -54,30 +54,30 @@ _SAID = (
     (503, r"overloaded|service unavailable|at capacity"),
 )
 _PATTERNS = tuple((status, re.compile(pattern, re.IGNORECASE)) for status, pattern in _SAID)
-# What is said where the key is wrong, and the status is 400 (Gemini, xAI).
+# Phrases about a wrong key with status 400 (Gemini, xAI).
 _ABOUT_THE_KEY = ("api key not valid", "incorrect api key", "invalid api key", "api key is invalid", "api key expired", "missing api key")
-# Anthropic's, of status 400.
+# Anthropic's phrase, with status 400.
 _NO_CREDIT = "credit balance is too low"
 _CODES = ("code", "type", "status", "status_code", "statusCode", "http_code", "http_status", "error_code", "errorCode", "errcode")
 _MESSAGES = ("message", "detail", "msg", "error_msg", "errorMessage", "error_description", "title", "error")
-# A sentence: what is longer is a page, in which any word may stand.
+# Characters of a sentence; a longer text is a page, which may contain any word.
 _LONGEST_SENTENCE = 500
 
 
 class ServersError:
-    """An error as a body tells it, in OpenAI's form or any other.
+    """Error in a body, in OpenAI's form or another.
 
     Attributes:
-        names: its code, type and status, in small letters.
-        message: what it says, uncut: the key may be in it.
-        parameter: the name of the parameter that it is about (OpenAI's `param`), empty where it names none.
-        status: the HTTP status that its names stand for, None where they stand for none.
-        wait: seconds that it asks to wait, None where it says none (Google's `retryDelay`).
-        lasts: a quota is used up for the day.
-        is_about_the_key: the key is wrong, whatever the status.
-        is_about_money: the account is out of credit, whatever the status.
-        is_about_calls_under_way: those have reserved the credit that is left (OpenRouter's 402).
-        is_about_the_content: a filter has flagged what was asked (OpenRouter's 403).
+        names: its code, type and status, in lower case.
+        message: its text, which may contain the key.
+        parameter: the parameter that it is about (OpenAI's `param`); empty if it names none.
+        status: the HTTP status that its names stand for; None if there is none.
+        wait: seconds that it asks to wait (Google's `retryDelay`); None if it does not say.
+        lasts: whether a daily quota is used up.
+        is_about_the_key: whether the key is wrong, whatever the status.
+        is_about_money: whether the account is out of credit, whatever the status.
+        is_about_calls_under_way: whether open calls have reserved the remaining credit (OpenRouter's 402).
+        is_about_the_content: whether a filter flagged the request (OpenRouter's 403).
     """
 
     def __init__(self, content: bytes) -> None:
@@ -114,14 +114,14 @@ class ServersError:
 
     @property
     def status_by_its_words(self) -> int | None:
-        """Return the status that the message speaks of, for a body without any code."""
+        """Return the status that the message implies, for a body without any code."""
         sentence = self.message[:_LONGEST_SENTENCE]
         return next((status for status, pattern in _PATTERNS if pattern.search(sentence)), None)
 
 
 def status_inside(content: bytes) -> int | None:
-    """Return the status of an error that a server sends with status 200, None where the body is a reply or tells none."""
-    # Within a JSON string the quotes would be escaped: most replies are not read twice.
+    """Return the status of an error that a server sends with status 200; None if the body is a reply or implies no status."""
+    # Skip most replies cheaply: inside a JSON string these quotes would be escaped.
     if b'"content"' in content and b'"error"' not in content and b'"base_resp"' not in content:
         return None
     try:
@@ -140,7 +140,7 @@ def status_inside(content: bytes) -> int | None:
 
 
 def minimax_code(data: dict[str, Any]) -> int:
-    """Return the code of MiniMax's `base_resp`, 0 where there is none and where it is a reply's."""
+    """Return the code of MiniMax's `base_resp`; 0 where there is none, and for a reply."""
     told = data.get("base_resp")
     return _number(told.get("status_code")) if isinstance(told, dict) else 0
 
@@ -152,7 +152,7 @@ def _codes(told: dict[str, Any], data: object) -> Iterator[object]:
 
 
 def _error_in(data: object) -> object:
-    """Return the error of a body: its own, or that of its first choice; the whole body where there is neither."""
+    """Return a body's error: its own, or its first choice's; the whole body if it has neither."""
     if not isinstance(data, dict):
         return data
     choices = data.get("choices")
@@ -180,6 +180,6 @@ def _number(value: object) -> int:
 
 
 def _seconds(value: object) -> float | None:
-    """Read Google's `34s`."""
+    """Return the seconds in Google's `34s`; None for another value."""
     text = value.removesuffix("s") if isinstance(value, str) else ""
     return float(text) if text.replace(".", "", 1).isdecimal() else None

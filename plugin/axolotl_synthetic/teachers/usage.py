@@ -1,17 +1,17 @@
-"""Reads the tokens that a call is billed for, as each provider counts them."""
+"""Reading of the tokens that a call is billed for, as each provider counts them."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
-# No model reads or writes so many tokens at once; a server that says so does not count.
+# A larger count is a server's error: no model reads or writes so many tokens at once.
 MOST_TOKENS = 100_000_000
-# Of tokens that were read from a cache or written to one, beside the prompt's own: Anthropic's and Bedrock's names.
+# Anthropic's and Bedrock's names for tokens read from or written to a cache, counted beside the prompt's.
 _READ = ("cache_read_input_tokens", "cacheReadInputTokens")
 _WRITTEN = ("cache_creation_input_tokens", "cacheWriteInputTokens")
 _WRITTEN_APART = ("ephemeral_5m_input_tokens", "ephemeral_1h_input_tokens")
-# … and of tokens that are a part of the prompt's: OpenAI's, which most follow, and DeepSeek's.
+# Names for tokens counted within the prompt's: OpenAI's, which most follow, and DeepSeek's.
 _PROMPT_DETAILS = ("prompt_tokens_details", "input_tokens_details")
 _IN_CACHE = (*_READ, "prompt_cache_hit_tokens", "cached_tokens")
 
@@ -20,9 +20,9 @@ class Usage(NamedTuple):
     """Tokens of a call; None where the server does not count them.
 
     Attributes:
-        prompt, completion: as they are billed.
-        reasoning: those of `completion` that are reasoning.
-        cached, written: those of `prompt` that were read from the server's cache, or written to it.
+        prompt, completion: tokens that are billed.
+        reasoning: the part of `completion` that is reasoning.
+        cached, written: the parts of `prompt` read from and written to the server's cache.
     """
 
     prompt: int | None = None
@@ -32,10 +32,10 @@ class Usage(NamedTuple):
     written: int | None = None
 
     def split(self, weights: Sequence[float], most: int = 0) -> list[Usage]:
-        """Divide what a response with several replies was billed among them, so that the sums stay what they are.
+        """Divide the bill of a response among its replies, so that the sums stay the same.
 
         Args:
-            weights: of each reply, by its length; what it says of its tokens is not known.
+            weights: each reply's length, as its own token count is unknown.
             most: completion tokens that one reply may have, 0 when unknown.
         """
         count = len(weights)
@@ -52,7 +52,7 @@ def _evenly(total: int | None, count: int) -> list[int | None]:
 
 
 def _by_weight(total: int | None, weights: Sequence[float], most: int = 0) -> list[int | None]:
-    """Divide a number by weights; what would be more than `most` goes to the others, where they have room for it."""
+    """Divide a number by weights; any excess over `most` goes to parts that have room for it."""
     if total is None:
         return [None] * len(weights)
     whole = sum(weights) or 1
@@ -70,9 +70,9 @@ def _by_weight(total: int | None, weights: Sequence[float], most: int = 0) -> li
 def read_usage(usage: object) -> Usage:
     """Return the tokens that a call is billed for.
 
-    Reasoning is part of the completion's tokens at OpenAI and stands beside them elsewhere (Gemini's and xAI's OpenAI-compatible
-    servers): `total_tokens` tells. Without a total it stands beside where it would not fit in. Cached tokens are part of the prompt's at
-    OpenAI and stand beside them at Anthropic, whose names for them are taken so unless a total says otherwise.
+    OpenAI counts reasoning within the completion's tokens; others (Gemini's and xAI's OpenAI-compatible servers) count it beside them.
+    `total_tokens` decides; without it, reasoning is beside if it exceeds the completion. Likewise OpenAI counts cached tokens within the
+    prompt's and Anthropic beside them. Anthropic's names mean beside, unless a total says otherwise.
     """
     if not isinstance(usage, dict):
         return Usage()
@@ -87,7 +87,7 @@ def read_usage(usage: object) -> Usage:
     details = [usage.get(name) for name in _PROMPT_DETAILS]
     cached = beside or next((n for one in details if (n := _count(one, "cached_tokens"))), 0)
     if completion is None and total is not None and total > (prompt or 0):
-        # Some servers leave a reply's count out, or at 0, where all of it was thought; the total was billed nevertheless.
+        # Some servers omit a reply's count, or send 0, if all of it was reasoning; the total was billed nevertheless.
         prompt, completion = prompt or 0, total - (prompt or 0)
     if prompt is None or completion is None:
         return Usage(prompt, completion, reasoning)
@@ -106,17 +106,17 @@ def read_usage(usage: object) -> Usage:
 
 
 def _told(places: Sequence[Mapping[str, object]], names: Sequence[str]) -> int | None:
-    """Return the largest count of tokens that a server tells, 0 included."""
+    """Return the largest count, 0 included, under these names."""
     found = None
     for place in places:
         for name in names:
-            # An int and no bool, which Python takes for one.
+            # Compare the type itself: a bool is an int in Python.
             if (n := place.get(name)) is not None and type(n) is int and 0 <= n < MOST_TOKENS and (found is None or n > found):
                 found = n
     return found
 
 
 def _count(counts: object, *names: str) -> int | None:
-    """Return the first count that can be true: neither an empty prompt nor an empty reply is ever sent."""
+    """Return the first plausible count; 0 is not, because no empty prompt or reply is sent."""
     values = [counts.get(name) for name in names] if isinstance(counts, dict) else []
     return next((n for n in values if isinstance(n, int) and not isinstance(n, bool) and 0 < n < MOST_TOKENS), None)

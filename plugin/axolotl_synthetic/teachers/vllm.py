@@ -1,8 +1,8 @@
-"""vLLM on this machine, started by the run and there for as long as it: a server for each replica, on GPUs of its own, reached at 127.0.0.1
-through `endpoints.py` like servers that somebody else started. The servers run below `guard.py`, which ends them with the run.
+"""vLLM on this machine while a run lasts: a server for each replica, on its own GPUs, at 127.0.0.1.
 
-vLLM pins its own torch and often lives in an environment of its own. It is taken from `python:`, which is run as `PYTHON -m
-vllm.entrypoints.openai.api_server`; else it is the `vllm` of PATH; else the module in this environment.
+`endpoints.py` spreads calls over them as over any servers. They run below `guard.py`, which ends them with the run. vLLM pins its own torch
+and often has an environment of its own. It comes from `python:` (run as `PYTHON -m vllm.entrypoints.openai.api_server`), else from the
+`vllm` in PATH, else from this environment.
 """
 
 from __future__ import annotations
@@ -35,22 +35,22 @@ INSTALL = (
     " vllm-env/bin/python`, or put its `vllm` into PATH"
 )
 POLL_SECONDS = 0.2
-# Seconds for one look at a server, and for all of one to end: more than the guard's own patience.
+# Seconds for one look at a server, and for a server to end, which exceeds the guard's own patience.
 LOOK_SECONDS, END_SECONDS = 2.0, 3 * guard.GRACE
-# Of a server that died, so much of its log is shown.
+# Lines, characters of a line and bytes that are read of a dead server's log.
 LAST_LINES, LONGEST_LINE, MOST_READ = 15, 300, 64 * 1024
-# Of a log's line beside the progress, in characters; and what stands before its words: process, level, time, file.
+# Characters of a log line beside the progress, and the line's prefix: process, level, time, file.
 SHOWN = 100
 _PREFIX = re.compile(r"^(?:\([^)]*\) )?(?:(?:DEBUG|INFO|WARNING|ERROR|CRITICAL) )?(?:\d\d-\d\d [\d:]+ )?(?:\[[^\]]*\] )?")
-# Nothing of the run's own is meant for it: another Python's packages, and a key that the server would then want of us.
+# Variables that vLLM must not inherit: another Python's packages, and a key that the server would then require from us.
 NOT_ITS = ("PYTHONPATH", "PYTHONHOME", "PYTHONSAFEPATH", "VLLM_API_KEY")
-# A variable that nobody sets: the user's own key has no business at this server.
+# A variable that users do not set: the user's own key must not reach this server.
 KEY = "AXOLOTL_SYNTHETIC_VLLM_KEY"
 
 
 @dataclass
 class Replica:
-    """One server: its guard, its address, its log."""
+    """One server: its guard's process, its address and its log."""
 
     process: subprocess.Popen[bytes]
     host: str
@@ -63,17 +63,17 @@ class Replica:
         return f"http://{self.host}:{self.port}"
 
     def answers(self) -> bool:
-        """Return whether the server is there and well."""
-        # A proxy of the environment is not for servers of ours.
+        """Return whether the server is reachable and healthy."""
+        # Use no proxy for our own servers.
         opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
         try:
             with opener.open(f"{self.url}/health", timeout=LOOK_SECONDS) as response:
                 return bool(response.status == 200)
-        except OSError:  # urllib's errors are of this kind
+        except OSError:  # base class of urllib's errors
             return False
 
     def last_lines(self) -> list[str]:
-        """Return the end of its log, without what a terminal would obey and without empty lines."""
+        """Return the end of its log without terminal control sequences and empty lines."""
         with suppress(OSError):
             with self.log.open("rb") as file:
                 file.seek(max(0, self.log.stat().st_size - MOST_READ))
@@ -83,23 +83,23 @@ class Replica:
 
 
 def gpus_of(settings: object) -> int:
-    """Return how many GPUs a model's servers take."""
+    """Return the number of GPUs that a model's servers use."""
     return settings.tensor_parallel * settings.replicas if isinstance(settings, VLLMModel) else 0
 
 
 @contextmanager
 def serve(settings: VLLMModel, folder: Path, role: Role = "teacher", taken: int = 0) -> Iterator[ServedModel]:
-    """Start the servers, wait until they are ready, give the settings to reach them, stop them.
+    """Start the servers, wait until they are ready, yield the settings to reach them, and stop them.
 
     Args:
         settings: the model.
-        folder: where the servers' logs go.
-        role: whose model it is.
-        taken: GPUs that another model's servers have.
+        folder: where the servers write their logs.
+        role: the model's role.
+        taken: number of GPUs that another model's servers use.
 
     Raises:
-        ConfigError: if there are too few GPUs, or no such Python.
-        ServiceError: if vLLM is not installed, or a server does not start; the message has the end of its log.
+        ConfigError: if there are too few GPUs or no such Python.
+        ServiceError: if vLLM is not installed or a server does not start; the message has the end of its log.
     """
     command = command_of(settings, role)
     devices = _devices(settings, role, taken)
@@ -120,7 +120,7 @@ def served(settings: VLLMModel, urls: Sequence[str]) -> ServedModel:
 
 
 def command_of(settings: VLLMModel, role: Role) -> list[str]:
-    """Return how vLLM is started, but for its host and port.
+    """Return vLLM's command line without host and port.
 
     Raises:
         ConfigError: if there is no such Python.
@@ -148,9 +148,9 @@ def _program(settings: VLLMModel, role: Role) -> list[str]:
 
 
 def _arguments(settings: VLLMModel) -> list[str]:
-    """Return what stands behind the model but for host and port; the user's own come last of these, so that they count."""
+    """Return the arguments after the model, without host and port; the user's own come last, so that they take precedence."""
     parallel = [] if settings.tensor_parallel == 1 else ["--tensor-parallel-size", str(settings.tensor_parallel)]
-    # A line for each call would make a log of gigabytes.
+    # Without this, a line for each call would make a log of gigabytes.
     return [*parallel, "--uvicorn-log-level", "warning", *settings.args]
 
 
@@ -158,7 +158,7 @@ def _devices(settings: VLLMModel, role: Role, taken: int) -> list[str] | None:
     """Return a value of CUDA_VISIBLE_DEVICES for each replica, None on a machine without GPUs.
 
     Raises:
-        ConfigError: if there are too few.
+        ConfigError: if there are too few GPUs.
     """
     visible = visible_gpus()
     if not visible:
@@ -174,7 +174,7 @@ def _devices(settings: VLLMModel, role: Role, taken: int) -> list[str] | None:
 
 
 def visible_gpus() -> list[str]:
-    """Return the names of the GPUs that may be used: those of CUDA_VISIBLE_DEVICES, else all that the driver lists."""
+    """Return the names of usable GPUs: those in CUDA_VISIBLE_DEVICES, else all that the driver lists."""
     named = os.environ.get("CUDA_VISIBLE_DEVICES")
     if named is not None:
         return [name.strip() for name in named.split(",") if name.strip() and name.strip() != "-1"]
@@ -188,10 +188,10 @@ def start(command: Sequence[str], log: Path, variables: Mapping[str, str], host:
     """Start one server below a guard.
 
     Args:
-        command: as `command_of` gives it.
-        log: where its output goes.
-        variables: join its environment.
-        host: the address of this machine to listen at.
+        command: from `command_of`.
+        log: file for its output.
+        variables: variables to add to its environment.
+        host: address of this machine to listen on.
 
     Raises:
         StorageError: if the log cannot be written.
@@ -241,13 +241,13 @@ def _wait(settings: VLLMModel, role: Role, replicas: Sequence[Replica]) -> None:
 
 
 def died(replica: Replica, what: str) -> str:
-    """Return the message of a server that ended, with the end of its log."""
+    """Return the message about a dead or late server, with the end of its log."""
     lines = "".join(f"\n    {line}" for line in replica.last_lines())
     return f"vLLM {what}; correct `model` or `args` by the end of its log {replica.log}:{lines}"
 
 
 def end(replicas: Sequence[Replica]) -> None:
-    """Stop the servers, all at the same time, and tell of one that had ended by itself."""
+    """Stop all servers at the same time, and report one that had ended by itself."""
     for replica in replicas:
         if replica.is_ready and (code := replica.process.poll()) is not None:
             terminal.notice(f"vLLM ended during the run (exit code {code}); the end of its log {replica.log}: {replica.last_lines()[-1:]}")
