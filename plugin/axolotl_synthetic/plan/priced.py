@@ -1,4 +1,4 @@
-"""Which prices a run reckons with and where they are from, for `plan` and the manifest."""
+"""The prices that a run uses and their sources, for `plan` and the manifest."""
 
 from __future__ import annotations
 
@@ -10,12 +10,16 @@ from axolotl_synthetic.config import Settings
 from axolotl_synthetic.records import Role
 
 Priced = Mapping[str, Mapping[str, Any] | None]
-"""For teacher and augmenter, None where a price is unknown: `input` and `output` in US dollars per million tokens, `cached_input`,
-`cache_write` and `batch` as shares, `from` (config or the table's name), and `date`, which only a table has."""
+"""Prices of teacher and augmenter, None if unknown.
+
+`input` and `output` are US dollars per million tokens; `cached_input`, `cache_write` and `batch` are shares; `from` is `config` or the
+price
+table's name; only a table has a `date`.
+"""
 
 
 def priced(settings: Settings) -> dict[str, dict[str, Any] | None]:
-    """Return the price of each model, an augmenter's where there is one."""
+    """Return the price of each model; the augmenter's only if the config has one."""
     roles: tuple[Role, ...] = ("teacher",) if settings.augmenter is None else ("teacher", "augmenter")
     found: dict[str, dict[str, Any] | None] = {}
     for role in roles:
@@ -31,7 +35,7 @@ def priced(settings: Settings) -> dict[str, dict[str, Any] | None]:
 
 
 def in_words(found: Priced) -> list[str]:
-    """Return a line for each price that was looked up: who wrote a price into the config knows it."""
+    """Return a line for each price from a table; the user knows the prices in the config."""
     lines = []
     for role, price in found.items():
         if price is None or price["date"] is None:
