@@ -1,4 +1,4 @@
-"""A sample's question in its parts, from a real ledger, and the record that people see of it."""
+"""A sample's question in its parts, from a real ledger, and the record that people see."""
 
 import pytest
 
@@ -20,7 +20,7 @@ NEW = "Which is a gas?\nA. air\nB. stone\nC. lead"
 
 @pytest.fixture
 def origins(tmp_path):
-    """Of a ledger with the calls that each test makes; `called` adds them and gives their ids."""
+    """Return functions on a ledger: `called` adds a test's calls and returns their ids; the other reads the ledger."""
     from axolotl_synthetic.config import load_settings
 
     path = tmp_path / "ledger.sqlite"
@@ -52,7 +52,7 @@ def row(strategy, question, requests, answer="Air.\nAnswer: A"):
 
 def test_a_new_question_has_its_own_choices_again(origins):
     called, from_ledger = origins
-    # Two more answers behind the sample's own, as self-consistency asks for them.
+    # Two more answers after the sample's own, as self-consistency requests them.
     ids = called(("new_question", NEW), ("self_check", "YES"), ("answer", "Air.\nAnswer: A"), ("answer", "x"), ("answer", "y"))
     candidate = from_ledger.candidate(row("new_question", NEW, ids))
     assert candidate.question == Question("Which is a gas?", ("air", "stone", "lead"), ("A", "B", "C"))

@@ -1,4 +1,4 @@
-"""How sure the checks are, read out of their verdicts; what cannot be read is nothing, never an error."""
+"""How certain the checks are, read from their verdicts; an unreadable verdict counts as absent, never as an error."""
 
 import pytest
 from hypothesis import given
@@ -44,7 +44,7 @@ def test_other_checks_votes_are_not_taken_for_agreement():
 
 
 def test_checks_that_did_not_apply_take_no_side():
-    # One of three failed; the fourth said nothing.
+    # One of three failed; the fourth did not apply.
     checks = row(("format", True, ""), ("final_answer", False, ""), ("duplicate", True, ""), ("self_check", None, ""))
     assert read_signals(checks).dissent == pytest.approx(1 / 3)
 
