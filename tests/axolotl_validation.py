@@ -21,7 +21,7 @@ GPUS["8 of 80 GB"] = GPUS["80 GB"] | {"n_gpu": 8, "compute_capability": "sm_90",
 
 @pytest.fixture
 def validate(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., Mapping[str, Any]]]:
-    """Return Axolotl's conversion of a YAML to a config, in its order; also refuse keys that its schema silently accepts."""
+    """Yield a function that validates a config as Axolotl does, and also refuses keys that its schema silently accepts."""
     from axolotl.integrations.base import PluginManager
     from axolotl.utils.config import prepare_plugins, validate_config
     from axolotl.utils.dict import DictDefault

@@ -180,7 +180,7 @@ def test_no_time_left_is_promised_where_nothing_is_accepted(tmp_path):
         assert look().timed
         ledger.report(rejected=69)
         assert look().timed
-        # A quarter of 200.
+        # 50 rejections since the last acceptance: a quarter of the 200 after which a run ends.
         ledger.report(rejected=70)
         assert not look().timed
         assert "left" not in terminal._line(look(), terminal.Stand(0, 100, "samples"), 0.0)

@@ -63,7 +63,7 @@ def test_an_answer_that_comes_late_counts_as_the_round_that_it_is_of():
         made.started("answers", "s", round)
     for round in range(1, 5):
         made.ended("answers", "s", round, b"same")
-    # Whether rounds 2 to 4 are new does not depend on round 0: round 1 already said the same.
+    # Rounds 2 to 4 repeat round 1, whatever round 0 says, but the decision still waits for it.
     assert is_asked(made, 5) is None
     made.ended("answers", "s", 0, b"other")
     assert is_asked(made, 5) is False

@@ -281,7 +281,7 @@ def test_a_verdict_does_not_change_with_the_clock(tmp_path):
     assert not sql.compare(events, "SELECT label FROM t WHERE d <= date('now')", EVENTS).stands
 
 
-# A bug of ours
+# A bug in our code
 
 
 def test_a_broken_worker_costs_the_candidate_and_is_said_to_be_ours(monkeypatch, tmp_path):

@@ -78,7 +78,7 @@ class Studied:
 def studied(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Studied]:
     project = Project(tmp_path_factory.mktemp("study") / "project", seeds=12)
     save_tiny_model(project.folder / "model")
-    # Every new question is doubted at once, so that line can make no sample.
+    # The self-check rejects every new question, so New Question's line can make no sample.
     with FakeServer(api_key=KEY, reply=MathReplies(doubt=1.0), vary_repeats=True) as server:
         prepare(project, server.base_url, STUDY, teacher={"generation": {"max_new_tokens": 64}, "price": {"input": 1.0, "output": 2.0}})
         running = start(project)

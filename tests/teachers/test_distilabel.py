@@ -93,7 +93,7 @@ def test_the_environments_keys_are_cut_out_of_what_its_server_says(monkeypatch):
 def test_secrets_of_its_arguments_are_not_echoed(monkeypatch):
     monkeypatch.setenv("OPENAI_API_KEY", "sk-test")
     headers = {"Authorization": ["Bearer recognisable-0123456789"]}  # a list is not a valid header
-    # The config refuses the key under this name; under a name that passes, it must not be echoed either.
+    # The config would refuse this argument; the copy skips that, since an argument that passes must not be echoed either.
     settings = DistilabelModel(provider="distilabel", llm="OpenAILLM").model_copy(
         update={"kwargs": {"model": "m", "default_headers": headers}}
     )

@@ -170,7 +170,7 @@ def test_servers_die_with_their_guard(records, tmp_path):
         guard = int(Path(f"/proc/{one['process']}/stat").read_text().rpartition(")")[2].split()[1])
         os.kill(guard, signal.SIGKILL)
         assert until(lambda: not is_alive(one["process"]), 5)
-    if is_alive(one["worker"]):  # its parent has ended, so only the kernel knows that it ended
+    if is_alive(one["worker"]):  # the kernel killed its parent, which could not end it
         os.kill(one["worker"], signal.SIGKILL)
 
 

@@ -1,7 +1,7 @@
 """Functions of an exported task of held-out chats, called by lm-eval: the likelihood of the seeds' own answers.
 
-A chat has no right or wrong answer, so the metric is the number of bits that each byte of the user's own answer costs the student, after
-the real turns before it. Only the `metrics.py` that `export.py` writes imports this file, inside lm-eval's process.
+A chat has no right or wrong answer. So the metric is how many bits each byte of the user's own answer costs the student, given the real
+turns before it. Only the `metrics.py` that `export.py` writes imports this file, inside lm-eval's process.
 """
 
 from __future__ import annotations

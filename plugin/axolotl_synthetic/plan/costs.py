@@ -153,7 +153,7 @@ def _assumed(
         longest = model.generation.max_new_tokens
         price = model.charged or Price(input=0, output=0)
         priced = priced and model.charged is not None
-        # A later call must fit beside the actual cost of the earlier ones.
+        # A later call must fit after the actual cost of the earlier ones.
         least_tokens = max(least_tokens, tokens + promised * (length.worst_prompt + longest))
         least_usd = max(least_usd, usd + promised * price.worst_usd(length.worst_prompt, longest))
         promised = 1
