@@ -5,7 +5,7 @@ import json
 
 import pytest
 
-from axolotl_synthetic import dataset
+from axolotl_synthetic import dataset, files
 from axolotl_synthetic.errors import StorageError
 from axolotl_synthetic.ledger import Totals
 from axolotl_synthetic.records import PURPOSES, Question, Seed
@@ -105,7 +105,7 @@ def test_a_write_that_fails_leaves_what_was_there(tmp_path, monkeypatch):
 
     monkeypatch.setattr(dataset.os, "fsync", full)
     with pytest.raises(StorageError, match="No space left on device; free some space"):
-        dataset.write_text(tmp_path / "manifest.json", "after")
+        files.write_text(tmp_path / "manifest.json", "after")
     assert (tmp_path / "manifest.json").read_text() == "before"
 
 

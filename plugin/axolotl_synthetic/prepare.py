@@ -16,6 +16,7 @@ from axolotl_synthetic.checks import Check, extra_calls, files_read, load_checks
 from axolotl_synthetic.checks.gold import failing_seeds
 from axolotl_synthetic.config import NO_WRONG_ANSWER, OF_THE_SEED, OF_THE_WAY, Preferences, Settings
 from axolotl_synthetic.errors import ConfigError, StorageError
+from axolotl_synthetic.files import sha256
 from axolotl_synthetic.ledger import Ledger, worst_prompt_tokens
 from axolotl_synthetic.plan import Case, Plan, costs, decide
 from axolotl_synthetic.plan.measured import Measured, read_measured
@@ -78,7 +79,7 @@ class Prepared:
         relevant = self.settings.model_dump(mode="json", exclude=IRRELEVANT)
         # Rows that change may change a verdict.
         databases = sorted({Path(seed.question.database_file) for seed in self.seeds.seeds if seed.question.database_file is not None})
-        files = [dataset.sha256(path) for path in (*files_read(self.settings.verify, self.task), *own_prompts(self.task), *databases)]
+        files = [sha256(path) for path in (*files_read(self.settings.verify, self.task), *own_prompts(self.task), *databases)]
         # A row beyond `seeds.limit` may bring a label of its own into every prompt.
         labels = [seed.question.labels for seed in self.seeds.seeds[:1] if not seed.question.choices and seed.question.labels]
         text = json.dumps([dataset.FORMAT, relevant, self.seeds.sha256, dict(self.plan.strategy), files, *labels], sort_keys=True)

@@ -23,6 +23,7 @@ from markupsafe import Markup
 from axolotl_synthetic import dataset, grading
 from axolotl_synthetic.checks.words import words
 from axolotl_synthetic.errors import StorageError
+from axolotl_synthetic.files import write_bytes, write_text
 from axolotl_synthetic.ledger import Ledger
 from axolotl_synthetic.plan.measured import Measured, Point
 from axolotl_synthetic.report import calls, charts, curves, diversity, flow, samples
@@ -84,9 +85,9 @@ def write(found: Found) -> Path:
     except OSError as error:
         raise StorageError(f"{folder}: {error.strerror}; make it writable, then run the same command again") from error
     for picture in pictures.values():
-        dataset.write_text(folder / f"{picture.name}.svg", picture.file)
-        dataset.write_bytes(folder / f"{picture.name}.png", picture.png)
-    dataset.write_text(found.folder / PAGE, text)
+        write_text(folder / f"{picture.name}.svg", picture.file)
+        write_bytes(folder / f"{picture.name}.png", picture.png)
+    write_text(found.folder / PAGE, text)
     if found.manifest is not None and not found.running:
         dataset.show_figures(found.folder, {f"{FIGURES}/{name}.png": picture.text for name, picture in pictures.items()})
     return found.folder / PAGE
