@@ -84,7 +84,7 @@ def main(path: str, slots: str) -> None:
     parameters.n_parallel = int(slots)
     parameters.n_ctx = CONTEXT * int(slots)
     parameters.cpuparams.n_threads = os.cpu_count() or 1
-        # Let waiting threads sleep: the run and other programs need the cores as well.
+    # Let waiting threads sleep: the run and other programs need the cores as well.
     parameters.cpuparams.poll = 0
     parameters.hostnames = ["127.0.0.1"]
     parameters.port = 0
