@@ -362,7 +362,7 @@ class Ledger:
         with _told(path):
             self._db = _connect(path, "ro" if read_only else "rwc")
             if read_only and not _can_read(self._db) and not os.access(path.parent, os.W_OK):
-                # SQLite cannot create the file that it needs beside the ledger, so open it as immutable. A writing run would have that file.
+                # SQLite cannot create the file that it needs beside the ledger, so open it as immutable. A running run has that file.
                 self._db.close()
                 self._db = _connect(path, "ro&immutable=1")
             if not read_only:
