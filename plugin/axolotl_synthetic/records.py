@@ -222,7 +222,7 @@ class Decision:
         what: accept, edit or reject.
         who: the people who decided, by their names in Argilla.
         when: time of the last of their verdicts, in UTC (ISO 8601).
-        before, after: changed fields of the sample; `before` allows to restore it.
+        before, after: changed fields of the sample; with `before` it can be restored.
     """
 
     what: Literal["accept", "edit", "reject"]

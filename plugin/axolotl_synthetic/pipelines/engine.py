@@ -49,8 +49,7 @@ class Engine:
 
     Args:
         job: what to generate.
-        emit: receives each candidate as it ends. A candidate for which no call was paid is passed on with the status None and an empty
-            id; only its number counts.
+        emit: receives each candidate as it ends. One that the run leaves out has the status None and an empty id; only its number counts.
         stop: set by others when no new call may leave; the ledger can ask for that too.
 
     Attributes:

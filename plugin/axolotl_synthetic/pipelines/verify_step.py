@@ -73,8 +73,8 @@ class Verify(Step):  # type: ignore[misc]  # distilabel is not typed
         - candidate (`str`, optional): how one of our steps made the sample.
         - status (`str`, optional): a `rejected` or `failed` row is not judged again.
         - reason (`str`, optional): why it was rejected or failed.
-        - checks (`List[Dict[str, Any]]`, optional): the verdicts of an earlier `Verify`, which stay.
         - checks (`List[Dict[str, Any]]`, optional): the verdicts of an earlier `Verify`, which are kept.
+
     Output columns:
         - instruction (`str`): the question as a student reads it.
         - final_answer (`str`): the final answer in a normal form; empty where the answer marks none.

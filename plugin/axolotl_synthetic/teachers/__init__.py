@@ -1,6 +1,6 @@
 """The interface of a teacher, and the functions that open one from its settings; each provider has a file of its own.
 
-A teacher makes one call and reports how it ended. It neither retries, counts nor stores: `pipelines/calls.py` does that alike for every
+A teacher makes one call and reports how it ended. It neither retries, counts nor stores: `pipelines/calls.py` does that, the same for every
 provider.
 """
 
