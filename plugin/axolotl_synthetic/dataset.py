@@ -25,7 +25,7 @@ from axolotl_synthetic.ledger import CANDIDATES, EXHAUSTED, FRUITLESS, Totals
 from axolotl_synthetic.records import Message, Seed, to_json
 from axolotl_synthetic.wording import number_of
 
-FORMAT = 1
+FORMAT = 2
 MANIFEST = "manifest.json"
 SAMPLES = "samples.jsonl"
 CARD = "README.md"

@@ -82,7 +82,7 @@ class Prepared:
         files = [sha256(path) for path in (*files_read(self.settings.verify, self.task), *own_prompts(self.task), *databases)]
         # A row beyond `seeds.limit` may bring a label of its own into every prompt.
         labels = [seed.question.labels for seed in self.seeds.seeds[:1] if not seed.question.choices and seed.question.labels]
-        text = json.dumps([dataset.FORMAT, relevant, self.seeds.sha256, dict(self.plan.strategy), files, *labels], sort_keys=True)
+        text = json.dumps([1, relevant, self.seeds.sha256, dict(self.plan.strategy), files, *labels], sort_keys=True)
         return hashlib.sha256(text.encode()).hexdigest()
 
     @property

@@ -194,20 +194,29 @@ class Reply:
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """Verdict of one check on one candidate. `passed` is None when the check did not apply; `broken` is set when it crashed."""
+    """Verdict of one check on one candidate.
+
+    Attributes:
+        name: of the check.
+        passed: None when the check did not apply.
+        detail: why, for a person to read.
+        broken: set when the check crashed.
+        data: what was measured, such as votes, a score or a threshold, for programs to read.
+    """
 
     name: str
     passed: bool | None
     detail: str = ""
     broken: bool = False
+    data: Mapping[str, Any] = field(default_factory=dict, hash=False)
 
 
-def passed(detail: str = "") -> Verdict:
-    return Verdict("", True, detail)
+def passed(detail: str = "", **data: Any) -> Verdict:
+    return Verdict("", True, detail, data=data)
 
 
-def failed(detail: str) -> Verdict:
-    return Verdict("", False, detail)
+def failed(detail: str, **data: Any) -> Verdict:
+    return Verdict("", False, detail, data=data)
 
 
 def not_applicable(detail: str) -> Verdict:
@@ -291,28 +300,62 @@ def judged(candidate: Candidate, verdicts: Sequence[Verdict]) -> Candidate:
     return replace(candidate, checks=tuple(verdicts), status="rejected", reason=against.name)
 
 
-def to_sample(candidate: Candidate) -> dict[str, Any]:
+# Fields of a question that a row stores where they are not the seed's; its turns are in `messages`, and files differ between machines.
+PARTS = ("text", "choices", "labels", "context", "database", "decimal", "several", "meant")
+
+
+def to_sample(candidate: Candidate, seed: Seed) -> dict[str, Any]:
     """Return a row of `samples.jsonl` with the documented keys in their order.
 
-    `thinking` is present where it is kept, `messages` where there are turns before the question.
+    `thinking` is present where it is kept, `messages` where there are turns before the question, and `parts` where the question is not the
+    seed's own: those of its fields that differ.
     """
+    parts = (
+        {}
+        if candidate.question is None
+        else {name: value for name in PARTS if (value := getattr(candidate.question, name)) != getattr(seed.question, name)}
+    )
     return {
         "id": candidate.id,
         "strategy": candidate.strategy,
         "seed_id": candidate.seed_id,
         "question": candidate.prompt,
         **({} if candidate.question is None or not candidate.question.turns else {"messages": list(candidate.question.chat)}),
+        **({"parts": parts} if parts else {}),
         "answer": candidate.answer,
         **({} if candidate.thinking is None else {"thinking": candidate.thinking}),
         "final_answer": candidate.final_answer,
         "status": candidate.status,
         "reason": candidate.reason,
-        "checks": [{"name": v.name, "passed": v.passed, "detail": v.detail} for v in candidate.checks],
+        "checks": [
+            {"name": v.name, "passed": v.passed, "detail": v.detail, **({"data": dict(v.data)} if v.data else {})} for v in candidate.checks
+        ],
         "requests": list(candidate.requests),
+        "tokens": candidate.tokens,
         "teacher": candidate.teacher,
         "augmenter": candidate.augmenter,
         "decision": None if candidate.decision is None else asdict(candidate.decision),
     }
+
+
+def question_of(row: Mapping[str, Any], seed: Seed, prompt: str) -> Question:
+    """Return the question of a row of `samples.jsonl`, with its fields.
+
+    Args:
+        row: the row. One of format 1 has no `parts`: if its question is not the seed's, its whole text is the question's text.
+        seed: its seed.
+        prompt: the seed's question as the student reads it.
+    """
+    parts = row.get("parts")
+    if parts is None and row["question"] != prompt:
+        *before, last = row.get("messages") or [{"content": row["question"]}]
+        turns = tuple((turn["role"], turn["content"]) for turn in before)
+        return Question(last["content"], decimal=seed.question.decimal, turns=turns)
+    fields: dict[str, Any] = {
+        name: tuple(value) if isinstance(value, list) else value for name, value in (parts or {}).items() if name in PARTS
+    }
+    turns = tuple((turn["role"], turn["content"]) for turn in (row.get("messages") or ())[:-1]) or seed.question.turns
+    return replace(seed.question, **fields, turns=turns)
 
 
 def to_json(row: Mapping[str, Any]) -> str:

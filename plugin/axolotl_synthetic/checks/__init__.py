@@ -25,7 +25,7 @@ from __future__ import annotations
 import importlib
 import inspect
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING, Any, Protocol
@@ -98,7 +98,7 @@ class Check:
             raise  # nothing can be judged any more, and no candidate is to blame
         except (Exception, SystemExit) as error:  # the boundary: one broken check must not end the run
             return Verdict(self.name, False, f"{type(error).__name__}: {error}", broken=True)
-        return Verdict(self.name, verdict.passed, verdict.detail, verdict.broken)
+        return replace(verdict, name=self.name)
 
     def remember(self, candidate: Candidate) -> None:
         """Tell a check in order that this candidate was accepted, so that later ones are compared with it."""

@@ -115,7 +115,7 @@ class Verification:
         assert candidate.status is not None
         self._counts[candidate.status] += 1
         self._since_accepted = 0 if candidate.status == "accepted" else self._since_accepted + 1
-        self._spool.write(to_json(to_sample(candidate)) + "\n")
+        self._spool.write(to_json(to_sample(candidate, self._seeds[candidate.seed_id])) + "\n")
 
 
 def _is_open(candidate: Candidate) -> bool:
