@@ -20,9 +20,9 @@ QUESTION_REPHRASE = "question_rephrase"
 NEW_QUESTION = "new_question"
 STRATEGIES = (ANSWER_AUGMENTATION, QUESTION_REPHRASE, NEW_QUESTION)
 
-Purpose = Literal["answer", "rephrase", "new_question", "self_check", "judge"]
-PURPOSES: tuple[Purpose, ...] = ("answer", "rephrase", "new_question", "self_check", "judge")
-Role = Literal["teacher", "augmenter"]
+Purpose = Literal["answer", "rephrase", "new_question", "self_check", "judge", "difficulty"]
+PURPOSES: tuple[Purpose, ...] = ("answer", "rephrase", "new_question", "self_check", "judge", "difficulty")
+Role = Literal["teacher", "augmenter", "student"]
 Status = Literal["accepted", "rejected", "failed"]
 
 Message = Mapping[str, str]
@@ -90,7 +90,7 @@ class Request:
 
     Attributes:
         purpose: what the call is for; the manifest counts calls by it.
-        role: which of the two models is asked.
+        role: which of the models is asked.
         messages: the chat.
         sample: number of this sample among equal requests, from 0: a model that is asked the same thing twice at a
             temperature above 0 is asked for two samples.
@@ -247,6 +247,7 @@ class Candidate:
         self_check: the augmenter's reply about its own question, None when it was not asked.
         votes: what several answers to the question end in, None for each that marks no final answer; empty when none were asked for.
         judgement: the judge's reply, None when it was not asked.
+        attempt: the student's reply to the question, None when it was not asked; empty where it was cut off.
         status, reason: `accepted`; `rejected` and the name of the check that did it; or `failed` and what went wrong.
         requests: ids in the ledger of the calls that made it.
         tokens: prompt and completion tokens of those calls together.
@@ -266,6 +267,7 @@ class Candidate:
     self_check: str | None = None
     votes: tuple[str | None, ...] = ()
     judgement: str | None = None
+    attempt: str | None = None
     status: Status | None = None
     reason: str | None = None
     checks: tuple[Verdict, ...] = ()
