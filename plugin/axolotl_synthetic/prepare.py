@@ -34,7 +34,7 @@ LEDGER = "ledger.sqlite"
 # is taken in without another run: see `run.has_decisions`.
 IRRELEVANT: dict[str, Any] = {
     **dict.fromkeys(("grade", "output_dir", "engine", "study", "review", "weight", "thinking_key", "preferences", "system"), True),
-    **dict.fromkeys(("teacher", "augmenter"), OF_THE_WAY),
+    **dict.fromkeys(("teacher", "augmenter", "student"), OF_THE_WAY),
     "seeds": {"may_fail"},
     "rounds": {"train", "launcher"},
 }
@@ -272,6 +272,11 @@ def tell_problems(prepared: Prepared) -> None:
         terminal.notice(
             f"turns: {prepared.settings.turns}: is the length of whole new conversations, and the strategy makes none; write"
             " `strategy: new_question` for them"
+        )
+    if prepared.settings.student is not None and NEW_QUESTION not in prepared.plan.strategy:
+        terminal.notice(
+            "verify: difficulty is for new questions, and the strategy makes none; write `strategy: new_question`, or remove the check and"
+            " `student:`"
         )
     if prepared.settings.language is not None:
         _tell_of_the_seeds_language(prepared)

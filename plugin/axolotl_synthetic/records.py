@@ -19,9 +19,9 @@ QUESTION_REPHRASE = "question_rephrase"
 NEW_QUESTION = "new_question"
 STRATEGIES = (ANSWER_AUGMENTATION, QUESTION_REPHRASE, NEW_QUESTION)
 
-Purpose = Literal["answer", "rephrase", "new_question", "self_check", "judge"]
-PURPOSES: tuple[Purpose, ...] = ("answer", "rephrase", "new_question", "self_check", "judge")
-Role = Literal["teacher", "augmenter"]
+Purpose = Literal["answer", "rephrase", "new_question", "self_check", "judge", "difficulty"]
+PURPOSES: tuple[Purpose, ...] = ("answer", "rephrase", "new_question", "self_check", "judge", "difficulty")
+Role = Literal["teacher", "augmenter", "student"]
 Status = Literal["accepted", "rejected", "failed"]
 
 Message = Mapping[str, str]
@@ -258,6 +258,7 @@ class Candidate:
         self_check: the augmenter's reply about its own question, None when it was not asked.
         votes: final answers of several answers to the question, None for each without one; empty when none were asked for.
         judgement: the judge's reply, None when it was not asked.
+        attempt: the student's reply to the question, None when it was not asked; empty where it was cut off.
         status, reason: `accepted`; `rejected` with the name of the check; or `failed` with what went wrong.
         requests: ids in the ledger of the candidate's calls.
         tokens: prompt and completion tokens of those calls together.
@@ -277,6 +278,7 @@ class Candidate:
     self_check: str | None = None
     votes: tuple[str | None, ...] = ()
     judgement: str | None = None
+    attempt: str | None = None
     status: Status | None = None
     reason: str | None = None
     checks: tuple[Verdict, ...] = ()

@@ -247,8 +247,7 @@ def picture(settings: Settings) -> str:
     from axolotl_synthetic.pipelines import graph
 
     prepared = prepare(settings)
-    models: dict[Role, ModelSettings] = {"teacher": settings.model_for("teacher"), "augmenter": settings.model_for("augmenter")}
-    return graph.picture(graph.build(_job(prepared, models)))
+    return graph.picture(graph.build(_job(prepared, settings.models)))
 
 
 def _pilot(prepared: Prepared, number: int) -> Mapping[str, costs.Rates]:

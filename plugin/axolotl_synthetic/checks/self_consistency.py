@@ -76,20 +76,20 @@ def make(task: Task, keeps_answer: Mapping[str, bool], options: Options | None =
         if not candidate.votes or candidate.question is None:
             return failed("there is no answer to ask for again")
         groups = sorted(_groups(candidate.votes, task, candidate.question), key=len, reverse=True)
-        said = f"votes: {json.dumps([_short(vote) for vote in candidate.votes], ensure_ascii=False)}"
+        said = f"votes: {json.dumps([shortened(vote) for vote in candidate.votes], ensure_ascii=False)}"
         if not groups:
             return failed(f"none of {len(candidate.votes)} answers marks a final answer; {said}", agree=0, of=len(candidate.votes))
         most, share = groups[0], len(groups[0]) / len(candidate.votes)
         data = {"agree": len(most), "of": len(candidate.votes), "threshold": chosen.threshold}
-        count = f"{len(most)} of {len(candidate.votes)} answers ({share:.0%}) say {_short(most[0])}"
+        count = f"{len(most)} of {len(candidate.votes)} answers ({share:.0%}) say {shortened(most[0])}"
         if len(groups) > 1 and len(groups[1]) == len(most):
-            return failed(f"no majority: {count}, and as many {_short(groups[1][0])}; {said}", **data)
+            return failed(f"no majority: {count}, and as many {shortened(groups[1][0])}; {said}", **data)
         if share < chosen.threshold:
             return failed(f"{count}, fewer than {chosen.threshold:.0%}; {said}", **data)
         if candidate.final_answer is None or not all(
             task.equivalent(vote, candidate.final_answer, candidate.question) for vote in set(most)
         ):
-            return failed(f"{count}, and this one {_short(candidate.final_answer)}; {said}", **data)
+            return failed(f"{count}, and this one {shortened(candidate.final_answer)}; {said}", **data)
         return passed(f"{count}; {said}", **data)
 
     return judge
@@ -113,5 +113,6 @@ def _is_within(group: set[str], every: list[set[str]], at: int) -> bool:
     return any(group < other or (group == other and before < at) for before, other in enumerate(every))
 
 
-def _short(vote: str | None) -> str | None:
+def shortened(vote: str | None) -> str | None:
+    """Return a final answer as a detail shows it."""
     return vote if vote is None or len(vote) <= LONGEST_SHOWN else vote[: LONGEST_SHOWN - 1] + "…"

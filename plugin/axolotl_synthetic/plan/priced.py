@@ -7,19 +7,18 @@ from typing import Any
 
 from axolotl_synthetic import prices
 from axolotl_synthetic.config import Settings
-from axolotl_synthetic.records import Role
 
 Priced = Mapping[str, Mapping[str, Any] | None]
-"""For teacher and augmenter, None where a price is unknown: `input` and `output` in US dollars per million tokens, `cached_input`,
+"""For each role, None where a price is unknown: `input` and `output` in US dollars per million tokens, `cached_input`,
 `cache_write` and `batch` as shares, `from` (config or the table's name), and `date`, which only a table has."""
 
 
 def priced(settings: Settings) -> dict[str, dict[str, Any] | None]:
-    """Return the price of each model, an augmenter's where there is one."""
-    roles: tuple[Role, ...] = ("teacher",) if settings.augmenter is None else ("teacher", "augmenter")
+    """Return the price of each model, an augmenter's and a student's where there is one."""
     found: dict[str, dict[str, Any] | None] = {}
-    for role in roles:
-        model = settings.model_for(role)
+    for role, model in settings.models.items():
+        if role == "augmenter" and settings.augmenter is None:
+            continue
         price = model.known_price
         if price is None:
             found[role] = None

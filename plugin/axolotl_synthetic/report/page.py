@@ -267,12 +267,16 @@ def _inputs(found: Found, history: calls.History) -> list[tuple[str, str]]:
         ("Strategy", f"{shares} ({by})"),
         ("Budget", limits.replace("_", " ")),
         ("Budget ratio", "not known" if ratio is None else f"{ratio:,.2f} samples a seed"),
-        *((title, asked[role] or f"{model_name(settings.model_for(role))} (not asked)") for role, title in ROLES),
+        *(
+            (title, asked[role] or f"{model_name(settings.model_for(role))} (not asked)")
+            for role, title in ROLES
+            if role in settings.models or asked[role]
+        ),
         ("Calls made", "none" if history.began is None else f"from {_when(history.began)} to {_when(history.ended or history.began)}"),
     ]
 
 
-ROLES: tuple[tuple[Any, str], ...] = (("teacher", "Teacher"), ("augmenter", "Augmenter"))
+ROLES: tuple[tuple[Any, str], ...] = (("teacher", "Teacher"), ("augmenter", "Augmenter"), ("student", "Student"))
 
 
 def _remarks(found: Found) -> list[str]:

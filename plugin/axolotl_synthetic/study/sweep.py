@@ -37,7 +37,7 @@ LM_EVAL = "lm_eval"
 # What of the block changes no cell's result.
 IRRELEVANT: dict[str, Any] = {
     **dict.fromkeys(("strategy", "budget", "rounds", "output_dir", "engine", "study", "review"), True),
-    **dict.fromkeys(("teacher", "augmenter"), OF_THE_WAY),
+    **dict.fromkeys(("teacher", "augmenter", "student"), OF_THE_WAY),
     "seeds": {"may_fail", "limit"},
     "grade": {"after_train"},
 }
