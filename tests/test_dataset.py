@@ -88,7 +88,17 @@ def test_the_manifest_has_the_contracts_keys(tmp_path):
         *("format", "status", "ended_by", "strategy", "budget_ratio", "seeds", "counts", "rejections", "queries", "tokens", "usd"),
         *("seconds", "files", "prices", "reasoning_tokens", "cached_tokens", "cached_share"),
     }
-    assert set(manifest["queries"]) == {"total", "answer", "rephrase", "new_question", "self_check", "judge", "retried", "reused"}
+    assert set(manifest["queries"]) == {
+        "total",
+        "answer",
+        "rephrase",
+        "new_question",
+        "self_check",
+        "judge",
+        "difficulty",
+        "retried",
+        "reused",
+    }
     assert set(manifest["counts"]) == {"planned", "accepted", "rejected", "failed"}
     assert set(manifest["files"]["train"]) == {"path", "rows", "sha256"}
     assert manifest["usd"] is None
