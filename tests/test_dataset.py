@@ -5,7 +5,7 @@ import json
 
 import pytest
 
-from axolotl_synthetic import dataset
+from axolotl_synthetic import dataset, files
 from axolotl_synthetic.errors import StorageError
 from axolotl_synthetic.ledger import Totals
 from axolotl_synthetic.records import PURPOSES, Question, Seed
@@ -88,7 +88,17 @@ def test_the_manifest_has_the_contracts_keys(tmp_path):
         *("format", "status", "ended_by", "strategy", "budget_ratio", "seeds", "counts", "rejections", "queries", "tokens", "usd"),
         *("seconds", "files", "prices", "reasoning_tokens", "cached_tokens", "cached_share"),
     }
-    assert set(manifest["queries"]) == {"total", "answer", "rephrase", "new_question", "self_check", "judge", "retried", "reused"}
+    assert set(manifest["queries"]) == {
+        "total",
+        "answer",
+        "rephrase",
+        "new_question",
+        "self_check",
+        "judge",
+        "difficulty",
+        "retried",
+        "reused",
+    }
     assert set(manifest["counts"]) == {"planned", "accepted", "rejected", "failed"}
     assert set(manifest["files"]["train"]) == {"path", "rows", "sha256"}
     assert manifest["usd"] is None
@@ -105,7 +115,7 @@ def test_a_write_that_fails_leaves_what_was_there(tmp_path, monkeypatch):
 
     monkeypatch.setattr(dataset.os, "fsync", full)
     with pytest.raises(StorageError, match="No space left on device; free some space"):
-        dataset.write_text(tmp_path / "manifest.json", "after")
+        files.write_text(tmp_path / "manifest.json", "after")
     assert (tmp_path / "manifest.json").read_text() == "before"
 
 

@@ -562,7 +562,10 @@ def test_a_disk_that_is_full_for_the_samples_alone_ends_the_run_with_a_remedy_an
         samples.symlink_to("/dev/full")
         done = project.run()
         assert done.code == 1
-        assert "out/samples.jsonl.tmp: No space left on device; free some space, then run the same command again" in done.err
+        assert (
+            "out/samples.jsonl.tmp: No space left on device; free some space or make it writable, then run the same command again"
+            in done.err
+        )
         assert "Traceback" not in done.err
         assert project.ends()
         assert project.outcomes == {"ok": server.count}

@@ -360,7 +360,7 @@ def test_totals_count_what_was_sent_by_purpose_with_its_tokens_and_price(path):
         assert failed is not None
         ledger.commit([], [Settled(failed, answer, error="http_500: injected")])
         totals = ledger.totals()
-    zero = {"new_question": 0, "self_check": 0, "judge": 0}
+    zero = {"new_question": 0, "self_check": 0, "judge": 0, "difficulty": 0}
     assert totals.queries == {"total": 3, "answer": 2, "rephrase": 1, "retried": 1, **zero}
     assert (totals.prompt_tokens, totals.completion_tokens) == (4000, 600)
     assert totals.usd == pytest.approx((4000 * 1.0 + 600 * 2.0) / 1e6)

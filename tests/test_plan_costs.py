@@ -62,6 +62,18 @@ def test_the_augmenters_calls_have_the_augmenters_price_and_one_without_a_price_
     assert unknown["answer_augmentation"].usd.value == pytest.approx((400 * 1 + 100 * 2) / 1e6)  # it only asks the teacher
 
 
+def test_a_students_calls_are_its_own_in_dollars_and_in_hours():
+    calls = {"new_question": {"answer": 1.0, "difficulty": 1.0}}
+    own = {"model": "weak", "concurrency": 1, "price": {"input": 3.0, "output": 4.0}}
+    made = assume(settings(student=own, verify=["difficulty"]), LENGTHS, calls)["new_question"]
+    # As long as an answer: 400 tokens and 100, and 30 tokens a second.
+    assert made.usd.value == pytest.approx((400 * 1 + 100 * 2 + 400 * 3 + 100 * 4) / 1e6)
+    assert made.seconds == {"teacher": sure(100 / 30), "augmenter": sure(0), "student": sure(100 / 30)}
+    # One call at a time, where the teacher answers two.
+    hours = estimate(settings(student=own, verify=["difficulty"]), Budget(samples=10), made).hours
+    assert hours.value == pytest.approx(10 * 100 / 30 / 3600)
+
+
 def test_a_seeds_answer_that_is_kept_saves_the_call():
     kept = calls_per_sample(settings(reuse_seed_answers=True), answered=0.75)
     assert kept["question_rephrase"] == {"rephrase": 1, "answer": 0.25}
@@ -70,7 +82,11 @@ def test_a_seeds_answer_that_is_kept_saves_the_call():
 
 
 def test_what_checks_ask_beyond_a_strategys_own_calls_is_counted():
-    assert calls_per_sample(settings(), extra={"new_question": 4})["new_question"] == {"new_question": 1, "self_check": 1, "answer": 5}
+    assert calls_per_sample(settings(), extra={"new_question": {"answer": 4}})["new_question"] == {
+        "new_question": 1,
+        "self_check": 1,
+        "answer": 5,
+    }
 
 
 def test_a_kind_of_call_whose_length_is_unknown_is_taken_to_be_as_long_as_an_answer():

@@ -771,11 +771,11 @@ def test_only_the_first_rank_grades(plugin, monkeypatch):
 
 
 def test_a_child_is_no_rank_and_has_all_threads():
-    from axolotl_synthetic.plugin import _environment
+    from axolotl_synthetic.processes import without_ranks
 
     ours = {"RANK": "1", "WORLD_SIZE": "2", "ACCELERATE_USE_CPU": "True", "OMP_NUM_THREADS": "1", "HOME": "/root"}
-    assert _environment(ours) == {"HOME": "/root"}
-    assert _environment({"OMP_NUM_THREADS": "1"}) == {"OMP_NUM_THREADS": "1"}  # not a rank: the user's own setting
+    assert without_ranks(ours) == {"HOME": "/root"}
+    assert without_ranks({"OMP_NUM_THREADS": "1"}) == {"OMP_NUM_THREADS": "1"}  # not a rank: the user's own setting
 
 
 def test_a_request_to_end_reaches_the_child(monkeypatch):

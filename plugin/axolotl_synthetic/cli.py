@@ -571,6 +571,7 @@ REJECTED = {
     "self_check": "the augmenter does not stand by its own question",
     "rephrase_fidelity": "a copy of the seed's question, or it asks something else",
     "self_consistency": "most answers to the question end elsewhere",
+    "difficulty": "the student can answer the question already",
     "judge": "the judge's score is too low",
     "decontamination": "gives away a held-out seed, or what stands in verify.decontamination.files",
     "duplicate": "says what an earlier sample or a seed's pair says",

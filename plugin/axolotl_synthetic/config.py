@@ -37,7 +37,7 @@ from pydantic_core import ErrorDetails
 from axolotl_synthetic import prices
 from axolotl_synthetic.errors import ConfigError
 from axolotl_synthetic.labels import folded
-from axolotl_synthetic.records import STRATEGIES
+from axolotl_synthetic.records import STRATEGIES, Role
 from axolotl_synthetic.spoken import named
 from axolotl_synthetic.yaml_reader import plain, short
 
@@ -820,6 +820,18 @@ def _checks(value: object) -> object:
 Checks = Annotated[list[str | dict[str, dict[str, Any]]], BeforeValidator(_checks)]
 
 
+def _greedy(value: ModelSettings) -> ModelSettings:
+    """Fill in the temperature of a student, whose likeliest answer is asked for."""
+    if "temperature" in value.generation.model_fields_set:
+        return value
+    return value.model_copy(update={"generation": value.generation.model_copy(update={"temperature": 0.0})})
+
+
+def first_of_same(models: Mapping[Role, ModelSettings]) -> dict[Role, Role]:
+    """Return for each role the first one whose model has the same settings; those roles share a server and a window of calls."""
+    return {role: next(one for one in models if models[one] == settings) for role, settings in models.items()}
+
+
 class Grade(Block):
     """What lm-eval measures, on the base model and on the student."""
 
@@ -937,6 +949,7 @@ REVIEWED = "review"
 NO_WRONG_ANSWER: Mapping[str, str] = {
     **dict.fromkeys(("duplicate", "near_duplicate", "diversity"), "it rejects what was there before, right or wrong"),
     **dict.fromkeys(("self_check", "rephrase_fidelity"), "it rejects questions"),
+    "difficulty": "it rejects what the student can answer already",
     "decontamination": "it rejects what gives a held-out seed away",
     "unreviewed": "nobody has decided on such samples",
 }
@@ -1017,7 +1030,7 @@ Language = Annotated[str, AfterValidator(_language)]
 class Settings(Block):
     """The whole `synthetic:` block."""
 
-    LATER = frozenset({"prompts", "examples", "labels", "balance", "turns", "preferences", "system", "language", "rounds"})
+    LATER = frozenset({"prompts", "examples", "labels", "balance", "turns", "preferences", "system", "language", "rounds", "student"})
 
     task: str = "math"
     """math, multiple_choice, text_to_sql, instruction, chat, classification, or the dotted path of a class of yours."""
@@ -1032,6 +1045,9 @@ class Settings(Block):
     """The model that answers. A list is for `plan --pilot N` alone, which measures them side by side."""
     augmenter: AnyModel | None = None
     """The model that rewrites and invents questions; null: the teacher."""
+    student: Annotated[AnyModel, AfterValidator(_greedy)] | None = None
+    """The model that the check `difficulty` tries new questions on: the one to be trained, or another weak one. Its temperature is 0 where
+    none is set, and without a price its calls cost nothing."""
     verify: Checks | None = None
     """Checks by name, or {name: options}; null: the task's own."""
     review: Review | None = None
@@ -1113,8 +1129,18 @@ class Settings(Block):
             return self.engine.ray
         return RayCluster() if self.engine == "ray" else None
 
-    def model_for(self, role: Literal["teacher", "augmenter"]) -> ModelSettings:
-        return self.augmenter if role == "augmenter" and self.augmenter is not None else self.teacher
+    @property
+    def models(self) -> dict[Role, ModelSettings]:
+        """Return who answers for each role; the student is there where the config names one, and is free unless a price is known."""
+        models: dict[Role, ModelSettings] = {"teacher": self.teacher, "augmenter": self.augmenter or self.teacher}
+        if self.student is None:
+            return models
+        is_free = self.student.price is None and self.student.listed is None and self.student not in models.values()
+        free = {"price": Price(input=0, output=0)} if is_free else {}
+        return {**models, "student": self.student.model_copy(update=free)}
+
+    def model_for(self, role: Role) -> ModelSettings:
+        return self.models.get(role, self.teacher)
 
 
 def load_settings(block: object) -> Settings:
@@ -1211,11 +1237,21 @@ def _combinations(raw: Mapping[str, Any]) -> Iterator[str]:
         others = [name for name in ("samples", "queries", "tokens") if budget.get(name) is not None]
         if prices and len(free) == len(prices) and not others:
             yield "synthetic.budget.usd: no limit where every price is 0; add samples, queries or tokens"
-    if part("teacher").get("strength") is not None:
-        yield "synthetic.teacher.strength: only an augmenter has a strength; move it under `augmenter:`"
-    if part("augmenter").get("thinking") == "keep" and part("teacher").get("thinking") != "keep":
-        yield "synthetic.augmenter.thinking: only what the teacher thought before an answer can be kept; move it under `teacher:`"
-    for role in ("teacher", "augmenter"):
+    for role in ("teacher", "student"):
+        if part(role).get("strength") is not None:
+            yield f"synthetic.{role}.strength: only an augmenter has a strength; move it under `augmenter:`"
+    for role in ("augmenter", "student"):
+        if part(role).get("thinking") == "keep" and part("teacher").get("thinking") != "keep":
+            yield f"synthetic.{role}.thinking: only what the teacher thought before an answer can be kept; move it under `teacher:`"
+    checks = [name for entry in _items(raw.get("verify")) for name in (entry if isinstance(entry, Mapping) else [entry])]
+    if "difficulty" in checks and raw.get("student") is None:
+        yield (
+            "synthetic.student: is missing, and the check difficulty asks it; write `student: {provider: vllm, model: BASE_MODEL}`, or"
+            " `student: {base_url: …, model: …}` for a server that has it"
+        )
+    if raw.get("student") is not None and "difficulty" not in checks:
+        yield "synthetic.student: only the check difficulty asks it; add difficulty to `verify:`, or remove `student:`"
+    for role in ("teacher", "augmenter", "student"):
         generation = part(role).get("generation")
         several = part(role).get("samples_per_call", 1)
         if several not in (1, "auto") and isinstance(generation, Mapping) and generation.get("seed") is not None:
@@ -1332,7 +1368,7 @@ def _known_keys(location: list[Any], raw: Mapping[str, Any]) -> list[str]:
     if not location:
         return list(Settings.model_fields)
     name = str(location[-1])
-    if name in ("teacher", "augmenter"):
+    if name in ("teacher", "augmenter", "student"):
         return list(PROVIDERS[_provider(raw[name])].model_fields)
     return list(blocks[name].model_fields) if name in blocks else []
 

@@ -11,7 +11,6 @@ import json
 import os
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Set
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -21,11 +20,12 @@ import orjson
 from axolotl_synthetic import terminal
 from axolotl_synthetic.config import CANDIDATES_PER_SAMPLE, fruitless_after
 from axolotl_synthetic.errors import StorageError
+from axolotl_synthetic.files import put_in_place, sha256, storage_errors, write_text
 from axolotl_synthetic.ledger import CANDIDATES, EXHAUSTED, FRUITLESS, Totals
 from axolotl_synthetic.records import Message, Seed, to_json
 from axolotl_synthetic.wording import number_of
 
-FORMAT = 1
+FORMAT = 2
 MANIFEST = "manifest.json"
 SAMPLES = "samples.jsonl"
 CARD = "README.md"
@@ -95,7 +95,7 @@ def read_samples(path: Path, *, still_written: bool = False) -> Iterator[dict[st
 
 def read_rows(path: Path, keys: Set[str] = frozenset(), *, still_written: bool = False) -> Iterator[dict[str, Any]]:
     """Yield the rows of one of our files, each with at least these keys; otherwise like `read_samples`."""
-    with _told(path), open(path, "rb") as file:
+    with storage_errors(path), open(path, "rb") as file:
         for number, line in enumerate(file, 1):
             if still_written and not line.endswith(b"\n"):
                 return
@@ -131,15 +131,15 @@ def count(samples: Path) -> Counts:
 
 def write_rows(path: Path, rows: Iterable[Mapping[str, Any]]) -> None:
     """Write rows to a temporary file, which `write_samples` moves into place."""
-    with _told(path), open(path, "w", encoding="utf-8") as file:
+    with storage_errors(path), open(path, "w", encoding="utf-8") as file:
         for row in rows:
             file.write(to_json(row) + "\n")
 
 
 def write_samples(folder: Path, spool: Path) -> Path:
     """Move verification's temporary file into place as `samples.jsonl`."""
-    with _told(folder), open(spool, "rb") as file:
-        _into_place(file, spool, folder / SAMPLES)
+    with storage_errors(folder), open(spool, "rb") as file:
+        put_in_place(file, spool, folder / SAMPLES)
     return folder / SAMPLES
 
 
@@ -173,14 +173,14 @@ def write_hashed(folder: Path, name: str, rows: Iterable[Mapping[str, Any]]) -> 
     """Write rows to a file named by its content's hash; earlier files with other content stay."""
     beside = folder / f"{name}.jsonl.tmp"
     digest, number = hashlib.sha256(), 0
-    with _told(folder), open(beside, "wb") as file:
+    with storage_errors(folder), open(beside, "wb") as file:
         for row in rows:
             line = (to_json(row) + "\n").encode()
             digest.update(line)
             file.write(line)
             number += 1
         path = folder / f"{name}-{digest.hexdigest()[:HASH]}.jsonl"
-        _into_place(file, beside, path)
+        put_in_place(file, beside, path)
     return TrainingFile(path, number, digest.hexdigest())
 
 
@@ -414,7 +414,7 @@ def put_aside_changed(folder: Path, manifest: Mapping[str, Any], kind: str = "tr
     if kind not in manifest["files"]:
         return None
     path = folder / Path(str(manifest["files"][kind]["path"])).name
-    with _told(folder):
+    with storage_errors(folder):
         if has_training_file(folder, manifest, kind) or not path.exists() or not path.stat().st_size:
             return None
         aside = path.with_name(f"{path.name}.changed")
@@ -493,48 +493,3 @@ def show_figures(folder: Path, figures: Mapping[str, str]) -> None:
     shown = "\n\n".join(f"![{text}]({path})" for path, text in figures.items())
     section = f"\n{FIGURES_BEGIN}\n## Figures\n{shown}\n{FIGURES_END}\n" if figures else ""
     write_text(folder / CARD, before.rstrip("\n") + "\n" + section + after.lstrip("\n"))
-
-
-def make_folder(folder: Path) -> None:
-    """Make a folder and its parents.
-
-    Raises:
-        StorageError: if it cannot be made.
-    """
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise StorageError(f"{folder}: {error.strerror}; free some space or make it writable, then run the same command again") from error
-
-
-def write_text(path: Path, text: str) -> None:
-    """Write a text file atomically: it is complete, or as it was before."""
-    write_bytes(path, text.encode())
-
-
-def write_bytes(path: Path, content: bytes) -> None:
-    """Write bytes to a file atomically."""
-    beside = path.with_name(path.name + ".tmp")
-    with _told(path), open(beside, "wb") as file:
-        file.write(content)
-        _into_place(file, beside, path)
-
-
-def _into_place(file: Any, beside: Path, path: Path) -> None:
-    file.flush()
-    os.fsync(file.fileno())
-    os.replace(beside, path)
-
-
-def sha256(path: Path) -> str:
-    """Return the hash of a file's bytes, in hexadecimal."""
-    with open(path, "rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
-
-
-@contextmanager
-def _told(path: Path) -> Iterator[None]:
-    try:
-        yield
-    except OSError as error:
-        raise StorageError(f"{path}: {error.strerror}; free some space or make it writable, then run the same command again") from error

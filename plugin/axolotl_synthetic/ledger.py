@@ -362,7 +362,7 @@ class Ledger:
         with _told(path):
             self._db = _connect(path, "ro" if read_only else "rwc")
             if read_only and not _can_read(self._db) and not os.access(path.parent, os.W_OK):
-                # In a folder that cannot be written, SQLite opens a WAL file only as immutable. That is safe: no run is writing there.
+                # SQLite cannot create the file that it needs beside the ledger, so open it as immutable. A running run has that file.
                 self._db.close()
                 self._db = _connect(path, "ro&immutable=1")
             if not read_only:

@@ -9,7 +9,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Any
 
-from axolotl_synthetic.errors import FolderInUseError, StorageError
+from axolotl_synthetic.errors import FolderInUseError
+from axolotl_synthetic.files import ANOTHER_FOLDER, storage_errors
 
 LOCK = ".lock"
 
@@ -22,11 +23,9 @@ def held(folder: Path) -> Iterator[None]:
         FolderInUseError: if another process holds the lock.
         StorageError: if the folder cannot be written.
     """
-    try:
+    with storage_errors(folder, ANOTHER_FOLDER):
         folder.mkdir(parents=True, exist_ok=True)
         file = open(folder / LOCK, "a")
-    except OSError as error:
-        raise StorageError(f"{folder}: {error.strerror}; make it writable, or choose another output_dir") from error
     with file:
         try:
             _lock(file, fcntl.LOCK_EX)

@@ -30,18 +30,13 @@ from axolotl_synthetic import preferences, student, terminal, versions
 from axolotl_synthetic.config import Settings, load_settings
 from axolotl_synthetic.dataset import asked, axolotl_entry, is_axolotl_entry
 from axolotl_synthetic.errors import ConfigError, StorageError, SyntheticError
+from axolotl_synthetic.processes import without_ranks
 from axolotl_synthetic.yaml_reader import read_yaml
 
 # Packages that a run imports, checked before it starts so that a missing one gives a message rather than a traceback.
 NEEDED = {"distilabel": "distilabel", "aiohttp": "aiohttp", "math_verify": "math-verify"}
 # Kinds of training that read neither question-and-answer pairs nor preferences, or do not read `datasets:` at all.
 OTHER_TRAINING = ("reward_model", "process_reward_model", "pretraining_dataset")
-# Variables that accelerate and torchrun set for a rank. A child with them would wait for the other ranks forever.
-RANK_VARIABLES = frozenset(
-    {"RANK", "LOCAL_RANK", "WORLD_SIZE", "LOCAL_WORLD_SIZE", "GROUP_RANK", "GROUP_WORLD_SIZE", "ROLE_RANK", "ROLE_NAME"}
-    | {"ROLE_WORLD_SIZE", "MASTER_ADDR", "MASTER_PORT"}
-)
-RANK_PREFIXES = ("ACCELERATE_", "TORCHELASTIC_", "FSDP_", "PARALLELISM_CONFIG_")
 RANKS_LOCK = ".ranks.lock"
 # The handlers of axolotl/logging_config.py that write to the terminal. Their stream does not identify them: colorama wraps it.
 AXOLOTL_TO_TERMINAL = ("console", "color_console")
@@ -372,21 +367,12 @@ def _command(command: str, cfg: Mapping[str, Any], settings: Settings) -> int:
         config.write_text(yaml.safe_dump(block, allow_unicode=True, sort_keys=False), encoding="utf-8")
         for stream in (sys.stdout, sys.stderr):
             stream.flush()
-        child = subprocess.Popen([sys.executable, "-m", "axolotl_synthetic", command, str(config)], env=_environment(os.environ))
+        child = subprocess.Popen([sys.executable, "-m", "axolotl_synthetic", command, str(config)], env=without_ranks(os.environ))
         with _signals_to(child):
             code = child.wait()
     if code < 0:
         _say(f"{command} was ended by {signal.Signals(-code).name}" + ("; was memory short?" if code == -signal.SIGKILL else ""))
     return code if code >= 0 else 128 - code
-
-
-def _environment(ours: Mapping[str, str]) -> dict[str, str]:
-    """Return the environment for a process that is not a rank."""
-    theirs = {name: value for name, value in ours.items() if name not in RANK_VARIABLES and not name.startswith(RANK_PREFIXES)}
-    # accelerate and torchrun give each rank one thread, but the child has the machine to itself.
-    if len(theirs) < len(ours) and theirs.get("OMP_NUM_THREADS") == "1":
-        del theirs["OMP_NUM_THREADS"]
-    return theirs
 
 
 @contextmanager

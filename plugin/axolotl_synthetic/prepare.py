@@ -17,6 +17,7 @@ from axolotl_synthetic.checks import Check, extra_calls, files_read, load_checks
 from axolotl_synthetic.checks.gold import failing_seeds
 from axolotl_synthetic.config import NO_WRONG_ANSWER, OF_THE_SEED, OF_THE_WAY, Preferences, Settings
 from axolotl_synthetic.errors import ConfigError, StorageError
+from axolotl_synthetic.files import sha256
 from axolotl_synthetic.ledger import Ledger, worst_prompt_tokens
 from axolotl_synthetic.plan import Case, Plan, costs, decide
 from axolotl_synthetic.plan.measured import Measured, read_measured
@@ -34,7 +35,7 @@ LEDGER = "ledger.sqlite"
 # applied without another run: see `run.has_decisions`.
 IRRELEVANT: dict[str, Any] = {
     **dict.fromkeys(("grade", "output_dir", "engine", "study", "review", "weight", "thinking_key", "preferences", "system"), True),
-    **dict.fromkeys(("teacher", "augmenter"), OF_THE_WAY),
+    **dict.fromkeys(("teacher", "augmenter", "student"), OF_THE_WAY),
     "seeds": {"may_fail"},
     "rounds": {"train", "launcher"},
 }
@@ -79,10 +80,10 @@ class Prepared:
         relevant = self.settings.model_dump(mode="json", exclude=IRRELEVANT)
         # Changed rows of a database may change a verdict.
         databases = sorted({Path(seed.question.database_file) for seed in self.seeds.seeds if seed.question.database_file is not None})
-        files = [dataset.sha256(path) for path in (*files_read(self.settings.verify, self.task), *own_prompts(self.task), *databases)]
+        files = [sha256(path) for path in (*files_read(self.settings.verify, self.task), *own_prompts(self.task), *databases)]
         # A row beyond `seeds.limit` may add its label to every prompt.
         labels = [seed.question.labels for seed in self.seeds.seeds[:1] if not seed.question.choices and seed.question.labels]
-        text = json.dumps([dataset.FORMAT, relevant, self.seeds.sha256, dict(self.plan.strategy), files, *labels], sort_keys=True)
+        text = json.dumps([1, relevant, self.seeds.sha256, dict(self.plan.strategy), files, *labels], sort_keys=True)
         return hashlib.sha256(text.encode()).hexdigest()
 
     @property
@@ -272,6 +273,11 @@ def tell_problems(prepared: Prepared) -> None:
         terminal.notice(
             f"turns: {prepared.settings.turns}: is the length of whole new conversations, and the strategy makes none; write"
             " `strategy: new_question` for them"
+        )
+    if prepared.settings.student is not None and NEW_QUESTION not in prepared.plan.strategy:
+        terminal.notice(
+            "verify: difficulty is for new questions, and the strategy makes none; write `strategy: new_question`, or remove the check and"
+            " `student:`"
         )
     if prepared.settings.language is not None:
         _tell_of_the_seeds_language(prepared)

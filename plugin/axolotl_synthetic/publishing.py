@@ -159,6 +159,7 @@ def _provenance(prepared: Prepared, found: licences.Licences) -> dict[str, Any]:
         "task": settings.task,
         "teacher": model(settings.teacher),
         "augmenter": model(settings.model_for("augmenter")),
+        **({} if settings.student is None else {"student": model(settings.student)}),
         "checks": [check.name for check in prepared.checks],
         "seeds": {"path": _named(settings.seeds.path)},
         "licences_of_seeds": dict(found.found.most_common()),

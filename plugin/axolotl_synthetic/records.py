@@ -19,9 +19,9 @@ QUESTION_REPHRASE = "question_rephrase"
 NEW_QUESTION = "new_question"
 STRATEGIES = (ANSWER_AUGMENTATION, QUESTION_REPHRASE, NEW_QUESTION)
 
-Purpose = Literal["answer", "rephrase", "new_question", "self_check", "judge"]
-PURPOSES: tuple[Purpose, ...] = ("answer", "rephrase", "new_question", "self_check", "judge")
-Role = Literal["teacher", "augmenter"]
+Purpose = Literal["answer", "rephrase", "new_question", "self_check", "judge", "difficulty"]
+PURPOSES: tuple[Purpose, ...] = ("answer", "rephrase", "new_question", "self_check", "judge", "difficulty")
+Role = Literal["teacher", "augmenter", "student"]
 Status = Literal["accepted", "rejected", "failed"]
 
 Message = Mapping[str, str]
@@ -194,20 +194,29 @@ class Reply:
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """Verdict of one check on one candidate. `passed` is None when the check did not apply; `broken` is set when it crashed."""
+    """Verdict of one check on one candidate.
+
+    Attributes:
+        name: of the check.
+        passed: None when the check did not apply.
+        detail: why, for a person to read.
+        broken: set when the check crashed.
+        data: what was measured, such as votes, a score or a threshold, for programs to read.
+    """
 
     name: str
     passed: bool | None
     detail: str = ""
     broken: bool = False
+    data: Mapping[str, Any] = field(default_factory=dict, hash=False)
 
 
-def passed(detail: str = "") -> Verdict:
-    return Verdict("", True, detail)
+def passed(detail: str = "", **data: Any) -> Verdict:
+    return Verdict("", True, detail, data=data)
 
 
-def failed(detail: str) -> Verdict:
-    return Verdict("", False, detail)
+def failed(detail: str, **data: Any) -> Verdict:
+    return Verdict("", False, detail, data=data)
 
 
 def not_applicable(detail: str) -> Verdict:
@@ -222,7 +231,7 @@ class Decision:
         what: accept, edit or reject.
         who: the people who decided, by their names in Argilla.
         when: time of the last of their verdicts, in UTC (ISO 8601).
-        before, after: changed fields of the sample; `before` allows to restore it.
+        before, after: changed fields of the sample; with `before` it can be restored.
     """
 
     what: Literal["accept", "edit", "reject"]
@@ -249,6 +258,7 @@ class Candidate:
         self_check: the augmenter's reply about its own question, None when it was not asked.
         votes: final answers of several answers to the question, None for each without one; empty when none were asked for.
         judgement: the judge's reply, None when it was not asked.
+        attempt: the student's reply to the question, None when it was not asked; empty where it was cut off.
         status, reason: `accepted`; `rejected` with the name of the check; or `failed` with what went wrong.
         requests: ids in the ledger of the candidate's calls.
         tokens: prompt and completion tokens of those calls together.
@@ -268,6 +278,7 @@ class Candidate:
     self_check: str | None = None
     votes: tuple[str | None, ...] = ()
     judgement: str | None = None
+    attempt: str | None = None
     status: Status | None = None
     reason: str | None = None
     checks: tuple[Verdict, ...] = ()
@@ -291,28 +302,62 @@ def judged(candidate: Candidate, verdicts: Sequence[Verdict]) -> Candidate:
     return replace(candidate, checks=tuple(verdicts), status="rejected", reason=against.name)
 
 
-def to_sample(candidate: Candidate) -> dict[str, Any]:
+# Fields of a question that a row stores where they are not the seed's; its turns are in `messages`, and files differ between machines.
+PARTS = ("text", "choices", "labels", "context", "database", "decimal", "several", "meant")
+
+
+def to_sample(candidate: Candidate, seed: Seed) -> dict[str, Any]:
     """Return a row of `samples.jsonl` with the documented keys in their order.
 
-    `thinking` is present where it is kept, `messages` where there are turns before the question.
+    `thinking` is present where it is kept, `messages` where there are turns before the question, and `parts` where the question is not the
+    seed's own: those of its fields that differ.
     """
+    parts = (
+        {}
+        if candidate.question is None
+        else {name: value for name in PARTS if (value := getattr(candidate.question, name)) != getattr(seed.question, name)}
+    )
     return {
         "id": candidate.id,
         "strategy": candidate.strategy,
         "seed_id": candidate.seed_id,
         "question": candidate.prompt,
         **({} if candidate.question is None or not candidate.question.turns else {"messages": list(candidate.question.chat)}),
+        **({"parts": parts} if parts else {}),
         "answer": candidate.answer,
         **({} if candidate.thinking is None else {"thinking": candidate.thinking}),
         "final_answer": candidate.final_answer,
         "status": candidate.status,
         "reason": candidate.reason,
-        "checks": [{"name": v.name, "passed": v.passed, "detail": v.detail} for v in candidate.checks],
+        "checks": [
+            {"name": v.name, "passed": v.passed, "detail": v.detail, **({"data": dict(v.data)} if v.data else {})} for v in candidate.checks
+        ],
         "requests": list(candidate.requests),
+        "tokens": candidate.tokens,
         "teacher": candidate.teacher,
         "augmenter": candidate.augmenter,
         "decision": None if candidate.decision is None else asdict(candidate.decision),
     }
+
+
+def question_of(row: Mapping[str, Any], seed: Seed, prompt: str) -> Question:
+    """Return the question of a row of `samples.jsonl`, with its fields.
+
+    Args:
+        row: the row. One of format 1 has no `parts`: if its question is not the seed's, its whole text is the question's text.
+        seed: its seed.
+        prompt: the seed's question as the student reads it.
+    """
+    parts = row.get("parts")
+    if parts is None and row["question"] != prompt:
+        *before, last = row.get("messages") or [{"content": row["question"]}]
+        turns = tuple((turn["role"], turn["content"]) for turn in before)
+        return Question(last["content"], decimal=seed.question.decimal, turns=turns)
+    fields: dict[str, Any] = {
+        name: tuple(value) if isinstance(value, list) else value for name, value in (parts or {}).items() if name in PARTS
+    }
+    turns = tuple((turn["role"], turn["content"]) for turn in (row.get("messages") or ())[:-1]) or seed.question.turns
+    return replace(seed.question, **fields, turns=turns)
 
 
 def to_json(row: Mapping[str, Any]) -> str:

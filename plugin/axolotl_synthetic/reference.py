@@ -55,7 +55,7 @@ def _of(path: str, whole: Schema) -> Iterator[str]:
 
 def _of_models(path: str, definitions: Schema) -> Iterator[str]:
     shared = Model.model_json_schema()
-    more = "`augmenter:` has the same keys. What else there is depends on `provider:`."
+    more = "`augmenter:` and `student:` have the same keys. What else there is depends on `provider:`."
     yield _section(f"`{path}:`, every provider", shared, definitions, more)
     for provider, model in PROVIDERS.items():
         own = {name: found for name, found in definitions[model.__name__]["properties"].items() if name not in shared["properties"]}

@@ -18,6 +18,7 @@ from axolotl_synthetic import dataset, preferences, rounds, terminal
 from axolotl_synthetic.batch_ledger import Batch, BatchLedger
 from axolotl_synthetic.config import Budget, Settings, fruitless_after
 from axolotl_synthetic.errors import ConfigError, ServiceError, StorageError, SyntheticError, remedy_for
+from axolotl_synthetic.files import ANOTHER_FOLDER, storage_errors, write_text
 from axolotl_synthetic.ledger import CLUSTER, NOTICE, Ledger, Progress
 from axolotl_synthetic.lock import held, is_held
 from axolotl_synthetic.pilots import Pair, agreements, new_questions
@@ -186,7 +187,7 @@ def generate(
         former = dataset.read_manifest(folder)
         if former is not None:
             _put_aside(folder, former, "train")
-        with _told(folder):
+        with storage_errors(folder, ANOTHER_FOLDER):
             (folder / dataset.MANIFEST).unlink(missing_ok=True)
         with Ledger(prepared.ledger) as opened:
             claim(opened, prepared)
@@ -246,8 +247,7 @@ def picture(settings: Settings) -> str:
     from axolotl_synthetic.pipelines import graph
 
     prepared = prepare(settings)
-    models: dict[Role, ModelSettings] = {"teacher": settings.model_for("teacher"), "augmenter": settings.model_for("augmenter")}
-    return graph.picture(graph.build(_job(prepared, models)))
+    return graph.picture(graph.build(_job(prepared, settings.models)))
 
 
 def _pilot(prepared: Prepared, number: int) -> Mapping[str, costs.Rates]:
@@ -621,7 +621,7 @@ def grade(settings: Settings, training: Mapping[str, Any]) -> Grade:
                 )
             )
     made = grading.compare(base=base.name, student=student.name, base_scores=scores[0], student_scores=scores[1])
-    dataset.write_text(folder / GRADE, json.dumps(made.to_dict(), indent=2) + "\n")
+    write_text(folder / GRADE, json.dumps(made.to_dict(), indent=2) + "\n")
     return made
 
 
@@ -887,12 +887,4 @@ def _finish(prepared: Prepared, manifest: Mapping[str, Any], counts: dataset.Cou
     settings, folder = prepared.settings, prepared.settings.folder
     teacher, augmenter = (model_name(settings.model_for(role)) for role in ("teacher", "augmenter"))
     dataset.write_card(folder, manifest, task=settings.task, teacher=teacher, augmenter=augmenter, counts=counts)
-    dataset.write_text(folder / dataset.MANIFEST, json.dumps(manifest, indent=2) + "\n")
-
-
-@contextmanager
-def _told(folder: Path) -> Iterator[None]:
-    try:
-        yield
-    except OSError as error:
-        raise StorageError(f"{folder}: {error.strerror}; make it writable, or choose another output_dir") from error
+    write_text(folder / dataset.MANIFEST, json.dumps(manifest, indent=2) + "\n")

@@ -19,8 +19,9 @@ import yaml
 from axolotl_synthetic import dataset
 from axolotl_synthetic.config import Settings
 from axolotl_synthetic.errors import StorageError, TrainingError
+from axolotl_synthetic.files import write_text
 from axolotl_synthetic.grading.evaluate import environment, telling_line
-from axolotl_synthetic.pipelines.process import die_with
+from axolotl_synthetic.processes import die_with
 from axolotl_synthetic.records import Seed
 from axolotl_synthetic.tasks import Task, has_turns
 
@@ -102,7 +103,7 @@ def train(config: Mapping[str, Any], folder: Path, *, launcher: str | None = Non
         StorageError: if the folder cannot be written.
     """
     path, log = folder / "config.yml", folder / "train.log"
-    dataset.write_text(path, yaml.safe_dump(dict(config), allow_unicode=True, sort_keys=False))
+    write_text(path, yaml.safe_dump(dict(config), allow_unicode=True, sort_keys=False))
     command = [sys.executable, "-m", "axolotl.cli.main", "train", str(path), *(["--launcher", launcher] if launcher else [])]
     parent = os.getpid()
     try:

@@ -179,7 +179,7 @@ def test_self_consistency_is_refused_for_a_task_without_final_answers():
 )
 def test_votes_on_a_seeds_own_question_are_paid_once_a_seed(strategy, rounds, calls):
     inquiries = load_inquiries(["self_consistency", "format"], MATH)
-    assert extra_calls(inquiries, strategy, rounds) == pytest.approx(calls)
+    assert extra_calls(inquiries, strategy, rounds) == {"answer": pytest.approx(calls)}
 
 
 @pytest.mark.parametrize(
@@ -195,7 +195,14 @@ def test_the_engine_makes_room_for_votes_that_nobody_has_asked_for_yet(strategy,
 def test_a_judge_is_one_call_a_sample_beside_the_votes():
     inquiries = load_inquiries(["judge", {"self_consistency": {"k": 3}}], MATH)
     assert [inquiry.name for inquiry in inquiries] == ["self_consistency", "judge"]
-    assert extra_calls(inquiries, "new_question", 7) == 3.0
+    assert extra_calls(inquiries, "new_question", 7) == {"answer": 3.0}
+
+
+def test_a_student_is_one_call_for_a_new_question_and_of_its_own_purpose():
+    inquiries = load_inquiries(["judge", {"self_consistency": {"k": 3}}, "difficulty"], MATH)
+    assert [inquiry.name for inquiry in inquiries] == ["self_consistency", "difficulty", "judge"]
+    assert extra_calls(inquiries, "new_question", 7) == {"answer": 3.0, "difficulty": 1.0}
+    assert extra_calls(inquiries, "question_rephrase", 7) == {"answer": 3.0, "difficulty": 0.0}
 
 
 def test_the_files_that_a_run_depends_on_are_known(tmp_path):

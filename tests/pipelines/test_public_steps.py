@@ -256,6 +256,7 @@ def test_a_row_that_holds_no_question_fails_with_the_reason(row, reason):
         (lambda: Verify(checks=[{"length": {"most": 5}}]), "verify.length.most: unknown option"),
         (lambda: Verify(checks=[]), "names no check"),
         (lambda: Verify(checks=["judge"]), "judge asks an LLM; give Verify an `llm`"),
+        (lambda: Verify(checks=["difficulty"], llm=ScriptedLLM(says=MATH)), "difficulty asks the student; give Verify a `student`"),
         (lambda: made(Verify(resources=StepResources(replicas=2)), ROW), "duplicate compares rows with those before"),
     ],
 )
@@ -314,6 +315,18 @@ def test_self_consistency_counts_the_batchs_own_answers_and_asks_for_the_rest_on
     # Two of the three votes exist; the third is requested once, and both rows count it.
     assert [len(chats) for chats in verify.llm._asked] == [1]
     assert [(row["status"], row["reason"]) for row in rows] == [("accepted", ""), ("rejected", "self_consistency")]
+
+
+def test_a_student_is_asked_the_new_questions_that_the_votes_let_pass():
+    says = {"new_question": [f"There are 4 boxes with {number} pens each. How many pens are there?" for number in (5, 6, 7)]}
+    rows = made(NewQuestion(llm=ScriptedLLM(says={**MATH, **says, "answer": ["#### 20", "#### 24", "#### 28"]}), num_generations=3), ROW)
+    # The teacher says 20 again to the first, and to the others something else: 24 again to the second, 1 to the third.
+    teacher, student = ScriptedLLM(says={"answer": ["#### 20", "#### 24", "#### 1"]}), ScriptedLLM(says={"answer": ["#### 20", "#### 9"]})
+    checks = [{"self_consistency": {"k": 2}}, {"difficulty": {"keep_easy": 0}}]
+    (solved, failed, unsure) = made(Verify(checks=checks, llm=teacher, student=student), *rows)
+    assert [(row["status"], row["reason"]) for row in (solved, failed)] == [("rejected", "difficulty"), ("accepted", "")]
+    assert (unsure["status"], unsure["reason"]) == ("rejected", "self_consistency")
+    assert [len(chats) for chats in student._asked] == [2]
 
 
 def test_a_judge_whose_reply_holds_no_score_fails_the_row_and_an_earlier_rejection_costs_no_call():

@@ -29,8 +29,8 @@ SEEDS = [
 ]
 
 
-def verdict(name: str, passed: bool | None, detail: str = "") -> dict[str, Any]:
-    return {"name": name, "passed": passed, "detail": detail}
+def verdict(name: str, passed: bool | None, detail: str = "", **data: Any) -> dict[str, Any]:
+    return {"name": name, "passed": passed, "detail": detail, **({"data": data} if data else {})}
 
 
 def row(number: int, strategy: str, status: str, reason: str | None = None, **more: Any) -> dict[str, Any]:
@@ -56,7 +56,7 @@ ROWS = [
         *(0, "question_rephrase", "accepted"),
         question=f"Asked anew: {HOSTILE}",
         answer=f"{HOSTILE} {WIDE}\n#### 12",
-        checks=[verdict("format", True), verdict("self_consistency", True, '4 of 5 answers (80%) say 12; votes: ["12"]')],
+        checks=[verdict("format", True), verdict("self_consistency", True, '4 of 5 answers (80%) say 12; votes: ["12"]', agree=4, of=5)],
         decision={"what": "edit", "who": ["ada"], "when": "2026-01-02T03:04:05Z", "before": {"answer": HOSTILE}, "after": {"answer": "x"}},
     ),
     row(
@@ -70,7 +70,10 @@ ROWS = [
     ),
     row(
         *(2, "question_rephrase", "rejected", "self_consistency"),
-        checks=[verdict("format", True), verdict("self_consistency", False, "no majority: 2 of 5 answers (40%) say 12, and as many 3")],
+        checks=[
+            verdict("format", True),
+            verdict("self_consistency", False, "no majority: 2 of 5 answers (40%) say 12, and as many 3", agree=2, of=5),
+        ],
     ),
     row(
         0, "new_question", "accepted", question="What is 5 plus 6?", checks=[verdict("format", True), verdict("final_answer", None, "off")]

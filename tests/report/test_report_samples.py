@@ -56,12 +56,12 @@ def test_agreement_and_decisions_are_read_out_of_the_rows():
     assert found.decisions == {"edit": 1}
 
 
-def test_the_votes_are_read_as_the_check_writes_them():
+def test_the_votes_are_counted_as_the_check_gives_them():
     judge = self_consistency.make(MATH, KEEPS)
     for votes, expected in ((("60", "60", "7"), (2, 3)), (("60", "7"), (1, 2)), ((None, None), (0, 2))):
-        said = judge(candidate(votes=votes), SEED)
-        assert self_consistency.agreement(said.detail) == expected
-    assert self_consistency.agreement(judge(candidate(), SEED).detail) is None
+        data = judge(candidate(votes=votes), SEED).data
+        assert (data["agree"], data["of"]) == expected
+    assert judge(candidate(), SEED).data == {}
 
 
 def test_different_questions_are_counted_once():

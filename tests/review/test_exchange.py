@@ -74,7 +74,7 @@ def test_a_record_shows_question_answer_seed_and_verdicts_with_the_checks_verdic
 def test_the_real_sdk_reads_what_was_pushed(tmp_path, argilla, review):
     import argilla as rg
 
-    agreed = [{"name": "self_consistency", "passed": True, "detail": "3 of 5 answers (60%) say 6; votes: []"}]
+    agreed = [{"name": "self_consistency", "passed": True, "detail": "3 of 5 answers say 6", "data": {"agree": 3, "of": 5}}]
     made = finish(tmp_path, [sample(0, checks=agreed), sample(1)], review={**review, "annotators": 2})
     reviewing.push(made)
     with warnings.catch_warnings():

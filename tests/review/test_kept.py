@@ -4,6 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from axolotl_synthetic import files
 from axolotl_synthetic.errors import StorageError
 from axolotl_synthetic.review import kept
 from axolotl_synthetic.review.kept import Answer, Kept
@@ -62,7 +63,7 @@ def test_a_disk_that_is_full_leaves_what_was_there(tmp_path, monkeypatch):
     def full(*_):
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(kept.os, "fsync", full)
+    monkeypatch.setattr(files.os, "fsync", full)
     with pytest.raises(StorageError, match=r"review\.jsonl: No space left on device"):
         kept.write(tmp_path, book(record(ANN, BEA)))
     assert kept.read(tmp_path) == book(record(ANN))

@@ -18,7 +18,7 @@ def reviewed(argilla, tmp_path_factory):
         sample(
             number,
             wrong=number > 3,
-            checks=[{"name": "self_consistency", "passed": True, "detail": f"{number} of 10 answers (x) say 1"}] if number < 5 else [],
+            checks=[{"name": "self_consistency", "passed": True, "detail": "", "data": {"agree": number, "of": 10}}] if number < 5 else [],
         )
         for number in range(6)
     ]

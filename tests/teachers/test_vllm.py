@@ -70,7 +70,7 @@ def test_the_servers_answer_and_are_gone_afterwards_with_all_that_they_started(r
 def test_replicas_have_gpus_of_their_own_and_the_augmenters_come_behind(records, tmp_path, monkeypatch):
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "3,5,6,7,GPU-8")
     teacher = settings(replicas=2, tensor_parallel=2, args=["--max-model-len", 4096])
-    with teachers.serve(teacher, tmp_path), teachers.serve(settings(), tmp_path, "augmenter", teacher):
+    with teachers.serve(teacher, tmp_path), teachers.serve(settings(), tmp_path, "augmenter", [teacher]):
         found = started(records)
     assert [(one["gpus"], one["parallel"]) for one in found] == [("3,5", 2), ("6,7", 2), ("GPU-8", 1)]
     assert found[0]["arguments"][-6:-4] == ["--max-model-len", "4096"]
@@ -83,7 +83,10 @@ def test_too_few_gpus_are_told_before_a_server_is_started(records, tmp_path, mon
     with pytest.raises(ConfigError, match=said), teachers.serve(settings(replicas=2, tensor_parallel=2), tmp_path):
         pass
     said = "synthetic.augmenter.replicas: 1 with tensor_parallel 1 need 1 GPU; 3 can be seen here and 3 are the teacher's"
-    with pytest.raises(ConfigError, match=said), teachers.serve(settings(), tmp_path, "augmenter", settings(replicas=3)):
+    with pytest.raises(ConfigError, match=said), teachers.serve(settings(), tmp_path, "augmenter", [settings(replicas=3)]):
+        pass
+    said = "synthetic.student.replicas: 1 with tensor_parallel 1 need 1 GPU; 3 can be seen here and 3 are the other models'"
+    with pytest.raises(ConfigError, match=said), teachers.serve(settings(), tmp_path, "student", [settings(replicas=2), settings()]):
         pass
     assert started(records) == []
 

@@ -11,6 +11,8 @@ A check's file has
     IN_ORDER                      true: see `Check.in_order`
     calls(options, strategy, round), inquire(candidate, source, task, ask, options)
                                   what it has to ask a model: how many calls beyond the strategy's at most, and the asking
+    PURPOSE                       that of its calls in the ledger and the plan; left out: they cost what an answer costs
+    AFTER                         a check that it brings along and whose rejection saves its calls
     expected(options, strategy, rounds)
                                   the calls a sample on average, where candidates share them
     files(options)                files that it reads, so that a run is made anew when one of them has changed
@@ -25,7 +27,7 @@ from __future__ import annotations
 import importlib
 import inspect
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING, Any, Protocol
@@ -34,7 +36,7 @@ from pydantic import ValidationError
 
 from axolotl_synthetic.errors import ConfigError, SyntheticError
 from axolotl_synthetic.own_code import imported
-from axolotl_synthetic.records import Candidate, Reply, Request, Seed, Verdict
+from axolotl_synthetic.records import Candidate, Purpose, Reply, Request, Seed, Verdict
 from axolotl_synthetic.yaml_reader import short
 
 if TYPE_CHECKING:
@@ -62,15 +64,16 @@ NAMES = (
     "execution",
     "final_answer",
     "self_consistency",
+    "difficulty",
     "judge",
     "decontamination",
     "duplicate",
     "near_duplicate",
     "diversity",
 )
-# What runs where `verify` is null, each where the task has use for it. Not among them: what costs calls (self_consistency, judge), what
-# says nothing without a number of the user's (length, diversity), and near_duplicate, which would throw away most of the answers to
-# one question that Answer Augmentation is about.
+# What runs where `verify` is null, each where the task has use for it. Not among them: what costs calls (self_consistency, difficulty,
+# judge), what says nothing without a number of the user's (length, diversity), and near_duplicate, which would throw away most of the
+# answers to one question that Answer Augmentation is about.
 DEFAULTS = ("self_check", "rephrase_fidelity", "format", "execution", "final_answer", "decontamination", "duplicate")
 
 
@@ -98,7 +101,7 @@ class Check:
             raise  # nothing can be judged any more, and no candidate is to blame
         except (Exception, SystemExit) as error:  # the boundary: one broken check must not end the run
             return Verdict(self.name, False, f"{type(error).__name__}: {error}", broken=True)
-        return Verdict(self.name, verdict.passed, verdict.detail, verdict.broken)
+        return replace(verdict, name=self.name)
 
     def remember(self, candidate: Candidate) -> None:
         """Tell a check in order that this candidate was accepted, so that later ones are compared with it."""
@@ -108,11 +111,30 @@ class Check:
 
 @dataclass(frozen=True)
 class Inquiry:
-    """What a check has to ask a model about each candidate."""
+    """What a check has to ask a model about each candidate.
+
+    Attributes:
+        purpose: that of its calls in the plan: an answer, where its file names none.
+        after: the inquiry of another check; what that one rejects is not asked about.
+    """
 
     name: str
     module: ModuleType
     options: Any
+    after: Inquiry | None = None
+
+    @property
+    def purpose(self) -> Purpose:
+        purpose: Purpose = getattr(self.module, "PURPOSE", "answer")
+        return purpose
+
+    def is_vain(self, candidate: Candidate, seed: Seed, task: Task) -> bool:
+        """Return whether the check before it rejects the candidate already. May take as long as comparing answers does."""
+        if self.after is None or not candidate.answer or candidate.question is None:
+            return False
+        answered = replace(candidate, final_answer=task.final_answer(candidate.answer, candidate.question))
+        check = Check(self.after.name, self.after.module.make(task, {}, options=self.after.options))
+        return check(answered, seed).passed is False
 
     def calls(self, strategy: str, round: int) -> int:
         """Calls beyond the strategy's own, when all goes well and none of them was made before."""
@@ -171,15 +193,19 @@ def load_inquiries(verify: Verify, task: Task) -> tuple[Inquiry, ...]:
     Raises:
         ConfigError: as `load_checks`.
     """
-    chosen = _chosen(verify, task)
-    return tuple(
-        Inquiry(name, module, options) for name, module, options in chosen if isinstance(module, ModuleType) and hasattr(module, "inquire")
-    )
+    found: dict[str, Inquiry] = {}
+    for name, module, options in _chosen(verify, task):
+        if isinstance(module, ModuleType) and hasattr(module, "inquire"):
+            found[name] = Inquiry(name, module, options, found.get(getattr(module, "AFTER", "")))
+    return tuple(found.values())
 
 
-def extra_calls(inquiries: Sequence[Inquiry], strategy: str, rounds: int) -> float:
-    """Calls a sample beyond the strategy's own, on average, when each seed has so many samples of it."""
-    return sum(inquiry.expected(strategy, rounds) for inquiry in inquiries)
+def extra_calls(inquiries: Sequence[Inquiry], strategy: str, rounds: int) -> dict[Purpose, float]:
+    """Calls a sample beyond the strategy's own, by purpose, on average, when each seed has so many samples of it."""
+    calls: dict[Purpose, float] = {}
+    for inquiry in inquiries:
+        calls[inquiry.purpose] = calls.get(inquiry.purpose, 0) + inquiry.expected(strategy, rounds)
+    return calls
 
 
 def files_read(verify: Verify, task: Task) -> tuple[Path, ...]:
@@ -211,10 +237,12 @@ def _chosen(verify: Verify, task: Task) -> list[tuple[str, ModuleType | Judge, A
         if name not in NAMES and "." not in name
     ]
     modules = {name: _module(name) for name in NAMES if name in chosen}
+    brought = {after for module in modules.values() if (after := getattr(module, "AFTER", None)) not in (None, *chosen)}
+    modules = {name: modules.get(name) or _module(name) for name in NAMES if name in modules or name in brought}
     found: list[tuple[str, ModuleType | Judge, Any]] = []
     for name, module in modules.items():
-        options, wrong = _options(name, module, chosen[name])
-        if not wrong and hasattr(module, "problem") and (unfit := module.problem(options, task)) is not None:
+        options, wrong = _options(name, module, chosen.get(name, {}))
+        if not wrong and name in chosen and hasattr(module, "problem") and (unfit := module.problem(options, task)) is not None:
             wrong = [f"synthetic.verify.{name}{unfit}"]
         problems += wrong
         found.append((name, module, options))

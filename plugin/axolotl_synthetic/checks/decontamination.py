@@ -68,7 +68,7 @@ def make(task: Task, keeps_answer: Mapping[str, bool], options: Options | None =
         if candidate.question is None:
             return not_applicable("there is no question")
         if (near := questions.nearest(questions.sketch(asked(candidate.question)))) is not None:
-            return failed(f"its question is {near[1]:.0%} like that of {near[0]}")
+            return failed(f"its question is {near[1]:.0%} like that of {near[0]}", similarity=round(near[1], 4))
         answer = candidate.answer if _is_prose(task) else None
         # What was said before is the seed's own, unless the whole conversation is new.
         said = [text for role, text in candidate.question.turns if (role, text) not in seed.question.turns]

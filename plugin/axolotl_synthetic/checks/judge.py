@@ -101,7 +101,8 @@ def make(task: Task, keeps_answer: Mapping[str, bool], options: Options | None =
             raise ValueError("the judgement cannot be read")
         low, high = chosen.scale
         said = f"{given} on a scale from {low} to {high}"
-        return passed(said) if given >= chosen.threshold else failed(f"{said}, below {chosen.threshold}")
+        data = {"score": given, "threshold": chosen.threshold, "scale": [low, high]}
+        return passed(said, **data) if given >= chosen.threshold else failed(f"{said}, below {chosen.threshold}", **data)
 
     return judge
 

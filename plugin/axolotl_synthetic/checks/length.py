@@ -52,10 +52,10 @@ def make(task: Task, keeps_answer: Mapping[str, bool], options: Options | None =
         if tokens is None:
             return not_applicable("the teacher counted no tokens; name a tokenizer in verify.length.tokenizer")
         if tokens < chosen.at_least:
-            return failed(f"{number_of(tokens, 'token')}, fewer than {chosen.at_least}")
+            return failed(f"{number_of(tokens, 'token')}, fewer than {chosen.at_least}", tokens=tokens)
         if tokens > chosen.at_most:
-            return failed(f"{number_of(tokens, 'token')}, more than {chosen.at_most}")
-        return passed(number_of(tokens, "token"))
+            return failed(f"{number_of(tokens, 'token')}, more than {chosen.at_most}", tokens=tokens)
+        return passed(number_of(tokens, "token"), tokens=tokens)
 
     return judge
 

@@ -64,9 +64,9 @@ class NearDuplicates:
         sample = samples.sketch(text, candidate.answer or "")
         self._last = candidate.id, place, question, sample
         if question is not None and (near := questions.nearest(question)) is not None:
-            return failed(f"its question is {near[1]:.0%} like that of {near[0]}")
+            return failed(f"its question is {near[1]:.0%} like that of {near[0]}", similarity=round(near[1], 4))
         if (near := samples.nearest(sample)) is not None:
-            return failed(f"its question and answer are {near[1]:.0%} like those of {near[0]}")
+            return failed(f"its question and answer are {near[1]:.0%} like those of {near[0]}", similarity=round(near[1], 4))
         return passed()
 
     def remember(self, candidate: Candidate) -> None:

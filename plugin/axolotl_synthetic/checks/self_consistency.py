@@ -8,7 +8,6 @@ ledger, so with k and more answers a seed the votes cost nothing.
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
@@ -26,7 +25,6 @@ if TYPE_CHECKING:
 
 NAME = "self_consistency"
 LONGEST_SHOWN = 80
-_COUNT = re.compile(r"(\d+|none) of (\d+) answers ")
 
 
 class Options(Block):
@@ -78,29 +76,23 @@ def make(task: Task, keeps_answer: Mapping[str, bool], options: Options | None =
         if not candidate.votes or candidate.question is None:
             return failed("there is no answer to ask for again")
         groups = sorted(_groups(candidate.votes, task, candidate.question), key=len, reverse=True)
-        said = f"votes: {json.dumps([_short(vote) for vote in candidate.votes], ensure_ascii=False)}"
+        said = f"votes: {json.dumps([shortened(vote) for vote in candidate.votes], ensure_ascii=False)}"
         if not groups:
-            return failed(f"none of {len(candidate.votes)} answers marks a final answer; {said}")
+            return failed(f"none of {len(candidate.votes)} answers marks a final answer; {said}", agree=0, of=len(candidate.votes))
         most, share = groups[0], len(groups[0]) / len(candidate.votes)
-        count = f"{len(most)} of {len(candidate.votes)} answers ({share:.0%}) say {_short(most[0])}"
+        data = {"agree": len(most), "of": len(candidate.votes), "threshold": chosen.threshold}
+        count = f"{len(most)} of {len(candidate.votes)} answers ({share:.0%}) say {shortened(most[0])}"
         if len(groups) > 1 and len(groups[1]) == len(most):
-            return failed(f"no majority: {count}, and as many {_short(groups[1][0])}; {said}")
+            return failed(f"no majority: {count}, and as many {shortened(groups[1][0])}; {said}", **data)
         if share < chosen.threshold:
-            return failed(f"{count}, fewer than {chosen.threshold:.0%}; {said}")
+            return failed(f"{count}, fewer than {chosen.threshold:.0%}; {said}", **data)
         if candidate.final_answer is None or not all(
             task.equivalent(vote, candidate.final_answer, candidate.question) for vote in set(most)
         ):
-            return failed(f"{count}, and this one {_short(candidate.final_answer)}; {said}")
-        return passed(f"{count}; {said}")
+            return failed(f"{count}, and this one {shortened(candidate.final_answer)}; {said}", **data)
+        return passed(f"{count}; {said}", **data)
 
     return judge
-
-
-def agreement(detail: str) -> tuple[int, int] | None:
-    """How many of how many answers say the same, read back from this check's own words; None where it counted none."""
-    if (found := _COUNT.search(detail)) is None:
-        return None
-    return 0 if found[1] == "none" else int(found[1]), int(found[2])
 
 
 def _groups(votes: Sequence[str | None], task: Task, question: Question) -> list[list[str]]:
@@ -121,5 +113,6 @@ def _is_within(group: set[str], every: list[set[str]], at: int) -> bool:
     return any(group < other or (group == other and before < at) for before, other in enumerate(every))
 
 
-def _short(vote: str | None) -> str | None:
+def shortened(vote: str | None) -> str | None:
+    """Return a final answer as a detail shows it."""
     return vote if vote is None or len(vote) <= LONGEST_SHOWN else vote[: LONGEST_SHOWN - 1] + "…"

@@ -22,6 +22,7 @@ from axolotl_synthetic.grading.child import UNKNOWN_TASKS
 from axolotl_synthetic.grading.export import HELD_OUT_TASK
 from axolotl_synthetic.grading.models import ModelArgs
 from axolotl_synthetic.grading.spider import SPIDER_TASK
+from axolotl_synthetic.processes import without_ranks
 
 # Sequences per batch of lm-eval: enough to keep two CPU cores busy, and few enough that the progress moves every minute.
 # On a GPU `child.py` uses fewer.
@@ -237,9 +238,7 @@ def _child(job: Path, log: Path, on_progress: Callable[[int, int], None]) -> tup
 
 def environment() -> dict[str, str]:
     """Return the child's environment: it imports from the same paths, and is not a rank of a distributed training."""
-    # torchrun or accelerate set these before Axolotl's hook grades after training; with them the child would wait for its peers.
-    ranks = re.compile(r"(LOCAL_|GROUP_|ROLE_)?(RANK|WORLD_SIZE)|MASTER_(ADDR|PORT)|(TORCHELASTIC|ACCELERATE|FSDP|ROLE)_.*")
-    kept = {name: value for name, value in os.environ.items() if not ranks.fullmatch(name)}
+    kept = without_ranks(os.environ)
     kept |= {"PYTHONPATH": os.pathsep.join(path for path in sys.path if path), "PYTHONUNBUFFERED": "1"}
     # A batch's questions end at the same moment; unless each is reported, the bar would show only the first until the next batch.
     kept["TQDM_MININTERVAL"] = "0"

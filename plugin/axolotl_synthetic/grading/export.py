@@ -15,7 +15,7 @@ from typing import Any
 
 from axolotl_synthetic.config import GRADED_TOKENS
 from axolotl_synthetic.dataset import asked
-from axolotl_synthetic.errors import StorageError
+from axolotl_synthetic.files import make_folder, storage_errors, write_text
 from axolotl_synthetic.grading.heldout import FILE
 from axolotl_synthetic.records import Question, Seed
 from axolotl_synthetic.tasks import BUILT_IN, Task, has_turns, load_task
@@ -115,18 +115,14 @@ def _write_task(folder: Path, name: str, rows: Sequence[Mapping[str, Any]], by_l
         # Written last and removed first: lm-eval recognizes the folder by its YAML.
         f"{name}.yaml": Template(template).substitute(task=name, **said),
     }
-    try:
-        if not rows:
+    if not rows:
+        with storage_errors(folder):
             for file in reversed(files):
                 (folder / file).unlink(missing_ok=True)
-            return None
-        folder.mkdir(parents=True, exist_ok=True)
-        for file, text in files.items():
-            _write(folder / file, text)
-    except OSError as error:
-        raise StorageError(
-            f"{folder}: the task of the held-out seeds cannot be written: {error}; free space or change output_dir"
-        ) from error
+        return None
+    make_folder(folder)
+    for file, text in files.items():
+        write_text(folder / file, text)
     return name
 
 
@@ -179,9 +175,3 @@ def _reference(task: Task) -> str:
     if task.name in BUILT_IN and type(load_task(task.name)) is type(task):
         return task.name
     return f"{type(task).__module__}.{type(task).__qualname__}"
-
-
-def _write(path: Path, text: str) -> None:
-    unfinished = path.with_name(f".{path.name}.tmp")
-    unfinished.write_text(text, encoding="utf-8")
-    os.replace(unfinished, path)

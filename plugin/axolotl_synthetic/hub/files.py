@@ -18,6 +18,7 @@ import yaml
 
 from axolotl_synthetic import dataset
 from axolotl_synthetic.errors import StorageError
+from axolotl_synthetic.files import write_text
 from axolotl_synthetic.wording import number_of
 
 ALL = "all"
@@ -65,7 +66,7 @@ def write(folder: Path, out: Path, manifest: Mapping[str, Any], provenance: Mapp
     made += [File(path, f"{FIGURES}/{path.name}") for path in sorted((out / FIGURES).glob("*.png"))]
     text = json.dumps({**provenance, "manifest": manifest}, indent=2, ensure_ascii=False) + "\n"
     for name, content in ((PROVENANCE, text), (CARD, _card(out / dataset.CARD, rows))):
-        dataset.write_text(folder / name, content)
+        write_text(folder / name, content)
         made.append(File(folder / name, name))
     return made
 

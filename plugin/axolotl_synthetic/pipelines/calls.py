@@ -45,7 +45,7 @@ class Asked:
     settings: ModelSettings
     teacher: Teacher
     batched: bool = False
-    """Whether its calls go out in batches."""
+    """True if its calls go out in batches."""
     waves: Waves | None = None
     """Its batches; set without `batched` too, while batches of an earlier run are open."""
     window: Window = field(init=False)

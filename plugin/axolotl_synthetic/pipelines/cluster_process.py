@@ -32,8 +32,8 @@ from axolotl_synthetic.pipelines import own_modules, verifier
 from axolotl_synthetic.pipelines.cluster import KEPT, broken
 from axolotl_synthetic.pipelines.job import Job
 from axolotl_synthetic.pipelines.judging import Judging
-from axolotl_synthetic.pipelines.process import die_with
 from axolotl_synthetic.pipelines.ray_connection import HEAD_SECONDS, connect, ignore_signals, leave
+from axolotl_synthetic.processes import die_with
 from axolotl_synthetic.strategies import load_strategies
 from axolotl_synthetic.tasks import load_task
 from axolotl_synthetic.wording import number_of

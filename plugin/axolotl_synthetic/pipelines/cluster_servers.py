@@ -29,8 +29,8 @@ from typing import Any
 
 from axolotl_synthetic.config import RayCluster, VLLMModel
 from axolotl_synthetic.errors import ServiceError, SyntheticError, encoded
-from axolotl_synthetic.pipelines.process import die_with
 from axolotl_synthetic.pipelines.ray_connection import connect, ignore_signals, leave
+from axolotl_synthetic.processes import die_with
 from axolotl_synthetic.wording import number_of
 
 # Time for GPUs to become free; those of an earlier run are released within seconds.

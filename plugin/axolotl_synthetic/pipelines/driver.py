@@ -34,8 +34,9 @@ from axolotl_synthetic.errors import ProcessEndedError, StorageError, SyntheticE
 from axolotl_synthetic.ledger import CLUSTER, Ledger
 from axolotl_synthetic.pipelines import calling
 from axolotl_synthetic.pipelines.job import Job
-from axolotl_synthetic.pipelines.process import WHOLE, die_with
+from axolotl_synthetic.pipelines.process import WHOLE
 from axolotl_synthetic.pipelines.verifiers import cluster_of
+from axolotl_synthetic.processes import die_with
 
 # Modules that most calls need, then those of the graph. LATER is imported only until a job comes, so that the job need not wait.
 EARLY = ("uvloop", "axolotl_synthetic.pipelines.engine", "axolotl_synthetic.teachers.openai", "axolotl_synthetic.tasks.math")

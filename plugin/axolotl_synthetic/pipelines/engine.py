@@ -17,7 +17,7 @@ from contextlib import AsyncExitStack, suppress
 from dataclasses import replace
 
 from axolotl_synthetic.checks import load_inquiries, names_of
-from axolotl_synthetic.config import CANDIDATES_PER_SAMPLE, OpenAIModel
+from axolotl_synthetic.config import CANDIDATES_PER_SAMPLE, OpenAIModel, first_of_same
 from axolotl_synthetic.errors import CallFailed, ServiceError, SyntheticError, remedy_for
 from axolotl_synthetic.ledger import CANDIDATES, EXHAUSTED, FRUITLESS, NOTICE, Ledger, Progress, Waiting
 from axolotl_synthetic.pipelines.admission import BudgetReached, Stopped
@@ -49,8 +49,7 @@ class Engine:
 
     Args:
         job: what to generate.
-        emit: receives each candidate as it ends. A candidate for which no call was paid is passed on with the status None and an empty
-            id; only its number counts.
+        emit: receives each candidate as it ends. One that the run leaves out has the status None and an empty id; only its number counts.
         stop: set by others when no new call may leave; the ledger can ask for that too.
 
     Attributes:
@@ -119,9 +118,10 @@ class Engine:
     def _open_models(self, stack: AsyncExitStack) -> dict[Role, Asked]:
         job = self._job
         models: dict[Role, Asked] = {}
+        first = first_of_same(job.models)
         for role, settings in job.models.items():
-            if role == "augmenter" and settings == job.models["teacher"]:
-                models[role] = models["teacher"]  # one model, one window
+            if first[role] != role:
+                models[role] = models[first[role]]  # one model, one window
                 continue
             if job.most_candidates is not None and isinstance(settings, OpenAIModel):
                 settings = settings.model_copy(update={"batch": None})  # somebody waits for a short run
@@ -280,7 +280,10 @@ class Engine:
             candidate = await strategy(candidate, source, self._task, chain.ask)
             for inquiry in self._inquiries:
                 # A rejected candidate is not worth another call.
-                if candidate.status is None and candidate.answer and not candidate.answer_cut_off:
+                if candidate.status is not None or not candidate.answer or candidate.answer_cut_off:
+                    break
+                # In a thread, because comparing answers may run SQL.
+                if inquiry.after is None or not await asyncio.to_thread(inquiry.is_vain, candidate, planned.seed, self._task):
                     candidate = await inquiry(candidate, source, self._task, chain.ask)
             self._failures = 0
             self._denied = 0

@@ -104,7 +104,7 @@ class Exhaustion:
             answers.folded += 1
         looked_at = {answers.said[number] for number in range(first, last + 1) if number in answers.said}
         unknown = bisect_right(answers.open, last)
-        # Each open candidate may yet put one of these texts before the rounds considered.
+        # Each open round may turn out to have said one of these texts first.
         if (new := len(looked_at - answers.before)) > unknown:
             return False
         if unknown:

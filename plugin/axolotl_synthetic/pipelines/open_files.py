@@ -6,6 +6,7 @@ import resource
 from collections.abc import Mapping
 from contextlib import suppress
 
+from axolotl_synthetic.config import first_of_same
 from axolotl_synthetic.records import Role
 from axolotl_synthetic.teachers import ModelSettings
 
@@ -25,11 +26,12 @@ def fitted(models: Mapping[Role, ModelSettings]) -> tuple[dict[Role, ModelSettin
         return dict(models), []
     room = max(1, hard - RESERVED)
     found: dict[Role, ModelSettings] = {}
+    first = first_of_same(models)
     told = []
     for role, settings in models.items():
         fewer = max(1, settings.concurrency * room // asked)
         found[role] = settings.model_copy(update={"concurrency": fewer})
-        if role == "teacher" or settings != models["teacher"]:
+        if first[role] == role:
             told.append(
                 f"synthetic.{role}.concurrency: {settings.concurrency}: at most {fewer} calls are open at once, for a process may have"
                 f" {hard:,} open files here; raise the limit (`ulimit -n`) for more"
@@ -48,5 +50,4 @@ def allow(models: Mapping[Role, ModelSettings]) -> None:
 
 
 def _connections(models: Mapping[Role, ModelSettings]) -> int:
-    teacher, augmenter = models["teacher"], models["augmenter"]
-    return teacher.concurrency + (0 if augmenter == teacher else augmenter.concurrency)
+    return sum(models[role].concurrency for role in set(first_of_same(models).values()))

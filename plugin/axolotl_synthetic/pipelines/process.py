@@ -5,7 +5,6 @@ This module imports very little, so that a command can start the process first a
 
 from __future__ import annotations
 
-import ctypes
 import json
 import os
 import pickle
@@ -147,19 +146,6 @@ def waiting() -> Iterator[PipelineProcess]:
         yield process
     finally:
         process.dismiss()
-
-
-def die_with(parent: int) -> None:
-    """Have the kernel kill this process when its parent ends (Linux), so that a killed run leaves nothing that asks a teacher.
-
-    Args:
-        parent: its process id, taken before the fork, as it may have ended since.
-    """
-    if sys.platform == "linux":
-        pr_set_pdeathsig = 1
-        ctypes.CDLL(None).prctl(pr_set_pdeathsig, signal.SIGKILL)
-        if os.getppid() != parent:
-            os._exit(1)
 
 
 @contextmanager

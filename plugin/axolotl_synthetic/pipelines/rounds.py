@@ -65,11 +65,15 @@ def run_chains(chains: Sequence[Chain], answer: Callable[[Sequence[Request]], Se
 
 
 class Models:
-    """LLMs of a step: the teacher and, if it is another one, the augmenter."""
+    """LLMs of a step: the teacher and, if they are others, the augmenter and the student."""
 
-    def __init__(self, llm: LLM, augmenter: LLM | None) -> None:
+    def __init__(self, llm: LLM, augmenter: LLM | None, student: LLM | None = None) -> None:
         teacher = _Model(llm)
-        self._models: Mapping[Role, _Model] = {"teacher": teacher, "augmenter": teacher if augmenter is None else _Model(augmenter)}
+        others: Mapping[Role, LLM | None] = {"augmenter": augmenter, "student": student}
+        self._models: Mapping[Role, _Model] = {
+            "teacher": teacher,
+            **{role: teacher if other is None else _Model(other) for role, other in others.items()},
+        }
 
     def answer(self, requests: Sequence[Request]) -> list[Answered]:
         """Answer the requests, with one batch for each LLM."""

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from axolotl_synthetic import terminal
-from axolotl_synthetic.config import RayCluster, Settings, VLLMModel
+from axolotl_synthetic.config import RayCluster, Settings, VLLMModel, first_of_same
 from axolotl_synthetic.errors import ServiceError, StorageError, decoded
 from axolotl_synthetic.records import Role
 from axolotl_synthetic.teachers import ModelSettings, serve, vllm
@@ -29,7 +29,7 @@ END_SECONDS = 40.0
 
 @contextmanager
 def serving(settings: Settings, folder: Path, log: Path) -> Iterator[dict[Role, ModelSettings]]:
-    """Start the servers that the teacher and the augmenter need.
+    """Start the servers that the teacher, the augmenter and the student need.
 
     Args:
         settings: the block `synthetic`.
@@ -42,9 +42,8 @@ def serving(settings: Settings, folder: Path, log: Path) -> Iterator[dict[Role, 
     Raises:
         ConfigError, ServiceError: if a model cannot be used; the message says what to do.
     """
-    wanted: dict[Role, ModelSettings] = {"teacher": settings.teacher}
-    if settings.augmenter is not None and settings.augmenter != settings.teacher:
-        wanted["augmenter"] = settings.augmenter
+    first = first_of_same(settings.models)
+    wanted = {role: model for role, model in settings.models.items() if first[role] == role}
     cluster = settings.cluster
     with ExitStack() as stack:
         found: dict[Role, ModelSettings] = {}
@@ -54,8 +53,9 @@ def serving(settings: Settings, folder: Path, log: Path) -> Iterator[dict[Role, 
             found |= stack.enter_context(_on_cluster(cluster, own, log))
         for role, model in wanted.items():
             if role not in found:
-                found[role] = stack.enter_context(serve(model, folder, role, None if role == "teacher" else wanted["teacher"]))
-        yield {"teacher": found["teacher"], "augmenter": found.get("augmenter", found["teacher"])}
+                before = [wanted[other] for other in list(wanted)[: list(wanted).index(role)]]
+                found[role] = stack.enter_context(serve(model, folder, role, before))
+        yield {role: found[first[role]] for role in first}
 
 
 @contextmanager

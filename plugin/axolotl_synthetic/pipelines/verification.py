@@ -9,12 +9,12 @@ from __future__ import annotations
 import heapq
 import math
 import threading
-from collections.abc import Iterator, Sequence
-from contextlib import closing, contextmanager
+from collections.abc import Sequence
+from contextlib import closing
 
 from axolotl_synthetic.checks import load_checks
 from axolotl_synthetic.config import fruitless_after
-from axolotl_synthetic.errors import StorageError
+from axolotl_synthetic.files import ANOTHER_FOLDER, storage_errors
 from axolotl_synthetic.ledger import FRUITLESS, Ledger
 from axolotl_synthetic.pipelines.job import Job
 from axolotl_synthetic.pipelines.judging import Judging
@@ -55,7 +55,7 @@ class Verification:
         self._since_accepted = 0
         # A short run must show the outcome of all of its candidates.
         self._patience = math.inf if job.most_candidates is not None else fruitless_after(len(job.seeds))
-        with self._told("make it writable, or choose another output_dir"):
+        with storage_errors(self._job.spool, ANOTHER_FOLDER):
             self._ledger = Ledger(job.ledger)
             self._spool = open(job.spool, "w", encoding="utf-8")
         # A cluster's verdicts arrive in a thread of their own.
@@ -74,7 +74,7 @@ class Verification:
     def close(self) -> None:
         """Wait until all are judged, except after a request to stop."""
         self._verifiers.close()
-        with closing(self._ledger), self._told("free some space, then run the same command again"):
+        with closing(self._ledger), storage_errors(self._job.spool):
             self._spool.close()
 
     def _is_stopping(self) -> bool:
@@ -83,7 +83,7 @@ class Verification:
 
     def _keep(self, judged: Sequence[Judged]) -> None:
         """Add judged candidates, finish those whose turn has come, and report the counts to the engine."""
-        with self._lock, self._told("free some space, then run the same command again"):
+        with self._lock, storage_errors(self._job.spool):
             for candidate, verdicts in judged:
                 self.seen += 1
                 self._waiting += candidate.status is None and bool(candidate.id)
@@ -115,14 +115,7 @@ class Verification:
         assert candidate.status is not None
         self._counts[candidate.status] += 1
         self._since_accepted = 0 if candidate.status == "accepted" else self._since_accepted + 1
-        self._spool.write(to_json(to_sample(candidate)) + "\n")
-
-    @contextmanager
-    def _told(self, remedy: str) -> Iterator[None]:
-        try:
-            yield
-        except OSError as error:
-            raise StorageError(f"{self._job.spool}: {error.strerror}; {remedy}") from error
+        self._spool.write(to_json(to_sample(candidate, self._seeds[candidate.seed_id])) + "\n")
 
 
 def _is_open(candidate: Candidate) -> bool:

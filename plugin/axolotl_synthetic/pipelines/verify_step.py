@@ -39,12 +39,13 @@ class Verify(Step):  # type: ignore[misc]  # distilabel is not typed
         task: that of the step which made the samples: `math`, `multiple_choice`, `text_to_sql`, `instruction`, or the dotted path of a
             class. Defaults to `math`.
         checks: names of checks, or mappings such as `{"length": {"at_most": 512}}` for those with options. They run in a fixed order; the
-            first that fails is the row's reason. `self_check` reads the judgement that `NewQuestion` asked for; only `self_consistency`
-            and `judge` ask an LLM. Defaults to `None`, all free checks that fit the task: `self_check`, `rephrase_fidelity`, `format`,
-            `execution`, `final_answer`, `decontamination`, `duplicate`. There are also `self_consistency`, `judge`, `near_duplicate`,
-            `length` and `diversity`.
+            first that fails is the row's reason. `self_check` reads the judgement that `NewQuestion` asked for; only `self_consistency`,
+            `judge` and `difficulty` ask an LLM. Defaults to `None`, all free checks that fit the task: `self_check`,
+            `rephrase_fidelity`, `format`, `execution`, `final_answer`, `decontamination`, `duplicate`. There are also
+            `self_consistency`, `difficulty`, `judge`, `near_duplicate`, `length` and `diversity`.
         llm: the teacher, which `self_consistency` and `judge` ask. Defaults to `None`; they need it.
         augmenter: the LLM that judges with `{"judge": {"by": "augmenter"}}`. Defaults to `None`, the teacher.
+        student: the LLM that `difficulty` asks new questions, best at a temperature of 0. Defaults to `None`; it needs it.
         examples: for `self_consistency`: the worked examples that the answers were made with. Defaults to none.
         seeds: rows to compare samples with: `near_duplicate` with their questions; with `include_seeds`, `duplicate` with their pairs.
             Defaults to none.
@@ -73,8 +74,8 @@ class Verify(Step):  # type: ignore[misc]  # distilabel is not typed
         - candidate (`str`, optional): how one of our steps made the sample.
         - status (`str`, optional): a `rejected` or `failed` row is not judged again.
         - reason (`str`, optional): why it was rejected or failed.
-        - checks (`List[Dict[str, Any]]`, optional): the verdicts of an earlier `Verify`, which stay.
         - checks (`List[Dict[str, Any]]`, optional): the verdicts of an earlier `Verify`, which are kept.
+
     Output columns:
         - instruction (`str`): the question as a student reads it.
         - final_answer (`str`): the final answer in a normal form; empty where the answer marks none.
@@ -120,6 +121,7 @@ class Verify(Step):  # type: ignore[misc]  # distilabel is not typed
     checks: list[str | dict[str, dict[str, Any]]] | None = None
     llm: LLM | None = None
     augmenter: LLM | None = None
+    student: LLM | None = None
     examples: Rows = Field(default_factory=list)
     seeds: Rows = Field(default_factory=list)
     include_seeds: bool = False
@@ -144,28 +146,28 @@ class Verify(Step):  # type: ignore[misc]  # distilabel is not typed
         tools = self._make_tools()
         if tools.inquiries and self.llm is None:
             raise DistilabelUserError(f"{', '.join(one.name for one in tools.inquiries)} asks an LLM; give Verify an `llm`")
-        if any(llm is not None and llm.use_offline_batch_generation for llm in (self.llm, self.augmenter)):
+        if self.student is None and any(one.purpose == "difficulty" for one in tools.inquiries):
+            raise DistilabelUserError("difficulty asks the student; give Verify a `student`")
+        if any(llm.use_offline_batch_generation for llm in self._llms):
             raise DistilabelUserError("`Verify` asks in rounds, which offline batch generation cannot do")
         refuse_overwriting(self)
         super().model_post_init(__context)
 
     def load(self) -> None:
         super().load()
-        for llm in (self.llm, self.augmenter):
-            if llm is not None:
-                llm.load()
+        for llm in self._llms:
+            llm.load()
         self._tools = self._make_tools()
         if self._tools.in_order and self.resources.replicas > 1:
             names = ", ".join(self._tools.in_order)
             raise DistilabelUserError(f"{names} compares rows with those before, which replicas do not share; take one replica")
-        self._models = None if self.llm is None else Models(self.llm, self.augmenter)
+        self._models = None if self.llm is None else Models(self.llm, self.augmenter, self.student)
 
     def unload(self) -> None:
         self._logger.info(f"{self.name}: {', '.join(f'{number} {status}' for status, number in self._ends.most_common()) or 'no rows'}")
         super().unload()
-        for llm in (self.llm, self.augmenter):
-            if llm is not None:
-                llm.unload()
+        for llm in self._llms:
+            llm.unload()
 
     def process(self, inputs: StepInput) -> Iterator[Rows]:
         """Yield every row with its verdict."""
@@ -180,6 +182,10 @@ class Verify(Step):  # type: ignore[misc]  # distilabel is not typed
                     one.candidate = one.candidate.fail(f"verification broke: {type(error).__name__}: {error}")
         self._ends.update(one.candidate.status or "failed" for one in judged)
         yield [_columns(one) for one in judged]
+
+    @property
+    def _llms(self) -> list[LLM]:
+        return [llm for llm in (self.llm, self.augmenter, self.student) if llm is not None]
 
     def _make_tools(self) -> "_Tools":
         task = load_task(self.task)
@@ -238,7 +244,7 @@ class Verify(Step):  # type: ignore[misc]  # distilabel is not typed
             return answer if request == own else await ask(request)
 
         for inquiry in self._tools.inquiries:
-            if candidate.status is None:
+            if candidate.status is None and not inquiry.is_vain(candidate, source.seed, self._tools.task):
                 candidate = await inquiry(candidate, source, self._tools.task, asking)
         return candidate
 

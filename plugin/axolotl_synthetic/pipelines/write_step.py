@@ -9,7 +9,8 @@ from typing import Any
 
 from distilabel.steps import GlobalStep, StepInput
 
-from axolotl_synthetic.dataset import chat_row, with_turns, write_bytes
+from axolotl_synthetic.dataset import chat_row, with_turns
+from axolotl_synthetic.files import write_bytes
 from axolotl_synthetic.pipelines.columns import GENERATED, chat_of
 from axolotl_synthetic.records import to_json
 

@@ -28,6 +28,7 @@ ROLES: Mapping[Purpose, Role] = {
     "new_question": "augmenter",
     "self_check": "augmenter",
     "judge": "teacher",
+    "difficulty": "student",
 }
 
 # Assumed without a measurement. Four characters per token is OpenAI's rule of thumb for English; the other constants are our own.
@@ -103,22 +104,23 @@ class Rates:
 
 
 def calls_per_sample(
-    settings: Settings, answered: float = 1.0, extra: Mapping[str, float] | None = None
+    settings: Settings, answered: float = 1.0, extra: Mapping[str, Mapping[Purpose, float]] | None = None
 ) -> dict[str, dict[Purpose, float]]:
     """Return the calls for one sample of each strategy under these settings, by purpose, in their order.
 
     Args:
         settings: the user's.
         answered: share of the seeds that have an answer.
-        extra: for each strategy, additional calls made by checks, assumed to be as long as an answer.
+        extra: for each strategy, additional calls made by checks, by purpose.
     """
     calls = {name: dict(purposes) for name, purposes in CALLS.items()}
     if settings.reuse_seed_answers:
         calls[QUESTION_REPHRASE]["answer"] = 1 - answered
     if settings.turns is not None:
         calls[NEW_QUESTION] |= {"new_question": settings.turns, "answer": settings.turns}
-    for name, number in (extra or {}).items():
-        calls[name]["answer"] += number
+    for name, further in (extra or {}).items():
+        for purpose, number in further.items():
+            calls[name][purpose] = calls[name].get(purpose, 0) + number
     return calls
 
 
@@ -142,7 +144,7 @@ def _assumed(
     prompts = cacheable = 0.0
     tokens = usd = least_tokens = least_usd = 0.0
     priced = True
-    seconds: dict[Role, float] = {"teacher": 0.0, "augmenter": 0.0}
+    seconds: dict[Role, float] = dict.fromkeys(settings.models, 0.0)
     # A candidate is admitted if all its calls fit at the worst case of the first (`pipelines/admission.py`).
     promised = sum(max(1, math.ceil(number)) for number in calls.values())
     for purpose, number in calls.items():
@@ -198,16 +200,12 @@ def assumptions(settings: Settings, lengths: Mapping[Purpose, Length]) -> str:
 
 def batches(settings: Settings) -> str:
     """Describe how batches change cost and time; return an empty text without batches."""
-    sent: dict[str, Price | None] = {}
-    for role in ("teacher", "augmenter"):
-        model = settings.model_for(role)
-        if isinstance(model, OpenAIModel) and model.batch is not None:
-            sent[role] = model.known_price
+    sent = [model.known_price for model in settings.models.values() if isinstance(model, OpenAIModel) and model.batch is not None]
     if not sent:
         return ""
     shares = {
         f"{BATCH_SHARE if price.batch is None else price.batch:.0%}" + (" (the default)" if price.batch is None else "")
-        for price in sent.values()
+        for price in sent
         if price is not None
     }
     cost = f" cost {' or '.join(sorted(shares))} of the price (`price.batch`) and" if shares else ""
@@ -223,10 +221,7 @@ def blend(rates: Mapping[str, Rates], shares: Mapping[str, float]) -> Rates:
         queries=total((one.queries, share) for one, share in parts),
         tokens=total((one.tokens, share) for one, share in parts),
         usd=total(usd) if len(usd) == len(parts) else None,
-        seconds={
-            "teacher": total((one.seconds["teacher"], share) for one, share in parts),
-            "augmenter": total((one.seconds["augmenter"], share) for one, share in parts),
-        },
+        seconds={role: total((one.seconds[role], share) for one, share in parts) for role in parts[0][0].seconds},
         least_tokens=min(one.least_tokens for one, _ in parts),
         least_usd=min(one.least_usd for one, _ in parts),
         measured=min(one.measured for one, _ in parts),

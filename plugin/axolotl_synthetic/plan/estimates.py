@@ -6,9 +6,10 @@ import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from axolotl_synthetic.config import CANDIDATES_PER_SAMPLE, Budget, Settings
+from axolotl_synthetic.config import CANDIDATES_PER_SAMPLE, Budget, Settings, first_of_same
 from axolotl_synthetic.errors import ConfigError
 from axolotl_synthetic.plan.costs import Rates, Value, blend, sure, total
+from axolotl_synthetic.records import Role
 from axolotl_synthetic.wording import number_of
 
 
@@ -200,22 +201,24 @@ def _total(found: list[Limit], name: str, each: Value) -> Value | None:
 
 
 def _hours(settings: Settings, rates: Rates, found: list[Limit]) -> Value | None:
-    """Return the hours of the busier model, or of the one that does both; never less than one candidate takes."""
-    teacher, augmenter = (_total(found, "seconds", rates.seconds[role]) for role in ("teacher", "augmenter"))
-    if teacher is None or augmenter is None:
-        return None
-    places, others = settings.teacher.concurrency, settings.model_for("augmenter").concurrency
-    shared = settings.model_for("augmenter") == settings.teacher
-
-    def hours(of_teacher: float, of_augmenter: float, alone: float) -> float:
-        busy = (of_teacher + of_augmenter) / places if shared else max(of_teacher / places, of_augmenter / others)
-        return max(busy, alone if of_teacher + of_augmenter else 0.0) / 3600
-
+    """Return the hours of the busiest model, which may have several roles; never less than one candidate takes."""
+    first = first_of_same(settings.models)
+    busy: dict[Role, Value] = {}
+    for role, each in rates.seconds.items():
+        if (spent := _total(found, "seconds", each)) is None:
+            return None
+        share = 1 / settings.model_for(role).concurrency
+        model = first.get(role, role)
+        busy[model] = total([(spent, share), (busy.get(model, sure(0.0)), 1.0)])
     one = total((seconds, 1.0) for seconds in rates.seconds.values())
+
+    def hours(alone: float, of_each: list[float]) -> float:
+        return max(*of_each, alone if any(of_each) else 0.0) / 3600
+
     return Value(
-        hours(teacher.value, augmenter.value, one.value),
-        hours(teacher.low, augmenter.low, one.low),
-        hours(teacher.high, augmenter.high, one.high),
+        hours(one.value, [each.value for each in busy.values()]),
+        hours(one.low, [each.low for each in busy.values()]),
+        hours(one.high, [each.high for each in busy.values()]),
     )
 
 

@@ -63,8 +63,7 @@ def measured(settings: Settings, assumed: Rates, rows: Sequence[Row], calls: Map
     paid = [[calls[number] for number in row["requests"]] for row in rows]
     counted = all(call.prompt_tokens is not None and call.completion_tokens is not None for of_one in paid for call in of_one)
     seconds: dict[Role, Value] = {
-        "teacher": mean([sum(call.seconds for call in of_one if call.role == "teacher") for of_one in paid]),
-        "augmenter": mean([sum(call.seconds for call in of_one if call.role == "augmenter") for of_one in paid]),
+        role: mean([sum(call.seconds for call in of_one if call.role == role) for of_one in paid]) for role in assumed.seconds
     }
     made = replace(
         assumed,

@@ -7,23 +7,21 @@ from typing import Any
 
 from axolotl_synthetic import prices
 from axolotl_synthetic.config import Settings
-from axolotl_synthetic.records import Role
 
 Priced = Mapping[str, Mapping[str, Any] | None]
-"""Prices of teacher and augmenter, None if unknown.
+"""Prices by role, None if unknown.
 
-`input` and `output` are US dollars per million tokens; `cached_input`, `cache_write` and `batch` are shares; `from` is `config` or the
-price
-table's name; only a table has a `date`.
+`input` and `output` are US dollars per million tokens; `cached_input`, `cache_write` and `batch` are shares; `from` is `config` or the name
+of the price table; only a table has a `date`.
 """
 
 
 def priced(settings: Settings) -> dict[str, dict[str, Any] | None]:
-    """Return the price of each model; the augmenter's only if the config has one."""
-    roles: tuple[Role, ...] = ("teacher",) if settings.augmenter is None else ("teacher", "augmenter")
+    """Return the price of each model; the augmenter's and the student's only if the config has them."""
     found: dict[str, dict[str, Any] | None] = {}
-    for role in roles:
-        model = settings.model_for(role)
+    for role, model in settings.models.items():
+        if role == "augmenter" and settings.augmenter is None:
+            continue
         price = model.known_price
         if price is None:
             found[role] = None

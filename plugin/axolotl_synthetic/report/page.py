@@ -23,6 +23,7 @@ from markupsafe import Markup
 from axolotl_synthetic import dataset, grading
 from axolotl_synthetic.checks.words import words
 from axolotl_synthetic.errors import StorageError
+from axolotl_synthetic.files import write_bytes, write_text
 from axolotl_synthetic.ledger import Ledger
 from axolotl_synthetic.plan.measured import Measured, Point
 from axolotl_synthetic.report import calls, charts, curves, diversity, flow, samples
@@ -84,9 +85,9 @@ def write(found: Found) -> Path:
     except OSError as error:
         raise StorageError(f"{folder}: {error.strerror}; make it writable, then run the same command again") from error
     for picture in pictures.values():
-        dataset.write_text(folder / f"{picture.name}.svg", picture.file)
-        dataset.write_bytes(folder / f"{picture.name}.png", picture.png)
-    dataset.write_text(found.folder / PAGE, text)
+        write_text(folder / f"{picture.name}.svg", picture.file)
+        write_bytes(folder / f"{picture.name}.png", picture.png)
+    write_text(found.folder / PAGE, text)
     if found.manifest is not None and not found.running:
         dataset.show_figures(found.folder, {f"{FIGURES}/{name}.png": picture.text for name, picture in pictures.items()})
     return found.folder / PAGE
@@ -266,12 +267,16 @@ def _inputs(found: Found, history: calls.History) -> list[tuple[str, str]]:
         ("Strategy", f"{shares} ({by})"),
         ("Budget", limits.replace("_", " ")),
         ("Budget ratio", "not known" if ratio is None else f"{ratio:,.2f} samples a seed"),
-        *((title, asked[role] or f"{model_name(settings.model_for(role))} (not asked)") for role, title in ROLES),
+        *(
+            (title, asked[role] or f"{model_name(settings.model_for(role))} (not asked)")
+            for role, title in ROLES
+            if role in settings.models or asked[role]
+        ),
         ("Calls made", "none" if history.began is None else f"from {_when(history.began)} to {_when(history.ended or history.began)}"),
     ]
 
 
-ROLES: tuple[tuple[Any, str], ...] = (("teacher", "Teacher"), ("augmenter", "Augmenter"))
+ROLES: tuple[tuple[Any, str], ...] = (("teacher", "Teacher"), ("augmenter", "Augmenter"), ("student", "Student"))
 
 
 def _remarks(found: Found) -> list[str]:

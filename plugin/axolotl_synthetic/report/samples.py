@@ -116,8 +116,8 @@ def gather(rows: Iterable[Mapping[str, Any]], *, labelled: bool = False) -> Samp
             found.labels[str(row["final_answer"])][status] += 1
         for verdict in row.get("checks") or ():
             found.verdicts[verdict["name"]][verdict["passed"]] += 1
-            if verdict["name"] == self_consistency.NAME and (votes := self_consistency.agreement(str(verdict.get("detail") or ""))):
-                found.agreement[(*votes, accepted)] += 1
+            if verdict["name"] == self_consistency.NAME and (votes := verdict.get("data")):
+                found.agreement[votes["agree"], votes["of"], accepted] += 1
         if row.get("decision"):
             found.decisions[str(row["decision"].get("what"))] += 1
         if row.get("answer") is not None and status != "failed":

@@ -82,6 +82,7 @@ LOOKS = {
     "rephrase": ORANGE,
     "self_check": GREEN,
     "judge": VERMILLION,
+    "difficulty": SKY,
 }
 
 

@@ -4,7 +4,7 @@
 | --- | --- |
 | `serve.py`, `server/` | an Argilla server on this machine |
 | `selection.py`, `signals.py` | which samples people see |
-| `page.py`, `origin.py` | what they see of one: fields, questions, suggestions; its question in parts |
+| `page.py` | what they see of one: fields, questions, suggestions |
 | `exchange.py` | push, pull, and status |
 | `client.py` | the connection to a server, and its errors |
 | `kept.py` | pushed records and people's answers, durable in the output folder |

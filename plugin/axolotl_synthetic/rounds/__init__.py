@@ -20,6 +20,7 @@ from typing import Any
 from axolotl_synthetic import dataset, grading, terminal
 from axolotl_synthetic.config import Budget, Rounds, Settings
 from axolotl_synthetic.errors import ConfigError, TrainingError
+from axolotl_synthetic.files import make_folder
 from axolotl_synthetic.pipelines.schedule import Phase, schedule
 from axolotl_synthetic.prepare import Prepared
 from axolotl_synthetic.rounds.division import moved, parts, weights
@@ -160,7 +161,7 @@ def _scores(prepared: Prepared, training: Mapping[str, Any], spool: Path, number
     assert settings.rounds is not None
     folder = settings.folder / "rounds" / f"round-{number}"
     remove(folder)  # left by an attempt that was killed
-    dataset.make_folder(folder)
+    make_folder(folder)
     file = training_file(folder, spool, settings, task, seeds)
     if not file.rows:
         raise TrainingError(

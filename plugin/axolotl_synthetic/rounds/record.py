@@ -11,6 +11,7 @@ from typing import Any
 
 from axolotl_synthetic import dataset
 from axolotl_synthetic.errors import StorageError
+from axolotl_synthetic.files import write_text
 from axolotl_synthetic.rounds.division import moved, weights
 
 FILE = "rounds.json"
@@ -59,7 +60,7 @@ def read(folder: Path, key: str) -> list[Round]:
 
 def write(folder: Path, key: str, rounds: Sequence[Round]) -> None:
     content = {"format": FORMAT, "key": key, "rounds": [asdict(one) for one in rounds]}
-    dataset.write_text(folder / FILE, json.dumps(content, indent=1) + "\n")
+    write_text(folder / FILE, json.dumps(content, indent=1) + "\n")
 
 
 def summary(

@@ -18,7 +18,7 @@ from axolotl_synthetic.records import NEW_QUESTION, STRATEGIES, Candidate, Reply
 if TYPE_CHECKING:
     from axolotl_synthetic.tasks import Task
 
-# With four worked examples a small teacher was right in more than half of its answers; without any, in less than a quarter.
+# With four worked examples a small teacher was right in more than half of its answers; without any, in a quarter.
 WORKED_EXAMPLES = 4
 
 # Most examples when one of each label is shown: more would cost more than the text to label.
@@ -64,7 +64,7 @@ class Strategy(Protocol):
     calls: int
     """Calls for one sample when none fails."""
     keeps_answer: bool
-    """Whether the sample's final answer must be the seed's."""
+    """True if the sample's final answer must be the seed's."""
 
     def __call__(self, candidate: Candidate, source: Source, task: Task, ask: Ask) -> Awaitable[Candidate]:
         """Return the candidate with its question and answer, or failed with the reason if a reply could not be read."""

@@ -16,8 +16,7 @@ from rich import box
 from rich.console import Console
 from rich.table import Table
 
-from axolotl_synthetic import dataset
-from axolotl_synthetic.errors import StorageError
+from axolotl_synthetic.files import storage_errors, write_bytes, write_text
 from axolotl_synthetic.plan.crossing import LARGEST, SMALLEST, band, crossover
 from axolotl_synthetic.plan.measured import FILE, Crossing, Measured, interval, to_dict
 from axolotl_synthetic.plan.words import number
@@ -69,20 +68,18 @@ def write(findings: Findings, folder: Path, *, untrained: Mapping[int, float], d
     """
     table = rows(findings.results, untrained)
     beside = folder / f"{TABLE}.parquet.tmp"
-    try:
+    with storage_errors(beside):
         pq.write_table(pa.Table.from_pylist(table, schema=COLUMNS), beside)
         beside.replace(folder / f"{TABLE}.parquet")
-    except OSError as error:
-        raise StorageError(f"{beside}: {error}; free some space or make it writable, then run the same command again") from error
     text = io.StringIO(newline="")
     writer = csv.DictWriter(text, COLUMNS.names, lineterminator="\n")
     writer.writeheader()
     writer.writerows(table)
-    dataset.write_text(folder / f"{TABLE}.csv", text.getvalue())
+    write_text(folder / f"{TABLE}.csv", text.getvalue())
     if findings.measured.curves:
         for name, content in draw(findings.measured).items():
-            dataset.write_bytes(folder / name, content)
-    dataset.write_text(folder / FILE, json.dumps(to_dict(findings.measured), indent=2) + "\n")
+            write_bytes(folder / name, content)
+    write_text(folder / FILE, json.dumps(to_dict(findings.measured), indent=2) + "\n")
 
 
 def write_readme(findings: Findings, folder: Path, *, done_by: Sequence[str], recommendation: Sequence[str], title: str) -> None:
@@ -137,7 +134,7 @@ def write_readme(findings: Findings, folder: Path, *, done_by: Sequence[str], re
         f"Every cell is a row of `{TABLE}.parquet` and `{TABLE}.csv`; `cells/` has each one's config, log and samples, `ledger.sqlite`"
         " every call. `synthetic.study` in a config lets `strategy: auto` decide by `study.json`."
     )
-    dataset.write_text(folder / "README.md", "\n\n".join(parts) + "\n")
+    write_text(folder / "README.md", "\n\n".join(parts) + "\n")
 
 
 def show(console: Console, findings: Findings, recommendation: Sequence[str], folder: Path) -> None:

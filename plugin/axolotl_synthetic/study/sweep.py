@@ -21,6 +21,7 @@ from typing import Any
 from axolotl_synthetic import dataset, grading, terminal
 from axolotl_synthetic.config import OF_THE_WAY, Settings
 from axolotl_synthetic.errors import ConfigError, FolderInUseError, Interrupted, ServiceError, StorageError, SyntheticError
+from axolotl_synthetic.files import make_folder, write_text
 from axolotl_synthetic.ledger import Ledger
 from axolotl_synthetic.seeds import SeedSet, read_seeds
 from axolotl_synthetic.study.design import Cell, Line, cells, first_accepted, lines, settings_of
@@ -36,7 +37,7 @@ LM_EVAL = "lm_eval"
 # Parts of the block that change no cell's result.
 IRRELEVANT: dict[str, Any] = {
     **dict.fromkeys(("strategy", "budget", "rounds", "output_dir", "engine", "study", "review"), True),
-    **dict.fromkeys(("teacher", "augmenter"), OF_THE_WAY),
+    **dict.fromkeys(("teacher", "augmenter", "student"), OF_THE_WAY),
     "seeds": {"may_fail", "limit"},
     "grade": {"after_train"},
 }
@@ -149,7 +150,7 @@ class Sweep:
                 )
             arms = {**before, **arms}
         content = {"format": 1, "config": fingerprint, "study": {**self.study.model_dump(mode="json"), "arms": arms}}
-        dataset.write_text(path, json.dumps(content, indent=2) + "\n")
+        write_text(path, json.dumps(content, indent=2) + "\n")
 
     def run(self) -> Swept:
         """Make the missing cells.
@@ -193,14 +194,14 @@ class Sweep:
     def _one(self, cell: Cell, settings: Settings) -> CellResult:
         folder = self.folder(cell)
         shutil.rmtree(folder, ignore_errors=True)  # left by an attempt that was killed
-        dataset.make_folder(folder)
+        make_folder(folder)
         all_samples = settings.folder / dataset.SAMPLES
         rows = first_accepted(dataset.read_samples(all_samples), cell.samples)
         if rows is None:
             counts = dataset.count(all_samples)
             worst = f", most of the others rejected by {next(iter(counts.rejections))}" if counts.rejections else ""
             return _failed(cell, f"only {number_of(counts.accepted, 'sample')} of {counts.planned} candidates were accepted{worst}")
-        dataset.write_text(folder / dataset.SAMPLES, "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows))
+        write_text(folder / dataset.SAMPLES, "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows))
         seeds = seeds_of(settings, self.task, cell.line).seeds
         made = training_file(folder, folder / dataset.SAMPLES, settings, self.task, seeds)
         axolotls_seed = (self.training.get("seed") or self.settings.seed) + cell.line.repeat
@@ -259,7 +260,7 @@ class Sweep:
         settings = settings_of(self.study, line, self.settings)
         if not (settings.folder / dataset.MANIFEST).exists():
             return None
-        dataset.make_folder(path.parent)
+        make_folder(path.parent)
         try:
             model = grading.ModelArgs(str(self.training["base_model"]), thinking=settings.keeps_thinking)
             score = self._graded(model, settings, path.with_suffix(".log"), "grading the untrained student")
@@ -268,7 +269,7 @@ class Sweep:
         except SyntheticError as error:
             terminal.notice(f"the untrained student was not graded: {error}")
             return None
-        dataset.write_text(path, json.dumps(asdict(score)) + "\n")
+        write_text(path, json.dumps(asdict(score)) + "\n")
         return score
 
     def _paid(self, rows: Sequence[Mapping[str, Any]]) -> tuple[int, int, float | None]:
@@ -287,8 +288,8 @@ class Sweep:
 
     def _note(self, cell: Cell, result: CellResult) -> None:
         folder = self.folder(cell)
-        dataset.make_folder(folder)
-        dataset.write_text(folder / RESULT, json.dumps(asdict(result), indent=2) + "\n")
+        make_folder(folder)
+        write_text(folder / RESULT, json.dumps(asdict(result), indent=2) + "\n")
         number, left = self.cells.index(cell) + 1, sum(not self.done(other) for other in self.cells)
         said = f"{result.accuracy:.1%} right" if result.accuracy is not None else f"failed: {result.reason}"
         time_left = ""

@@ -1,6 +1,6 @@
 """The interface of a teacher, and the functions that open one from its settings; each provider has a file of its own.
 
-A teacher makes one call and reports how it ended. It neither retries, counts nor stores: `pipelines/calls.py` does that alike for every
+A teacher makes one call and reports how it ended. It neither retries, counts nor stores: `pipelines/calls.py` does that, the same for every
 provider.
 """
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 
 class Teacher(Protocol):
-    """A model that can be asked, whether teacher or augmenter."""
+    """A model that can be asked: teacher, augmenter or student."""
 
     async def complete(self, messages: Sequence[Message], generation: Generation, sample: int) -> Reply:
         """Ask once.
@@ -67,7 +67,7 @@ def model_name(settings: ModelSettings) -> str:
 
 
 def serve(
-    settings: ModelSettings, folder: Path = Path(), role: Role = "teacher", beside: ModelSettings | None = None
+    settings: ModelSettings, folder: Path = Path(), role: Role = "teacher", beside: Sequence[ModelSettings] = ()
 ) -> AbstractContextManager[ModelSettings]:
     """Start the servers that a model needs, for as long as the context lasts.
 
@@ -75,7 +75,7 @@ def serve(
         settings: the model.
         folder: where started servers write their logs.
         role: the model's role.
-        beside: the model that was started before it, whose GPUs are taken.
+        beside: the models that were started before it, whose GPUs are taken.
 
     Returns:
         A context whose value is the settings to open teachers with: for the embedded model and vLLM, those of the started servers. An
@@ -91,11 +91,11 @@ def serve(
     if isinstance(settings, VLLMModel):
         from axolotl_synthetic.teachers import vllm
 
-        return vllm.serve(settings, folder, role, vllm.gpus_of(beside))
+        return vllm.serve(settings, folder, role, sum(map(vllm.gpus_of, beside)))
     if isinstance(settings, OpenAIModel):
         from axolotl_synthetic.teachers import openai
 
-        return nullcontext(openai.check(settings))
+        return nullcontext(openai.check(settings, role))
     if isinstance(settings, LiteLLMModel):
         from axolotl_synthetic.teachers import litellm
 

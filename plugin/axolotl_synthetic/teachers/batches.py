@@ -28,7 +28,7 @@ from axolotl_synthetic.teachers.replies import read_reply
 from axolotl_synthetic.teachers.server_errors import ServersError
 
 Ended = Literal["", "completed", "expired", "cancelled", "refused", "full"]
-"""How a batch ended; empty while it has not.
+"""A batch's kind of end; empty while it has not ended.
 
 `refused`: nothing of it was done, because it has an error. `full`: nothing was done, because the provider's queue holds too much.
 """
@@ -71,7 +71,7 @@ class NotThere(Exception):
 
 
 class AskAgain(Exception):
-    """Signal that a call must go out again with renamed parameters, which later calls use too. The first attempt cost nothing."""
+    """Signal that a call must go out again with changed parameters, which later calls use too. The first attempt cost nothing."""
 
 
 @dataclass(frozen=True, slots=True)

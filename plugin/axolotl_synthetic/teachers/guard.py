@@ -1,4 +1,4 @@
-"""Guard that runs one command in a process group that never outlives the run: `guard.py LOG COMMAND…`.
+"""Guard that runs one command, which never outlives the run with all that it starts: `guard.py LOG COMMAND…`.
 
 The run holds the other end of this process's standard input. When it closes, however the run ended, the guard asks the command and its
 descendants to end, and kills those that do not. On Linux, orphaned descendants become children of the guard, so none escapes. It imports

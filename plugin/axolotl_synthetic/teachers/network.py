@@ -10,6 +10,7 @@ from urllib.request import getproxies, proxy_bypass
 import aiohttp
 
 from axolotl_synthetic.errors import ServiceError
+from axolotl_synthetic.records import Role
 
 LOCAL_HOSTS = {"localhost", "127.0.0.1", "::1"}
 # Buffer in bytes for a long reply: aiohttp's default of 64 kB pauses the connection repeatedly.
@@ -68,11 +69,12 @@ def without_login(url: str) -> str:
     return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}{parts.path}"
 
 
-def unreachable(url: str, error: Exception, said: str) -> str:
+def unreachable(url: str, error: Exception, said: str, role: Role = "teacher") -> str:
     """Return a message that says why a server cannot be reached and what to do.
 
     Args:
         said: the error's text, without secrets.
+        role: the role of the server's model.
     """
     if isinstance(error, aiohttp.ClientConnectorCertificateError | aiohttp.ClientConnectorSSLError):
         file = os.environ.get("SSL_CERT_FILE")
@@ -84,10 +86,10 @@ def unreachable(url: str, error: Exception, said: str) -> str:
     if isinstance(error, aiohttp.ClientProxyConnectionError | aiohttp.ClientHttpProxyError):
         proxy = without_login(proxy_for(url) or "")
         return (
-            f"the teacher at {url} cannot be reached through the proxy {proxy} ({said}); correct {urlsplit(url).scheme.upper()}_PROXY, or"
+            f"the {role} at {url} cannot be reached through the proxy {proxy} ({said}); correct {urlsplit(url).scheme.upper()}_PROXY, or"
             f" set NO_PROXY={urlsplit(url).hostname}"
         )
-    return f"the teacher at {url} cannot be reached ({said}); start the server, or correct `base_url`"
+    return f"the {role} at {url} cannot be reached ({said}); start the server, or correct `base_url`"
 
 
 def is_lasting(error: Exception) -> bool:

@@ -12,6 +12,7 @@ import re
 import time
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from typing import Any, NamedTuple
 from urllib.parse import urlencode, urlsplit
 
@@ -21,7 +22,7 @@ import orjson
 from axolotl_synthetic import terminal
 from axolotl_synthetic.config import SECRET_KEYS, Generation, OpenAIModel
 from axolotl_synthetic.errors import CallFailed, ConfigError, RefusedCall, RetryableCall, ServiceError
-from axolotl_synthetic.records import Message, Reply
+from axolotl_synthetic.records import Message, Reply, Role
 from axolotl_synthetic.teachers import network
 from axolotl_synthetic.teachers.parameters import Parameters
 from axolotl_synthetic.teachers.redaction import Redactor
@@ -199,8 +200,12 @@ def api_key(settings: OpenAIModel) -> str | None:
     )
 
 
-def check(settings: OpenAIModel) -> OpenAIModel:
+def check(settings: OpenAIModel, role: Role = "teacher") -> OpenAIModel:
     """Check before the run that the servers can be reached and accept the keys.
+
+    Args:
+        settings: the model.
+        role: whose it is, for the messages.
 
     Returns:
         The settings, with `/v1` added to or removed from an address where only that address lists models.
@@ -213,9 +218,9 @@ def check(settings: OpenAIModel) -> OpenAIModel:
     for one in endpoints:
         _secret_headers(one)  # check all keys before the first request
     if len(endpoints) == 1:
-        return settings.model_copy(update={"base_url": _check(endpoints[0])})
+        return settings.model_copy(update={"base_url": _check(endpoints[0], role)})
     with ThreadPoolExecutor(MOST_CHECKED) as pool:
-        checked = list(pool.map(_check_or_away, endpoints))
+        checked = list(pool.map(partial(_check_or_away, role=role), endpoints))
     away = [one.error for one in checked if one.error is not None]
     if len(away) == len(checked):
         raise away[0]
@@ -237,14 +242,14 @@ class _Checked(NamedTuple):
     error: _Unreachable | None = None
 
 
-def _check_or_away(settings: OpenAIModel) -> _Checked:
+def _check_or_away(settings: OpenAIModel, role: Role) -> _Checked:
     try:
-        return _Checked(_check(settings))
+        return _Checked(_check(settings, role))
     except _Unreachable as error:
         return _Checked(settings.url, error)
 
 
-def _check(settings: OpenAIModel) -> str:
+def _check(settings: OpenAIModel, role: Role) -> str:
     """Return the address, with or without `/v1`, at which a server lists models; unchanged if neither does."""
     headers, redacted = _secret_headers(settings)
     if settings.batch is not None and settings.batch.protocol == "anthropic":
@@ -269,7 +274,7 @@ def _check(settings: OpenAIModel) -> str:
     except (TimeoutError, CallFailed):
         return base  # busy, or without this path: the run itself will show it
     except (aiohttp.ClientError, OSError, ValueError) as error:  # a proxy's host may be invalid
-        raise _Unreachable(network.unreachable(base, error, redacted(error))) from error
+        raise _Unreachable(network.unreachable(base, error, redacted(error), role)) from error
     # Anthropic's list of models wants the key in a header of its own, while calls take it as OpenAI's do: ignore that 401.
     if status == 401 and not (b"x-api-key" in content and "x-api-key" not in map(str.lower, headers)):
         raise ServiceError(f"{base} refuses the key (HTTP 401); set the environment variable {_key_variable(settings)} to a valid key")

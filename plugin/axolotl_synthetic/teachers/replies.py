@@ -2,7 +2,7 @@
 
 An unusable reply is a failed call that keeps the reply: it was billed, and its tokens count. A retry depends on whose fault it was. What a
 server broke off or lost may come whole next time, so it is retried. What the model itself did (thinking until its limit, a refusal, a tool
-call) was paid for in full, and a retry would cost as much as another candidate, so there is none.
+call) was paid for in full, and is not retried: that would cost as much as another candidate.
 """
 
 from __future__ import annotations

@@ -165,7 +165,8 @@ def _devices(settings: VLLMModel, role: Role, taken: int) -> list[str] | None:
         return None
     size, wanted = settings.tensor_parallel, gpus_of(settings)
     if taken + wanted > len(visible):
-        others = f" and {taken} are the teacher's" if taken else ""
+        whose = "teacher's" if role == "augmenter" else "other models'"
+        others = f" and {taken} are the {whose}" if taken else ""
         raise ConfigError(
             f"synthetic.{role}.replicas: {settings.replicas} with tensor_parallel {size} need {number_of(wanted, 'GPU')}; {len(visible)}"
             f" can be seen here{others}: lower `replicas` or `tensor_parallel`, or correct CUDA_VISIBLE_DEVICES"
