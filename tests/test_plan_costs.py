@@ -66,10 +66,10 @@ def test_a_students_calls_are_its_own_in_dollars_and_in_hours():
     calls = {"new_question": {"answer": 1.0, "difficulty": 1.0}}
     own = {"model": "weak", "concurrency": 1, "price": {"input": 3.0, "output": 4.0}}
     made = assume(settings(student=own, verify=["difficulty"]), LENGTHS, calls)["new_question"]
-    # As long as an answer: 400 tokens and 100, and 30 tokens a second.
+    # As long as an answer: 400 tokens and 100, at 30 tokens per second.
     assert made.usd.value == pytest.approx((400 * 1 + 100 * 2 + 400 * 3 + 100 * 4) / 1e6)
     assert made.seconds == {"teacher": sure(100 / 30), "augmenter": sure(0), "student": sure(100 / 30)}
-    # One call at a time, where the teacher answers two.
+    # The student makes one call at a time, the teacher two.
     hours = estimate(settings(student=own, verify=["difficulty"]), Budget(samples=10), made).hours
     assert hours.value == pytest.approx(10 * 100 / 30 / 3600)
 

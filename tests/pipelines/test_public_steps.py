@@ -320,7 +320,7 @@ def test_self_consistency_counts_the_batchs_own_answers_and_asks_for_the_rest_on
 def test_a_student_is_asked_the_new_questions_that_the_votes_let_pass():
     says = {"new_question": [f"There are 4 boxes with {number} pens each. How many pens are there?" for number in (5, 6, 7)]}
     rows = made(NewQuestion(llm=ScriptedLLM(says={**MATH, **says, "answer": ["#### 20", "#### 24", "#### 28"]}), num_generations=3), ROW)
-    # The teacher says 20 again to the first, and to the others something else: 24 again to the second, 1 to the third.
+    # The teacher repeats 20 for the first question and 24 for the second, but answers 1 to the third.
     teacher, student = ScriptedLLM(says={"answer": ["#### 20", "#### 24", "#### 1"]}), ScriptedLLM(says={"answer": ["#### 20", "#### 9"]})
     checks = [{"self_consistency": {"k": 2}}, {"difficulty": {"keep_easy": 0}}]
     (solved, failed, unsure) = made(Verify(checks=checks, llm=teacher, student=student), *rows)
