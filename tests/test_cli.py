@@ -66,7 +66,7 @@ def test_a_wrong_config_ends_with_one_message_and_2(tmp_path, command, text, say
     ("error", "code"), [(ServiceError("x"), 3), (FolderInUseError("x"), 4), (Interrupted("x"), 130), (KeyboardInterrupt(), 130)]
 )
 def test_every_end_has_its_exit_code(tmp_path, monkeypatch, error, code):
-    def end(_, *, student, process):
+    def end(_, **__):
         raise error
 
     monkeypatch.setattr(running, "generate", end)

@@ -44,7 +44,7 @@ def sample(number: int, *, wrong: bool = False, **changed: Any) -> Row:
             {"name": "format", "passed": True, "detail": ""},
             {"name": "final_answer", "passed": not wrong, "detail": detail},
         ],
-        **{"requests": [], "teacher": "a-teacher", "augmenter": None, "decision": None},
+        **{"requests": [], "tokens": 0, "teacher": "a-teacher", "augmenter": None, "decision": None},
     }
     return {**row, **changed}
 
