@@ -21,10 +21,12 @@ from axolotl_synthetic import student, versions
 from axolotl_synthetic.config import load_settings
 from axolotl_synthetic.dataset import asked
 from axolotl_synthetic.errors import ConfigError
+from axolotl_synthetic.lock import is_held
 
 from fake_replies import MathReplies
 from fake_server import FakeServer
 from fake_wire import message
+from projects import until
 from tiny_model import axolotl_config, save_tiny_model
 
 PLUGIN = "axolotl_synthetic.SyntheticPlugin"
@@ -318,6 +320,24 @@ def test_two_ranks_that_start_at_once_generate_once(model, tmp_path):
         assert sum("waiting for another process" in stderr for _, stderr in outputs) == 1
         manifest = json.loads((folder / "synthetic" / "manifest.json").read_text(encoding="utf-8"))
         assert server.count == manifest["queries"]["total"]
+
+
+@pytest.mark.slow
+def test_a_training_that_is_killed_while_it_generates_leaves_no_run_behind_that_goes_on_paying(model, tmp_path):
+    with FakeServer(latency=0.5, vary_repeats=True) as server:
+        folder = project(tmp_path, model, block(server, budget={"samples": 100_000}))
+        command = [sys.executable, "-m", "axolotl.cli.main", "train", "config.yml", "--launcher", "python"]
+        quiet = {"stdin": subprocess.DEVNULL, "stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
+        training = subprocess.Popen(command, cwd=folder, env=environment(), **quiet)
+        assert until(lambda: server.count > 20)
+        training.kill()
+        training.wait()
+        # It ends as after a request to stop: calls under way are kept, and none is made any more.
+        settings = load_settings(yaml.safe_load((folder / "config.yml").read_text())["synthetic"])
+        assert until(lambda: not is_held(folder / settings.output_dir), 60)
+        count = server.count
+        time.sleep(2)
+        assert server.count == count
 
 
 # The hooks alone

@@ -30,7 +30,7 @@ from axolotl_synthetic import preferences, student, terminal, versions
 from axolotl_synthetic.config import Settings, load_settings
 from axolotl_synthetic.dataset import asked, axolotl_entry, is_axolotl_entry
 from axolotl_synthetic.errors import ConfigError, StorageError, SyntheticError
-from axolotl_synthetic.processes import without_ranks
+from axolotl_synthetic.processes import die_with, without_ranks
 from axolotl_synthetic.yaml_reader import read_yaml
 
 # Packages that a run imports, checked before it starts so that a missing one gives a message rather than a traceback.
@@ -367,7 +367,12 @@ def _command(command: str, cfg: Mapping[str, Any], settings: Settings) -> int:
         config.write_text(yaml.safe_dump(block, allow_unicode=True, sort_keys=False), encoding="utf-8")
         for stream in (sys.stdout, sys.stderr):
             stream.flush()
-        child = subprocess.Popen([sys.executable, "-m", "axolotl_synthetic", command, str(config)], env=without_ranks(os.environ))
+        parent = os.getpid()
+        child = subprocess.Popen(
+            [sys.executable, "-m", "axolotl_synthetic", command, str(config)],
+            env=without_ranks(os.environ),
+            preexec_fn=lambda: die_with(parent, signal.SIGTERM),
+        )
         with _signals_to(child):
             code = child.wait()
     if code < 0:

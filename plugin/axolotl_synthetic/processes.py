@@ -17,14 +17,15 @@ RANK_PREFIXES = ("ACCELERATE_", "TORCHELASTIC_", "FSDP_", "PARALLELISM_CONFIG_")
 PR_SET_PDEATHSIG = 1
 
 
-def die_with(parent: int) -> None:
-    """Have the kernel kill this process when its parent ends (Linux), so that a killed run leaves nothing behind that goes on.
+def die_with(parent: int, number: int = signal.SIGKILL) -> None:
+    """Have the kernel end this process when its parent ends (Linux), so that a killed run leaves nothing behind that goes on.
 
     Args:
         parent: its process id, noted before the fork: it may have ended since.
+        number: the signal that it gets; SIGTERM lets it finish what it has paid for.
     """
     if sys.platform == "linux":
-        ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+        ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, number)
         if os.getppid() != parent:
             os._exit(1)
 

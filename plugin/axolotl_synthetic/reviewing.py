@@ -96,7 +96,7 @@ def _reviewed(settings: Settings, *, must_be_finished: bool = True) -> Prepared:
         must_be_finished: True if it must be finished with exactly these settings.
     """
     if settings.review is None:
-        raise ConfigError("synthetic.review: is missing; add the block, `review: {}` at least (the README shows it)")
+        raise ConfigError("synthetic.review: is missing; add the block, `review: {}` at least (plugin/docs/review.md shows it)")
     prepared = prepare(settings)
     if not (settings.folder / dataset.SAMPLES).exists() or (must_be_finished and finished(prepared) is None):
         raise ConfigError(

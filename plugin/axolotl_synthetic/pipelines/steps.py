@@ -32,7 +32,7 @@ class Generate(GeneratorStep):  # type: ignore[misc]  # distilabel is not typed
     Attributes:
         task: The name of the task.
         strategies: Each strategy's share of the candidates.
-        models: The teacher's and the augmenter's name.
+        models: The name of each model, by its role.
         budget: The limits of the run.
 
     Output columns:

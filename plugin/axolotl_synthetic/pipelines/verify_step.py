@@ -42,7 +42,7 @@ class Verify(Step):  # type: ignore[misc]  # distilabel is not typed
             first that fails is the row's reason. `self_check` reads the judgement that `NewQuestion` asked for; only `self_consistency`,
             `judge` and `difficulty` ask an LLM. Defaults to `None`, all free checks that fit the task: `self_check`,
             `rephrase_fidelity`, `format`, `execution`, `final_answer`, `decontamination`, `duplicate`. There are also
-            `self_consistency`, `difficulty`, `judge`, `near_duplicate`, `length` and `diversity`.
+            `self_consistency`, `difficulty`, `judge`, `near_duplicate`, `style`, `length` and `diversity`.
         llm: the teacher, which `self_consistency` and `judge` ask. Defaults to `None`; they need it.
         augmenter: the LLM that judges with `{"judge": {"by": "augmenter"}}`. Defaults to `None`, the teacher.
         student: the LLM that `difficulty` asks new questions, best at a temperature of 0. Defaults to `None`; it needs it.
