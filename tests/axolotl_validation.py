@@ -1,4 +1,4 @@
-"""Axolotl's own validation of a config, on a GPU that need not be there."""
+"""Axolotl's own validation of a config, with a GPU that the machine need not have."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ import pytest
 from axolotl_synthetic.errors import ConfigError
 
 PLUGIN = "axolotl_synthetic.SyntheticPlugin"
-# What Axolotl would find on the machine: it asks the GPU, and there need not be one here.
+# Axolotl's description of the machine: it asks the GPU, which may be missing here.
 GPUS = {"24 GB": {"bf16": True, "fp8": False, "tf32": True, "n_gpu": 1, "compute_capability": "sm_86"}}
 GPUS["80 GB"] = GPUS["24 GB"] | {"compute_capability": "sm_80"}
 GPUS["8 of 80 GB"] = GPUS["80 GB"] | {"n_gpu": 8, "compute_capability": "sm_90", "fp8": True}
@@ -21,7 +21,7 @@ GPUS["8 of 80 GB"] = GPUS["80 GB"] | {"n_gpu": 8, "compute_capability": "sm_90",
 
 @pytest.fixture
 def validate(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., Mapping[str, Any]]]:
-    """Axolotl's way from a YAML to a config, in its order, and the keys that its schema would let pass without a word."""
+    """Yield a function that validates a config as Axolotl does, and also refuses keys that its schema silently accepts."""
     from axolotl.integrations.base import PluginManager
     from axolotl.utils.config import prepare_plugins, validate_config
     from axolotl.utils.dict import DictDefault
@@ -29,10 +29,10 @@ def validate(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callab
 
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("HF_HUB_OFFLINE", "1")
-    monkeypatch.setenv("AXOLOTL_SYNTHETIC_VERBOSE", "1")  # leaves the logging of the test's own process alone
+    monkeypatch.setenv("AXOLOTL_SYNTHETIC_VERBOSE", "1")  # otherwise it would change the logging of the test's process
 
     def validated(config: dict[str, Any], gpu: str = "80 GB") -> Mapping[str, Any]:
-        PluginManager.get_instance().plugins.clear()  # those of the config before
+        PluginManager.get_instance().plugins.clear()  # plugins of an earlier config
         cfg = DictDefault(copy.deepcopy(config))
         prepare_plugins(cfg)
         arguments = [locate(path) for path in PluginManager.get_instance().get_input_args()]

@@ -1,5 +1,7 @@
-"""A headless Chromium for the tests that look at a page. Needs Debian's chromium and chromium-driver, which `make test` installs where it
-may; without them the test that asks is skipped, in sight."""
+"""A headless Chromium for the tests of pages.
+
+It needs Debian's chromium and chromium-driver, which `make test` installs if it may. Without them these tests are skipped visibly.
+"""
 
 from __future__ import annotations
 
@@ -19,9 +21,9 @@ OPTIONS = ("--headless", "--no-sandbox", "--disable-gpu", "--disable-background-
 
 @contextmanager
 def chromium(folder: Path, **capabilities: Any) -> Iterator[Any]:
-    """The browser, as selenium drives it, with its own files in `folder`."""
+    """Yield the browser, driven by selenium, with its own files in `folder`."""
     for program in (CHROMIUM, DRIVER):
-        # Ubuntu's chromium may be there and only say that it is a snap.
+        # Ubuntu's chromium may be a stub that only refers to a snap.
         if program is None or subprocess.run([program, "--version"], capture_output=True, check=False).returncode != 0:
             pytest.skip("needs chromium and chromium-driver: sudo apt-get install chromium chromium-driver")
 

@@ -1,4 +1,4 @@
-"""A seed and candidates of it, for tests of single checks."""
+"""A seed and its candidates, for tests of single checks."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ TALK = Seed(
 def candidate(
     answer: str | None = SEED.answer, strategy: str = "answer_augmentation", seed: Seed = SEED, task: Any = MATH, **more: Any
 ) -> Candidate:
-    """A candidate with this answer, its final answer read as verification reads it; a question may be given as a text."""
+    """Return a candidate with this answer, whose final answer is read as in verification; a question may be a text."""
     question = more.pop("question", seed.question)
     if isinstance(question, str):
         question = Question(question, seed.question.choices, seed.question.labels)

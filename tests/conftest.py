@@ -1,5 +1,7 @@
-"""Puts this folder on the path, so that tests in its folders find the fake server; has the longest files begin first, and what needs
-one Argilla server run in one process. Hypothesis sets no deadline, for the machine may be busy with something else."""
+"""Puts this folder on the path, starts the longest files first, and groups tests that need one Argilla server in one process.
+
+With this folder on the path, tests in subfolders find the fake server. Hypothesis has no deadline, since the machine may be busy.
+"""
 
 from __future__ import annotations
 
@@ -17,12 +19,12 @@ if TYPE_CHECKING:
 hypothesis.settings.register_profile("tests", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow])
 hypothesis.settings.load_profile("tests")
 
-# Processes inherit what is ignored, as SIGINT is in a shell's background and SIGHUP under nohup; tests send both to runs.
+# Processes inherit ignored signals, such as SIGINT in a shell's background and SIGHUP under nohup; tests send both to runs.
 for number, handler in ((signal.SIGINT, signal.default_int_handler), (signal.SIGHUP, signal.SIG_DFL)):
     if signal.getsignal(number) == signal.SIG_IGN:
         signal.signal(number, handler)
 
-# Files are handed to the processes that run them in this order: a long one that begins last would keep the others waiting.
+# Order in which files are given to the test processes: a long file that starts last would delay the end.
 LONGEST_FIRST = (
     "test_exchange.py",
     "test_plugin.py",
@@ -34,7 +36,7 @@ LONGEST_FIRST = (
     "test_generate.py",
     "test_ray.py",
 )
-# These tests start a server once, and end it, and kill it.
+# These tests start, end and kill one server.
 TOGETHER = "tests/review/"
 
 

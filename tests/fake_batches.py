@@ -1,10 +1,10 @@
-"""A server with OpenAI's batches and Anthropic's message batches, which fail as the real ones do. It counts what it bills.
+"""A server with OpenAI's batches and Anthropic's message batches, which fail like the real ones. It counts what it bills.
 
     with FakeBatches() as server:
         project.configure(server.base_url, teacher={"batch": {"poll": 0.05}})
 
-What the model says is the same as `FakeServer`'s. Files, batches and their results are kept in memory; a batch ends once it has been looked
-at so many times. Calls outside batches are answered too, at `/chat/completions`, and counted in `direct`.
+Its model's replies are those of `FakeServer`. Files, batches and their results are kept in memory; a batch ends after a given number of
+looks. Calls outside batches are answered too, at `/chat/completions`, and counted in `direct`.
 """
 
 from __future__ import annotations
@@ -24,12 +24,12 @@ from aiohttp import web
 from fake_replies import MathReplies, request_key
 
 Reply = Callable[[dict[str, Any]], Any]
-"""What the model says: a text; a dict, which is the message's whole completion; or (status, body of an error)."""
+"""The model's reply: a text; a dict, which is the message's whole completion; or (status, body of an error)."""
 
 
 @dataclass
 class Made:
-    """One batch, as the server has it."""
+    """The server's state of one batch."""
 
     id: str
     protocol: str
@@ -45,21 +45,21 @@ class Made:
 
 
 class FakeBatches:
-    """The server, and what it saw.
+    """The server and a record of its requests.
 
     Args:
-        reply: what the model says to a request's body in OpenAI's form.
-        looks: a batch ends when it is looked at so many times, in a list or by itself; None: never.
-        fate: what becomes of a batch, by its number from 0: `completed`, `expired`, `cancelled`, `failed`; by default all complete.
-        share: of an expired or cancelled batch, which of its calls are done: every one whose place is below this share of the batch.
+        reply: the model's reply to a request's body in OpenAI's form.
+        looks: a batch ends after this many looks, in a list or alone; None: never.
+        fate: end of a batch, by its number from 0: `completed`, `expired`, `cancelled`, `failed`; by default all complete.
+        share: the calls of an expired or cancelled batch that are done: those whose index is below this share of the batch.
         errors: of a failed batch.
-        before, after: called with the name of each step (`upload`, `create`, `look`, `list`, `delete`, `results`) before and after it was
-            done; one may return a response to give instead.
+        before, after: called with the name of each step (`upload`, `create`, `look`, `list`, `delete`, `results`) before and after it;
+            each may return a response that replaces the server's.
         edit: changes the result lines of a batch, in their order.
         most_queued: calls that may be in open batches; a batch above that fails with the provider's words.
         refuse_create: likewise, but the creation gets HTTP 429.
-        prefix: the path that everything is below.
-        check: looks at a request's headers and query; a response refuses it.
+        prefix: the path before all others.
+        check: checks a request's headers and query; a response refuses the request.
     """
 
     def __init__(
@@ -109,14 +109,14 @@ class FakeBatches:
 
     @property
     def billed_twice(self) -> int:
-        """Calls that were done more than once."""
+        """Return the number of calls that were done more than once."""
         return sum(number - 1 for number in self.billed.values())
 
     def finish(self) -> None:
-        """Let every batch end at the next look."""
+        """End every batch at the next look."""
         self.looks = 0
 
-    # The server itself.
+    # The server itself
 
     def __enter__(self) -> Self:
         self._thread = threading.Thread(target=lambda: asyncio.run(self._serve()), name="fake-batches", daemon=True)
@@ -144,7 +144,7 @@ class FakeBatches:
         await runner.cleanup()
 
     async def _handle(self, request: web.Request) -> web.StreamResponse:
-        body = await request.read()  # also what is refused
+        body = await request.read()  # read before a refusal too
         self.seen.append(request)
         if (refused := self.check(request)) is not None:
             return refused
@@ -190,10 +190,10 @@ class FakeBatches:
             return ("look", lambda: self._look(id)) if id else ("list", lambda: self._list(request))
         return "", None
 
-    # Files.
+    # Files
 
     async def _upload(self, request: web.Request, body: bytes) -> web.Response:
-        # What `web.Request.post` would read, had the body not been read before.
+        # Parse what `web.Request.post` would, since the body was already read.
         boundary = request.headers["Content-Type"].partition("boundary=")[2].strip('"').encode()
         parts = {}
         for part in body.split(b"--" + boundary)[1:-1]:
@@ -222,7 +222,7 @@ class FakeBatches:
             return _error(404, f"No such File object: {id}", "not_found")
         return web.Response(body=self.files[id])
 
-    # Batches.
+    # Batches
 
     async def _create(self, body: dict[str, Any]) -> web.Response:
         assert body["completion_window"] == "24h", body
@@ -287,7 +287,7 @@ class FakeBatches:
         return web.Response(body=_lines(self.batches[id].lines))
 
     def _end(self, made: Made) -> None:
-        """Do the calls of a batch, or as many as its fate allows, and bill them."""
+        """Answer the calls of a batch, or as many as its fate allows, and bill them."""
         fate: str = made.fate  # type: ignore[attr-defined]
         made.status = fate
         if fate == "failed":
@@ -370,7 +370,7 @@ class FakeBatches:
 
 
 def as_chat(params: dict[str, Any]) -> dict[str, Any]:
-    """A request in Anthropic's form as one in OpenAI's, so that the model says the same."""
+    """Convert a request from Anthropic's form to OpenAI's, so that the model's reply is the same."""
     system = [{"role": "system", "content": params["system"]}] if "system" in params else []
     assert all(message["role"] in ("user", "assistant") for message in params["messages"])
     assert params["max_tokens"] > 0
@@ -378,7 +378,7 @@ def as_chat(params: dict[str, Any]) -> dict[str, Any]:
 
 
 def as_message(completion: dict[str, Any]) -> dict[str, Any]:
-    """A completion in OpenAI's form as a message of Anthropic's."""
+    """Convert a completion from OpenAI's form to a message in Anthropic's."""
     choice, usage = completion["choices"][0], completion["usage"]
     content = choice["message"]["content"]
     parts = content if isinstance(content, list) else [{"type": "text", "text": content}]

@@ -1,4 +1,4 @@
-"""The ways in which a model's server misbehaves, and when: which calls a fault strikes. How each looks is in fake_server.py."""
+"""Faults of a model's server, and the calls that they affect. fake_server.py says how each looks."""
 
 from __future__ import annotations
 
@@ -31,15 +31,15 @@ KINDS = {
 
 @dataclass(frozen=True, slots=True)
 class Fault:
-    """One fault and when it strikes: where all the conditions that are given hold.
+    """One fault and its conditions: it occurs where all given conditions hold.
 
     Attributes:
         kind: one of `KINDS`.
         calls: numbers of the calls, in the order of their arrival, from 0.
-        share: of all calls; drawn from the server's seed, the request and how often it was asked, so that a retry may succeed.
-        sticky: the share is of all requests: one that was struck once is struck whenever it is asked.
-        attempts: only the first so many times that the same request is asked.
-        seconds: only so long after the server's start.
+        share: of all calls; drawn from the server's seed, the request and how often it was asked, so a retry may succeed.
+        sticky: the share is of all requests: a request that failed once always fails.
+        attempts: only this many first attempts of the same request.
+        seconds: only this long after the server's start.
         when: only requests of this kind; gets the parsed body.
         retry_after: seconds in a `Retry-After` header; `as_date` writes it as an HTTP date.
         away: seconds, of `go_away`.
@@ -64,18 +64,18 @@ class Fault:
 
     @property
     def status(self) -> int:
-        """The HTTP status that this fault answers with."""
+        """Return the HTTP status of this fault."""
         if self.kind.startswith("http_"):
             return int(self.kind[5:])
         return {"unknown_model": 404, "context_length": 400, "refused": 400}.get(self.kind, 200)
 
 
 def choose(faults: Sequence[Fault], body: dict[str, Any], *, number: int, attempt: int, key: int, age: float, seed: int) -> Fault | None:
-    """The first fault that strikes this call, None when it is served as it should be.
+    """Return the first fault that affects this call, None if it is served normally.
 
     Args:
-        number, attempt: of this call among all, and among the equal ones; from 0.
-        key: a number that depends on the request's content alone.
+        number, attempt: index of this call among all, and among the equal ones; from 0.
+        key: a number that depends only on the request's content.
         age: seconds since the server's start.
     """
     for place, fault in enumerate(faults):
@@ -96,7 +96,7 @@ def choose(faults: Sequence[Fault], body: dict[str, Any], *, number: int, attemp
 
 
 def parse(text: str) -> Fault:
-    """A fault as the command line has it: `http_429:share=0.1,retry_after=1`, `go_away:calls=100-100,away=60`."""
+    """Parse a fault from the command line: `http_429:share=0.1,retry_after=1`, `go_away:calls=100-100,away=60`."""
     kind, _, options = text.partition(":")
     values: dict[str, Any] = {}
     for option in filter(None, options.split(",")):

@@ -1,5 +1,9 @@
-"""A local server that speaks the part of the Hugging Face Hub that a push uses: who may write, repositories, both ways to send large files
-(Git LFS, and Xet's store of chunks), and commits. It keeps what it got, and fails where a test says so."""
+"""A local server with the part of the Hugging Face Hub that a push uses.
+
+It checks who may write, and has repositories, commits, and both ways to send large files (Git LFS, and Xet's store of chunks). It keeps
+what
+it received, and fails where a test says so.
+"""
 
 from __future__ import annotations
 
@@ -29,7 +33,7 @@ class FakeHub:
     """The server, running while its context lasts.
 
     Args:
-        refuse: gives the status with which a request (method, path) is refused, None to answer it.
+        refuse: returns the status with which a request (method, path) is refused, None to answer it.
     """
 
     def __init__(self, refuse: Refusal = lambda method, path: None) -> None:
@@ -52,7 +56,7 @@ class FakeHub:
         self._server.server_close()
 
     def sent(self, method: str, part: str) -> int:
-        """How many requests of a method had this in their path."""
+        """Return how many requests of a method had this in their path."""
         return sum(of == method and part in path for of, path in self.requests)
 
 
@@ -99,7 +103,7 @@ class _Handler(BaseHTTPRequestHandler):
             self.wfile.write(text)
 
     def _store(self, path: str, body: bytes) -> tuple[int, Any]:
-        """Objects of Git LFS, by their hash, and what hf_xet sends: blocks of chunks, and lists of what files consist of."""
+        """Store objects of Git LFS, by their hash, and hf_xet's data: blocks of chunks, and lists of the files' parts."""
         if path.startswith("/objects/"):
             if hashlib.sha256(body).hexdigest() != path.rpartition("/")[2]:
                 return 400, {"error": "another content"}
@@ -112,7 +116,7 @@ class _Handler(BaseHTTPRequestHandler):
         if path.endswith("/shards"):
             self.hub.shards += 1
             return 200, {"type": "result", "result": 1, "shard_hash": "0" * 64}
-        if "/chunks/" in path or "/xorb-grants/" in path:  # no chunk that is known, and no other place to send one to
+        if "/chunks/" in path or "/xorb-grants/" in path:  # no known chunk, and no other address to send one to
             return 404, {}
         self.hub.unknown.append((self.command, path))
         return 404, {}
@@ -128,7 +132,7 @@ class _Handler(BaseHTTPRequestHandler):
             return 200, {"errors": [], "warnings": []}
         if path.endswith(".git/info/lfs/objects/batch"):
             asked = json.loads(body)
-            # Older clients ask which way it is to be, and newer ones go by Xet wherever they have it.
+            # Older clients ask for the way to send; newer ones use Xet where it is available.
             transfer = "xet" if "xet" in asked["transfers"] else "basic"
             return 200, {"transfer": transfer, "objects": [self._lfs(one) for one in asked["objects"]]}
         parts = path.removeprefix("/api/datasets/").split("/")
@@ -169,7 +173,7 @@ class _Handler(BaseHTTPRequestHandler):
             if line["key"] == "file":
                 repository.files[value["path"]] = base64.b64decode(value["content"])
             elif line["key"] == "lfsFile":
-                # Of what came by hf_xet, the content is in blocks that nobody puts together here.
+                # The content sent by hf_xet is in blocks that are not put together here.
                 repository.files[value["path"]] = self.hub.objects.get(value["oid"], b"")
             elif line["key"] == "deletedFile":
                 del repository.files[value["path"]]

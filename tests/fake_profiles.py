@@ -1,4 +1,4 @@
-"""Refusals of named providers in the words that they are known to send: a `FakeServer`'s `reply` and `admit`."""
+"""Refusals of named providers in their known words: a `FakeServer`'s `reply` and `admit`."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def math(body: dict[str, Any]) -> str:
 
 
 def o_series(body: dict[str, Any]) -> Any:
-    """OpenAI's o-series and GPT-5."""
+    """Refuse like OpenAI's o-series and GPT-5."""
     if "max_tokens" in body:
         said = "Unsupported parameter: 'max_tokens' is not supported with this model. Use 'max_completion_tokens' instead."
         return refused(said, "max_tokens", "unsupported_parameter")
@@ -39,14 +39,14 @@ def newest_claude(body: dict[str, Any]) -> Any:
 
 
 def gemma(body: dict[str, Any]) -> Any:
-    """A chat template without a system role, behind vLLM."""
+    """Refuse like a chat template without a system role, behind vLLM."""
     if any(message["role"] == "system" for message in body["messages"]):
         return 400, {"object": "error", "message": "System role not supported", "type": "BadRequestError", "param": None, "code": 400}
     return math(body)
 
 
 def qwen3(body: dict[str, Any]) -> Any:
-    """Qwen3 on DashScope."""
+    """Refuse like Qwen3 on DashScope."""
     if body.get("enable_thinking") is not False:
         said = "parameter.enable_thinking must be set to false for non-streaming calls"
         return 400, {"error": {"code": "invalid_parameter_error", "param": None, "message": said, "type": "invalid_request_error"}}
@@ -54,7 +54,7 @@ def qwen3(body: dict[str, Any]) -> Any:
 
 
 def azure(path: str, fields: dict[str, str], *, key: str) -> Any:
-    """A deployment on Azure."""
+    """Refuse like a deployment on Azure."""
     address, _, query = path.partition("?")
     if fields.get("api-key") != key:
         return 401, {"error": {"code": "401", "message": "Access denied due to invalid subscription key or wrong API endpoint."}}
@@ -75,12 +75,12 @@ def only_below(prefix: str, *, lm_studio: bool = False) -> Callable[[str, dict[s
 
 
 class Several:
-    """A server that takes `n`, or does not. The k-th reply to a prompt is the same however many come at once; each of them counts.
+    """A server with or without `n`. The k-th reply to a prompt is the same however many are requested at once; each of them counts.
 
     Args:
-        most: replies that it gives at once; what is asked for beyond is left out.
-        refuses: the answer to a call for more than one, None where it refuses none.
-        text: what it says to a request with a `seed` in it for the reply's number.
+        most: replies that it gives at once; more are left out.
+        refuses: the answer to a call for more than one, None if it refuses none.
+        text: the reply to a request, whose `seed` is the reply's number.
     """
 
     def __init__(self, most: int = 128, refuses: Any = None, text: Callable[[dict[str, Any]], str | None] = math) -> None:
@@ -102,12 +102,12 @@ class Several:
 
 
 def prompt_tokens(body: dict[str, Any]) -> int:
-    """Four characters are a token, as everywhere on the fake server."""
+    """Count a token per four characters, as everywhere on the fake server."""
     return sum(len(str(turn["content"])) for turn in body["messages"]) // 4 + 1
 
 
 def choices(texts: Sequence[str | None], prompt: int, **details: Any) -> tuple[int, dict[str, Any]]:
-    """A response with a reply for each text, whose tokens are counted together."""
+    """Return a response with a reply for each text, whose tokens are counted together."""
     completion = sum(len(text or "") // 4 + 1 for text in texts)
     found = [{"index": at, "message": {"role": "assistant", "content": text}, "finish_reason": "stop"} for at, text in enumerate(texts)]
     return 200, {"choices": found, "usage": counted(prompt, completion, **details)}

@@ -1,6 +1,6 @@
-"""Whole providers, each as its server is reached and as it answers: address, key, reply, usage, and what goes wrong there now and then.
+"""Whole providers: each one's address, key, reply, usage, and occasional errors.
 
-Sources are their public documentation and the reports of users. Single refusals in their words stand in fake_profiles.py.
+Sources are their public documentation and users' reports. fake_profiles.py has single refusals in their words.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from typing import Any
 from fake_profiles import Reply, math, newest_claude, o_series, only_below, refused
 
 KEY = "sk-recognisable-0123456789abcdef"
-# What a call is billed for in each of them: tokens of the prompt and of its part that was cached, of the answer, and of thoughts.
+# Billed tokens of a call: of the prompt and its cached part, of the answer, and of thoughts.
 PROMPT, CACHED, SAID, THOUGHT = 64, 32, 20, 30
 THINKING = "Let me think of it in my own words first: Recognisable thoughts."
 
@@ -25,10 +25,10 @@ class Profile:
     Attributes:
         path: of its base URL.
         reply, admit: see `FakeServer`.
-        thinks: whether its replies bring thoughts that can be read.
+        thinks: whether its replies contain readable thoughts.
         billed: tokens of the prompt and of the completion.
-        failed: candidates that fail by what it does once; what can be asked again is no failure.
-        repeated: calls that are asked once more.
+        failed: candidates that fail because of its one-time error; an error that is retried is no failure.
+        repeated: calls that are retried once.
     """
 
     path: str
@@ -41,7 +41,7 @@ class Profile:
 
 
 class Once:
-    """Answers its second call with something else, and all others with `reply`. The first is answered, so that the run begins."""
+    """Answers its second call differently, and all others with `reply`. The first call gets an answer, so the run begins."""
 
     def __init__(self, reply: Reply, second: Any) -> None:
         self.reply = reply
@@ -56,7 +56,7 @@ class Once:
 def said(
     text: str, usage: dict[str, Any], *, message: dict[str, Any] | None = None, choice: dict[str, Any] | None = None, **more: Any
 ) -> Any:
-    """A completion in OpenAI's form with further fields in its message, its choice and its top."""
+    """Return a completion in OpenAI's form with further fields in its message, its choice and its top level."""
     answer = {"role": "assistant", "content": text, **(message or {})}
     one = {"index": 0, "message": answer, "logprobs": None, "finish_reason": "stop", **(choice or {})}
     return 200, {"id": "chatcmpl-1", "object": "chat.completion", "created": 1_760_000_000, "choices": [one], "usage": usage, **more}
@@ -88,7 +88,7 @@ _KNOWN = {"model", "messages", "temperature", "max_tokens", "max_completion_toke
 
 
 def unknown(body: dict[str, Any], *more: str, without: Sequence[str] = ()) -> str | None:
-    """The first parameter that a strict server does not know."""
+    """Return the first parameter that a strict server does not know."""
     return next((name for name in body if name not in _KNOWN | set(more) or name in without), None)
 
 
@@ -145,7 +145,7 @@ def _azure() -> Profile:
 
 
 def _anthropic() -> Profile:
-    """Its OpenAI-compatible endpoint, whose list of models is of its own API."""
+    """Return Anthropic's OpenAI-compatible endpoint, whose list of models comes from its own API."""
 
     def admit(address: str, fields: dict[str, str]) -> Any:
         if address == "/v1/models" and "x-api-key" not in fields:
@@ -166,7 +166,7 @@ def _anthropic() -> Profile:
 
 
 def _anthropic_native() -> Profile:
-    """Its Messages API: thoughts are blocks, and cached tokens stand beside the prompt's."""
+    """Return Anthropic's Messages API: thoughts are blocks, and cached tokens are counted beside the prompt's."""
 
     def admit(address: str, fields: dict[str, str]) -> Any:
         if fields.get("x-api-key") != KEY or fields.get("anthropic-version") != "2023-06-01":
@@ -203,7 +203,7 @@ def _plain(content: Any) -> str:
 
 
 def _gemini() -> Profile:
-    """Its OpenAI-compatible endpoint: errors are lists, and thoughts are counted in the total alone."""
+    """Return Gemini's OpenAI-compatible endpoint: errors are lists, and thoughts are counted only in the total."""
 
     def reply(body: dict[str, Any]) -> Any:
         if name := unknown(body, "extra_body", without=["seed"]):
@@ -218,7 +218,7 @@ def _gemini() -> Profile:
 
 
 def _gemini_native() -> Profile:
-    """Its own API: thoughts are parts of the content, and are counted beside the answer's tokens."""
+    """Return Gemini's own API: thoughts are parts of the content, and are counted beside the answer's tokens."""
 
     def admit(address: str, fields: dict[str, str]) -> Any:
         if fields.get("x-goog-api-key") != KEY:
@@ -249,7 +249,7 @@ def _gemini_native() -> Profile:
 
 
 def _deepseek() -> Profile:
-    """Empty lines keep a waiting connection alive; it may end a reply for want of resources."""
+    """Return DeepSeek: empty lines keep a waiting connection alive; it may end a reply for lack of resources."""
 
     def reply(body: dict[str, Any], finish_reason: str = "stop") -> Any:
         details = {"completion_tokens_details": {"reasoning_tokens": THOUGHT}, "prompt_tokens_details": {"cached_tokens": CACHED}}
@@ -269,7 +269,7 @@ def _deepseek() -> Profile:
 
 
 def _openrouter() -> Profile:
-    """Comments keep a waiting connection alive; an error of the model's own provider comes with status 200."""
+    """Return OpenRouter: comments keep a waiting connection alive; an error of the model's own provider has status 200."""
 
     def reply(body: dict[str, Any]) -> Any:
         if body.get("reasoning") != {"effort": "low"} or body.get("provider") != {"order": ["deepinfra"], "allow_fallbacks": False}:

@@ -1,7 +1,7 @@
-"""What the fake server's model says: arithmetic about jars and cards, right unless it is told to err. Pure functions of the request.
+"""Replies of the fake server's model: arithmetic about jars and cards, right unless told to err. Pure functions of the request.
 
-What is asked is recognised by words of the prompts. Multiple-choice questions are about jars too, with numbers as choices. A test
-that needs other replies hands the server a function of its own.
+The purpose of a request is recognised by words of the prompts. Multiple-choice questions are about jars too, with numbers as choices. A
+test that needs other replies passes a function to the server.
 """
 
 from __future__ import annotations
@@ -12,9 +12,9 @@ from typing import Any, Literal
 
 Purpose = Literal["answer", "rephrase", "new_question", "self_check", "judge"]
 
-# "6 jars with 10 cards each": the one kind of problem that this model solves.
+# "6 jars with 10 cards each": the only kind of problem that this model solves.
 PROBLEM = re.compile(r"(\d+) (\w+) with (\d+) (\w+) each")
-# Words of the prompts in `axolotl_synthetic/tasks/prompts`, and of the benchmarks' own. Looked for in this order.
+# Words of the prompts in `axolotl_synthetic/tasks/prompts`, and of the benchmarks' own, searched in this order.
 WORDS: tuple[tuple[Purpose, tuple[str, ...]], ...] = (
     ("judge", ("you grade one answer",)),
     ("self_check", ("complete and clear", "well formed", "yes or no")),
@@ -28,7 +28,7 @@ THINGS = ("cards", "coins", "marbles", "stamps", "pens", "shells", "beads", "but
 
 
 def request_key(body: dict[str, Any]) -> int:
-    """A number that depends on the messages and the `seed` alone."""
+    """Return a number that depends only on the messages and the `seed`."""
     digest = blake2b(digest_size=8)
     for message in body.get("messages") or ():
         digest.update(repr((message.get("role"), message.get("content"))).encode(errors="surrogatepass"))
@@ -37,7 +37,7 @@ def request_key(body: dict[str, Any]) -> int:
 
 
 def purpose_of(body: dict[str, Any]) -> Purpose:
-    """What is asked, by the words of the system prompt and of the last turn; worked examples between them do not count."""
+    """Return the purpose of a request, by the words of its system prompt and last turn; worked examples between them do not count."""
     messages = body.get("messages") or []
     ends = [message for message in messages if message.get("role") == "system"] + messages[-1:]
     text = " ".join(str(message.get("content")) for message in ends).lower()
@@ -65,7 +65,7 @@ class MathReplies:
         self.mumbled = mumbled
 
     def __call__(self, body: dict[str, Any], key: int | None = None) -> str:
-        """The reply to a request; `key` stands for the request's own `request_key`, to get another sample."""
+        """Return the reply to a request; `key` replaces the request's own `request_key`, to get another sample."""
         key = request_key(body) if key is None else key
         messages = body.get("messages") or [{}]
         last = str(messages[-1].get("content"))
@@ -108,7 +108,7 @@ def _rephrased(last: str, problems: list[tuple[str, ...]], key: int) -> str:
     if not problems:
         return f"Put differently for {_name(key)}, {last.removeprefix('Reword: ')}"
     holders, holder, things, thing = problems[-1]
-    # In letters: another number would be another quantity than the seed's.
+    # Use letters: another number would be a quantity that the seed does not have.
     room = "".join(chr(ord("a") + (key >> shift) % 16) for shift in (8, 12, 16, 20, 24))
     return f"How many {thing} does {_name(key)} own, keeping {holders} {holder} with {things} {thing} each in the room {room}?"
 
@@ -118,5 +118,5 @@ def _name(key: int) -> str:
 
 
 def _share(key: int) -> float:
-    """A number from 0 to 1 that the key decides, independent of the parts of it that choose the words."""
+    """Return a number from 0 to 1 by the key, independent of the parts of it that choose the words."""
     return (key * 0x9E3779B97F4A7C15 % 2**64) / 2**64

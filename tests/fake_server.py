@@ -1,17 +1,16 @@
-"""A server that speaks OpenAI's /v1/chat/completions and misbehaves like the real ones. For tests, benchmarks and kill tests.
+"""A server with OpenAI's /v1/chat/completions that misbehaves like the real ones. For tests, benchmarks and kill tests.
 
-In a test, in a thread of the test's own process:
+In a test, it runs in a thread of the test's own process:
 
     with FakeServer(faults=[Fault("http_429", retry_after=1, calls=range(3))]) as server:
         ...  # server.base_url, server.calls, server.count, server.peak
 
-As a process, which prints its address and goes on until it is ended:
+As a process, it prints its address and runs until it is ended:
 
     python tests/fake_server.py --latency lognormal --slots 64 --fault http_500:share=0.1
 
-It is a bare asyncio protocol, because in the benchmarks it shares two cores with the client that is measured. What the model says
-stands in fake_replies.py, which faults there are in fake_faults.py, how faults look on the wire in fake_wire.py. `GET /stats`
-and `POST /reset` serve the benchmarks.
+It is a bare asyncio protocol, because in the benchmarks it shares two cores with the measured client. fake_replies.py has the model's
+replies, fake_faults.py the faults, and fake_wire.py their form on the wire. `GET /stats` and `POST /reset` are for the benchmarks.
 """
 
 from __future__ import annotations
@@ -45,9 +44,9 @@ MEDIAN, SIGMA, LONGEST = 0.4, 0.8, 8.0
 
 @dataclass(slots=True)
 class Call:
-    """One request for a completion, as it arrived: `path` has its query, `fields` are its headers.
+    """One request for a completion, as it arrived: `path` includes its query, `fields` are its headers.
 
-    `open` counts those that were being served or waiting, this one included.
+    `open` counts the requests being served or waiting, including this one.
     """
 
     number: int
@@ -64,21 +63,21 @@ class Call:
 
 
 class FakeServer:
-    """The server, and what it saw.
+    """The server and a record of its calls.
 
     Args:
-        reply: what the model says to a request's body, by default `MathReplies()`; or a response as `Connection.send` takes it (status,
+        reply: the model's reply to a request's body, by default `MathReplies()`; or a response as `Connection.send` takes it (status,
             body, headers), such as `fake_wire.message` makes it.
-        faults: see `Fault`; the first that strikes a call decides.
-        latency: `instant`, `lognormal`, or seconds. Drawn from `seed` by the call's number: every client waits the same in all.
-        slots: so many calls are served at once, the others wait; None is no limit.
+        faults: see `Fault`; the first that matches a call decides.
+        latency: `instant`, `lognormal`, or seconds. Drawn from `seed` by the call's number, so every client waits the same in total.
+        slots: number of calls served at once, others wait; None is no limit.
         models: names that it knows; None is all.
         api_key: if given, a call without it gets a 401.
-        admit: refuses a request by its path and headers, the list of models included, with a response; or lets it in with None.
+        admit: gets a request's path and headers, also for the list of models; returns a response to refuse it, None to serve it.
         context: longest prompt, in tokens; None is no limit.
         vary_repeats: an equal request gets another reply each time, as at a temperature above 0; else always the same.
-        keep_calls: whether to remember every call in `calls`.
-        log: where to write one line of JSON for each call that was answered.
+        keep_calls: whether to record every call in `calls`.
+        log: file for one line of JSON per answered call.
     """
 
     def __init__(
@@ -114,7 +113,7 @@ class FakeServer:
         self.connections: set[Connection] = set()
         self.closing = threading.Event()
         self._waiting: deque[tuple[float, Callable[[], None]]] = deque()
-        # Bound but never listening, it keeps the port ours while the server is away.
+        # This socket never listens: it only reserves the port while the server is away.
         self._host = host
         self._claim = _bound(port, host)
         self.port: int = self._claim.getsockname()[1]
@@ -125,7 +124,7 @@ class FakeServer:
         self.reset()
 
     def reset(self) -> None:
-        """Forget what was seen, and draw the same latencies again."""
+        """Clear the record, and draw the same latencies again."""
         self.calls: list[Call] = []
         self.count = self.answered = self.repeated = self.peak = self.open = 0
         self.struck: Counter[str] = Counter()
@@ -136,11 +135,11 @@ class FakeServer:
         self._done: set[int] = set()
 
     def stats(self) -> dict[str, Any]:
-        """What was seen. `repeated`: calls that were answered although an equal one had been answered before."""
+        """Return the counts. `repeated`: calls that were answered although an equal one had been answered before."""
         names = ("count", "answered", "repeated", "open", "peak", "latency_seconds")
         return {name: getattr(self, name) for name in names} | {"faults": dict(self.struck)}
 
-    # A call's way: arrived → (refused) | waits for a slot → served after its latency → answered or struck by its fault.
+    # Path of a call: arrived → (refused) | waits for a slot → served after its latency → answered or struck by its fault
 
     def arrived(self, connection: Connection, raw: bytes, fields: dict[str, str], key: str | None, path: str) -> None:
         try:
@@ -190,7 +189,7 @@ class FakeServer:
         self._active -= 1
         self.open -= 1
         if self._waiting and self._active < self.slots:
-            # Soon and not now: a thousand instant calls in a row would be a thousand frames deep.
+            # Do not call directly: a thousand instant calls in a row would be a thousand stack frames.
             asyncio.get_running_loop().call_soon(self._start, *self._waiting.popleft())
         body = call.body
         vary = self.vary_repeats and "seed" not in body
@@ -233,7 +232,7 @@ class FakeServer:
         self._listener = await loop.create_server(lambda: Connection(self), sock=_bound(self.port, self._host), backlog=4096)
 
     def go_away(self, seconds: float) -> None:
-        """Reset every connection and refuse new ones; come back on the same port. Only from the server's own thread."""
+        """Reset every connection and refuse new ones, then return on the same port. Only from the server's own thread."""
         if self._listener is None:
             return
         self._listener.close()

@@ -1,12 +1,12 @@
-"""A `vllm` with the command line of the real one, behind which a `FakeServer` answers, for tests of `provider: vllm`.
+"""A `vllm` with the command line of the real one and a `FakeServer` behind it, for tests of `provider: vllm`.
 
     records = install(tmp_path / "bin")
     ...  # a run with that folder in PATH
     started(records)
 
-It takes `vllm serve MODEL …` and `python -m vllm.entrypoints.openai.api_server --model MODEL …`, starts a worker process in a session of
-its own as vLLM's engine is one, and writes down how it was started. FAKE_VLLM says what goes wrong: `dies`, `ends` (after some calls),
-`hangs` (never ready), `stubborn` (ignores SIGTERM).
+It takes `vllm serve MODEL …` and `python -m vllm.entrypoints.openai.api_server --model MODEL …`, starts a worker process in a new session
+as vLLM starts its engine, and records its start. FAKE_VLLM selects the fault: `dies`, `ends` (after some calls), `hangs` (never ready),
+`stubborn` (ignores SIGTERM).
 """
 
 from __future__ import annotations
@@ -26,14 +26,14 @@ LAST_WORDS = "ValueError: the KV cache needs 4.00 GiB, and there are 1.37 GiB; l
 
 
 def install(folder: Path) -> Path:
-    """Write a `vllm` and a `python` that has it into a folder; return where each start is recorded."""
+    """Write a `vllm` and a `python` that has it into a folder; return the path of the records."""
     folder.mkdir()
     records = folder / "records"
     records.mkdir()
     run = f'export FAKE_VLLM_RECORDS="{records}"\nexec "{sys.executable}" "{Path(__file__).absolute()}"'
     scripts = {
         "vllm": f'#!/bin/sh\n{run} "$@"\n',
-        # `-c` is the look for the package.
+        # `-c` is the test whether the package is installed.
         "python": f'#!/bin/sh\nif [ "$1" = -c ]; then exit 0; fi\n{run} "$@"\n',
         "python-without": "#!/bin/sh\nexit 1\n",
     }
@@ -44,7 +44,7 @@ def install(folder: Path) -> Path:
 
 
 def started(records: Path) -> list[dict[str, Any]]:
-    """How each server was started, in the order of their GPUs."""
+    """Return how each server was started, in the order of their GPUs."""
     found = [json.loads(path.read_text()) for path in records.glob("*.json")]
     return sorted(found, key=lambda one: (one["gpus"] or "", one["port"]))
 
@@ -99,7 +99,7 @@ def main() -> None:
         running = asyncio.create_task(server.run(lambda: print("INFO ready", flush=True)))
         while not running.done():
             await asyncio.sleep(0.05)
-            # Whole at every moment: whoever reads it may come in between.
+            # Replace the file atomically, since a test may read it at any time.
             path.with_suffix(".next").write_text(str(server.answered))
             path.with_suffix(".next").rename(path.with_suffix(".count"))
             if wrong == "ends" and server.answered >= 10:

@@ -1,4 +1,4 @@
-"""HTTP as the fake server speaks it: one connection, and how a reply, a refusal and each fault look on the wire."""
+"""HTTP of the fake server: one connection, and the form of replies, refusals and faults on the wire."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ CODES = {401: "invalid_api_key", 403: "permission_denied", 404: "not_found", 429
 
 
 class Connection(asyncio.Protocol):
-    """One keep-alive connection. Requests on it are served one after the other."""
+    """One keep-alive connection. Its requests are served one after another."""
 
     def __init__(self, server: FakeServer) -> None:
         self.server = server
@@ -85,14 +85,14 @@ class Connection(asyncio.Protocol):
         return True
 
     def send(self, status: int, body: Any, headers: Headers | None = None, *, keep: float = 1.0) -> bool:
-        """Answer.
+        """Send a response.
 
         Args:
-            body: bytes, or what becomes JSON.
-            keep: the share of the body that is sent; with less than all of it the connection has had its last reply.
+            body: bytes, or a value that becomes JSON.
+            keep: the share of the body that is sent; below 1, it is the connection's last reply.
 
         Returns:
-            False when the client had gone.
+            False if the client had disconnected.
         """
         if self.transport is None or self.transport.is_closing():
             return False
@@ -113,7 +113,7 @@ class Connection(asyncio.Protocol):
         return True
 
     def reset(self) -> None:
-        """End the connection by RST, as a server that crashed does."""
+        """End the connection by RST, like a server that crashed."""
         if self.transport is None:
             return
         raw = self.transport.get_extra_info("socket")
@@ -123,7 +123,7 @@ class Connection(asyncio.Protocol):
 
 
 def _as_chat(model: str, body: dict[str, Any]) -> dict[str, Any]:
-    """Return a request of Gemini's own API with what an OpenAI-compatible one has beside it."""
+    """Return a request of Gemini's own API with the fields of an OpenAI-compatible one."""
     system = [{"role": "system", "parts": body["system_instruction"]["parts"]}] if "system_instruction" in body else []
     turns = [
         {"role": turn["role"].replace("model", "assistant"), "content": "".join(part["text"] for part in turn["parts"])}
@@ -138,7 +138,7 @@ def refusal(status: int, message: str, code: str | None) -> tuple[int, dict[str,
 
 
 def success(call: Call, text: str | None, finish_reason: str = "stop") -> tuple[int, dict[str, Any]]:
-    """A completion. Four characters are a token, and `max_tokens` cuts it off as a model would be."""
+    """Return a completion. Four characters are a token, and `max_tokens` cuts it off as it would a model's reply."""
     prompt = sum(len(str(message.get("content"))) for message in call.body["messages"]) // 4 + 1
     longest = call.body.get("max_tokens") or call.body.get("max_completion_tokens")
     completion = len(text or "") // 4 + 1
@@ -155,13 +155,13 @@ def success(call: Call, text: str | None, finish_reason: str = "stop") -> tuple[
 
 
 def message(content: Any = None, finish_reason: Any = "stop", usage: Any = None, **fields: Any) -> tuple[int, dict[str, Any]]:
-    """A response whose message has this content and these fields, for a `FakeServer`'s `reply`."""
+    """Return a response whose message has this content and these fields, for a `FakeServer`'s `reply`."""
     said = {"role": "assistant", "content": content, **fields}
     return 200, {"choices": [{"index": 0, "message": said, "finish_reason": finish_reason}], "usage": usage}
 
 
 def counted(prompt: int, completion: int, **more: Any) -> dict[str, Any]:
-    """A `usage`; `total_tokens` is their sum unless it is given."""
+    """Return a `usage`; `total_tokens` is their sum unless it is given."""
     return {"prompt_tokens": prompt, "completion_tokens": completion, "total_tokens": prompt + completion, **more}
 
 
@@ -176,7 +176,7 @@ def misbehave(server: FakeServer, connection: Connection, call: Call, fault: Fau
         connection.reset()
     elif kind == "reset_after_headers":
         connection.send(*success(call, text), keep=0)
-        # A reset at once would overtake the headers.
+        # An immediate reset would overtake the headers.
         asyncio.get_running_loop().call_later(0.02, connection.reset)
     elif kind == "half_body":
         connection.send(*success(call, text), keep=0.5)
@@ -194,13 +194,13 @@ def misbehave(server: FakeServer, connection: Connection, call: Call, fault: Fau
 
 
 def _content(fault: Fault, call: Call, text: str) -> Any:
-    """The body of a fault that is a reply of status 200."""
+    """Return the body of a fault that is a reply of status 200."""
     if fault.kind == "invalid_json":
         return b'{"id": "chatcmpl-0", "choices": [{"message": '
     if fault.kind == "no_choices":
         return success(call, text)[1] | {"choices": []}
     if fault.kind == "huge":
-        # Made from the bytes, because JSON of this size would hold up every other connection.
+        # Build it from bytes: JSON of this size would block every other connection.
         before, after = json.dumps(success(call, "@")[1]).encode().split(b"@")
         return before + b"x" * int(fault.megabytes * 1024 * 1024) + after
     said, finish_reason = {

@@ -1,5 +1,7 @@
-"""Folders named and shaped like the Hub's data sets, with a few rows of our own: what `datasets.load_dataset` and lm-eval find, in the
-working directory and without a network, when they are asked for the Hub's names."""
+"""Folders that replace the Hub's data sets, with a few rows of our own.
+
+`datasets.load_dataset` and lm-eval find them in the working directory, without a network, under the Hub's names.
+"""
 
 from __future__ import annotations
 
@@ -15,17 +17,17 @@ Rows = Sequence[Mapping[str, Any]]
 
 
 def settle(folder: Path, patch: pytest.MonkeyPatch) -> None:
-    """Work in `folder`, offline, with a cache of its own: datasets takes a folder of the same name for the same data."""
+    """Work in `folder`, offline, with a separate cache: datasets takes a folder of the same name for the same data."""
     import datasets
 
     patch.chdir(folder)
     patch.setenv("HF_HUB_OFFLINE", "1")
-    patch.setenv("HF_DATASETS_CACHE", str(folder / "cache"))  # for processes to be started
+    patch.setenv("HF_DATASETS_CACHE", str(folder / "cache"))  # for child processes
     patch.setattr(datasets.config, "HF_DATASETS_CACHE", folder / "cache")
 
 
 def write_dataset(folder: Path, name: str, configuration: str, **splits: Rows) -> None:
-    """One configuration of one data set below `folder`, in Hub form: a card that says where each split's rows are."""
+    """Write one configuration of a data set below `folder`, in Hub form: its card gives the paths of the splits' rows."""
     place = folder / name
     place.mkdir(parents=True)
     listed = []
@@ -53,13 +55,13 @@ def arc(number: int, choices: Sequence[str], key: str, labels: str = "ABCD") -> 
 
 
 def write_gsm8k(folder: Path, test: Rows = ()) -> None:
-    """12 rows to train on, and those to be graded by."""
+    """Write 12 rows to train on, and those for grading."""
     train = [gsm8k(jars, cards) for jars in (2, 3, 4) for cards in (5, 6, 7, 8)]
     write_dataset(folder, "openai/gsm8k", "main", train=train, test=test or [gsm8k(9, 9)])
 
 
 def write_arc(folder: Path, test: Rows = ()) -> None:
-    """8 rows to train on, one of them with numbers for labels as some of ARC's have, and those to be graded by."""
+    """Write 8 rows to train on, one of them with numbers for labels as in some of ARC's, and those for grading."""
     train = [
         arc(number, [f"{number} apple", f"{number} pear", f"{number} plum", f"{number} fig"], "ABCD"[number % 4]) for number in range(7)
     ]
@@ -68,7 +70,7 @@ def write_arc(folder: Path, test: Rows = ()) -> None:
 
 
 def write_spider(folder: Path) -> None:
-    """6 questions about one database, and the database where Spider's archive has it."""
+    """Write 6 questions about one database, and the database where Spider's archive has it."""
     asked = [("How many pupils are there?", "SELECT count(*) FROM pupil"), ("Who are the pupils?", "SELECT name FROM pupil")]
     asked += [(f"Who is older than {age}?", f"SELECT name FROM pupil WHERE age > {age}") for age in (7, 8, 9, 10)]
     rows = [

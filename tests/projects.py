@@ -1,7 +1,7 @@
 """A user's folder with seeds and a config, and the real command in it, for tests of whole runs.
 
-Every process gets a mark in its environment, so that what it leaves running is found, a key that nothing may write down, and a
-folder for temporary files of its own.
+Every process gets a mark in its environment, so that leftovers are found, a key that must not be written anywhere, and a separate
+folder for temporary files.
 """
 
 from __future__ import annotations
@@ -28,12 +28,12 @@ import yaml
 from fake_server import FakeServer
 
 KEY = "sk-recognisable-0123456789abcdef"
-# What hangs is ended after so long. It says nothing of speed: a machine that others keep busy may take many times what a quiet one does.
+# Time limit for a hanging command. It does not test speed: on a busy machine a run may take many times as long.
 SECONDS = 300
 
 
 def seed(number: int) -> dict[str, str]:
-    """A question that no other number has: 2 to 41 jars, 3 and more cards."""
+    """Return a question that no other number has: 2 to 41 jars, 3 and more cards."""
     jars, cards = 2 + number % 40, 3 + number // 40
     return {
         "question": f"Ada has {jars} jars with {cards} cards each. How many cards are there?",
@@ -52,7 +52,7 @@ class Project:
 
     def __post_init__(self) -> None:
         self.folder.mkdir(parents=True, exist_ok=True)
-        # Not in the project's folder: pytest's paths may be too long for the sockets in it.
+        # Use a folder outside the project's: pytest's paths may be too long for sockets.
         self.temporary = Path(tempfile.mkdtemp(prefix="project-"))
         atexit.register(shutil.rmtree, self.temporary, ignore_errors=True)
         self.write_seeds(range(self.seeds))
@@ -94,7 +94,7 @@ class Project:
     def run(self, command: str = "generate", *options: str, seconds: float = SECONDS, **popen: Any) -> Done:
         return self.start(command, *options, **popen).wait(seconds)
 
-    # What a run left behind.
+    # Traces of a run
 
     @property
     def manifest(self) -> dict[str, Any]:
@@ -122,7 +122,7 @@ class Project:
 
     @property
     def paid_twice(self) -> int:
-        """Replies in the ledger beyond one for each question and length limit."""
+        """Return the number of replies in the ledger beyond one for each question and length limit."""
         [[number]] = self.ledger("SELECT count(*) - count(DISTINCT key || max_new_tokens) FROM calls WHERE outcome = 'ok'")
         return int(number)
 
@@ -132,7 +132,7 @@ class Project:
                 path.unlink()
 
     def processes(self) -> list[tuple[int, str]]:
-        """Id and command line of what still runs."""
+        """Return id and command line of the processes that still run."""
         found = []
         for path in Path("/proc").iterdir():
             try:
@@ -143,13 +143,13 @@ class Project:
         return found
 
     def ends(self, seconds: float = 60) -> bool:
-        """Whether within so many seconds nothing runs any more."""
+        """Return whether all processes end within this many seconds."""
         return until(lambda: not self.processes(), seconds)
 
 
 @dataclass
 class Done:
-    """A command that ended."""
+    """A command that has ended."""
 
     code: int
     out: str
@@ -159,7 +159,7 @@ class Done:
 
 @dataclass
 class Running:
-    """A command under way."""
+    """A command in progress."""
 
     project: Project
     child: subprocess.Popen[str]
@@ -177,12 +177,12 @@ class Running:
         self.child.send_signal(number)
 
     def kill(self) -> None:
-        """The command's own process alone, as `kill -9` does it."""
+        """Kill only the command's own process, as `kill -9` does."""
         self.child.send_signal(signal.SIGKILL)
 
 
 def until(happened: Callable[[], object], seconds: float = SECONDS) -> bool:
-    """Wait for something, at most so long."""
+    """Wait for an event, at most this long."""
     end = time.monotonic() + seconds
     while time.monotonic() < end:
         if happened():

@@ -30,16 +30,16 @@ class RayCluster:
             self.add_node(gpus=gpus)
 
     def add_node(self, cpus: int = 2, gpus: int = 0) -> None:
-        """Add a node; its GPUs are believed in, as Ray believes whoever starts a node."""
+        """Add a node; its GPUs need not exist, since Ray trusts what a node claims."""
         self.nodes.append(self._cluster.add_node(num_cpus=cpus, num_gpus=gpus, object_store_memory=MEMORY))
 
     def raylets(self) -> list[psutil.Process]:
-        """The nodes' main processes, the head's left out."""
+        """Return the nodes' main processes, except the head's."""
         found = [psutil.Process(node.all_processes["raylet"][0].process.pid) for node in self.nodes]
         return [process for process in found if process.is_running() and process.status() != psutil.STATUS_ZOMBIE]
 
     def verifiers(self) -> list[psutil.Process]:
-        """The processes that verify, on any node of this cluster."""
+        """Return the processes that verify, on any node of this cluster."""
         found = []
         for node in (self._cluster.head_node, *self.nodes):
             with suppress(psutil.Error, KeyError, IndexError):
@@ -55,7 +55,7 @@ class RayCluster:
         return _kill(self.raylets(), choice)
 
     def kill_the(self, part: str) -> bool:
-        """Kill the `head`, on which the whole cluster hangs, or the `node_of_the_head`, which drivers on this machine are connected to."""
+        """Kill the `head`, on which the cluster depends, or the `node_of_the_head`, to which drivers on this machine connect."""
         name = {"head": "gcs_server", "node_of_the_head": "raylet"}[part]
         os.kill(self._cluster.head_node.all_processes[name][0].process.pid, signal.SIGKILL)
         return True

@@ -1,4 +1,4 @@
-"""LLMs of distilabel that say what a test wrote down, by what they are asked for; importable, so that a saved pipeline finds them."""
+"""LLMs of distilabel with replies scripted by purpose; importable, so that a saved pipeline finds them."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ class ScriptedLLM(LLM):
     """A synchronous LLM.
 
     Attributes:
-        says: replies by purpose: one for every call, or a list that is gone through. None is no reply; `BREAKS` raises.
-        output_tokens: what it counts for each reply; 0: it counts none.
-        marked: a text of a chat that it breaks on.
+        says: replies by purpose: one for every call, or a list to use in order. None is no reply; `BREAKS` raises.
+        output_tokens: the count for each reply; 0: it counts none.
+        marked: it raises an error on a chat with this text.
     """
 
     says: dict[str, Any]

@@ -1,4 +1,4 @@
-"""A small database for the tests of text to SQL: singers, stadiums and the concerts that bring them together."""
+"""A small database for the tests of text to SQL: singers, stadiums and their concerts."""
 
 from __future__ import annotations
 
@@ -33,12 +33,12 @@ ROWS = {
     "stadium": [(1, "North", 500), (2, "South", 900), (3, "East", 900)],
     "concert": [(1, 1, 1, 2014), (2, 1, 2, 2015), (3, 2, 2, 2015), (4, None, 2, 2016)],
 }
-# No rows of its own: generated ones alone.
+# It has no own rows, only generated ones.
 EMPTY = Database(SCHEMA)
 
 
 def make_shop(path: Path) -> Database:
-    """The database as a file."""
+    """Write the database to a file."""
     connection = sqlite3.connect(path)
     connection.executescript(SCHEMA)
     for table, rows in ROWS.items():
@@ -49,7 +49,7 @@ def make_shop(path: Path) -> Database:
 
 
 def trap(file: Path, victim: Path) -> Path:
-    """A database with a journal beside it that has SQLite delete another file when it takes the change back.
+    """Write a database with a journal that makes SQLite delete another file on rollback.
 
     The journal holds no page, and names the file as the journal of several databases (sqlite.org/fileformat2.html, 3).
     """
@@ -63,5 +63,5 @@ def trap(file: Path, victim: Path) -> Path:
 
 
 def asked(text: str, file: str | None = None) -> Question:
-    """A question about it."""
+    """Return a question about the database."""
     return Question(text, context=SCHEMA, database="shop", database_file=file)

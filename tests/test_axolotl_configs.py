@@ -1,5 +1,7 @@
-"""Axolotl configs of the kinds that people have: each validates with our block as it does without, with its `datasets:` kept and ours
-added. What other kinds of training are told is in test_plugin.py."""
+"""Axolotl configs of common kinds: each also validates with our block, which keeps its `datasets:` and adds ours.
+
+test_plugin.py tests the messages for other kinds of training.
+"""
 
 from __future__ import annotations
 
@@ -69,7 +71,7 @@ CONFIGS = {
 
 
 def config(name: str) -> dict[str, Any]:
-    # A key that comes again, such as an optimizer, is the later one's.
+    # If a key occurs twice, such as an optimizer, the later value counts.
     made: dict[str, Any] = yaml.safe_load(BASE) | yaml.safe_load(CONFIGS[name])
     return made
 
@@ -79,7 +81,7 @@ def with_our_block(theirs: dict[str, Any], **block: Any) -> dict[str, Any]:
 
 
 def others(valid: Any) -> dict[str, Any]:
-    """Every key of a validated config that is none of ours."""
+    """Return every key of a validated config that is not ours."""
     return json.loads(json.dumps({key: valid[key] for key in valid if key not in ("datasets", "plugins", "synthetic")}, default=str))
 
 
@@ -87,7 +89,7 @@ def others(valid: Any) -> dict[str, Any]:
 def test_a_config_validates_with_our_block_as_without_and_keeps_its_data_sets(name, validate, tmp_path):
     (tmp_path / "zero2.json").write_text(json.dumps(ZERO))
     theirs = config(name)
-    # Axolotl refuses a config without data; ours brings them.
+    # Axolotl refuses a config without data; our block adds it.
     alone = validate({**theirs, "datasets": theirs.get("datasets") or [{"path": "x.jsonl", "type": "alpaca"}]}, "8 of 80 GB")
     valid = validate(with_our_block(theirs), "8 of 80 GB")
     assert others(valid) == others(alone)

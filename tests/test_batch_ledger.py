@@ -1,4 +1,4 @@
-"""What the ledger keeps of batches: calls that no batch took are given back, and those in one are found again as they were sent."""
+"""The ledger's records of batches: calls outside any batch are given back, and those in one are found again as they were sent."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from axolotl_synthetic.records import Reply, Request
 from axolotl_synthetic.run import batch_line
 
 PRICE = Price(input=10, output=20)
-# 1 word of 8 bytes: 8 + 16 for the turn + 16 for the chat, and 60 for the reply; USD 10 and 20 a million.
+# 1 word of 8 bytes: 8 + 16 for the turn + 16 for the chat, and 60 for the reply; USD 10 and 20 per million.
 TOKENS, USD = 40 + 60, (40 * 10 + 60 * 20) / 1e6
 
 
@@ -46,7 +46,7 @@ def test_calls_that_no_batch_took_are_taken_back_with_what_was_reserved(ledger):
     batch_of(ledger, "void", ids[1:2], state="void")
     batch_of(ledger, "intended", ids[2:3], state="intended")
     assert ledger.spent() == (4, 4 * TOKENS, pytest.approx(4 * USD))
-    # The second's batch was not made, and the fourth is in none; whether the third's was made is not known.
+    # The second's batch was not made, and the fourth is in none; whether the third's was made is unknown.
     assert ledger.release() == 2
     assert ledger.spent() == (2, 2 * TOKENS, pytest.approx(2 * USD))
     assert [batch.token for batch, _ in ledger.open_batches()] == ["open", "intended"]
@@ -87,7 +87,7 @@ def test_a_batch_is_open_until_all_its_calls_are_settled(ledger):
     batch = batch_of(ledger, "one", ids, remote="batch_1", state="open")
     assert ledger.open_batches() == [(batch, 2)] and ledger.under_way() == [batch]
     ledger.commit([], [Settled(ids[0], call(1), reply=Reply("four", "stop", 5, 6))])
-    # Its results were read, and the run was killed before the last was written down.
+    # Its results were read, and the run was killed before the last was written.
     ledger.note(batch.id, state="ended")
     assert [(one.state, waiting) for one, waiting in ledger.open_batches()] == [("ended", 1)] and ledger.under_way() == []
     ledger.commit([], [Settled(ids[1], call(2), error="batch_expired", cost="none")])

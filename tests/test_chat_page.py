@@ -44,7 +44,7 @@ def test_the_example_is_what_its_yaml_says(monkeypatch):
 
 
 def saying(body):
-    """Return what a model with many words and little sense would say."""
+    """Return a random reply of many words."""
     last, key = body["messages"][-1]["content"], request_key(body)
     purpose = purpose_of(body)
     text = " ".join(WORDS[(key * (place + 3) >> 7) % len(WORDS)].strip('"{}[]:,\\') for place in range(24))

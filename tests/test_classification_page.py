@@ -40,7 +40,7 @@ def test_the_example_is_what_its_yaml_says(monkeypatch):
 
 
 def knowing(body):
-    """Return what a model would say that knows the tickets' labels, and has one text more for each call."""
+    """Return the reply of a model that knows the tickets' labels and writes another text for each call."""
     last, key = body["messages"][-1]["content"], request_key(body)
     purpose = purpose_of(body)
     if purpose == "self_check":

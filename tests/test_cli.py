@@ -66,7 +66,7 @@ def test_a_wrong_config_ends_with_one_message_and_2(tmp_path, command, text, say
     ("error", "code"), [(ServiceError("x"), 3), (FolderInUseError("x"), 4), (Interrupted("x"), 130), (KeyboardInterrupt(), 130)]
 )
 def test_every_end_has_its_exit_code(tmp_path, monkeypatch, error, code):
-    def end(_, *, student, process):
+    def end(_, **__):
         raise error
 
     monkeypatch.setattr(running, "generate", end)
@@ -138,7 +138,7 @@ def test_rows_that_cannot_be_read_are_told_and_refused_and_may_be_gone_on_withou
     if "--quiet" not in options:
         for line in range(2, 7):
             assert f"seeds: {path}:{line}: invalid JSON" in result.stderr
-    # The message's two remedies, followed.
+    # Follow the message's two remedies.
     raised = call("plan", config_of(made, may_fail=0.84), *options[1:])
     assert raised.exit_code == 0
     path.write_text(first + "".join(others))
@@ -211,11 +211,11 @@ def test_a_log_gets_no_colour_codes(tmp_path):
     assert "\x1b[" not in done.stdout + done.stderr
 
 
-# What all commands share.
+# Options of all commands
 
 
 def program(*arguments, environment=None):
-    """`axolotl-synthetic`, as a shell starts it."""
+    """Run `axolotl-synthetic` as a shell starts it."""
     command = [os.path.join(os.path.dirname(sys.executable), "axolotl-synthetic"), *map(str, arguments)]
     return subprocess.run(command, capture_output=True, text=True, env={**os.environ, **(environment or {})}, timeout=300)
 
@@ -245,7 +245,7 @@ def test_quiet_prints_results_and_no_progress_and_no_notices(tmp_path):
         again = program("preview", path, environment={"OPENAI_API_KEY": "none"})
     assert (done.returncode, done.stderr) == (0, "")
     assert "6 of " in done.stdout
-    assert "1 of 6 have no answer" in again.stderr  # what `--quiet` left out
+    assert "1 of 6 have no answer" in again.stderr  # omitted by `--quiet`
 
 
 def test_quiet_still_prints_an_error(tmp_path):

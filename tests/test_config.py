@@ -1,4 +1,4 @@
-"""The `synthetic:` block: defaults as the contract has them, and every problem reported at once, with path and remedy."""
+"""The `synthetic:` block: the contract's defaults, and every problem reported at once, with path and remedy."""
 
 import pytest
 import yaml
@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from axolotl_synthetic.config import Block, Settings, load_settings
 from axolotl_synthetic.errors import ConfigError
 
-# The block of the contract, as it stands there, without what this version refuses.
+# The contract's block, verbatim, without what this version refuses.
 CONTRACT = """
 task: math
 seeds:
@@ -323,7 +323,7 @@ def test_no_block_whatever_ends_in_anything_but_settings_or_a_message(block):
         assert "synthetic" in str(error)
 
 
-# Parameters, addresses and headers.
+# Parameters, addresses and headers
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""Files of a run, damaged or out of reach afterwards: one message, or the run made anew from the ledger; never a traceback."""
+"""Files of a run, damaged or unreadable afterwards: one message, or the run made again from the ledger; never a traceback."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from projects import Project
 
 @pytest.fixture(scope="module")
 def made(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Project, FakeServer]]:
-    """A finished run."""
+    """Return a finished run."""
     project = Project(tmp_path_factory.mktemp("made") / "project")
     with FakeServer() as server:
         project.configure(server, budget={"samples": 12})

@@ -1,4 +1,4 @@
-"""The files of a run: what they hold, that the same input gives the same bytes, and that they appear whole or not at all."""
+"""The files of a run: their content, the same bytes for the same input, and that they appear complete or not at all."""
 
 import hashlib
 import json

@@ -1,4 +1,4 @@
-"""The optional parts: what is missing is one line with the command that installs it, before anything else is done."""
+"""The optional parts: if one is missing, one line names the command that installs it, before anything else is done."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Does the fake server do what it says? Each fault is looked at from the client's side of a real connection."""
+"""The fake server's faults, seen from the client's side of a real connection."""
 
 from __future__ import annotations
 
@@ -100,7 +100,7 @@ def test_calls_are_remembered_with_header_names_and_never_their_values():
         assert "authorization" in server.calls[0].headers
         assert "very-secret" not in repr(server.calls)
         assert server.count == 2
-        # It counts an answer after it was sent, when whoever asked may be here already.
+        # It counts an answer after sending it, when the client may be here already.
         assert until(lambda: server.answered == 2, 10)
 
 
@@ -108,7 +108,7 @@ def test_max_tokens_cuts_the_reply_off():
     with FakeServer(reply=lambda _: "x" * 400) as server:
         assert choice(ask(server, body(max_tokens=10))) == {
             "index": 0,
-            "message": {"role": "assistant", "content": "x" * 40},  # four characters a token
+            "message": {"role": "assistant", "content": "x" * 40},  # four characters per token
             "finish_reason": "length",
         }
         assert choice(ask(server, body(max_tokens=101)))["finish_reason"] == "stop"
@@ -141,7 +141,7 @@ def test_retry_after_comes_in_both_of_its_forms():
 
 
 async def post_in_two_halves(base_url: str) -> tuple[int | None, type[Exception] | None]:
-    """The status, None if there was none, and what the rest of the reply ended in."""
+    """Return the status, None if there was none, and the error of the rest of the reply."""
     status = None
     try:
         async with aiohttp.ClientSession() as session, session.post(f"{base_url}/chat/completions", json=body()) as response:

@@ -1,6 +1,6 @@
-"""Whole runs of the real command on a local server: what adds up, what a budget buys, what is asked again and what never is.
+"""Whole runs of the real command on a local server: sums, budgets, and which calls are repeated.
 
-The runs that do not build on one another are made together, because each waits for seconds while distilabel starts.
+Independent runs are made together, because each waits for seconds while distilabel starts.
 """
 
 from __future__ import annotations
@@ -20,14 +20,14 @@ from fake_server import FakeServer
 from projects import KEY, Done, Project
 
 MIX = {"answer_augmentation": 0.5, "question_rephrase": 0.25, "new_question": 0.25}
-# What may pass, each once for a third of the questions; the server is away for a second and complains for another.
+# Temporary faults: a third of the questions meet one each; the server is away for a second and complains for another.
 WEATHER = [
     Fault("go_away", calls=[12], away=1.0),
     Fault("http_429", calls=range(20, 26), retry_after=1),
     Fault("http_429", calls=range(26, 28), retry_after=1, as_date=True),
     *(Fault(kind, share=0.06, attempts=1) for kind in ("http_500", "invalid_json", "half_body", "null", "wrong_encoding", "no_choices")),
 ]
-# What will not pass, for some questions whenever they are asked.
+# Permanent faults of some questions.
 POISON = [
     Fault("huge", calls=[3], megabytes=20),
     *(Fault(kind, share=0.06, sticky=True) for kind in ("content_filter", "refused", "context_length", "length")),
@@ -37,7 +37,7 @@ POISON = [
 
 @dataclass
 class Case:
-    """A server and what is asked of it."""
+    """A server and the block of a run."""
 
     server: dict[str, Any]
     block: dict[str, Any]
@@ -79,8 +79,8 @@ class Made:
 
 @pytest.fixture(scope="module")
 def made(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[str], Made]]:
-    """The case's run, all of them under way from the first time one is asked for."""
-    tmp_path_factory.getbasetemp()  # made at its first use, which no two threads may do at once
+    """Return the case's run; all of them start when the first is requested."""
+    tmp_path_factory.getbasetemp()  # created at its first use, which two threads must not do at once
     with ExitStack() as stack, ThreadPoolExecutor(3) as pool:
 
         def start(case: Case) -> Made:
@@ -94,7 +94,7 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[str], M
 
 
 def adds_up(one: Made) -> dict[str, Any]:
-    """The manifest, after everything in it that can be counted elsewhere was."""
+    """Return the manifest after checking everything in it that can be counted elsewhere."""
     assert one.done.code == 0, one.done.err
     manifest, samples = one.project.manifest, one.project.samples
     status = Counter(row["status"] for row in samples)
@@ -111,7 +111,7 @@ def adds_up(one: Made) -> dict[str, Any]:
     return manifest
 
 
-# What adds up, and a budget of samples.
+# Sums, and a budget of samples
 
 
 @pytest.mark.parametrize("name", ["answer_augmentation", "question_rephrase", "new_question", "mix"])
@@ -121,7 +121,7 @@ def test_a_run_adds_up_and_makes_exactly_the_samples_asked_for_and_no_call_too_m
     assert manifest["status"] == "complete"
     assert manifest["counts"]["accepted"] == CASES[name].block["budget"]["samples"]
     assert manifest["counts"]["rejected"] > 0
-    # Nothing was asked for that is not in a sample.
+    # Every call belongs to a sample.
     assert one.server.count == sum(len(row["requests"]) for row in one.project.samples)
     # The last candidate was needed.
     assert one.project.samples[-1]["status"] == "accepted"
@@ -134,7 +134,7 @@ def test_shares_are_kept(made):
 
 
 def test_duplicates_are_rejected_in_order_until_200_candidates_brought_nothing(made):
-    # Ten questions and a server that gives equal replies: the second round and all that follow bring nothing new.
+    # Ten questions and a server with equal replies: from the second round on nothing is new.
     one = made("duplicates")
     manifest = adds_up(one)
     assert manifest["status"] == "budget_exhausted"
@@ -143,7 +143,7 @@ def test_duplicates_are_rejected_in_order_until_200_candidates_brought_nothing(m
     assert [row["status"] for row in one.project.samples[:10]] == ["accepted"] * 10
 
 
-# Other budgets.
+# Other budgets
 
 
 @pytest.mark.slow
@@ -152,7 +152,7 @@ def test_queries_are_never_passed_retries_included(made):
     manifest = adds_up(one)
     assert manifest["status"] == "budget_exhausted"
     assert one.server.count <= 60
-    assert manifest["queries"]["total"] >= 58  # a chain of three may not fit any more
+    assert manifest["queries"]["total"] >= 58  # a chain of three may no longer fit
     assert manifest["queries"]["retried"] > 0
     assert sum(one.server.struck.values()) > 0
 
@@ -173,13 +173,13 @@ def test_usd_are_never_passed(made):
     assert 0.016 < manifest["usd"] <= 0.02
 
 
-# Faults.
+# Faults
 
 
 def test_what_passes_changes_no_byte_of_the_training_file(made):
     calm, stormy = made("answer_augmentation"), made("weather")
     manifest = adds_up_after_a_storm(stormy)
-    # Which of those that strike a share of first attempts come, hangs on whose first attempt the server's absence took.
+    # Faults of a share of first attempts may be missing: the server's absence may have taken these attempts.
     assert {"go_away", "http_429"} <= set(stormy.server.struck) and len(stormy.server.struck) >= 4
     assert manifest["queries"]["retried"] > 0
     assert stormy.project.training_bytes == calm.project.training_bytes
@@ -187,7 +187,7 @@ def test_what_passes_changes_no_byte_of_the_training_file(made):
 
 
 def adds_up_after_a_storm(one: Made) -> dict[str, Any]:
-    """Calls that never left are the ledger's to know, not the server's; a reset connection may have carried more than one."""
+    """Check the sums by the ledger: only it knows calls that never left, and a reset connection may have had more than one."""
     assert one.done.code == 0, one.done.err
     counts = one.project.manifest["counts"]
     assert counts["planned"] == counts["accepted"] + counts["rejected"] + counts["failed"] == len(one.project.samples)
@@ -235,7 +235,7 @@ def test_a_refusal_that_holds_for_every_call_ends_the_run_at_once_and_keeps_what
     assert not (one.project.out / "manifest.json").exists()
 
 
-# Started again.
+# Started again
 
 
 def test_a_finished_run_is_not_made_again(made):
@@ -267,7 +267,7 @@ def test_other_checks_shares_and_a_larger_budget_reuse_what_is_there(made):
     done = one.project.run()
     assert done.code == 0, done.err
     manifest = one.project.manifest
-    # Without the checks that rejected, each candidate is accepted: 22 of each strategy, the rephrased ones in the ledger already.
+    # Without the checks that rejected, each candidate is accepted: 22 of each strategy; the rephrased ones are already in the ledger.
     assert manifest["counts"] == {"planned": 44, "accepted": 44, "rejected": 0, "failed": 0}
     rephrased = calls // 2
     assert one.server.count - calls == 22 + max(0, 22 - rephrased) * 2
@@ -297,7 +297,7 @@ def test_with_a_longer_limit_only_replies_that_were_cut_off_are_asked_again(tmp_
     assert project.paid_twice == 0
 
 
-# What a folder is for, and what is found wrong before the first call.
+# Ownership of a folder, and problems before the first call
 
 
 def test_other_seeds_and_another_task_are_refused_with_the_difference(made):
@@ -335,7 +335,7 @@ def test_a_key_that_is_missing_ends_the_run_before_it_begins(tmp_path):
     assert "NO_SUCH_VARIABLE is not set" in done.err
 
 
-# The key. Last, when everything else has been left behind.
+# The key: last, after everything else has been written
 
 
 def test_the_key_is_in_nothing_that_any_run_left_behind(made):

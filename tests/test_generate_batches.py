@@ -1,6 +1,6 @@
-"""Whole runs whose calls go out in batches, by both protocols: what goes into a wave, what a batch can come to, and what it costs.
+"""Whole runs whose calls go out in batches, by both protocols: the content of a wave, a batch's possible ends, and its cost.
 
-The scenes are played side by side, because most of each is waiting.
+The scenes run in parallel, because most of each is waiting.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ _WRONG = MathReplies(wrong=0.2)
 
 
 def scene(body: Scene | None = None, *, each: tuple[str, ...] = (), slow: bool = False) -> Any:
-    """Make a test of a function that plays in a project of its own, or one for each of several protocols."""
+    """Make a test of a function that runs in a separate project, or one for each of several protocols."""
     if body is None:
         return lambda body: scene(body, each=each, slow=slow)
     for value in each or (None,):
@@ -56,9 +56,9 @@ def scene(body: Scene | None = None, *, each: tuple[str, ...] = (), slow: bool =
 
 @pytest.fixture(scope="module")
 def scenes(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Future[None]]]:
-    """The scenes that were asked for, all under way."""
+    """Yield the requested scenes, all running."""
     selected = {item.name for item in request.session.items}
-    tmp_path_factory.getbasetemp()  # made at its first use, which no two threads may do at once
+    tmp_path_factory.getbasetemp()  # created at its first use, which two threads must not do at once
     with ThreadPoolExecutor(AT_ONCE) as pool:
         yield {
             name: pool.submit(body, Project(tmp_path_factory.mktemp("scene") / "project", seeds=2 * SAMPLES), *arguments)
@@ -94,7 +94,7 @@ def refused(status: int, message: str = "try again") -> web.Response:
 
 
 def adds_up(project: Project, server: FakeBatches) -> None:
-    """What was paid was paid once, is in the ledger, and is all that counts against the budget."""
+    """Check that everything was paid once, is in the ledger, and is all that counts against the budget."""
     assert server.billed_twice == 0
     assert project.paid_twice == 0
     assert sum(server.billed.values()) == project.outcomes["ok"]
@@ -106,7 +106,7 @@ def adds_up(project: Project, server: FakeBatches) -> None:
     assert usd == pytest.approx(manifest["usd"] or 0.0)
 
 
-# Waves.
+# Waves
 
 
 @scene(each=("answer_augmentation", "question_rephrase", "new_question"))
@@ -150,7 +150,7 @@ def test_teacher_and_augmenter_have_batches_of_their_own_and_one_may_have_none(p
         theirs = {"base_url": augmenter.base_url, "model": "fake-model", "batch": {"protocol": "anthropic", "poll": 0.05}}
         configure(project, teacher, strategy="new_question", augmenter=theirs)
         assert project.run().code == 0
-        # The question and its check are the augmenter's, the answer is the teacher's.
+        # The augmenter makes the question and its check, the teacher the answer.
         assert (sizes(augmenter), sizes(teacher), augmenter.direct, teacher.direct) == (2 * [SAMPLES], [SAMPLES], 0, 0)
         configure(project, teacher, None, strategy="new_question", augmenter=theirs, budget={"samples": SAMPLES + 5})
         assert project.run().code == 0
@@ -189,7 +189,7 @@ def test_calls_of_a_wave_that_is_too_small_are_asked_directly_at_the_full_price(
     assert set(project.outcomes) == {"ok"} and project.paid_twice == 0
 
 
-# What a batch can come to.
+# A batch's possible ends
 
 
 @scene(each=BOTH)
@@ -198,7 +198,7 @@ def test_an_expired_and_a_cancelled_batch_cost_the_rows_that_were_done_and_the_o
         configure(project, server, protocol, teacher={"retries": 2, "price": PRICE})
         done = project.run()
         assert done.code == 0, done.err
-        # Of 20 calls 10 are done, of the other 10 the half, and the last 5.
+        # 10 of 20 calls are done, then half of the other 10, then the last 5.
         assert sizes(server) == [20, 10, 5]
     adds_up(project, server)
     assert project.outcomes == {"ok": SAMPLES, "unsent": 10 + 5}
@@ -213,7 +213,7 @@ def test_calls_that_expire_more_often_than_retries_allow_fail_alone(project: Pro
         configure(project, server, teacher={"retries": 1})
         done = project.run()
         assert done.code == 0, done.err
-        # 18 of 20 calls are done, 1 of the 2 that are left, and another candidate takes the last one's place.
+        # 18 of 20 calls are done, then 1 of the 2 left, and another candidate replaces the last one.
         assert sizes(server) == [20, 2, 1]
     [reason] = [row["reason"] for row in project.samples if row["status"] == "failed"]
     assert reason.startswith("batch_expired: ")
@@ -258,7 +258,7 @@ def test_a_row_that_no_result_speaks_of_counts_as_paid_and_is_asked_again(projec
     assert project.outcomes == {"ok": SAMPLES, "failed": 1}
     [[error]] = project.ledger("SELECT error FROM calls WHERE outcome = 'failed'")
     assert error == "batch_no_result: the batch's results have no line for it"
-    # What it may have cost stays reserved.
+    # Its possible cost stays reserved.
     assert spent(project)[0] == SAMPLES + 1 and spent(project)[1] > sum(project.manifest["tokens"].values())
 
 
@@ -290,7 +290,7 @@ def test_where_the_provider_has_room_for_fewer_calls_they_go_out_in_smaller_batc
         assert done.code == 0, done.err
         made = [len(one.requests) for one in server.batches.values() if one.status == "completed"]
     assert sum(made) == SAMPLES
-    assert max(made) == 5  # 20 and 10 found no room
+    assert max(made) == 5  # 20 and 10 did not fit
     assert "they went out in smaller ones" in done.err
     adds_up(project, server)
 
@@ -326,7 +326,7 @@ def test_a_batch_that_was_surely_not_made_is_made_anew(project: Project, protoco
         done = project.run()
         assert done.code == 0, done.err
         assert sizes(server) == [SAMPLES]
-        # Its file is deleted first, so that the first request cannot make a batch any more.
+        # Its file is deleted first, so that the first request can no longer make a batch.
         assert server.steps["delete"] == (protocol == "openai")
     adds_up(project, server)
 
@@ -354,7 +354,7 @@ def test_a_parameter_that_is_refused_ends_the_run_with_the_key_to_change_and_not
         assert not server.billed
 
 
-# Budgets and prices.
+# Budgets and prices
 
 
 @scene(each=("queries", "tokens", "usd"))
@@ -407,7 +407,7 @@ def value(estimate: Any) -> float:
     return float(estimate["value"] if isinstance(estimate, dict) else estimate)
 
 
-# Wishes to stop.
+# Requests to stop
 
 
 @scene(each=BOTH)
@@ -424,7 +424,7 @@ def test_ctrl_c_leaves_a_batch_to_its_provider_and_the_same_command_picks_it_up(
         [batch] = state["batches"]
         assert batch == {"id": next(iter(server.batches)), "state": "in_progress", "total": SAMPLES, "done": 0, "failed": 0}
         assert re.search(rf"batches +batch in_progress: 0 of {SAMPLES} calls, for .* \({batch['id']}\)", project.run("status").out)
-        # What is reserved stays so.
+        # The reservations remain.
         assert spent(project)[0] == SAMPLES
         server.finish()
         assert project.run().code == 0
@@ -451,7 +451,7 @@ def test_a_batch_is_picked_up_by_a_run_without_batches_and_whose_price_has_chang
         "SELECT sum(calls.usd * 1e6 / (prompt_tokens * 4 + completion_tokens * 8)) FROM calls JOIN batched ON call = id"
     )
     assert batched == pytest.approx(SAMPLES / 2)
-    # What had been reserved at the former price was given back at it.
+    # What was reserved at the earlier price was given back at that price.
     assert spent(project)[2] == pytest.approx(project.manifest["usd"])
 
 
@@ -467,7 +467,7 @@ def test_a_preview_asks_directly_for_somebody_waits_for_it(project: Project) -> 
     assert usd == pytest.approx(full)
 
 
-# Providers.
+# Providers
 
 
 @scene
@@ -525,7 +525,7 @@ def test_a_server_without_batches_is_named_with_what_to_do(project: Project) -> 
     assert project.outcomes == {}
 
 
-# Kills. Each run is ended at one step; the last one pays for nothing twice.
+# Kills: each run is ended at one step; the last one pays for nothing twice.
 
 STEPS = {
     "openai": (
@@ -556,7 +556,7 @@ def test_a_run_that_is_killed_at_any_step_goes_on_there_and_pays_for_nothing_twi
         return struck
 
     with FakeBatches(wrong, before=kill("before"), after=kill("after"), looks=2) as server:
-        # Were the reservations of one killed run not given back, the calls would not suffice.
+        # Unless a killed run's reservations are given back, the calls do not suffice.
         configure(project, server, protocol, teacher={"price": PRICE}, budget={"samples": SAMPLES, "queries": SAMPLES + 10})
         for step in STEPS[protocol]:
             due[:] = [step]
@@ -580,7 +580,7 @@ def test_seeds_that_repeat_themselves_are_left_out_where_they_are_without_batche
     project = Project(tmp_path / "project", seeds=520)
 
     def half(body: dict[str, Any]) -> str:
-        # Of every other seed each answer is the same: it is not asked any more from its fifth round on.
+        # Every other seed always has the same answer: it is not asked again from its fifth round on.
         jars = int(re.findall(r"has (\d+) jars", str(body["messages"][-1]["content"]))[-1])
         return wrong({**body, "seed": None} if jars % 2 else body)
 
@@ -597,9 +597,9 @@ def test_seeds_that_repeat_themselves_are_left_out_where_they_are_without_batche
     assert manifest["files"]["train"]["sha256"] == plain["files"]["train"]["sha256"]
     samples = [json.loads(line) for line in (project.folder / "plain" / "samples.jsonl").read_text().splitlines()]
     assert [row["id"] for row in project.samples] == [row["id"] for row in samples]
-    # One answer of 260 seeds and nine of the others, where the former are asked four times.
+    # 260 seeds have one answer each, asked four times; the others have nine.
     assert plain["queries"]["total"] == len(samples) == 260 * 4 + 260 * 9
-    # The fifth and the sixth round were asked ahead, of all seeds.
+    # The fifth and the sixth round were asked ahead, for all seeds.
     assert sizes(server)[:2] == [3 * 520, 3 * 520]
     assert manifest["queries"]["total"] == len(samples) + 260 * 2
 

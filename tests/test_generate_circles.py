@@ -1,4 +1,4 @@
-"""Runs whose teacher has nothing new to say: they end early and say why, and what they make does not depend on who is faster."""
+"""Runs whose teacher has nothing new to say: they end early and say why, and their samples do not depend on timing."""
 
 from __future__ import annotations
 
@@ -25,13 +25,13 @@ def ticket(number: int) -> dict[str, str]:
 
 
 def label(body: dict[str, Any]) -> str:
-    """The right label, whatever sample is asked for."""
+    """Return the right label, whatever sample is requested."""
     number = re.search(r"Ticket (\d+)", str(body["messages"][-1]["content"]))
     return LABELS[int(number[1]) % 4] if number else "other"
 
 
 def half_varied(body: dict[str, Any]) -> str:
-    """For every other ticket the label alone, for the rest a sentence that no other sample has."""
+    """Return only the label for every other ticket, otherwise a sentence that no other sample has."""
     number = int(re.search(r"Ticket (\d+)", str(body["messages"][-1]["content"]))[1])  # type: ignore[index]
     return label(body) if number % 2 else f"It is for {label(body)}, as note {request_key(body)} says."
 
@@ -64,7 +64,7 @@ def test_labels_that_are_the_seeds_own_end_the_run_after_200_candidates_and_none
     assert "early: none of the last 200 candidates was accepted; most were rejected by duplicate (200 of 200)" in ended(done)
     assert ended(status) == ended(done)
     assert "early: none of the last 200" in (project.out / "README.md").read_text(encoding="utf-8")
-    # As many as the samples asked for are under way before the first verdicts, and each verdict lets one more begin: up to 200.
+    # As many candidates as requested samples are open before the first verdicts; each verdict lets one more begin: up to 200.
     assert server.count < 300 + 200
     rows = [json.loads(line) for line in project.training_bytes.decode().splitlines()]
     assert [row["strategy"] for row in rows] == ["seed"] * 200
@@ -111,7 +111,7 @@ def test_a_seed_that_says_nothing_new_is_not_asked_again_and_who_is_faster_decid
         assert done.code == 0, done.err
         assert project.manifest["counts"]["accepted"] == 800
         asked = project.ledger("SELECT sample, count(*) FROM calls GROUP BY sample ORDER BY sample")
-        # 50 seeds give 50 samples a round. The other 50 are decided on 6 rounds after they said the same three times: rounds 0 to 7.
+        # 50 seeds give 50 samples per round. The other 50 are decided 6 rounds after they said the same three times: rounds 0 to 7.
         assert asked == [(round, 100 if round < 8 else 50) for round in range(16)]
         made.append(project.training_bytes)
     assert made[0] == made[1]
@@ -133,7 +133,7 @@ def test_a_run_that_is_killed_and_goes_on_asks_no_exhausted_seed_and_makes_the_s
                 running.wait()
                 assert project.ends()
             assert project.run().code == 0
-        # Not the texts: what was lost at the kill is said in other words the second time.
+        # The texts may differ: replies lost at the kill have other words the second time.
         made.append([(row["id"], row["status"]) for row in project.samples])
         assert project.ledger("SELECT count(*) FROM calls WHERE sample >= 8 AND outcome = 'ok'") == [(400,)]
     assert made[0] == made[1]
@@ -180,7 +180,7 @@ def test_no_time_left_is_promised_where_nothing_is_accepted(tmp_path):
         assert look().timed
         ledger.report(rejected=69)
         assert look().timed
-        # A quarter of 200.
+        # 50 rejections since the last acceptance: a quarter of the 200 after which a run ends.
         ledger.report(rejected=70)
         assert not look().timed
         assert "left" not in terminal._line(look(), terminal.Stand(0, 100, "samples"), 0.0)

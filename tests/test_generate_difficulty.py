@@ -1,4 +1,4 @@
-"""Whole runs with a student that is right where the product is even: which new questions stay, what is asked, counted and told."""
+"""Whole runs with a student that is right if the product is even: which new questions stay, the calls, counts and messages."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ MIX = {"answer_augmentation": 0.3, "question_rephrase": 0.3, "new_question": 0.4
 
 
 def weak(body: dict[str, Any]) -> str:
-    """Solve what has an even product; give one less of every third other, and no answer to the rest."""
+    """Solve problems with an even product; give one less for odd multiples of three, and no answer to the rest."""
     holders, _, things, _ = PROBLEM.findall(body["messages"][-1]["content"])[-1]
     product = int(holders) * int(things)
     return f"#### {product}" if product % 2 == 0 else f"#### {product - 1}" if product % 3 == 0 else "I do not know."
@@ -60,7 +60,7 @@ CASES: dict[str, tuple[MathReplies, dict[str, Any]]] = {
 
 @pytest.fixture(scope="module")
 def made(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[str], Made]]:
-    """The case's run; all are under way from the first time one is asked for."""
+    """Return the case's run; all of them start when the first is requested."""
     with ExitStack() as stack, ThreadPoolExecutor(2) as pool:
         futures: dict[str, Future[Made]] = {}
 
@@ -101,7 +101,7 @@ def said(row: dict[str, Any], name: str = "difficulty") -> tuple[bool | None, st
 def test_what_the_student_solves_is_rejected_but_for_the_share(made, share):
     one = made(str(share))
     rows = [row for row in one.project.samples if row["checks"]]
-    # Of 180 calls 22 candidates have their seven.
+    # 180 calls are enough for some 22 candidates of seven each.
     assert len(rows) >= 20
     easy = [row for row in rows if is_easy(row)]
     assert 0 < len(easy) < len(rows)
@@ -152,7 +152,7 @@ def test_the_other_strategies_are_not_touched(made):
     assert len(by_strategy) == 3
     assert one.student.count == manifest["queries"]["difficulty"] == by_strategy["new_question"]
     for row in one.project.samples:
-        # `verify: [difficulty]` brings the votes along.
+        # `verify: [difficulty]` adds the votes.
         assert [check["name"] for check in row["checks"]] == ["self_consistency", "difficulty"]
         if row["strategy"] != "new_question":
             assert said(row) == (None, "the question is no new one")
@@ -188,7 +188,7 @@ def test_the_command_says_what_a_rejection_means_and_show_names_the_student(made
     assert "difficulty by weak (student)" in one.project.run("show", row["id"]).out
 
 
-# The page.
+# The page
 
 
 def test_the_pages_yamls_load_and_its_links_exist():
@@ -201,7 +201,7 @@ def test_the_pages_yamls_load_and_its_links_exist():
         assert (ROOT / "plugin" / "docs" / link).exists(), link
 
 
-# Before the first call.
+# Before the first call
 
 
 def test_a_student_that_cannot_be_reached_ends_the_run_before_anything_is_paid(tmp_path):
@@ -263,7 +263,7 @@ def test_a_student_is_greedy_and_free_unless_the_config_says_otherwise():
     assert other.generation.temperature == 0.7
     assert other.charged is not None
     assert other.charged.usd(1e6, 1e6) == 3
-    # A known model on a known host has its price, as a teacher does.
+    # A known model on a known host has its price, like a teacher.
     listed = {"model": "gpt-4o-mini", "base_url": "https://api.openai.com/v1"}
     assert (load_settings({"student": listed, "verify": ["difficulty"]}).models["student"].charged or other.charged).usd(1e6, 1e6) < 3
 
@@ -280,7 +280,7 @@ def test_a_run_without_a_student_has_the_fingerprint_of_older_versions():
     assert "student" not in load_settings({}).model_dump()
 
 
-# The plan.
+# The plan
 
 
 def test_the_plan_counts_the_students_call_and_takes_it_for_free(tmp_path):
@@ -293,7 +293,7 @@ def test_the_plan_counts_the_students_call_and_takes_it_for_free(tmp_path):
         free = json.loads(project.run("plan", "--json").out)
         project.configure(teacher, teacher={"price": price}, student=own | {"price": price}, **block)
         priced = json.loads(project.run("plan", "--json").out)
-        # A pilot measures the same calls: three of the strategy, four votes more, the student's.
+        # A pilot measures the same calls: three of the strategy, four more votes, the student's.
         pilot = json.loads(project.run("plan", "--json", "--pilot", "3").out)
         assert student.count > 0
     (of_free, of_priced, of_pilot) = (one["estimates"]["new_question"] for one in (free, priced, pilot))

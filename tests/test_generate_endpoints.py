@@ -1,4 +1,4 @@
-"""Whole runs over several servers of one model: a server that is lost comes back, and nothing is paid for twice."""
+"""Whole runs on several servers of one model: a lost server comes back, and nothing is paid for twice."""
 
 from __future__ import annotations
 
@@ -38,15 +38,15 @@ def test_a_server_that_is_killed_and_comes_back_costs_the_run_nothing_twice(proj
     assert done.code == 0, done.err
     assert project.manifest["counts"] == {"planned": 300, "accepted": 300, "rejected": 0, "failed": 0}
     assert project.paid_twice == 0
-    # What the servers have answered is in the ledger, each once; what was under way at the lost one was asked once more.
+    # Each answer of the servers is in the ledger once; calls that were open at the lost server were repeated once.
     assert sum(server.answered for server in servers) == project.outcomes["ok"]
     assert project.outcomes.get("failed", 0) <= 13
     assert project.manifest["queries"]["retried"] == project.outcomes.get("failed", 0)
-    # It had 13 calls when it was lost, and took its share again when it was back.
+    # It had 13 calls when it was lost, and took its share again after its return.
     assert lost.count > 13 + 10
-    # Two servers had all of the calls for a second, and no more than 1.25 times their share at any moment.
+    # Two servers had all of the calls for a second, but never more than 1.25 times their share.
     assert all(60 <= server.count <= 180 for server in servers[1:])
-    # Another order, or other servers, change nothing about which call is which.
+    # Another order, or other servers, do not change a call's key.
     before, trained = sum(server.count for server in servers), project.training_bytes
     project.forget_all_but_the_ledger()
     project.configure(servers[1], budget={"samples": 300})
@@ -61,7 +61,7 @@ def test_a_server_that_only_fails_is_left_alone_and_no_candidate_fails(project, 
     done = run_on(project, servers, 100)
     assert done.code == 0, done.err
     assert project.manifest["counts"] == {"planned": 100, "accepted": 100, "rejected": 0, "failed": 0}
-    # Those that were open at it when it first failed, and a call now and then to try it.
+    # Those that were open at it when it first failed, and occasional trial calls.
     assert servers[0].count <= 15 + 5
     assert servers[1].answered == 100
 
@@ -73,7 +73,7 @@ def test_equal_prompts_stay_on_one_server_in_a_run(project, stack):
     done = run_on(project, servers, 120, concurrency=6)
     assert done.code == 0, done.err
     prompts = [{str(call.body["messages"]) for call in server.calls} for server in servers]
-    assert sum(map(len, prompts)) <= 2 * 20  # 20 prompts: at most 60 were they spread without regard
+    assert sum(map(len, prompts)) <= 2 * 20  # 20 prompts: at most 60 if they were spread at random
     assert all(server.count <= 80 for server in servers)
 
 

@@ -1,6 +1,6 @@
-"""Runs that are ended from outside: signals, kills, another run, a full disk. What was paid for is kept, and the next run goes on.
+"""Runs that are ended from outside: signals, kills, another run, a full disk. Paid replies are kept, and the next run continues.
 
-The scenes are played side by side, because most of each is waiting.
+The scenes run in parallel, because most of each is waiting.
 """
 
 from __future__ import annotations
@@ -36,22 +36,22 @@ SCENES: dict[str, Scene] = {}
 
 
 def scene(body: Scene) -> Callable[..., None]:
-    """Make a test of a function that plays in a project of its own."""
+    """Make a test of a function that runs in a separate project."""
     SCENES[body.__name__] = body
 
     @functools.wraps(body)
     def test(scenes: dict[str, Future[None]]) -> None:
         scenes[body.__name__].result()
 
-    del test.__wrapped__  # pytest would take its arguments for fixtures
+    del test.__wrapped__  # pytest would treat its arguments as fixtures
     return test
 
 
 @pytest.fixture(scope="module")
 def scenes(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Future[None]]]:
-    """The scenes that were asked for, all under way."""
+    """Yield the requested scenes, all running."""
     selected = {item.name for item in request.session.items}
-    tmp_path_factory.getbasetemp()  # made at its first use, which no two threads may do at once
+    tmp_path_factory.getbasetemp()  # created at its first use, which two threads must not do at once
     with ThreadPoolExecutor(AT_ONCE) as pool:
         yield {
             name: pool.submit(body, Project(tmp_path_factory.mktemp("scene") / "project", seeds=2 * SAMPLES))
@@ -70,7 +70,7 @@ def _undisturbed(folder: Path, samples: int) -> bytes:
 
 
 def undisturbed(folder: Path, samples: int = SAMPLES) -> bytes:
-    """The training file of a run that nobody disturbs, made once."""
+    """Return the training file of an undisturbed run, made once."""
     with ONE_AT_A_TIME:
         return _undisturbed(folder, samples)
 
@@ -85,7 +85,7 @@ def now_takes(server: FakeServer, latency: float | str) -> None:
 
 
 def begun(project: Project, server: FakeServer, calls: int) -> Running:
-    """A run that has got so many more replies."""
+    """Start a run and return it after this many more replies."""
     answered = server.answered
     running = project.start()
     assert until(lambda: server.answered >= answered + calls), running.wait(1)
@@ -103,7 +103,7 @@ def test_a_server_that_is_away_for_a_minute_costs_the_run_a_minute_and_no_sample
     assert project.manifest["counts"]["accepted"] == SAMPLES
     assert project.manifest["counts"]["failed"] == 0
     assert project.manifest["queries"]["retried"] >= 1
-    # What the server had said is kept; what it lost was asked again.
+    # The server's answers are kept; lost ones were requested again.
     assert project.paid_twice == 0
     assert project.training_bytes == undisturbed(project.folder.parent.parent)
 
@@ -111,14 +111,14 @@ def test_a_server_that_is_away_for_a_minute_costs_the_run_a_minute_and_no_sample
 @scene
 @pytest.mark.slow
 def test_a_run_that_is_interrupted_terminated_and_ended_at_once_goes_on_and_makes_the_same_file(project: Project) -> None:
-    # So slow that samples are left to make when distilabel's processes have come up, on a busy machine as well.
+    # Slow enough that samples remain when distilabel's processes have started, on a busy machine as well.
     with slow(2.0) as server:
         interrupted(project, server, 4 * SAMPLES)
     assert project.training_bytes == undisturbed(project.folder.parent.parent, 4 * SAMPLES)
 
 
 def interrupted(project: Project, server: FakeServer, samples: int) -> None:
-    project.write_seeds(range(2 * samples))  # a question that is asked again gets the same answer
+    project.write_seeds(range(2 * samples))  # a repeated question gets the same answer
     project.configure(server, budget={"samples": samples}, teacher={"concurrency": 8})
 
     running = begun(project, server, 8)
@@ -135,7 +135,7 @@ def interrupted(project: Project, server: FakeServer, samples: int) -> None:
     assert "stopped; every reply that was paid for is kept" in done.err
     assert "Traceback" not in done.err
     assert time.monotonic() - ended < 8
-    # What was under way was waited for, and nothing left after that.
+    # Open calls were awaited, and no call left after that.
     assert project.outcomes == {"ok": server.answered} == {"ok": server.count}
     assert project.ends()
     assert list(project.temporary.iterdir()) == []
@@ -145,7 +145,7 @@ def interrupted(project: Project, server: FakeServer, samples: int) -> None:
     assert running.wait().code == 130
     assert project.outcomes == {"ok": server.count}
 
-    # A terminal that is closed: the kernel says so, and the shell once more.
+    # When a terminal is closed, the kernel sends the signal, and the shell sends it once more.
     running = begun(project, server, 8)
     running.signal(signal.SIGHUP)
     time.sleep(0.3)
@@ -174,7 +174,7 @@ def interrupted(project: Project, server: FakeServer, samples: int) -> None:
 
 
 def kill_often(project: Project, server: FakeServer, kills: int, concurrency: int) -> None:
-    """Start the run and kill it at a random moment, again and again; then let it end."""
+    """Start the run and kill it at a random moment, repeatedly; then let it end."""
     draw = random.Random(kills)
     for number in range(kills):
         running = project.start()
@@ -192,7 +192,7 @@ def kill_often(project: Project, server: FakeServer, kills: int, concurrency: in
     done = project.run()
     assert done.code == 0, done.err
     assert project.paid_twice == 0
-    # Answered by the server and lost on the way: at most what was under way at a kill.
+    # Answered by the server and lost on the way: at most the calls open at a kill.
     assert server.repeated <= kills * concurrency
     assert server.answered - project.outcomes["ok"] <= kills * concurrency
     counts = project.manifest["counts"]
@@ -247,14 +247,14 @@ def test_a_kill_of_the_process_that_checks_ends_the_run_with_an_error_and_loses_
 
 
 def killed_by_the_kernel(project: Project, victim: str) -> dict[str, int]:
-    """How the calls ended of a run that lost one of its processes."""
+    """Return the outcomes of the calls of a run that lost one of its processes."""
     with slow() as server:
         project.configure(server, budget={"samples": 10_000}, teacher={"concurrency": 8})
         running = begun(project, server, 8)
-        # Only from here on are both steps surely at work: a worker that dies before it has got its step is simply replaced.
+        # Only now are both steps certainly running: a worker that dies before it has its step is simply replaced.
         samples = project.out / "samples.jsonl.tmp"
         assert until(lambda: samples.exists() and samples.stat().st_size)
-        # They are started in this order: the one that runs the pipeline, the calls, and of distilabel's the queues, then the steps.
+        # They start in this order: the one that runs the pipeline, the calls, then distilabel's queues and steps.
         names = "the pipeline", "the calls", "the queues", "the rows", "the checks"
         victims = dict(zip(names, of_the_pipeline(project), strict=True))
         os.kill(victims[victim], signal.SIGKILL)
@@ -270,9 +270,9 @@ def killed_by_the_kernel(project: Project, victim: str) -> dict[str, int]:
 
 
 def of_the_pipeline(project: Project) -> list[int]:
-    """The process that runs the pipeline and those that it forked, in the order in which they were started."""
+    """Return the process that runs the pipeline and those that it forked, in the order of their start."""
     found = [pid for pid, command in project.processes() if "pipelines.driver" in command]
-    # Process ids begin anew at some number; the kernel's ticks at their start do not.
+    # Process ids wrap around at a maximum; the kernel's ticks at their start do not.
     return sorted(found, key=lambda pid: (int(Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[19]), pid))
 
 
@@ -313,7 +313,7 @@ def test_a_kill_of_the_process_that_waits_for_a_job_ends_the_run_with_an_error(p
 
 @contextmanager
 def asked_and_silent(project: Project, timeout: float = 60) -> Iterator[Running]:
-    """A run whose teacher takes the first connection, which comes before any job, and says nothing."""
+    """Yield a run whose teacher accepts the first connection, which comes before any job, and never answers."""
     with socket.create_server(("127.0.0.1", 0)) as silent:
         project.configure(f"http://127.0.0.1:{silent.getsockname()[1]}/v1", teacher={"timeout": timeout})
         running = project.start()
@@ -325,7 +325,7 @@ def asked_and_silent(project: Project, timeout: float = 60) -> Iterator[Running]
 
 @scene
 def test_a_run_all_of_whose_processes_are_asked_to_end_at_once_ends_as_an_interrupted_one_and_loses_no_call(project: Project) -> None:
-    # As a service manager or a batch system asks them, and Ctrl-C of a program that made the run's session its own.
+    # A service manager, a batch system, or Ctrl-C in a program that owns the run's session signals all of them.
     with slow(1.0) as server:
         project.configure(server, budget={"samples": 10_000}, teacher={"concurrency": 8})
         for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
@@ -411,7 +411,7 @@ def test_a_run_whose_temporary_folder_is_removed_early_or_late_ends_and_keeps_wh
             assert project.outcomes == {"ok": server.answered}
 
 
-# A task of the user's own.
+# A user's own task
 
 ENDS_ITS_PROCESS = """
 import multiprocessing
@@ -447,7 +447,7 @@ def test_a_task_that_ends_its_process_loses_a_candidate_and_no_call(project: Pro
             done = project.run()
             assert done.code == 0, done.err
             assert project.manifest["counts"]["accepted"] == 20
-            # What the reply's own process could not read is failed, or rejected by the check that broke.
+            # Candidates whose reply could not be read are failed, or rejected by the check that raised an error.
             assert [row["reason"] for row in project.samples if "SystemExit" in str(row["reason"]) or "Interrupt" in str(row["reason"])]
             assert project.outcomes == {"ok": server.answered - before}
 
@@ -493,7 +493,7 @@ def test_a_second_wish_to_stop_ends_a_run_at_once_whose_ledger_another_program_h
         assert project.ends()
 
 
-# Disks.
+# Disks
 
 
 @scene
@@ -516,7 +516,7 @@ def test_a_full_disk_of_temporary_files_ends_the_run_with_a_remedy(project: Proj
 
 @contextmanager
 def small_disk(project: Project) -> Iterator[Project]:
-    """The project with an output folder of two megabytes."""
+    """Yield the project with an output folder of two megabytes."""
     project.out.mkdir()
     mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=2m", "tmpfs", str(project.out)], capture_output=True, check=False)
     if mounted.returncode:
@@ -543,7 +543,7 @@ def test_a_full_disk_ends_the_run_with_a_remedy_and_the_next_run_goes_on(project
         assert project.ends()
         kept, answered = project.outcomes["ok"], server.answered
         assert kept > 10
-        # What was under way when the disk was full could not be kept.
+        # Replies that arrived when the disk was full could not be kept.
         assert answered - kept <= 4
         remount(project, "size=40m")
         done = project.run()

@@ -1,4 +1,4 @@
-"""Whole runs through LiteLLM on a server that speaks Anthropic's own API: budget, ledger and secrets are as with every other teacher."""
+"""Whole runs through LiteLLM on a server with Anthropic's own API: budget, ledger and secrets are as with every other teacher."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from projects import Project
 
 @pytest.fixture
 def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Project:
-    # A name that does not say that it holds a key.
+    # The variable's name does not show that it holds a key.
     monkeypatch.setenv("MINE", KEY)
     return Project(tmp_path / "project", seeds=40)
 
@@ -31,7 +31,7 @@ def test_a_budget_is_kept_a_rerun_asks_nothing_and_no_key_or_chatter_is_written_
     answer = profile.reply.reply  # type: ignore[attr-defined]
 
     def reply(body: dict[str, Any]) -> Any:
-        # Each fourth call is refused in words that hold the key, in the middle of a body that is no JSON.
+        # Every fourth call is refused with the key in the text, in the middle of a body that is not JSON.
         return (400, f"<html>no {KEY}</html>".encode()) if server.count % 4 == 2 else answer(body)
 
     with FakeServer(reply, admit=profile.admit) as server:
@@ -41,14 +41,14 @@ def test_a_budget_is_kept_a_rerun_asks_nothing_and_no_key_or_chatter_is_written_
         assert server.count == 16
         assert project.outcomes == {"ok": 12, "failed": 4}
         assert project.manifest["tokens"] == {"prompt": 12 * PROMPT, "completion": 12 * (SAID + THOUGHT)}
-        # 12 replies, and the refused prompts as a server bills none.
+        # 12 replies; a server does not bill refused prompts.
         assert project.manifest["usd"] == pytest.approx(12 * (PROMPT * 3 + (SAID + THOUGHT) * 15) / 1_000_000)
         before = server.count
         project.forget_all_but_the_ledger()
         configure(project, server, {"samples": 12})
         done = project.run()
         assert done.code == 0, done.err
-        # Those that were refused, once more each; what was paid for is found.
+        # The refused calls are repeated once; paid replies are reused.
         assert server.count - before <= 4
         assert project.paid_twice == 0
     written = b"".join(path.read_bytes() for path in project.folder.rglob("*") if path.is_file())

@@ -1,4 +1,4 @@
-"""Whole runs against servers that refuse parameters: what a refusal costs, and what is written down of it."""
+"""Whole runs against servers that refuse parameters: the cost of a refusal, and its record."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def test_a_refused_parameter_ends_the_run_at_the_first_call_with_nothing_paid_an
         assert "refuses a parameter (HTTP 400: " in done.err
         assert "write `generation: {temperature: null}`" in done.err
         assert "Traceback" not in done.err
-        # Those that were under way, once more each where the limit's name was wrong, and none that was answered.
+        # Calls open at the refusal are repeated once if the limit's name was wrong; no answered call is.
         assert (server.count <= 2 * 4, server.answered) == (True, server.count)
         assert "ok" not in project.outcomes
         project.configure(server, budget={"samples": 5}, teacher={"concurrency": 4, "generation": {"temperature": None}})

@@ -1,4 +1,4 @@
-"""Whole runs with teachers that think aloud, bill otherwise than they were asked, or send us away: what is trained on, paid and said."""
+"""Whole runs with teachers that think aloud, bill unexpectedly, or ask to wait: the training data, the bill and the messages."""
 
 from __future__ import annotations
 
@@ -44,10 +44,10 @@ def test_no_thought_of_augmenter_or_teacher_reaches_a_prompt_a_check_or_the_trai
     left = project.training_bytes.decode() + (project.out / "samples.jsonl").read_text(encoding="utf-8")
     assert HIDDEN not in left
     assert "im_end" not in left
-    # What was received is what the ledger holds.
+    # The ledger has every reply as it was received.
     [[raw, kept]] = project.ledger(f"SELECT count(*), sum(reply LIKE '<think>{HIDDEN}%<|im_end|>') FROM calls")
     assert raw == kept >= 10
-    # Made anew from the ledger alone it is the same.
+    # The file made from the ledger alone is the same.
     trained = project.training_bytes
     project.forget_all_but_the_ledger()
     with FakeServer(think) as server:
@@ -148,7 +148,7 @@ def test_a_server_that_bills_more_than_was_asked_for_ends_the_run_at_the_limit_w
         project.configure(server, teacher={"price": PRICE, "concurrency": 4}, budget={"usd": 0.05})
         done = project.run()
     assert done.code == 0
-    # Each is 0.0901 dollars, and was reserved as 0.006: the four that were under way together cannot be called back.
+    # Each is 0.0901 dollars, and was reserved as 0.006: the four concurrent calls cannot be recalled.
     assert server.count == 4
     assert "up to 9,000 tokens for a reply of at most 512 (generation.max_new_tokens)" in done.err
     assert "the budget was passed by the calls under way: usd 0.3604 of 0.05" in done.err
@@ -170,7 +170,7 @@ def test_a_wait_of_minutes_is_shown_by_the_run_and_by_status(project):
     with FakeServer(lambda _: (429, {"error": {"message": "the day's limit"}}, away)) as server:
         project.configure(server, teacher={"concurrency": 4})
         running = project.start()
-        # The reply, then a second at most until it is told.
+        # The reply comes first, and the notice within a second.
         assert until(lambda: "calls wait" in project.run("status").out, 60)
         assert "4 min" in project.run("status").out
         assert until(lambda: server.count == 4)
@@ -232,7 +232,7 @@ def test_a_judge_whose_replies_cannot_be_read_ends_the_run_with_a_word(project):
     with FakeServer(MathReplies(mumbled=1)) as server:
         project.configure(server, verify=["format", "judge"], budget={"samples": 200}, teacher={"concurrency": 4})
         done = project.run()
-        # Twenty candidates of two calls each, and those under way.
+        # Twenty candidates of two calls each, and the open ones.
         assert 40 <= server.count <= 48
     assert done.code == 3
     assert (

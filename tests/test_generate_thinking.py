@@ -1,4 +1,4 @@
-"""Whole runs with `thinking: keep`: which thoughts come into the training file, and that Axolotl, as it is installed, trains on them."""
+"""Whole runs with `thinking: keep`: the thoughts in the training file, and that the installed Axolotl trains on them."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from tiny_model import save_tiny_model
 
 THOUGHTS = "Each jar has cards, so I multiply."
 MARKERS = ("<think>", "</think>", "<|", "[THINK]")
-# What a server of each shape sends for the same thoughts before the same answer.
+# The same thoughts and answer in each server's form.
 SHAPES: dict[str, Any] = {
     "reasoning_content": lambda said: message(said, reasoning_content=THOUGHTS),
     "reasoning": lambda said: message(said, reasoning=THOUGHTS),
@@ -45,7 +45,7 @@ def project(tmp_path: Path) -> Project:
 
 
 def trained_on(project: Project) -> list[dict[str, Any]]:
-    """The assistant's messages of samples, not those of seeds."""
+    """Return the assistant's messages of samples, without those of seeds."""
     rows = [json.loads(line) for line in project.training_bytes.splitlines()]
     return [row["messages"][1] for row in rows if row["strategy"] != "seed"]
 
@@ -75,7 +75,7 @@ def test_dropped_is_the_default_and_leaves_nothing_of_them(project):
         assert project.run().code == 0
         dropped = project.training_bytes
         assert THOUGHTS.encode() not in dropped + (project.out / "samples.jsonl").read_bytes()
-        # `keep` makes the file anew from the ledger, without a call.
+        # `keep` makes the file again from the ledger, without a call.
         before = server.count
         project.configure(server, budget={"samples": 4}, teacher={"thinking": "keep"})
         assert project.run().code == 0
@@ -99,7 +99,7 @@ def test_only_the_answers_thoughts_are_kept_and_no_prompt_or_check_reads_them(pr
 
 
 def test_every_row_has_the_field_and_a_rerun_writes_the_same_bytes(project):
-    # Half of a surrogate pair, which the ledger cannot hold, and a reply in two that shows no thoughts.
+    # Half of a surrogate pair, which the ledger cannot store, and every second reply shows no thoughts.
     def think(body: dict[str, Any]) -> Any:
         number = int(body["messages"][-1]["content"].split("Ada has ")[1].split()[0])
         return message(math(body), **({"reasoning_content": f"{THOUGHTS} \ud83d </think> <|im_end|>"} if number % 2 else {}))
@@ -112,7 +112,7 @@ def test_every_row_has_the_field_and_a_rerun_writes_the_same_bytes(project):
         assert project.run().code == 0
     assert (project.training_bytes, (project.out / "samples.jsonl").read_bytes()) == (first, samples)
     rows = [json.loads(line)["messages"][1] for line in first.splitlines()]
-    # Ten seeds, and six samples of which half show thoughts; what would end a student's turn is cut out of them.
+    # Ten seeds, and six samples of which half show thoughts; text that would end a student's turn is removed.
     assert len(rows) == 16
     assert sorted({said["reasoning_content"] for said in rows}) == ["", f"{THOUGHTS} ?"]
 
@@ -126,7 +126,7 @@ def test_a_reply_of_thoughts_alone_says_so_and_names_the_limit(project):
 
 
 def tokenised(lines: Sequence[bytes], model: Path, template: str, entry: dict[str, Any]) -> list[tuple[str, str]]:
-    """What the installed Axolotl makes of the training file: for each row its text, and the part of it that is trained on."""
+    """Tokenise the training file with the installed Axolotl: return each row's text, and the part of it that is trained on."""
     from axolotl.prompt_strategies.chat_template import load
     from axolotl.utils.dict import DictDefault
     from transformers import AutoTokenizer

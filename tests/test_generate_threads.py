@@ -1,4 +1,4 @@
-"""A thread or a process of a run that breaks ends the run with one message, within seconds: nothing waits for what cannot come."""
+"""A broken thread or process ends the run with one message, within seconds: nothing waits in vain."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from axolotl_synthetic.records import Candidate
 from fake_server import FakeServer
 from projects import Done, Project
 
-# What hangs is seen as such; a run of this size takes a few seconds on a quiet machine.
+# Detects a hang; a run of this size takes a few seconds on an idle machine.
 SECONDS = 120
 
 TASK = '''
@@ -66,7 +66,7 @@ def project(tmp_path: Path) -> Project:
 
 
 def run_with_open_files(project: Project, soft: int, hard: int) -> Done:
-    """`generate` where no more files may be open than that."""
+    """Run `generate` with these limits of open files."""
     return project.run(seconds=SECONDS, preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard)))
 
 
@@ -90,7 +90,7 @@ def test_with_fewer_open_files_than_connections_fewer_are_opened_and_the_user_is
     with many(project, 1010) as server:
         done = run_with_open_files(project, 1024, 1024)
     assert done.code == 0, done.err
-    # 1,024 less the 100 that the run opens beside its connections.
+    # 1,024 minus the 100 that the run opens besides its connections.
     assert "synthetic.teacher.concurrency: 1010: at most 924 calls are open at once" in done.err
     assert "ulimit -n" in done.err
     assert server.peak <= 924
@@ -114,7 +114,7 @@ def test_a_question_that_cannot_be_handed_to_another_process_ends_the_run_with_o
 
 
 def job_of(project: Project, folder: Path, most: int | None = None) -> Job:
-    """A job for an `Engine` in this process, by the project's config."""
+    """Return a job for an `Engine` in this process, by the project's config."""
     settings = load_settings(yaml.safe_load((project.folder / "config.yml").read_text())["synthetic"])
     with Ledger(folder / "ledger.sqlite") as ledger:
         ledger.begin_run()
@@ -140,7 +140,7 @@ def test_a_task_of_the_engine_that_breaks_ends_the_run(project, tmp_path, monkey
         def breaks(*_: object) -> None:
             raise LookupError("no such place")
 
-        # The one hands a candidate on, the other looks for a wish to stop; both were lost without a word.
+        # One thread passes a candidate on, the other checks for a request to stop; both errors were once lost silently.
         engine = Engine(job, breaks if broken == "emit" else lambda _: None, threading.Event())
         if broken == "watch":
             monkeypatch.setattr(Ledger, "is_asked_to_stop", breaks)

@@ -1,4 +1,4 @@
-"""Whole runs with `samples_per_call`: what is sent, paid, kept and made of it, and what becomes of servers that take one at a time."""
+"""Whole runs with `samples_per_call`: requests, cost, records and samples, and servers that give one reply at a time."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from fake_profiles import Several, math, refused
 from fake_server import FakeServer
 from projects import Project, until
 
-# Less than the seeds, so that a prompt's rounds are asked for one after the other.
+# Fewer than the seeds, so that a prompt's rounds are requested one after another.
 TEACHER = {"concurrency": 4, "generation": {"max_new_tokens": 64}}
 PRICE = {"input": 1.0, "output": 10.0}
 
@@ -41,7 +41,7 @@ def test_the_same_replies_give_the_same_samples_with_each_prompt_paid_once(proje
         assert run(project, server, 1).code == 0
     with FakeServer(several) as server:
         assert run(other, server, 4).code == 0
-        # Ten seeds, four answers each; the prompt of each was sent four times, or once.
+        # Ten seeds, four answers each; each prompt was sent four times, or once.
         assert (one.asked, profile.asked) == ([1] * 40, [4] * 10)
         made = other.training_bytes
         assert made == project.training_bytes
@@ -58,7 +58,7 @@ def test_the_same_replies_give_the_same_samples_with_each_prompt_paid_once(proje
         assert sums[:2] == (prompt, completion)
         assert sums[2] == pytest.approx((prompt * 1 + completion * 10) / 1e6)
         assert other.ledger("SELECT tokens FROM spent") == [(prompt + completion,)]
-        # One at a time, the same run finds all of it paid.
+        # With one reply per call, the same run finds all of them in the ledger.
         other.forget_all_but_the_ledger()
         assert run(other, server, 1).code == 0
         assert server.count == 10
@@ -71,7 +71,7 @@ def test_a_run_of_single_calls_goes_on_with_several_and_asks_for_what_is_missing
     with FakeServer(profile) as server:
         assert run(project, server, 1, budget={"samples": 20}).code == 0
         assert run(project, server, 4, budget={"samples": 40}).code == 0
-    # Two rounds of ten seeds, and the two that were left in one call each.
+    # Two rounds of ten seeds, and the remaining two in one call each.
     assert profile.asked == [1] * 20 + [2] * 10
     assert project.paid_twice == 0
     assert set(project.outcomes) == {"ok"}
@@ -90,7 +90,7 @@ def test_a_server_that_gives_one_at_a_time_is_asked_for_one_at_a_time_from_then_
     with FakeServer(profile) as server:
         done = run(project, server, 4)
         assert done.code == 0, done.err
-        # The first calls were under way together; nothing that they were not given was paid for or is missing.
+        # The first calls were concurrent; replies that they did not get were not paid for, and none is missing.
         assert sum(number > 1 for number in profile.asked) <= TEACHER["concurrency"]
         assert profile.asked[-20:] == [1] * 20
         assert server.answered - (server.count - 40) <= 40 + TEACHER["concurrency"]
@@ -98,7 +98,7 @@ def test_a_server_that_gives_one_at_a_time_is_asked_for_one_at_a_time_from_then_
     assert project.manifest["queries"]["total"] == 40
     assert project.outcomes["ok"] == 40
     assert project.paid_twice == 0
-    # What was reserved for replies that never came is free again.
+    # Reservations for replies that never came are free again.
     [[queries, tokens]] = project.ledger("SELECT queries, tokens FROM spent")
     assert (queries, tokens) == (40, sum(project.manifest["tokens"].values()))
 
@@ -127,7 +127,7 @@ def test_no_budget_is_exceeded_by_calls_that_bring_several(project, limit):
     assert queries <= limit.get("queries", 1_000)
     assert tokens <= limit.get("tokens", 10**9)
     assert usd <= limit.get("usd", 10**9)
-    # Nothing that was paid for is left unused.
+    # Every paid reply is used.
     assert project.manifest["counts"]["planned"] == project.outcomes["ok"]
 
 
@@ -137,7 +137,7 @@ def test_a_kill_between_pays_for_no_more_than_the_calls_under_way_again(project)
         teacher = {**TEACHER, "samples_per_call": 4}
         project.configure(server, teacher=teacher, budget={"samples": 40}, verify=["format", "final_answer"])
         running = project.start()
-        # Replies are on the disk a moment after the server has given them.
+        # Replies are stored shortly after the server has sent them.
         assert until(lambda: server.answered >= 4 and project.outcomes.get("ok"))
         running.kill()
         running.wait()
@@ -145,7 +145,7 @@ def test_a_kill_between_pays_for_no_more_than_the_calls_under_way_again(project)
         kept = project.outcomes.get("ok", 0)
         assert kept % 4 == 0 < kept
         assert project.run().code == 0
-        # Ten calls make the run; those that were under way when it was killed were made once more.
+        # Ten calls make the run; calls that were open at the kill were repeated once.
         assert server.count <= 10 + TEACHER["concurrency"]
     assert project.paid_twice == 0
     assert project.manifest["counts"]["accepted"] == 40
@@ -174,11 +174,11 @@ def test_a_call_for_several_that_fails_is_made_again_for_several(project):
     profile = Several()
     with FakeServer(profile, [Fault("http_500", calls=range(3)), Fault("http_429", calls=range(3, 5), retry_after=0)]) as server:
         assert run(project, server, 4).code == 0
-    # While a call waits for its retry, its seed's next candidate may ask for the other three.
+    # While a call waits for its retry, its seed's next candidate may request the other three.
     assert sum(profile.asked) == project.outcomes["ok"] == 40
     assert len(profile.asked) < 20
     [[queries]] = project.ledger("SELECT queries FROM spent")
-    # A 500 may have been billed for all that it was to bring, a 429 is one query.
+    # A 500 may have been billed for all requested replies; a 429 counts as one query.
     assert 40 + 3 + 2 <= queries <= 40 + 3 * 4 + 2
 
 

@@ -1,6 +1,6 @@
-"""Whole runs with checks that ask a model, and with seeds that fail their own: what adds up, what is paid, what is asked again.
+"""Whole runs with checks that ask a model, and with seeds that fail their own checks: sums, costs, and repeated calls.
 
-As in `test_generate.py`, the runs that do not build on one another are made together.
+As in `test_generate.py`, independent runs are made together.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ JUDGED = ["format", {"judge": {"threshold": 4}}, "duplicate"]
 
 
 class Varied:
-    """Another reply each time that the same is asked, as from a model at a temperature above 0."""
+    """Gives another reply to each repeated request, like a model at a temperature above 0."""
 
     def __init__(self, replies: MathReplies) -> None:
         self.replies = replies
@@ -65,7 +65,7 @@ SLOW_CASES = {
 
 @pytest.fixture(scope="module")
 def made(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[str], Made]]:
-    """The case's run; all but the slow ones are under way from the first time one is asked for."""
+    """Return the case's run; all but the slow ones start when the first is requested."""
     with ExitStack() as stack, ThreadPoolExecutor(3) as pool:
         futures: dict[str, Future[Made]] = {}
 
@@ -93,7 +93,7 @@ def votes_in(detail: str) -> list[str | None]:
     return votes
 
 
-# Votes.
+# Votes
 
 
 def test_votes_on_the_seeds_own_questions_cost_nothing_beyond_the_answers(made):
@@ -129,7 +129,7 @@ def test_votes_on_questions_of_their_own_are_paid_and_counted(made):
     manifest = adds_up(one)
     queries = manifest["queries"]
     others = Counter(row["strategy"] for row in one.project.samples)
-    # A question of its own has four answers, the seeds' eight questions have four or as many as there are candidates.
+    # A new or reworded question has four answers; the seeds' eight questions have four, or as many as there are candidates.
     own = 4 * (others["question_rephrase"] + others["new_question"])
     assert queries["answer"] == own + max(4 * min(8, others["answer_augmentation"]), others["answer_augmentation"])
     assert queries["rephrase"] == others["question_rephrase"]
@@ -147,7 +147,7 @@ def test_a_budget_is_never_passed_and_nothing_is_paid_for_half_a_sample(made, na
     assert manifest["counts"]["failed"] == 0
     assert manifest["counts"]["accepted"] > 0
     if name == "votes within queries":
-        assert one.server.count >= 50 - 6  # the longest chain, of a new question, is of six calls
+        assert one.server.count >= 50 - 6  # the longest chain, of a new question, has six calls
 
 
 def test_a_budget_for_the_votes_of_every_seed_is_spent_to_its_last_call(made):
@@ -156,7 +156,7 @@ def test_a_budget_for_the_votes_of_every_seed_is_spent_to_its_last_call(made):
     assert adds_up(one)["queries"]["total"] == one.server.count == one.project.manifest["counts"]["planned"] == 30
 
 
-# The judge.
+# The judge
 
 
 def test_every_answer_is_judged_once_and_the_manifest_counts_it(made):
@@ -186,7 +186,7 @@ def test_usd_are_never_passed_by_a_judge_either(made):
     assert manifest["queries"]["judge"] == manifest["queries"]["answer"]
 
 
-# Started again.
+# Started again
 
 
 @pytest.mark.parametrize("name", ["votes on a mix", "judge"])
@@ -218,7 +218,7 @@ def test_another_rubric_is_another_run_with_the_same_answers(made):
     assert one.server.count > again
 
 
-# A cap.
+# A cap
 
 
 def test_a_cap_ends_a_run_whose_seeds_all_have_their_share(made):
@@ -237,12 +237,12 @@ def test_a_budget_that_the_cap_cannot_fill_is_refused_before_the_first_call(tmp_
     assert "11 samples cannot be had where verify.diversity.per_seed allows 5 seeds 10 together" in done.err
 
 
-# The seeds themselves.
+# The seeds themselves
 
 
 @pytest.fixture
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """With a short name: sockets lie in it, and their paths may not be long."""
+    """Return a folder with a short name, since the paths of sockets in it must be short."""
     return tmp_path_factory.mktemp("p") / "p"
 
 
@@ -266,13 +266,13 @@ def test_a_run_stops_before_its_first_call_when_too_many_seeds_fail_their_own_ch
             assert done.code == 2, done.err
             assert f"12 of 100 {said}" in done.err
             assert "(12.0%, and seeds.may_fail is 0.02)" in done.err
-        # Ten of them stand there, each with its line.
+        # Ten of them are named, each with its line.
         lines = {int(line) for line in re.findall(r"seeds\.jsonl:(\d+)\b", done.err)}
         assert len(lines) == 10
         assert lines <= set(range(1, 13))
         assert "… and 2 more" in done.err
         assert server.count == 0
-        # A plan runs no checks, and so knows of rows alone.
+        # A plan runs no checks, so it only knows the rows.
         assert project.run("plan").code == (2 if bad is UNREADABLE else 0)
         assert project.run("status").code == 2  # nothing was begun
 

@@ -1,4 +1,4 @@
-"""Whole runs whose teacher is vLLM started by the run: by a fake with its command line, and by vLLM for CPUs where it is set up."""
+"""Whole runs whose teacher is vLLM started by the run: a fake with its command line, and vLLM for CPUs if it is installed."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def test_a_run_starts_its_servers_shares_the_calls_and_ends_them(project, record
     assert answered[0] >= 15
     assert {model for [model] in project.ledger("SELECT DISTINCT model FROM calls")} == {"org/model"}
     assert "INFO loading org/model" in (project.out / "vllm-teacher-1.log").read_text()
-    # Finished, it starts nothing.
+    # A finished run starts nothing.
     assert project.run().code == 0
     assert len(started(records)) == 2
 
@@ -124,7 +124,7 @@ def test_the_real_vllm_serves_a_run_and_is_gone_afterwards(project, tmp_path, mo
         generation={"max_new_tokens": 96},
     )
     config = (project.folder / "config.yml").read_text()
-    # A small model is seldom right: what is measured is that it answers.
+    # A small model is seldom right: only test that it answers.
     (project.folder / "config.yml").write_text(config.replace("samples: 10", "queries: 40"))
     done = project.run(seconds=900)
     assert done.code == 0, done.err

@@ -1,4 +1,4 @@
-"""Configs that break readers: one message, exit 2, no traceback, nothing written and nobody asked, within seconds."""
+"""Configs that break readers: one message, exit code 2, no traceback, nothing written and no call made, within seconds."""
 
 import os
 import subprocess
@@ -61,7 +61,7 @@ def call(folder, text, *command):
     path.write_text(text)
     began = time.monotonic()
     result = CliRunner().invoke(synthetic, [*(command or ["plan"]), str(path)])
-    assert time.monotonic() - began < 60  # seconds: a hang takes many minutes, and others may keep the machine busy
+    assert time.monotonic() - began < 60  # a hang takes many minutes, and the machine may be busy
     return result
 
 
@@ -100,7 +100,7 @@ def test_a_hundred_thousand_values_are_refused_within_a_second_or_two(tmp_path):
     assert time.process_time() - began < 2
 
 
-# Numbers.
+# Numbers
 
 NUMBERS = {
     "seeds": ["limit", "holdout", "may_fail"],
@@ -162,7 +162,7 @@ def test_numbers_of_other_peoples_code_are_held_to_the_same(value):
         load_settings({"teacher": {"provider": "distilabel", "llm": "X", "kwargs": {"x": [value]}}})
 
 
-# Paths.
+# Paths
 
 LONG = "a" * 300
 PATHS = ["seeds.path", "seeds.databases", "output_dir", "study", "review.guidelines"]
@@ -211,7 +211,7 @@ def test_an_output_dir_that_axolotls_loader_takes_for_a_pattern_is_refused(tmp_p
     monkeypatch.chdir(tmp_path)
     said = refused(call(tmp_path, f"synthetic: {{output_dir: '{name}'}}", "generate"))
     assert "synthetic.output_dir: " in said and "Axolotl would look for the training file by a pattern; rename the folder" in said
-    # The folder above counts as well: the loader makes the path absolute.
+    # The parent folder counts as well: the loader makes the path absolute.
     (tmp_path / "in[1]").mkdir()
     monkeypatch.chdir(tmp_path / "in[1]")
     assert f"must not hold `[` ({tmp_path}/in[1]/synthetic)" in refused(call(tmp_path, "synthetic: {}"))
@@ -229,7 +229,7 @@ def test_any_other_output_dir_is_read_by_that_loader(tmp_path, name):
     assert len(read) == 13
 
 
-# Secrets.
+# Secrets
 
 SECRET = "sk-recognisable-0123456789"
 

@@ -32,7 +32,7 @@ def question(boxes: int, cards: int, key: int) -> str:
 
 
 def german(body: dict[str, Any], key: int) -> str:
-    """A model that writes German where the last turn asks for it; one answer in four is in English all the same."""
+    """Reply in German if the last turn asks for it; one answer in four is in English anyway."""
     last = body["messages"][-1]["content"]
     purpose = purpose_of(body)
     if purpose == "self_check":
@@ -63,7 +63,7 @@ def test_questions_and_answers_are_asked_for_and_held_to_the_language(tmp_path):
     rows = [json.loads(line) for line in project.training_bytes.splitlines()]
     assert len(rows) == 16
     assert all(GERMAN.search(row["messages"][0]["content"]) and "Kisten" in row["messages"][1]["content"] for row in rows)
-    # What the student reads is without the sentence.
+    # The student's texts do not have the sentence.
     assert b"whatever language" not in project.training_bytes
     rejected = [sample for sample in project.samples if sample["status"] == "rejected"]
     assert rejected and {sample["reason"] for sample in rejected} == {"format"}

@@ -1,4 +1,4 @@
-"""The ledger: what is the same call, which reply still serves, and that no limit is ever passed, by anybody together."""
+"""The ledger: equal calls, usable replies, and that no limit is ever exceeded, even by several processes together."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ def path(tmp_path: Path) -> Path:
     return tmp_path / "ledger.sqlite"
 
 
-# What is the same call.
+# Equal calls
 
 
 @pytest.mark.parametrize(
@@ -121,7 +121,7 @@ def test_every_further_parameter_is_part_of_the_key_whatever_its_order(path):
     assert json.loads(parameters) == {"temperature": 0.7, "extra_body": others[-1]["extra_body"]}
 
 
-# Which reply still serves.
+# Usable replies
 
 
 def test_a_reply_is_found_by_another_connection_and_after_closing(path):
@@ -142,7 +142,7 @@ def test_a_reply_is_found_by_another_connection_and_after_closing(path):
         (100, 100, reply(finish="length", completion=100), True),
         (200, 100, reply(completion=100), True),
         (200, 100, reply(completion=101), False),
-        # It would be cut off again, earlier: nothing to pay for.
+        # It would be cut off again, even earlier: do not pay for it.
         (200, 100, reply(finish="length", completion=200), True),
         (200, 100, reply(completion=None, prompt=None), True),
     ],
@@ -198,7 +198,7 @@ def test_neither_a_failed_call_nor_one_under_way_serves(path):
         assert found(ledger, call("3 + 3?")) is None
 
 
-# Budgets.
+# Budgets
 
 Steps = st.lists(
     st.one_of(
@@ -222,7 +222,7 @@ def test_no_sequence_of_calls_passes_any_limit(steps, queries, tokens, usd):
     budget = Budget(queries=queries, tokens=tokens, usd=usd)
     with tempfile.TemporaryDirectory() as folder, Ledger(Path(folder) / "ledger.sqlite", budget) as ledger:
         open_calls: list[tuple[int, Call]] = []
-        costs = {"queries": 0, "tokens": 0, "usd": 0.0}  # what a bill could say, of calls that have ended
+        costs = {"queries": 0, "tokens": 0, "usd": 0.0}  # an upper bound of a bill, for calls that have ended
         for what, number, size in steps:
             if what == "send":
                 one = call("x" * number, max_new_tokens=int(size), price=PRICE)
@@ -231,7 +231,7 @@ def test_no_sequence_of_calls_passes_any_limit(steps, queries, tokens, usd):
                     open_calls.append((call_id, one))
             elif open_calls:
                 call_id, one = open_calls.pop(number % len(open_calls))
-                # 7 bytes and two turns' worth of template at most: no more tokens than the worst case can have been used.
+                # 7 bytes and at most two turns of template: no more tokens than the worst case can have been used.
                 prompt, completion = int(size * (one.worst_tokens - one.generation.max_new_tokens)), one.generation.max_new_tokens
                 if what in ("reply", "uncounted"):
                     counted = what == "reply"
@@ -279,7 +279,7 @@ def test_a_group_of_more_rows_than_one_statement_takes_is_written_whole(path):
         refused = [Settled(number, one, error="http_400", cost="query") for number, one in enumerate(calls[1_050:], 1_051)]
         assert ledger.commit([], [*settled, *refused]) == []
         assert [found(ledger, one) for one in calls] == [f"answer {number}" for number in range(1, 1_051)] + [None] * 50
-        # 1,050 replies of 10 and 5 tokens; the refused calls gave theirs back, but they were asked.
+        # 1,050 replies of 10 and 5 tokens; the refused calls returned theirs, but count as queries.
         assert ledger.spent() == (1_100, 1_050 * 15, 0.0)
         assert len(ledger.replies(range(1, 1_101))) == 1_050
     with closing(sqlite3.connect(path)) as database:
@@ -348,7 +348,7 @@ print(sum(ledger.commit([call], []) != [None] for call in calls))
     assert sum(granted) == 200
 
 
-# Totals.
+# Totals
 
 
 def test_totals_count_what_was_sent_by_purpose_with_its_tokens_and_price(path):
@@ -385,7 +385,7 @@ def test_a_failed_call_that_was_billed_counts_its_tokens_and_gives_the_rest_back
         totals = ledger.totals()
         assert (totals.prompt_tokens, totals.completion_tokens, totals.usd) == (10, 20, pytest.approx(ledger.spent()[2]))
         assert ledger.failures() == {"empty_reply": 1}
-        # What was received is kept; it is no reply that could serve, and no part of a sample.
+        # The received text is kept, but it is neither a usable reply nor part of a sample.
         assert ledger._db.execute("SELECT reply, finish_reason FROM calls").fetchall() == [("<think>2 + 2", "length")]
         assert found(ledger, one) is None
         assert ledger.replies([call_id]) == []
@@ -472,7 +472,7 @@ def test_what_waits_is_told_until_it_is_over(path, monkeypatch):
         assert ledger.waiting() is None
 
 
-# Disks and files.
+# Disks and files
 
 
 def test_a_full_disk_undoes_the_group_and_keeps_what_was_committed(path):
@@ -484,7 +484,7 @@ def test_a_full_disk_undoes_the_group_and_keeps_what_was_committed(path):
             ledger.commit([call("x" * 100_000, sample=one) for one in range(10)], [])
         assert ledger.spent()[0] == 1
         ledger._db.execute("PRAGMA max_page_count = 1000000")
-        # The prompt of the group that was undone is not taken for one that is there.
+        # The rolled-back group's prompt is not assumed to exist.
         after = paid(ledger, call("x" * 100_000), reply("after"))
         [text] = ledger._db.execute("SELECT messages FROM prompts JOIN calls ON calls.prompt = prompts.id WHERE calls.id = ?", (after,))
     assert text == (f'[{{"role":"user","content":"{"x" * 100_000}"}}]',)

@@ -1,4 +1,4 @@
-"""Digits of all scripts, and which of `,` and `.` begins the decimals of a number."""
+"""Digits of all scripts, and whether `,` or `.` begins the decimals of a number."""
 
 import pytest
 
@@ -16,10 +16,10 @@ from axolotl_synthetic.tasks.math import TASK
         ("16,5", "16.5"),
         ("1.234.567,8", "1234567.8"),
         ("0,125", "0.125"),
-        # No groups of thousands begin with a nought, and none has two digits.
+        # No groups of thousands begin with a zero, and none has two digits.
         ("0.125", "0.125"),
         ("16.5", "16.5"),
-        # Dates, pairs and lists.
+        # Dates, pairs and lists
         ("12.05.2024", "12.05.2024"),
         ("(1,2)", "(1,2)"),
         ("(1,5; 2,5)", "(1.5; 2.5)"),
@@ -59,7 +59,7 @@ def test_digits_and_signs_of_other_scripts_are_written_in_ascii(text, rewritten)
         (["It costs $2.50 or $1,000."], "point"),
         (["$1,234,567"], "point"),
         (["12 apples", "#### 72"], None),
-        # A pair, and numbers in a row.
+        # A pair, and numbers in a row
         (["the point (1,2)"], None),
         (["read pages 1,2 and 3 of 1,000"], "point"),
         (["on 12.05.2024"], None),

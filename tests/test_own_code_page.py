@@ -1,4 +1,4 @@
-"""The page about tasks and checks of one's own, and the skeletons: what it shows is run, by the real commands."""
+"""The page about users' own tasks and checks, and the skeletons: the real commands run what it shows."""
 
 import importlib
 import json
@@ -27,7 +27,7 @@ TICKETS = [
 
 
 def sorted_ticket(body):
-    """Return what a model would say of a ticket: the right team, and a link in one answer."""
+    """Return a model's reply about a ticket: the right team, and a link in one answer."""
     text = body["messages"][-1]["content"]
     team = next((row["answer"].rpartition(" ")[2] for row in TICKETS if row["question"] in text), "billing")
     link = " See http://example.com." if "sign in" in text else ""

@@ -1,4 +1,4 @@
-"""Prompts of the user's own: what is asked with them, what is refused, and that a change is another run."""
+"""The user's own prompts: the questions made with them, refusals, and that a change makes another run."""
 
 import json
 import subprocess

@@ -1,5 +1,7 @@
-"""The package as people install it: a wheel and an sdist built from this tree hold every file, and the wheel, installed into an empty
-environment outside of the checkout, plans, previews and generates there, with only what the core needs."""
+"""The package as people install it: a wheel and an sdist built from this tree contain every file.
+
+In an empty environment outside the checkout, the installed wheel plans, previews and generates, with only the core's requirements.
+"""
 
 from __future__ import annotations
 
@@ -38,7 +40,7 @@ INSTALLING = {**os.environ, "UV_SYSTEM_CERTS": "1", "UV_FIND_LINKS": os.environ.
 
 @pytest.fixture(scope="module")
 def built(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with the sdist, and the wheel that was built from the sdist."""
+    """Return a folder with the sdist, and the wheel that was built from the sdist."""
     folder = tmp_path_factory.mktemp("dist")
     command = [sys.executable, "-m", "build", "--installer", "uv", "--outdir", str(folder), str(ROOT)]
     done = subprocess.run(command, env=INSTALLING, capture_output=True, text=True, timeout=600, check=False)
@@ -48,7 +50,7 @@ def built(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def installed(built: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The `bin` of an environment that has the wheel, at the versions of this one, and none of its extras."""
+    """Return the `bin` of an environment that has the wheel, with this environment's versions, without extras."""
     import uv
 
     environment = tmp_path_factory.mktemp("installed") / "environment"
@@ -98,7 +100,7 @@ def run(installed: Path, project: Path, *arguments: str, program: str = "axolotl
 
 
 def names_in(built: Path) -> dict[str, set[str]]:
-    """The files of the package in the wheel and in the sdist, each without what stands before `axolotl_synthetic/`."""
+    """Return the package's files in the wheel and in the sdist, with paths relative to `axolotl_synthetic/`."""
     [wheel], [sdist] = built.glob("*.whl"), built.glob("*.tar.gz")
     with zipfile.ZipFile(wheel) as one, tarfile.open(sdist) as other:
         paths = {"wheel": one.namelist(), "sdist": other.getnames()}

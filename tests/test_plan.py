@@ -1,8 +1,8 @@
-"""The decision, against cases worked out by hand from the paper's numbers; its laws; and what it says of itself.
+"""The decision: hand-computed cases from the paper's numbers, its laws, and its explanation.
 
-How the cases were worked out. The budget ratio r is samples / seeds. The lead changes between 27 and 51 at 100 seeds, whose geometric
-middle is 37.1; at 17.6 for 1,000 and at 16.4 for 7,473. Between them the middle is read off a straight line over log |S|, outside
-it stays. The band reaches from middle / 1.374 to middle * 1.374, where 1.374 is the square root of 51 / 27. Below it all samples are
+The cases are computed as follows. The budget ratio r is samples / seeds. The lead changes between 27 and 51 at 100 seeds, whose geometric
+mean is 37.1; at 17.6 for 1,000 and at 16.4 for 7,473. Between these the middle is interpolated on a straight line over log |S|; outside
+it is constant. The band reaches from middle / 1.374 to middle * 1.374, where 1.374 is the square root of 51 / 27. Below it all samples are
 answers, above it all are new prompts, and within it the share of new prompts is ln(r / low) / ln(51 / 27), rounded to hundredths.
 """
 
@@ -108,7 +108,7 @@ CASES = [
 @pytest.mark.parametrize("augmenter", ["strong", "weak"])
 @pytest.mark.parametrize(("seeds", "samples", "share"), CASES)
 def test_the_decision_is_the_one_worked_out_by_hand(seeds, samples, share, augmenter, verify):
-    # A weak augmenter rewords where a strong one invents; verification brought nothing significant, so it moves nothing.
+    # A weak augmenter rewords and a strong one invents; verification brought nothing significant, so it changes nothing.
     block = {"budget": {"samples": samples}, "verify": verify, "augmenter": WEAK if augmenter == "weak" else None}
     new_prompts = {"strong": "new_question", "weak": "question_rephrase"}[augmenter]
     expected = {"answer_augmentation": pytest.approx(1 - share), new_prompts: share}
@@ -118,12 +118,12 @@ def test_the_decision_is_the_one_worked_out_by_hand(seeds, samples, share, augme
 @pytest.mark.parametrize(
     ("budget", "augmenter", "share"),
     [
-        # 100 seeds: so many calls, so many new questions at 3 calls, so many a seed.
+        # With 100 seeds: the calls, the new questions at 3 calls each, and their number per seed.
         ({"queries": 8_100}, None, 0),  # 2,700: 27
         ({"queries": 9_000}, None, 0.17),  # 3,000: 30
         ({"queries": 12_000}, None, 0.62),  # 4,000: 40
         ({"queries": 15_300}, None, 1),  # 5,100: 51
-        # … and reworded ones at 2.
+        # Reworded questions take 2.
         ({"queries": 5_400}, WEAK, 0),
         ({"queries": 8_000}, WEAK, 0.62),
         ({"queries": 10_200}, WEAK, 1),
@@ -143,7 +143,7 @@ def test_other_limits_count_in_new_prompts_that_they_buy(budget, augmenter, shar
 
 
 def test_checks_that_ask_more_make_a_budget_of_calls_buy_less():
-    # Five answers for a vote: 7 calls a new question. 21,000 calls are 3,000 of them, where 3 calls would make 7,000.
+    # Five answers for a vote: 7 calls per new question. 21,000 calls are 3,000 of them, while 3 calls each would make 7,000.
     calls = {name: {**purposes, "answer": 5} for name, purposes in CALLS.items()}
     assert plan(100, budget={"queries": 21_000}).strategy == {"new_question": 1.0}
     assert plan(100, calls, budget={"queries": 21_000}).strategy == {"answer_augmentation": 0.83, "new_question": 0.17}
@@ -169,7 +169,7 @@ def test_the_crossing_is_the_papers_and_lies_between_where_it_was_not_measured(s
     assert band(seeds) == pytest.approx((low, high), abs=0.02)
 
 
-# Laws.
+# Laws
 
 SEEDS = st.integers(1, 20_000)
 LIMITS = {
@@ -182,7 +182,7 @@ LIMITS = {
 
 @st.composite
 def budgets(draw) -> tuple[dict, dict]:
-    """A budget, and one that is as large or larger in each of its limits."""
+    """Draw a budget, and one that is as large or larger in each of its limits."""
     names = draw(st.lists(st.sampled_from(sorted(LIMITS)), min_size=1, unique=True))
     small, large = {}, {}
     for name in names:
@@ -213,7 +213,7 @@ def test_the_same_ratio_with_more_seeds_never_takes_fewer_new_prompts(seeds, rat
     assert few <= many
 
 
-# The augmenter.
+# The augmenter
 
 
 @pytest.mark.parametrize(
@@ -226,7 +226,7 @@ def test_the_same_ratio_with_more_seeds_never_takes_fewer_new_prompts(seeds, rat
         ("mistralai/Mixtral-8x22B-v0.1", 176),
         ("Qwen/Qwen2.5-0.5B", 0.5),
         ("Qwen/Qwen2.5-7B-Instruct-1M", 7),  # the other is the context
-        ("Qwen/Qwen3-30B-A3B", 30),  # the other is what one token uses
+        ("Qwen/Qwen3-30B-A3B", 30),  # the other is the active parameters
         ("llama3.1:8b", 8),
         ("TheBloke_vicuna_13B_4bit", 13),
         ("inclusionAI/Ling-1T", 1_000),
@@ -250,7 +250,7 @@ def test_a_size_is_read_out_of_a_models_name(name, size):
         (None, "Llama-3.1-70B", "Qwen2.5-70B", False),
         (None, "Llama-2-7b", "Mixtral-8x7B", True),
         (None, "SmolLM2-135M", "Qwen2.5-0.5B", True),
-        (None, "gpt-4o-mini", "Llama-3.1-70B", False),  # unknown, so taken to be strong
+        (None, "gpt-4o-mini", "Llama-3.1-70B", False),  # unknown, so assumed to be strong
         (None, "Llama-2-7b", "gpt-4o", False),
         (None, "Llama-2-7b", "Llama-2-7b", False),
     ],
@@ -274,14 +274,14 @@ def test_a_smaller_augmenter_rewords_and_the_papers_loss_is_quoted():
     assert plan(100, budget={"samples": 10_000}, augmenter={"model": "Small-8B", "strength": "strong"}).strategy == {"new_question": 1.0}
 
 
-# What the user names.
+# A strategy that the user names
 
 
 def test_a_strategy_that_the_user_names_is_left_alone_and_told_what_auto_would_take():
     named = {"answer_augmentation": 0.5, "new_question": 0.5, "question_rephrase": 0.0}
     made = plan(100, strategy=named, budget={"queries": 12_000})
     assert made.strategy == {"answer_augmentation": 0.5, "new_question": 0.5}
-    assert made.budget_ratio == pytest.approx(60)  # 2 calls a sample on average: 6,000 samples
+    assert made.budget_ratio == pytest.approx(60)  # 2 calls per sample on average: 6,000 samples
     assert made.reasons[0] == "the config names the strategy"
     assert made.reasons[1].startswith("`strategy: auto` would take answer_augmentation 38%, new_question 62%")
 
@@ -291,7 +291,7 @@ def test_new_questions_of_a_weak_augmenter_are_warned_of_when_the_user_names_the
     assert not any("about 15 %" in reason for reason in plan(100, strategy="answer_augmentation", augmenter=WEAK).reasons)
 
 
-# The words.
+# The words
 
 
 def reasons(seeds: int, **block) -> str:
@@ -372,7 +372,7 @@ def test_what_verification_changes_is_said(case, said):
     ("case", "is_said"),
     [
         ({"solutions": 4}, True),
-        ({"solutions": 40}, True),  # 200 / 40: five seeds to an answer
+        ({"solutions": 40}, True),  # 200 / 40: five seeds per answer
         ({"solutions": 41}, False),
         ({"solutions": 4, "answered": 0.09}, False),  # 18 seeds have one
         ({"solutions": None}, False),
@@ -443,13 +443,13 @@ def test_where_a_question_has_one_answer_only_new_texts_are_made(samples):
     assert "a text has one label" in made.reasons[0]
 
 
-# What contests the paper's crossing (arXiv 2607.01727).
+# The evidence against the paper's crossing (arXiv 2607.01727)
 
 
 @pytest.mark.parametrize(
     ("samples", "seeds", "wanted"),
     [
-        # With 100 seeds answers lead up to a ratio of 27, so 2,700 samples still are.
+        # With 100 seeds answers lead up to a ratio of 27, which 2,700 samples do not exceed.
         (2_700, 100, 100),
         # 1,587 seeds: 17.6 - 1.2 * ln(1.587) / ln(7.473) = 17.324, so answers lead up to 17.324 / 1.3744 = 12.605; 20,000 / 1,587 = 12.602.
         (20_000, 1_000, 1_587),

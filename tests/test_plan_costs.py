@@ -1,4 +1,4 @@
-"""What candidates cost, what a budget buys of them, and what a pilot's few candidates say: every number worked out by hand."""
+"""The cost of candidates, what a budget buys of them, and a pilot's estimates: every number is computed by hand."""
 
 from __future__ import annotations
 
@@ -33,12 +33,12 @@ def settings(**block):
 
 
 def rates(**values) -> Rates:
-    """A candidate of one call, 100 tokens, a cent and two seconds, accepted every other time."""
+    """Return a candidate of one call, 100 tokens, a cent and two seconds, of which every other is accepted."""
     made = {"accepted": sure(0.5), "queries": sure(1), "tokens": sure(100), "usd": sure(0.01)}
     return Rates(**{**made, "seconds": {"teacher": sure(2.0), "augmenter": sure(0.0)}, **values})
 
 
-# Costs that are assumed.
+# Assumed costs
 
 
 def test_the_tokens_dollars_and_seconds_of_a_strategy_are_those_of_its_calls():
@@ -46,10 +46,10 @@ def test_the_tokens_dollars_and_seconds_of_a_strategy_are_those_of_its_calls():
     assert one.queries == sure(3)
     assert one.tokens.value == (200 + 25) + (80 + 40) + (400 + 100)
     assert one.usd.value == pytest.approx(((200 + 80 + 400) * 1 + (25 + 40 + 100) * 2) / 1e6)
-    assert one.seconds == {"augmenter": sure(65 / 30), "teacher": sure(100 / 30)}  # 30 tokens a second
+    assert one.seconds == {"augmenter": sure(65 / 30), "teacher": sure(100 / 30)}  # 30 tokens per second
     assert one.accepted == sure(1)
     assert one.measured == 0
-    # What the ledger wants to see free: 3 calls as long as the first can become, 1,000 and the 512 of max_new_tokens.
+    # Budget that the ledger requires to be free: 3 calls at the worst length of the first, 1,000 and the 512 of max_new_tokens.
     assert one.least_tokens == 3 * 1_512
     assert one.least_usd == pytest.approx(3 * (1_000 * 1 + 512 * 2) / 1e6)
 
@@ -59,17 +59,17 @@ def test_the_augmenters_calls_have_the_augmenters_price_and_one_without_a_price_
     assert cheap["question_rephrase"].usd.value == pytest.approx((400 * 1 + 100 * 2 + 125 * 0.1) / 1e6)
     unknown = assume(settings(augmenter={"model": "Small-8B"}), LENGTHS)
     assert unknown["question_rephrase"].usd is None
-    assert unknown["answer_augmentation"].usd.value == pytest.approx((400 * 1 + 100 * 2) / 1e6)  # it asks the teacher alone
+    assert unknown["answer_augmentation"].usd.value == pytest.approx((400 * 1 + 100 * 2) / 1e6)  # it only asks the teacher
 
 
 def test_a_students_calls_are_its_own_in_dollars_and_in_hours():
     calls = {"new_question": {"answer": 1.0, "difficulty": 1.0}}
     own = {"model": "weak", "concurrency": 1, "price": {"input": 3.0, "output": 4.0}}
     made = assume(settings(student=own, verify=["difficulty"]), LENGTHS, calls)["new_question"]
-    # As long as an answer: 400 tokens and 100, and 30 tokens a second.
+    # As long as an answer: 400 tokens and 100, at 30 tokens per second.
     assert made.usd.value == pytest.approx((400 * 1 + 100 * 2 + 400 * 3 + 100 * 4) / 1e6)
     assert made.seconds == {"teacher": sure(100 / 30), "augmenter": sure(0), "student": sure(100 / 30)}
-    # One call at a time, where the teacher answers two.
+    # The student makes one call at a time, the teacher two.
     hours = estimate(settings(student=own, verify=["difficulty"]), Budget(samples=10), made).hours
     assert hours.value == pytest.approx(10 * 100 / 30 / 3600)
 
@@ -108,7 +108,7 @@ def test_a_mix_costs_the_mean_of_its_parts():
     assert blend({**parts, "b": rates(usd=None)}, {"a": 0.75, "b": 0.25}).usd is None
 
 
-# Lengths of the prompts.
+# Lengths of the prompts
 
 
 def test_prompts_are_as_long_as_those_that_a_run_sends():
@@ -121,9 +121,9 @@ def test_prompts_are_as_long_as_those_that_a_run_sends():
     examples = worked_examples(seeds, made.seed)
     sent = [task.answer_messages(seed.question, examples.beside(seed)) for seed in seeds]
     characters = sum(len(turn["content"]) for chat in sent for turn in chat)
-    assert found["answer"].prompt == pytest.approx(characters / 10 / 4)  # four characters a token
+    assert found["answer"].prompt == pytest.approx(characters / 10 / 4)  # four characters per token
     assert found["answer"].worst_prompt == min(worst_prompt_tokens(chat) for chat in sent)
-    assert found["answer"].completion == 100  # these answers are short, and a bare value says nothing of a worked one's length
+    assert found["answer"].completion == 100  # these answers are short, and a bare value does not show a worked answer's length
     assert found["rephrase"].completion == pytest.approx(len(seeds[0].question.text) / 4)
     assert found["self_check"].prompt > found["rephrase"].completion
 
@@ -145,7 +145,7 @@ def test_a_task_that_makes_no_prompt_at_all_is_told_of():
         lengths(settings(), Broken(), [Seed("a", Question("How many?"), "1")], worst_prompt_tokens)
 
 
-# What a budget buys.
+# What a budget buys
 
 
 @pytest.mark.parametrize(
@@ -170,7 +170,7 @@ def test_a_run_ends_after_20_candidates_for_each_sample_asked_for():
 
 
 def test_the_last_candidate_must_fit_at_its_worst_case():
-    # 450 tokens must be free for a candidate, which then takes 100: at 1,000 tokens six fit (500 spent, 500 free, then 400 free).
+    # 450 tokens must be free for a candidate, which then uses 100: at 1,000 tokens six fit (500 spent, 500 free, then 400 free).
     candidates, _ = affordable(Budget(tokens=1_000), rates(least_tokens=450, accepted=sure(1.0)))
     assert math.floor(candidates) == 6
     assert affordable(Budget(tokens=450), rates(least_tokens=450, accepted=sure(1.0)))[0] == 1
@@ -200,7 +200,7 @@ def test_what_is_affordable_never_exceeds_the_budget(budget, queries, tokens, us
 
 
 def test_an_estimate_adds_up():
-    # 10 samples at every other accepted: 20 candidates of one call, 100 tokens, a cent and two seconds, two calls open at once.
+    # 10 samples with every other accepted: 20 candidates of one call, 100 tokens, a cent and two seconds, two calls open at once.
     made = estimate(settings(), Budget(samples=10), rates())
     assert (made.queries.value, made.tokens.value, made.usd.value) == (20, 2_000, pytest.approx(0.2))
     assert made.hours.value == pytest.approx(20 * 2 / 2 / 3600)
@@ -237,7 +237,7 @@ def test_a_pilots_other_strategies_are_paid_for_out_of_the_budget():
     assert mix.accepted.value == 100  # it uses the calls of both
 
 
-# Intervals.
+# Intervals
 
 
 def test_an_interval_spans_those_of_both_numbers_and_a_limit_has_none():
@@ -261,7 +261,7 @@ def test_a_share_has_the_wilson_interval():
 
 
 def test_a_mean_has_the_t_interval():
-    # 1, 2, 3: s = 1, t of 2 degrees at 98.75 % is 6.205: half 6.205 / sqrt(3) = 3.58, and it ends at 0.
+    # 1, 2, 3: s = 1, t of 2 degrees at 98.75 % is 6.205: half 6.205 / sqrt(3) = 3.58, cut off at 0.
     assert mean([1, 2, 3]) == Value(2, 0, pytest.approx(5.58, abs=0.01))
     # 100 times as far from 0: 200 ± 3.58.
     assert mean([199, 200, 201]).low == pytest.approx(196.42, abs=0.01)
@@ -295,7 +295,7 @@ def test_a_pilot_measures_what_its_candidates_took():
     reworded = found["question_rephrase"]
     assert (reworded.queries.value, reworded.tokens.value) == (2, 500)
     assert {role: one.value for role, one in reworded.seconds.items()} == {"teacher": 2, "augmenter": 1}
-    assert reworded.tokens.high == math.inf  # one candidate says nothing of the spread
+    assert reworded.tokens.high == math.inf  # one candidate gives no spread
     assert found["new_question"] == assumed["new_question"]
 
 
@@ -318,7 +318,7 @@ def test_a_server_that_counts_no_tokens_leaves_them_assumed():
     assert (one.measured, one.tokens, one.seconds["teacher"].value) == (1, sure(500), 2)
 
 
-# A budget that is too small.
+# Too small budgets
 
 
 def refusal(block, measured=None) -> str:
@@ -338,7 +338,7 @@ def test_too_few_calls_say_how_many_it_takes():
 
 
 def test_tokens_below_one_call_say_how_many_it_takes():
-    # One answer: 1,800 of the prompt at worst and 512 of the reply.
+    # One answer: at most 1,800 of the prompt and 512 of the reply.
     text = refusal({"tokens": 2_311})
     assert "no strategy can make a single sample with tokens: 2,311" in text
     assert "answer_augmentation: 2,312 tokens" in text
@@ -347,13 +347,13 @@ def test_tokens_below_one_call_say_how_many_it_takes():
 
 
 def test_a_candidate_needs_room_for_its_last_call_beside_what_the_others_took():
-    # Two calls as long as the first at worst, 2 * (600 + 512), are less than 125 for the question and 1,800 + 512 for the answer.
+    # Two calls at the worst length of the first, 2 * (600 + 512), are less than 125 for the question and 1,800 + 512 for the answer.
     assert assume(settings(), LENGTHS)["question_rephrase"].least_tokens == 125 + 2_312
 
 
 def test_every_limit_is_told_of():
     text = refusal({"samples": 1_000, "queries": 5_000, "usd": 0.1})
-    # 999 answers at 0.0006 and room for a worst one, (1,800 + 2 * 512) / 1e6.
+    # 999 answers at 0.0006 and room for one at the worst case, (1,800 + 2 * 512) / 1e6.
     assert "answer_augmentation: 1,000 queries, 0.6 usd" in text
 
 
@@ -384,7 +384,7 @@ def test_a_share_too_small_for_the_20_candidates_a_sample_is_told_of():
 def test_before_a_pilot_only_what_is_certain_counts():
     made = settings(budget={"samples": 100, "tokens": 5_000, "usd": 0.01})
     found = {name: certain(one) for name, one in assume(made, LENGTHS).items()}
-    refuse_too_small(made.budget, found)  # 50 tokens a sample are few, but who knows
+    refuse_too_small(made.budget, found)  # 50 tokens per sample are few, but may suffice
     with pytest.raises(ConfigError):
         refuse_too_small(Budget(samples=100, queries=99), found)
     with pytest.raises(ConfigError):

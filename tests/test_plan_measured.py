@@ -1,4 +1,4 @@
-"""`strategy: auto` by a finished study: what it takes, what it says, and what it refuses."""
+"""`strategy: auto` by a finished study: its choice, its reasons, and its refusals."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ CASE = Case(seeds=100, teacher="big", augmenter="big", student="small")
 
 
 def curve(strategy: str, seeds: int, *accuracies: float, stderr: float | None = 0.01, law: Law | None = None) -> Curve:
-    """At 50, 200 and 800 samples."""
+    """Return a curve with points at 50, 200 and 800 samples."""
     points = tuple(Point(q, one, stderr, 2) for q, one in zip((50, 200, 800), accuracies, strict=True))
     return Curve(strategy, seeds, points, law, {AA: 1.0, QR: 2.0, NQ: 3.0}[strategy])
 
@@ -67,7 +67,7 @@ def test_the_strategy_that_the_study_expects_most_of_at_this_budget_is_taken(sam
 
 
 def test_a_limit_on_calls_buys_fewer_samples_of_what_takes_more_of_them():
-    # 800 calls are 800 answers (50 %) or 266 new questions: 44 % and the part of the way to 60 %, ln(266.7/200) / ln 4 = 0.21, so 47.3 %.
+    # 800 calls are 800 answers (50 %) or 266 new questions: 44 %, plus a part of the way to 60 %, ln(266.7/200) / ln 4 = 0.21, so 47.3 %.
     made = chosen(measured(*USUAL), queries=800)
     assert made.strategy == AA
     assert "answer_augmentation 50.0% with 800 samples, new_question 47.3% with 267 samples" in made.reasons[0]
@@ -115,7 +115,7 @@ def test_an_expected_accuracy_is_always_a_share(samples, a, b, c):
 @pytest.mark.parametrize(
     ("gap", "stderr", "said"),
     [
-        # The difference has a standard error of 0.0141: 2.3 points are told apart, fewer are not.
+        # The difference has a standard error of 0.0141: 2.3 points are significant, fewer are not.
         (0.03, 0.01, "the first leads by 3.0 points, more than the 2.3 that 2 repeats leave open"),
         (0.02, 0.01, "within the 2.3 that 2 repeats leave open: answer_augmentation may do as well, and asks for fewer calls a sample"),
         (0.02, None, "how certain that is the study cannot say, having one repeat"),
@@ -165,7 +165,7 @@ def test_an_interval_that_reaches_the_end_of_what_was_measured_shows_it(low, hig
     assert interval(measured(*USUAL), Crossing(100, AA, NQ, None, "beyond", low, high)) == said
 
 
-# The file.
+# The file
 
 
 def write(folder: Path, study: Measured, **more: Any) -> Path:

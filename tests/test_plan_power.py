@@ -1,4 +1,4 @@
-"""How many held-out questions show a difference, by Connor's formula."""
+"""The number of held-out questions that show a difference, by Connor's formula."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from axolotl_synthetic.plan.power import difference_shown_by, questions_for
         (0.05, 0.2, 626),
         # (1.96 · √0.2 + 0.8416 · √(0.2 - 0.04))² / 0.04 = (0.87654 + 0.33664)² / 0.04 = 36.8
         (0.2, 0.2, 37),
-        # Where one model is never the worse, all that differ are of one kind: (1.96 · √0.5 + 0.8416 · √0.25)² / 0.25 = 13.06
+        # If one model is never worse, all that differ are of one kind: (1.96 · √0.5 + 0.8416 · √0.25)² / 0.25 = 13.06
         (0.5, 0.2, 14),
     ],
 )

@@ -1,4 +1,4 @@
-"""`axolotl synthetic plan` as a user runs it: the table, the JSON, what a pilot asks and what a run then finds of it.
+"""`axolotl synthetic plan` as a user runs it: the table, the JSON, a pilot's calls, and their reuse by a run.
 
 The pilots are made together, because each waits for seconds while distilabel starts.
 """
@@ -27,7 +27,7 @@ NOBODY = "http://127.0.0.1:9/v1"
 
 @pytest.fixture
 def narrow(monkeypatch) -> None:
-    """A terminal of 80 columns, as far as rich can tell."""
+    """Simulate a terminal of 80 columns for rich."""
     for name, value in {"COLUMNS": "80", "FORCE_COLOR": "1", "NO_COLOR": "1"}.items():
         monkeypatch.setenv(name, value)
 
@@ -37,7 +37,7 @@ def project(tmp_path) -> Project:
     return Project(tmp_path / "project", seeds=100)
 
 
-# Without a pilot: nobody is asked.
+# Without a pilot: no call is made
 
 
 def test_the_table_shows_the_decision_its_reasons_and_each_strategy_in_80_columns(project, narrow):
@@ -46,7 +46,7 @@ def test_the_table_shows_the_decision_its_reasons_and_each_strategy_in_80_column
     assert done.code == 0, done.err
     lines = re.sub(r"\x1b\[[\d;]*m", "", done.out).splitlines()
     assert max(map(len, lines)) <= 80
-    # 4,000 samples of 100 seeds are 40 a seed, where the lead changes: ln(40 / 27) / ln(51 / 27) = 0.62.
+    # 4,000 samples of 100 seeds are 40 per seed, where the lead changes: ln(40 / 27) / ln(51 / 27) = 0.62.
     assert lines[0] == "strategy: answer_augmentation 38%, new_question 62%"
     assert "budget ratio 40.0" in lines[1]
     (calls,) = [line.split() for line in lines if line.split()[:1] == ["calls"]]
@@ -54,7 +54,7 @@ def test_the_table_shows_the_decision_its_reasons_and_each_strategy_in_80_column
     assert calls[1:] == ["4,000", "8,000", "12,000", "8,960"]
     assert "unknown" in done.out  # no price, no dollars
     assert "assumed: prompts as they will be sent" in done.out
-    # The table stands before everything that has a dash.
+    # The table comes before all lines with a dash.
     assert lines.index(next(line for line in lines if "within budget" in line)) < min(
         n for n, line in enumerate(lines) if line[:4] == "  - "
     )
@@ -119,12 +119,12 @@ def test_a_strategy_that_falls_short_says_where_it_ends(project):
     assert "what is planned ends at about 500 samples" in done.out
 
 
-# Pilots.
+# Pilots
 
 
 @dataclass
 class Piloted:
-    """What a pilot said, and what the server had seen by then."""
+    """A pilot's output, and the server's calls until then."""
 
     project: Project
     server: FakeServer
@@ -148,7 +148,7 @@ CASES: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
 
 @pytest.fixture(scope="module")
 def piloted(tmp_path_factory) -> Iterator[Callable[[str], Piloted]]:
-    """The case's `plan --pilot 5 --json`, all of them under way from the first time one is asked for."""
+    """Return the case's `plan --pilot 5 --json`; all of them start when the first is requested."""
     with ExitStack() as stack, ThreadPoolExecutor(2) as pool:
 
         def start(name: str) -> Piloted:
@@ -174,7 +174,7 @@ def test_a_pilot_asks_for_so_many_of_each_strategy_and_measures_what_they_took(p
     assert answers["acceptance"] in (0.2, 0.4, 0.6, 0.8, 1.0)
     # 20 samples at that share of candidates of one call each.
     assert answers["queries"] == pytest.approx(20 / answers["acceptance"])
-    # The first five seeds' answers, as the ledger has them: those of New Question and Question Rephrase are about other questions.
+    # The first five seeds' answers, from the ledger: those of New Question and Question Rephrase are about other questions.
     low, high = answers["intervals"]["acceptance"]
     assert low < answers["acceptance"] <= high
     for name, one_of in one.data["estimates"].items():
@@ -219,7 +219,7 @@ def test_a_pilot_keeps_to_the_budget_and_says_what_it_could_not_measure(piloted)
     assert spent == one.asked
     measured = {name: each["measured"] for name, each in one.data["estimates"].items()}
     assert sum(measured.values()) < 15
-    # What a pilot of the others took is gone for the answers.
+    # The pilot's calls for the others are no longer available for the answers.
     taken = one.asked - measured["answer_augmentation"]
     assert one.data["estimates"]["answer_augmentation"]["queries"] <= 11 - taken + 1e-9
     assert one.project.run().code == 0

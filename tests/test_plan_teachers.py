@@ -1,12 +1,11 @@
-"""`axolotl synthetic plan --pilot N --teachers …` as a user runs it: which teachers are asked what, what is shown of each, what a run then
-finds of it, and what goes wrong.
+"""`axolotl synthetic plan --pilot N --teachers …` as a user runs it: the calls, the output for each teacher, their reuse, and errors.
 
-The server's models, on the four seeds of 2, 3, 4 and 5 jars with 3 cards each, of which a pilot of 4 asks each once a strategy:
+There are four seeds of 2, 3, 4 and 5 jars with 3 cards each; a pilot of 4 asks about each once per strategy. The server's models:
 
-    good       solves everything, and writes a new question of its own for each seed
-    half       is wrong where the number is even: of the answers to 2, 3, 4 and 5 jars, and so of the reworded questions, two are right
+    good       solves everything, and writes a different new question for each seed
+    half       is wrong if the number is even: of the answers to 2, 3, 4 and 5 jars, and so of the reworded questions, two are right
     repeats    solves everything, and writes the same new question for each seed, with the same answer
-    useless    is always wrong, and does not stand by its questions
+    useless    is always wrong, and rejects its own questions
 """
 
 from __future__ import annotations
@@ -44,7 +43,7 @@ def reply(body: dict[str, Any]) -> str:
             return "It leaves something open.\nNo"
         return "Everything that is needed is given.\nYes"
     if purpose == "new_question":
-        # Behind the instructions, the pattern is the last of the problems.
+        # The pattern is the last of the problems, after the instructions.
         boxes = PROBLEM.findall(" ".join(str(message["content"]) for message in body["messages"]))[-1][0]
         return f"Ben has {7 if model == 'repeats' else boxes} boxes with 9 coins each. How many coins are there?"
     holders, holder, things, thing = PROBLEM.findall(str(body["messages"][-1]["content"]))[-1]
@@ -57,7 +56,7 @@ def reply(body: dict[str, Any]) -> str:
 
 @dataclass
 class Piloted:
-    """What a command said, and what the server had seen by then."""
+    """A command's output, and the server's calls until then."""
 
     project: Project
     server: FakeServer
@@ -76,7 +75,7 @@ class Piloted:
 
 
 def written(project: Project, name: str, document: Any) -> str:
-    """Write a YAML beside the config; its name."""
+    """Write a YAML beside the config; return its name."""
     (project.folder / name).write_text(yaml.safe_dump(document), encoding="utf-8")
     return name
 
@@ -87,12 +86,12 @@ def teacher(server: FakeServer | str, model: str, **more: Any) -> dict[str, Any]
 
 
 def start(project: Project, server: FakeServer, name: str) -> tuple[str, ...]:
-    """Write a case's files; its options."""
+    """Write a case's files; return its options."""
     first = teacher(server, "good")
     half, repeats = teacher(server, "half"), teacher(server, "repeats")
     if name == "three":
         project.configure(server, teacher=first)
-        # One is a whole config, the other a teacher alone; a comma in a name is no end of it.
+        # One is a whole config, the other only a teacher; a comma in a name does not end it.
         written(project, "half, of them.yml", {"base_model": "x", "synthetic": {"task": "chat", "teacher": half}})
         written(project, "repeats.yml", {"teacher": repeats})
         return ("--teachers", "half, of them.yml", "--teachers", "repeats.yml")
@@ -130,7 +129,7 @@ CASES = ("three", "augmenters", "list", "away", "own away", "own useless", "all 
 
 @pytest.fixture(scope="module")
 def piloted(tmp_path_factory) -> Iterator[Callable[[str], Piloted]]:
-    """The case's `plan --pilot 4 --json`, all of them under way from the first time one is asked for."""
+    """Return the case's `plan --pilot 4 --json`; all of them start when the first is requested."""
     with ExitStack() as stack, ThreadPoolExecutor(2) as pool:
 
         def run(name: str) -> Piloted:
@@ -150,13 +149,13 @@ def test_each_teacher_makes_the_same_candidates_and_pays_for_its_own_calls(pilot
         ("half", "half, of them.yml"),
         ("repeats", "repeats.yml"),
     ]
-    # 4 of each strategy at 1, 2 and 3 calls are 24 a teacher: none is shown the replies of another. Repeats checks its four equal questions
+    # 4 of each strategy at 1, 2 and 3 calls are 24 per teacher: none gets another's replies. Repeats checks its four equal questions only
     # once.
     assert dict(one.project.ledger("SELECT model, count(*) FROM calls GROUP BY model")) == {"good": 24, "half": 24, "repeats": 21}
     assert one.asked == 69
     assert one.project.paid_twice == 0
     prompts = "SELECT count(DISTINCT prompt) FROM calls WHERE purpose IN ('rephrase', 'new_question')"
-    assert one.project.ledger(prompts) == [(8,)]  # each prompt of the augmenter's is the same for all three
+    assert one.project.ledger(prompts) == [(8,)]  # the augmenter's prompts are the same for all three
 
 
 def test_the_accepted_share_has_the_wilson_interval(piloted):
@@ -185,7 +184,7 @@ def test_dollars_and_seconds_are_those_of_the_ledger_for_each_accepted_sample(pi
         for key in ("usd_per_accepted", "seconds_per_accepted"):
             low, high = found["intervals"][key]
             assert low < found[key] < high
-    # What is planned are answers alone: a call each, of which half's are right in two of four.
+    # The plan has only answers: a call each, of which half's are right in two of four.
     [[usd]] = one.project.ledger(
         "SELECT sum(usd) FROM calls JOIN prompts ON prompts.id = calls.prompt"
         " WHERE model = 'half' AND purpose = 'answer' AND messages LIKE '%Ada has %' AND messages NOT LIKE '%own, keeping%'"
@@ -199,7 +198,7 @@ def test_repeated_questions_are_neither_distinct_nor_different(piloted):
     pilots = piloted("three").pilots
     for name in ("good", "half"):
         assert (pilots[name]["distinct"], pilots[name]["usable"]) == (1, 1)
-        # 13 words are 11 runs of three, of which those three with the number differ: 8 / (11 + 11 - 8), for each pair.
+        # 13 words are 11 runs of three, of which the three with the number differ: 8 / (11 + 11 - 8), for each pair.
         assert pilots[name]["similarity"] == pytest.approx(8 / 14)
         assert pilots[name]["intervals"]["similarity"] == pytest.approx([8 / 14, 8 / 14])
     # One of four is new; the other three are rejected as duplicates.
@@ -221,13 +220,13 @@ def test_agreement_is_of_the_answers_to_own_and_reworded_questions_with_the_seed
 def test_the_plan_goes_by_what_was_measured_and_names_no_size(piloted):
     one = piloted("three")
     reasons = one.data["reasons"]
-    # A right answer costs half of what one of two does, and those of good are repeats' own: the first in the list is named.
+    # A right answer costs half of what one of two does; good's cost the same as repeats': the first in the list is named.
     [cheapest] = [text for text in reasons if "cheapest accepted sample" in text]
     assert "of what is planned (answer_augmentation 100%) is that of good (config.yml), USD" in cheapest
     assert "next is repeats (repeats.yml)" in cheapest
     assert "the intervals overlap" in cheapest
     [writer] = [text for text in reasons if "AgoraBench" in text]
-    # Half writes as well as good. 4 of 4 is from 4 / 7.84 = 51 % on.
+    # Half writes as well as good. The interval of 4 of 4 begins at 4 / 7.84 = 51 %.
     assert "good (config.yml) and half (half, of them.yml) write new questions equally well: 100 % (51 to 100) were accepted" in writer
     assert "its own augmenter" not in " ".join(reasons)
 
@@ -270,8 +269,8 @@ def test_pairs_with_the_same_teacher_share_its_answers(piloted):
     own, other = one.data["pilots"]
     assert [(each["teacher"], each["augmenter"]) for each in (own, other)] == [("good", "good"), ("good", "repeats")]
     calls = dict(one.project.ledger("SELECT model || ' ' || purpose, count(*) FROM calls GROUP BY 1"))
-    # Of the second pair's teacher only the answers to other questions are asked for: those to the seeds are there, and the rewordings of
-    # the two augmenters are the same.
+    # The second pair's teacher is only asked about other questions: the answers to the seeds are already there, and the two augmenters'
+    # rewordings are the same.
     assert (calls["repeats rephrase"], calls["repeats new_question"], calls["repeats self_check"]) == (4, 4, 1)
     assert calls["good answer"] == 4 + 4 + 4 + 4
     assert [each["usable"] for each in (own, other)] == [1, 0.25]
@@ -284,7 +283,7 @@ def test_a_list_in_the_block_is_measured_with_the_blocks_augmenter(piloted):
     assert (first["from"], second["from"]) == ("config.yml, teacher 1", "config.yml, teacher 2")
     assert (first["augmenter"], second["augmenter"]) == ("repeats", "repeats")
     assert (first["agreement"], second["agreement"]) == (1, 0.5)
-    # With one augmenter there is nothing to choose.
+    # With one augmenter there is no choice.
     assert "The better writer" not in " ".join(one.data["reasons"])
 
 
@@ -354,11 +353,11 @@ def test_one_budget_holds_for_all_of_them(piloted):
     assert good["candidates"] == 12
     assert half["candidates"] < 12
     assert "the budget was used up" in repeats["error"]
-    # The calls of the others are gone for the config's own run.
+    # The others' calls are no longer available for the config's own run.
     assert one.data["estimates"]["answer_augmentation"]["queries"] <= 30 - (one.asked - 24) - (24 - 4)
 
 
-# The page.
+# The page
 
 
 def test_the_pages_yaml_and_keys_are_those_that_there_are(tmp_path, monkeypatch):

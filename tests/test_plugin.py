@@ -1,5 +1,4 @@
-"""Axolotl's hooks: real `axolotl` commands on a CPU, with a student made here and a teacher on a local port, and the hooks by
-themselves for what needs no command."""
+"""Axolotl's hooks: real `axolotl` commands on a CPU, with a tiny student and a local teacher, and direct calls of the hooks."""
 
 from __future__ import annotations
 
@@ -29,7 +28,7 @@ from fake_wire import message
 from tiny_model import axolotl_config, save_tiny_model
 
 PLUGIN = "axolotl_synthetic.SyntheticPlugin"
-# Two ranks that reach the hook at the same moment: each says that it is ready and waits for the other.
+# Two ranks that reach the hook at the same moment: each reports that it is ready and waits for the other.
 RANK = """
 import sys, time, yaml
 from pathlib import Path
@@ -80,7 +79,7 @@ def block(server: FakeServer | None = None, **more: Any) -> dict[str, Any]:
 
 
 def project(folder: Path, model: Path, synthetic: dict[str, Any] | None, **more: Any) -> Path:
-    """A folder with seeds and an Axolotl YAML, as a user has it: every path in it is relative."""
+    """Make a folder with seeds and an Axolotl YAML, as a user has it: every path in it is relative."""
     write_seeds(folder, [seed(jars, 10) for jars in range(2, 8)])
     shutil.copytree(model, folder / "model")
     config = axolotl_config(Path("model"), Path(), **{"plugins": [PLUGIN], **more})
@@ -104,7 +103,7 @@ def axolotl(folder: Path, *arguments: str, **more: str) -> subprocess.CompletedP
 
 
 def prepared_texts(folder: Path) -> list[str]:
-    """What each data set in Axolotl's cache says, decoded."""
+    """Return the decoded texts of each data set in Axolotl's cache."""
     from datasets import load_from_disk
     from transformers import AutoTokenizer
 
@@ -126,23 +125,23 @@ def server() -> Iterator[FakeServer]:
 
 @pytest.fixture(scope="module")
 def trained(model: Path, server: FakeServer, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, subprocess.CompletedProcess[str]]:
-    """A project after its first `axolotl train`; tests only read it."""
+    """Return a project after its first `axolotl train`; tests only read it."""
     folder = project(tmp_path_factory.mktemp("trained"), model, block(server))
     return folder, axolotl(folder, "train", "config.yml", "--launcher", "python")
 
 
 @pytest.fixture
 def plugin(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Any:
-    """The plugin as Axolotl makes it, in an empty working directory."""
+    """Return the plugin as Axolotl makes it, in an empty working directory."""
     from axolotl_synthetic import SyntheticPlugin
 
     monkeypatch.chdir(tmp_path)
-    # Which leaves the logging of the test's own process alone.
+    # This leaves the logging of the test's own process unchanged.
     monkeypatch.setenv("AXOLOTL_SYNTHETIC_VERBOSE", "1")
     return SyntheticPlugin()
 
 
-# Axolotl's own commands.
+# Axolotl's own commands
 
 
 def test_train_generates_and_trains_on_the_file_named_by_its_hash(trained, server):
@@ -161,7 +160,7 @@ def test_train_generates_and_trains_on_the_file_named_by_its_hash(trained, serve
 def test_axolotl_has_our_commands():
     done = axolotl(Path(), "synthetic", "--version")
     assert done.returncode == 0, done.stderr
-    assert done.stdout.splitlines()[-1] == versions.summary()  # behind Axolotl's own banner
+    assert done.stdout.splitlines()[-1] == versions.summary()  # after Axolotl's own banner
 
 
 @pytest.mark.slow
@@ -187,7 +186,7 @@ def test_the_terminal_has_warnings_and_progress_and_the_log_file_has_the_rest(tr
 
 @pytest.mark.slow
 def test_training_that_fails_is_not_graded(model, server, tmp_path):
-    # Axolotl calls `post_train_unload` then, too: see versions.training_failed.
+    # Axolotl calls `post_train_unload` in this case, too: see versions.training_failed.
     folder = project(tmp_path, model, block(server, seeds={"path": "seeds.jsonl", "holdout": 2}), plugins=[PLUGIN, "broken.Broken"])
     (folder / "broken.py").write_text(BROKEN)
     done = axolotl(folder, "train", "config.yml", "--launcher", "python", PYTHONPATH=str(folder))
@@ -260,7 +259,7 @@ def test_changed_settings_are_trained_on_and_not_what_was_prepared_before(traine
     config["synthetic"]["include_seeds"] = False
     (folder / "config.yml").write_text(yaml.safe_dump(config), encoding="utf-8")
     (folder / "synthetic" / "axolotl.log").unlink()
-    # `train`, not `preprocess`: only `train` would take what an earlier run has prepared.
+    # `train`, not `preprocess`: only `train` would use the data that an earlier run has prepared.
     done = axolotl(folder, "train", "config.yml", "--launcher", "python")
     assert done.returncode == 0, done.stderr
     of_a_seed = "2 jars of 10 cards are 2 * 10 = 20 cards."
@@ -321,7 +320,7 @@ def test_two_ranks_that_start_at_once_generate_once(model, tmp_path):
         assert server.count == manifest["queries"]["total"]
 
 
-# The hooks by themselves.
+# The hooks alone
 
 
 def test_axolotl_lists_the_plugin():
@@ -451,7 +450,7 @@ def test_training_on_preferences_is_refused_where_none_are_asked_for(plugin, cap
 
 
 def test_the_block_is_the_same_after_axolotls_validation():
-    # Axolotl dumps what it validated without its nulls, and the hooks read that again.
+    # Axolotl dumps the validated config without its nulls, and the hooks read that again.
     from axolotl_synthetic.plugin import SyntheticArgs
 
     written = block(
@@ -481,14 +480,14 @@ def test_a_rank_that_waited_for_a_failed_run_does_not_try_again(plugin, tmp_path
     plugin.register(cfg)
     assert together(2, lambda: plugin.load_datasets(cfg)) == [3, 3]
     assert len(runs) == 1
-    # Started again later, it does try: nobody was waited for.
+    # Started again later, it tries: it waited for no other rank.
     assert together(1, lambda: plugin.load_datasets(cfg)) == [3]
     assert len(runs) == 2
     assert "in the process that this one waited for, with exit code 3" in capsys.readouterr().err
 
 
 def together(count: int, call: Callable[[], object]) -> list[object]:
-    """The exit codes of so many threads."""
+    """Return the exit codes of this many threads."""
     codes: list[object] = []
 
     def run() -> None:
@@ -550,12 +549,12 @@ def test_held_out_seeds_without_final_answers_are_not_graded_and_that_is_said_be
         run.grade(load_settings(synthetic), {"base_model": "model", "output_dir": "student"})
 
 
-# What can be known of the student before the first call.
+# Checks of the student before the first call
 
 
 @pytest.fixture(scope="module")
 def without_template(model: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A base model: the same without a chat template."""
+    """Return a base model: the same without a chat template."""
     folder = tmp_path_factory.mktemp("base") / "model"
     shutil.copytree(model, folder)
     for name in ("chat_template.jinja", "tokenizer_config.json"):
@@ -581,7 +580,7 @@ def test_a_base_model_without_a_chat_template_ends_axolotl_before_the_first_call
 
 
 def unfit(model: Path, folder: Path, synthetic: dict[str, Any], **more: Any) -> None:
-    """Run the checks that come before a run; ends with 2 and a message, or returns."""
+    """Run the checks that come before a run; exit with 2 and a message, or return."""
     from axolotl_synthetic import plugin as hooks
 
     config = axolotl_config(model, folder, **more)
@@ -718,7 +717,7 @@ def test_a_task_that_lm_eval_does_not_know_is_told_before_the_first_call(model, 
 
 
 def test_a_sequence_len_that_the_seeds_do_not_fit_into_is_refused(plugin, model, tmp_path, capsys):
-    # A token is a byte. The question has 61 (`Ada has 2 jars …`, 58 of letters and 3 of numbers), its answer 49, and the turns 47 more.
+    # A token is a byte. The question has 61 (`Ada has 2 jars …`, 58 letters and 3 digits), its answer 49, and the turns 47 more.
     with pytest.raises(ConfigError, match=r"sequence_len: 64: 6 of 6 seeds' pairs are longer .* drops such samples; raise sequence_len"):
         unfit(model, tmp_path, block(), sequence_len=64)
     with pytest.raises(ConfigError, match="cuts such samples off"):
@@ -742,7 +741,7 @@ def test_a_longest_reply_in_grading_that_fills_the_students_context_is_refused(p
     with pytest.raises(ConfigError, match=r"synthetic.grade.max_new_tokens: 512: the student's context is 512 tokens.* at most 256"):
         unfit(model, tmp_path, block(grade={"max_new_tokens": 512}))
     unfit(model, tmp_path, block(grade={"max_new_tokens": 200}))
-    # The teacher's own is another matter.
+    # The teacher's own limit is independent.
     thinking = block()
     thinking["teacher"]["generation"] = {"max_new_tokens": 8192}
     unfit(model, tmp_path, thinking)
@@ -776,7 +775,7 @@ def test_a_child_is_no_rank_and_has_all_threads():
 
     ours = {"RANK": "1", "WORLD_SIZE": "2", "ACCELERATE_USE_CPU": "True", "OMP_NUM_THREADS": "1", "HOME": "/root"}
     assert without_ranks(ours) == {"HOME": "/root"}
-    assert without_ranks({"OMP_NUM_THREADS": "1"}) == {"OMP_NUM_THREADS": "1"}  # no rank: the user's own wish
+    assert without_ranks({"OMP_NUM_THREADS": "1"}) == {"OMP_NUM_THREADS": "1"}  # not a rank: the user's own setting
 
 
 def test_a_request_to_end_reaches_the_child(monkeypatch):
@@ -799,7 +798,7 @@ def test_axolotl_preprocesses_kept_thoughts_with_the_template_that_the_yaml_name
         done = axolotl(folder, "preprocess", "config.yml")
         assert done.returncode == 0, done.stderr
         count = server.count
-        # A template without thoughts is refused, and nothing more is asked.
+        # A template without thoughts is refused, and no further call is made.
         config = yaml.safe_load((folder / "config.yml").read_text(encoding="utf-8"))
         config |= {"chat_template": "chatml", "synthetic": {**synthetic, "output_dir": "another"}}
         (folder / "config.yml").write_text(yaml.safe_dump(config), encoding="utf-8")

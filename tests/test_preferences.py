@@ -1,4 +1,4 @@
-"""Right and wrong answers to the same question: which become pairs, in which form, and what a run and a finished run do for them."""
+"""Right and wrong answers to the same question: which become pairs, their form, and their effect on new and finished runs."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ ASKED = [{"role": "user", "content": "Q"}]
 
 
 def said(answer: str, status: str = "accepted", reason: str | None = None, **more: Any) -> dict[str, Any]:
-    """A sample whose id is its answer."""
+    """Return a sample whose id is its answer."""
     row = {"id": answer, "strategy": "answer_augmentation", "seed_id": "s", "question": "Q", "answer": answer, "status": status}
     return {**row, "reason": reason, "decision": None, **more}
 
@@ -36,7 +36,7 @@ def wrong(answer: str, reason: str = "final_answer", **more: Any) -> dict[str, A
 
 
 def write(folder: Path, rows: list[dict[str, Any]], **settings: Any) -> dict[str, list[dict[str, Any]]]:
-    """The rows of both files."""
+    """Write both files; return their rows."""
     (folder / "samples.jsonl").write_text("".join(to_json(row) + "\n" for row in rows), encoding="utf-8")
     made = preferences.write(folder, folder / "samples.jsonl", (), Preferences(**settings), None)
     return {kind: [json.loads(line) for line in file.path.read_text().splitlines()] for kind, file in made.items()}
@@ -131,7 +131,7 @@ def test_orpo_has_whole_conversations_and_the_system_message_apart():
 
 @pytest.mark.parametrize("opening", ["<a>", "<a><think></think>"])
 def test_kto_is_written_out_with_the_students_template(tmp_path, opening):
-    # The second asks for an answer in another way than it then writes one.
+    # The second template asks for an answer differently from how it writes one.
     def render(chat: Any, is_to_come: bool) -> str:
         text = "".join(f"<{message['role'][0]}>{message['content']}\n" for message in chat)
         return text + opening if is_to_come else text
@@ -142,12 +142,12 @@ def test_kto_is_written_out_with_the_students_template(tmp_path, opening):
     assert json.loads(written.read_text()) == {"prompt": f"<u>Q\n{opening}", "completion": "yes", "label": False}
 
 
-# Runs of the real command.
+# Runs of the real command
 
 
 @pytest.fixture(scope="module")
 def made(tmp_path_factory: pytest.TempPathFactory) -> Any:
-    """A finished run without preferences, then with them; the bytes of the training file after each, and the calls."""
+    """Return a finished run without preferences, then with them; the training file's bytes after each, and the calls."""
     project = Project(tmp_path_factory.mktemp("preferences"), seeds=5)
     with FakeServer(Varied(MathReplies(wrong=0.4))) as server:
         project.configure(server, budget={"samples": 15})

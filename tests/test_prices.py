@@ -1,4 +1,4 @@
-"""Prices that are looked up: of which servers and models, and that they are the same number wherever a run shows dollars."""
+"""Prices from the table: for which servers and models, and the same number wherever a run shows dollars."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def model(name: str, prices: object, **more: object) -> ModelInfo:
 
 @pytest.fixture
 def table(monkeypatch: pytest.MonkeyPatch):
-    """Puts models of one provider in the table's place; it answers for api.hosted.ai."""
+    """Return a function that replaces the table by one provider's models; it answers for api.hosted.ai."""
 
     def write(*models: ModelInfo, provider: str = "hosted") -> None:
         monkeypatch.setattr(
@@ -61,7 +61,7 @@ def table(monkeypatch: pytest.MonkeyPatch):
 
 def test_a_known_model_of_a_known_server_has_the_tables_price():
     found = prices.look_up(OPENAI, "gpt-4o-mini")
-    # https://openai.com/api/pricing: 0.15 and 0.60, half of it for what is cached, and half of all in a batch.
+    # https://openai.com/api/pricing: 0.15 and 0.60; cached tokens cost half, and so does everything in a batch.
     assert (found.input, found.output, found.cached_input, found.batch) == (0.15, 0.6, 0.5, 0.5)
 
 
@@ -76,7 +76,7 @@ def test_a_known_model_of_a_known_server_has_the_tables_price():
         "http://models.internal/v1",
         "https://llm.my-company.com/v1",
         "https://api.openai.com.example.org/v1",
-        # What a deployment is called is up to its owner.
+        # A deployment's owner chooses its name.
         "https://name.openai.azure.com/openai/deployments/gpt-4o-mini",
     ],
 )
@@ -159,7 +159,7 @@ def test_the_tables_date_is_a_day_in_the_past():
     assert prices.source().startswith("genai-prices 0.")
 
 
-# In a config.
+# In a config
 
 
 def settings(**teacher: object):
@@ -193,12 +193,12 @@ def test_what_is_written_to_a_cache_is_reserved_and_billed_at_its_price():
     assert given.worst_usd(100, 10) == pytest.approx((250 + 80) / 1e6)
 
 
-# In a run.
+# In a run
 
 
 @pytest.fixture
 def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Project:
-    """Its local server is taken for OpenAI's, where prices are looked up."""
+    """Return a project whose local server has OpenAI's prices."""
     patch = (
         "import axolotl_synthetic.prices as p\nreal = p.look_up\np.look_up = lambda url, model: real('https://api.openai.com/v1', model)\n"
     )
@@ -216,7 +216,7 @@ def test_dollars_by_a_looked_up_price_with_cached_tokens_are_the_same_everywhere
         project.configure(server, teacher={"model": "gpt-4o-mini", "concurrency": 2}, budget={"usd": 0.0008})
         done = project.run()
     assert done.code == 0, done.err
-    # 36 at 0.15, 64 at 0.075, 10 at 0.60: 5.4 + 4.8 + 6 millionths a call.
+    # 36 at 0.15, 64 at 0.075, 10 at 0.60: 5.4 + 4.8 + 6 millionths per call.
     calls = server.count
     billed = calls * 16.2e-6
     assert 10 < calls <= 49
@@ -229,7 +229,7 @@ def test_dollars_by_a_looked_up_price_with_cached_tokens_are_the_same_everywhere
     assert spent == pytest.approx(billed)
     assert json.loads(project.run("status", "--json").out)["usd"] == pytest.approx(billed)
     assert (manifest["cached_tokens"], manifest["cached_share"]) == (64 * calls, 0.64)
-    # Thinking is a part of the ten that are billed.
+    # Thinking is part of the ten that are billed.
     assert (manifest["reasoning_tokens"], manifest["tokens"]["completion"]) == (4 * calls, 10 * calls)
     known = manifest["prices"]["teacher"]
     assert (known["input"], known["output"], known["cached_input"]) == (0.15, 0.6, 0.5)
@@ -259,7 +259,7 @@ def test_without_a_price_that_is_known_all_stays_unknown(project):
         ("anthropic/claude-sonnet-4-5", None, ("https://api.anthropic.com/v1", "claude-sonnet-4-5")),
         ("gemini/gemini-2.5-flash", None, ("https://generativelanguage.googleapis.com/v1beta/openai", "gemini-2.5-flash")),
         ("openrouter/qwen/qwen3-32b", None, ("https://openrouter.ai/api/v1", "qwen/qwen3-32b")),
-        # A server of one's own, a price that depends on the region, and no provider at all.
+        # A local server, a price that depends on the region, and no provider at all.
         ("anthropic/claude-sonnet-4-5", "http://127.0.0.1:4000", None),
         ("bedrock/anthropic.claude-3-haiku-20240307-v1:0", None, None),
         ("claude-sonnet-4-5", None, None),

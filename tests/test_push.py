@@ -1,4 +1,4 @@
-"""`axolotl synthetic push` by the Hub's real client, to a local server: what goes, what never does, and what a second push does."""
+"""`axolotl synthetic push` by the Hub's real client, to a local server: what is sent, what never is, and the effect of a second push."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ NAME = "me/jars"
 
 @pytest.fixture(scope="module")
 def finished(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Project]:
-    """A finished run with preferences; tests only read it, or copy it."""
+    """Yield a finished run with preferences; tests only read it, or copy it."""
     project = Project(tmp_path_factory.mktemp("push"), seeds=5)
     with FakeServer(Varied(MathReplies(wrong=0.4))) as server:
         project.configure(server, budget={"samples": 15}, preferences=True)
@@ -104,7 +104,7 @@ def test_a_push_that_fails_in_the_middle_goes_on_where_it_stopped(finished, hub)
     puts = []
 
     def refuse(method: str, path: str) -> int | None:
-        # The third large file, whichever comes third.
+        # Refuse the third large file, in whatever order they come.
         if method == "PUT":
             puts.append(path)
         return 403 if len(puts) > 2 and path in puts[2:] else None
@@ -190,7 +190,10 @@ Copied = Callable[..., Any]
 
 @pytest.fixture
 def copied(finished: Project, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Copied:
-    """Copies the run and works there; gives the settings. Seeds get a further column, by a function of a row's number."""
+    """Return a function that copies the run, works there and returns the settings.
+
+    Seeds get a further column, by a function of a row's number.
+    """
 
     def copy(**columns: Callable[[int], str]) -> Any:
         shutil.copytree(finished.folder, tmp_path / "copy")
@@ -286,7 +289,7 @@ def test_many_rows_go_into_several_files_with_one_schema(tmp_path, monkeypatch):
     assert [file.rows for file in made] == [3, 3, 1]
     read = [row for file in made for row in pq.read_table(file.path).to_pylist()]
     assert [row["late"] for row in read] == [None] * 6 + [6]
-    assert [row["decision"] for row in read] == [None] * 5 + ["edit", None]  # and nobody's name
+    assert [row["decision"] for row in read] == [None] * 5 + ["edit", None]  # and no person's name
 
 
 def test_what_the_user_wrote_into_the_card_stays(tmp_path):

@@ -1,5 +1,7 @@
-"""README and manual are true: their YAML loads, their links lead somewhere, and each command is run here, in its order, on a tiny student
-and a local server. Pages with a test of their own (chats, classification, tasks, teachers, training, review) are read there."""
+"""README and manual are true: their YAML loads, their links work, and their commands run in order, on a tiny student and a local server.
+
+Pages with their own test (chats, classification, tasks, teachers, training, review) are read there.
+"""
 
 import importlib
 import json
@@ -48,14 +50,14 @@ def settings(text: str):
 def test_the_yaml_of_readme_and_manual_is_valid():
     [short], [whole] = blocks("yaml", README), blocks("yaml", (MANUAL / "README.md").read_text(encoding="utf-8"))
     assert settings(short).seeds.holdout == settings(whole).seeds.holdout == 50
-    # What the longer one shows as defaults are the defaults.
+    # The longer one shows the actual defaults.
     assert settings(whole).grade == load_settings({}).grade and settings(whole).weight is None
 
 
 def test_the_yaml_of_the_pages_is_valid():
     [study] = blocks("yaml", page("study"))
     assert Study.model_validate(yaml.safe_load(study)["study"]).samples == [50, 200, 800]
-    # The arms that it shows behind a `#` can be written.
+    # The arms in its comment are valid.
     arms = re.search(r"# (arms: .*)", study)
     assert arms is not None and set(Study.model_validate({**yaml.safe_load(study)["study"], **yaml.safe_load(arms[1])}).arms) == {
         "by_loss",
@@ -133,7 +135,7 @@ def workplace(tmp_path_factory):
     with FakeServer() as server:
         block = yaml.safe_load(blocks("yaml", README)[0])
         synthetic = block["synthetic"]
-        # What a reader fills in: a server that is there, and sizes for a test.
+        # Values that a reader fills in: an existing server, and sizes for a test.
         synthetic["teacher"] |= {"base_url": server.base_url, "generation": {"max_new_tokens": 64}}
         synthetic["seeds"] |= {"holdout": 4}
         synthetic["budget"] = {"samples": 12}

@@ -1,5 +1,7 @@
-"""Every YAML of `recipes/` and `examples/`: it passes Axolotl's own validation and ours, no key of it is misspelt, and a recipe reads its
-seeds under the Hub's names and columns."""
+"""Every YAML of `recipes/` and `examples/` passes Axolotl's own validation and ours, with no misspelt key.
+
+A recipe also reads its seeds under the Hub's names and columns.
+"""
 
 from __future__ import annotations
 
@@ -29,11 +31,11 @@ FILES = sorted(
     path.relative_to(ROOT)
     for folder in ("recipes", "examples")
     for path in (ROOT / folder).rglob("*.yml")
-    # A study is no config of Axolotl's, and what the examples write is not ours to hold.
+    # A study is not an Axolotl config, and the examples' output is not tested.
     if path.name != "study.yml" and "out" not in path.parts
 )
 RECIPES = sorted(path.name for path in (ROOT / "recipes").iterdir() if path.is_dir())
-# Values that are names of the user's or of another library's, not keys of a schema.
+# Keys whose values are named by the user or another library, not by a schema.
 FREE = ("fields", "optim_args", "kwargs")
 
 
@@ -43,7 +45,7 @@ def read(file: Path) -> dict[str, Any]:
 
 
 def places(config: Mapping[str, Any], place: tuple[str, ...] = ()) -> Iterator[tuple[str, ...]]:
-    """Where each key stands."""
+    """Yield the path of each key."""
     for key, value in config.items():
         yield (*place, key)
         if isinstance(value, Mapping) and key not in FREE:
@@ -81,7 +83,7 @@ def test_a_yaml_passes_axolotls_validation_and_ours(file, validate):
     config = read(file)
     valid = validate(config, "24 GB" if file.name == "lora.yml" else "80 GB")
     assert load_settings(valid["synthetic"]) == load_settings(config["synthetic"])
-    # What the plugin adds: the loss is on the answers alone.
+    # Our plugin's addition: only the answers have a loss.
     assert [(one["type"], one["roles_to_train"], one["train_on_eos"]) for one in valid["datasets"]] == [
         ("chat_template", ["assistant"], "turn")
     ]
@@ -107,7 +109,7 @@ def test_full_fine_tuning_has_the_papers_settings(name):
         0.03,
     )
     assert config["sequence_len"] == 1536
-    # The schema takes any word for an optimizer and any for its options; without rounding at random half of the steps would be lost.
+    # The schema accepts any optimizer and option names; without stochastic rounding half of the steps would be lost.
     assert (config["optimizer"], config["optim_args"]) == ("adamw_torch_8bit", {"bf16_stochastic_round": True})
     block = load_settings(config["synthetic"])
     assert block.teacher.model == "meta-llama/Llama-3.1-70B-Instruct" and block.teacher.generation.temperature == 0.7
@@ -118,7 +120,7 @@ def test_both_variants_train_alike_on_the_same_data(name):
     full, lora = (read(Path("recipes", name, f"{kind}.yml")) for kind in ("full", "lora"))
     for config in (full, lora):
         assert config["micro_batch_size"] * config["gradient_accumulation_steps"] == 128
-        assert config["sample_packing"] is False  # packed rows would hold more than one sample each
+        assert config["sample_packing"] is False  # packed rows would have more than one sample each
     differ = {key for key in {*full, *lora} if full.get(key) != lora.get(key)}
     assert {key for key in differ if not key.startswith("lora_")} == {
         *("adapter", "learning_rate", "optimizer", "optim_args", "micro_batch_size", "gradient_accumulation_steps", "output_dir")
@@ -131,14 +133,14 @@ def test_a_recipe_reads_its_seeds_by_the_hubs_names_and_columns(name, tmp_path, 
     block = read(Path("recipes", name, "lora.yml"))["synthetic"]
     write = {"gsm8k": hub.write_gsm8k, "arc_challenge": hub.write_arc, "spider": hub.write_spider, "instruction": hub.write_dolly}
     write[name](tmp_path)
-    # The rows here are few: nothing of them is left when 200 are held out.
+    # There are few rows here: none would be left with 200 held out.
     prepared = run.prepare(load_settings({**block, "seeds": {**block["seeds"], "holdout": 2 if "holdout" in block["seeds"] else 0}}))
     counts = {"gsm8k": (10, 2), "arc_challenge": (6, 2), "spider": (4, 2), "instruction": (6, 0)}
     assert (len(prepared.seeds.seeds), len(prepared.seeds.held_out)) == counts[name]
     assert all(seed.answer for seed in prepared.seeds.seeds)
     if prepared.task.has_final_answer:
         assert all(prepared.task.gold_answer(seed) for seed in prepared.seeds.held_out)
-    [problem] = prepared.seeds.problems  # of the limit of 1,000 alone
+    [problem] = prepared.seeds.problems  # only about the limit of 1,000
     assert "seeds.limit" in problem
 
 
@@ -150,18 +152,18 @@ def test_lm_eval_knows_the_tasks_that_recipes_are_graded_by(tmp_path):
     refuse_unknown_tasks(sorted(tasks), log=tmp_path / "lm_eval.log")
 
 
-# Llama 2's own manner, which a recipe's `tokenizer_default` stands for.
+# Llama 2's own template, which a recipe's `tokenizer_default` refers to.
 LLAMA_2 = (
     "{% for message in messages %}{% if message['role'] == 'user' %}{{ bos_token + '[INST] ' + message['content'].strip() + ' [/INST]' }}"
     "{% else %}{{ ' ' + message['content'].strip() + ' ' + eos_token }}{% endif %}{% endfor %}"
 )
-# What a machine without a GPU cannot do, and sizes for a test.
+# Settings for a machine without a GPU, and sizes for a test.
 ON_A_CPU = {"bf16": False, "tf32": False, "lora_mlp_kernel": False, "lora_qkv_kernel": False, "lora_o_kernel": False}
 ON_A_CPU |= {"gradient_accumulation_steps": 2, "dataset_num_proc": 1}
 
 
 def save_student(folder: Path) -> Path:
-    """A tiny model whose tokenizer writes chats as Llama 2's does."""
+    """Write a tiny model whose tokenizer writes chats as Llama 2's does."""
     from transformers import AutoTokenizer
 
     save_tiny_model(folder)
@@ -174,7 +176,7 @@ def save_student(folder: Path) -> Path:
 @pytest.mark.slow
 @pytest.mark.parametrize("kind", ["lora", "full"])
 def test_a_recipe_runs_from_the_hubs_names_to_the_grades(kind, tmp_path, monkeypatch):
-    """The whole of `axolotl train`, with a tiny student, a teacher on a local port, and rows of ours under the Hub's names."""
+    """All of `axolotl train` runs, with a tiny student, a teacher on a local port, and our rows under the Hub's names."""
     hub.settle(tmp_path, monkeypatch)
     hub.write_gsm8k(tmp_path)
     student = save_student(tmp_path / "model")
@@ -192,14 +194,14 @@ def test_a_recipe_runs_from_the_hubs_names_to_the_grades(kind, tmp_path, monkeyp
     assert (out / kind / ("adapter_config.json" if kind == "lora" else "model.safetensors")).exists()
     graded = json.loads((out / "synthetic" / "grade.json").read_text(encoding="utf-8"))
     assert [(row["task"], row["questions"]) for row in graded["rows"]] == [("synthetic_heldout", 4), ("gsm8k", 1)]
-    # Every label is of an answer or of its end of turn, and none of a question or of the template's own spaces.
+    # Every label belongs to an answer or its end of turn, none to a question or the template's own spaces.
     [training] = (out / "synthetic").glob("train-*.jsonl")
     answers = {json.loads(line)["messages"][1]["content"] for line in training.read_text(encoding="utf-8").splitlines()}
     assert set(trained_on(out / "prepared", student)) == {f"{answer}<|im_end|>" for answer in answers}
 
 
 def trained_on(prepared: Path, student: Path) -> list[str]:
-    """What the loss is on, row by row."""
+    """Return the text with a loss, row by row."""
     from datasets import load_from_disk
     from transformers import AutoTokenizer
 

@@ -1,4 +1,4 @@
-"""Real `axolotl train` and `axolotl preprocess` with `rl:`, on what the plugin hands over."""
+"""Real `axolotl train` and `axolotl preprocess` with `rl:`, on the plugin's files."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ SYSTEM = "You count cards."
 
 @pytest.fixture(scope="module")
 def begun(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Path, FakeServer]]:
-    """A project after `axolotl train` with `rl: dpo`, and its teacher."""
+    """Yield a project after `axolotl train` with `rl: dpo`, and its teacher."""
     model = save_tiny_model(tmp_path_factory.mktemp("model"))
     with FakeServer(Varied(MathReplies(wrong=0.4))) as server:
         synthetic = block(server, preferences=True, system=SYSTEM, budget={"samples": 18})
@@ -45,7 +45,7 @@ def rows_of(folder: Path, kind: str) -> list[dict[str, Any]]:
 
 
 def asked(chat: list[dict[str, str]]) -> str:
-    """A question as the small student's template has it."""
+    """Return a question in the small student's template."""
     assert chat[0] == {"role": "system", "content": SYSTEM}
     return f"<|im_start|>system\n{SYSTEM}<|im_end|>\n<|im_start|>user\n{chat[1]['content']}<|im_end|>\n<|im_start|>assistant\n"
 

@@ -1,4 +1,4 @@
-"""`axolotl synthetic schema`: what it prints takes every YAML of ours that the block's own model takes, and refuses what that refuses."""
+"""`axolotl synthetic schema`: its schema accepts and refuses the same YAML as the block's own model."""
 
 import importlib
 import json

@@ -1,4 +1,4 @@
-"""Chats as seeds: OpenAI's and ShareGPT's rows, in the words of Axolotl's `datasets:`, and what is refused with its remedy."""
+"""Chats as seeds: rows of OpenAI and ShareGPT, in the words of Axolotl's `datasets:`, and refusals with their remedies."""
 
 import json
 

@@ -1,4 +1,4 @@
-"""Where seeds lie: compressed files, patterns of several, addresses; and what is said of those that cannot be read."""
+"""Sources of seeds: compressed files, patterns of several, addresses; and the errors of unreadable ones."""
 
 import bz2
 import gzip
@@ -85,7 +85,7 @@ def test_a_file_whose_name_looks_like_a_pattern_is_that_file(tmp_path):
 
 @pytest.fixture
 def remote():
-    """A file system that fsspec reaches as it does those of clouds, in memory."""
+    """Yield a file system in memory that fsspec accesses like a cloud's."""
     system = fsspec.filesystem("memory")
     yield system
     system.rm("/bucket", recursive=True)

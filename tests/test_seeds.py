@@ -1,4 +1,4 @@
-"""Reading, checking and drawing seeds: every row that cannot be used is named with its place, and the rest is used."""
+"""Reading, checking and drawing seeds: every unusable row is named with its place, and the rest is used."""
 
 import csv
 import json
@@ -38,13 +38,13 @@ def numbered(folder: Path, count: int) -> Path:
 
 def test_every_bad_line_is_named_and_the_good_ones_are_used(tmp_path):
     lines = [
-        b"\xef\xbb\xbf" + b'{"question": "One?", "answer": "1"}',  # 1: a byte order mark is no mistake
+        b"\xef\xbb\xbf" + b'{"question": "One?", "answer": "1"}',  # 1: a byte order mark is not an error
         b'{"answer": "2"}',  # 2
         b'{"question": "  ", "answer": "3"}',  # 3
         b'{"question": "Four?"',  # 4
         b'{"question": "F\xfcnf?"}',  # 5: Latin-1
         b'["Six?"]',  # 6
-        b"",  # 7: an empty line is none
+        b"",  # 7: an empty line is not a row
         b'{"question": "One?", "answer": "other"}',  # 8
         b'{"question": 9}',  # 9
         b'{"question": "\\ud800?"}',  # 10
@@ -137,7 +137,7 @@ def test_a_file_with_a_header_alone_is_empty(tmp_path):
 
 
 def test_a_row_with_too_few_cells_is_no_question_without_an_answer(tmp_path):
-    # A line break without quotes, and a line by another delimiter: each would be a question that nobody wrote.
+    # A line break without quotes, and a line with another delimiter: each would be a question that nobody wrote.
     path = written(tmp_path, "seeds.csv", "question,answer\nTwo\nlines?,2\nThree?;3\nFour?,\n")
     found = read(path)
     assert {(seed.question.text, seed.answer) for seed in found.seeds} == {("lines?", "2"), ("Four?", None)}
@@ -349,7 +349,7 @@ def test_another_seed_draws_others_and_the_same_draws_the_same(tmp_path):
     assert read(path, limit=10).seeds != read(path, limit=10, seed=43).seeds
 
 
-# What a message advises, followed to its end: the same file or block, changed as it says, gives the seed.
+# Following a message's advice: the same file or block, changed as it says, gives the seed
 
 
 @pytest.mark.parametrize(

@@ -1,5 +1,7 @@
-"""Seeds' files with a title, without a header, with other names: what the message advises, followed to its end, gives all seeds with their
-answers; and nothing that looks like a row or a title is ever advised as a column."""
+"""Seeds' files with a title, without a header, with other names: following the message's advice gives all seeds with their answers.
+
+A row or a title is never suggested as a column.
+"""
 
 import csv
 import io
@@ -167,7 +169,7 @@ def test_all_columns_are_in_one_line_that_gives_every_seed_its_answer(tmp_path, 
         content = json.dumps(rows) if name == "a.json" else "".join(f"{json.dumps(row)}\n" for row in rows)
     path = written(tmp_path, name, content)
     try:
-        assert pairs(read(path)) == PAIRS  # a space around a csv's cell is no part of it
+        assert pairs(read(path)) == PAIRS  # a space around a csv's cell is not part of it
     except SeedsError as error:
         fields = advised(str(error))
         assert set(fields) == {"question", "answer"}
@@ -191,7 +193,7 @@ def test_two_columns_that_could_be_the_same_are_both_left_to_the_user(tmp_path):
 @pytest.mark.parametrize(
     ("names", "columns", "expected"),
     [
-        # GSM8K, MATH, Alpaca, Dolly, Spider, WikiSQL's kin, ARC, CommonsenseQA.
+        # GSM8K, MATH, Alpaca, Dolly, Spider, WikiSQL and similar, ARC, CommonsenseQA.
         (("question", "answer"), ("question", "answer"), {"question": "question", "answer": "answer"}),
         (("question", "answer"), ("problem", "level", "type", "solution"), {"question": "problem", "answer": "solution"}),
         (

@@ -1,4 +1,4 @@
-"""`axolotl synthetic show`: samples with their verdicts and the calls behind them, drawn or looked up, of runs in any state."""
+"""`axolotl synthetic show`: samples with their verdicts and their calls, drawn or looked up, of runs in any state."""
 
 import json
 import subprocess
@@ -27,7 +27,7 @@ def shown(*arguments):
 
 @pytest.fixture(scope="module")
 def finished(tmp_path_factory):
-    """A run of six accepted samples and at least one rejected: the server's second reply ends in a wrong answer."""
+    """Return a run of six accepted samples and at least one rejected: the server's second reply ends in a wrong answer."""
     folder = tmp_path_factory.mktemp("shown")
     replies = []
 
@@ -110,7 +110,7 @@ def test_as_many_as_asked_for_are_drawn_in_the_order_of_the_file_and_always_the_
 def test_a_reader_that_stops_early_ends_it_without_a_word(finished):
     command = [sys.executable, "-m", "axolotl_synthetic", "show", str(finished)]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as child:
-        child.stdout.close()  # as `head` does when it has its lines
+        child.stdout.close()  # like `head` once it has its lines
         assert child.stderr.read() == ""
     assert child.returncode == 1
 

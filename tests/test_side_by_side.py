@@ -1,4 +1,4 @@
-"""Several teachers side by side: which there are, what their candidates say, and what is said of them; every number worked out by hand."""
+"""Comparison of several teachers: their config, their candidates, and the words about them; every number is computed by hand."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def row(strategy, final_answer, *, question="q", seed="s", status="accepted", ch
     }
 
 
-# Which teachers there are.
+# The teachers
 
 
 def block(model="own", **more):
@@ -79,7 +79,7 @@ def test_a_file_without_an_augmenter_has_its_teacher_as_its_own(folder):
         ("a", "a", "a.yml"),
         ("b", "c", "b.yml"),
     ]
-    # All but the models is the config's.
+    # Everything but the models is the config's.
     assert {pair.settings.budget.samples for pair in pairs} == {7}
 
 
@@ -141,11 +141,11 @@ def test_names_of_files(folder):
     for nothing in ("", " , "):
         with pytest.raises(ConfigError, match="names no file"):
             files_named([nothing])
-    assert files_named(["x" * 5_000])[0].name == "x" * 5_000  # told of when it is read
+    assert files_named(["x" * 5_000])[0].name == "x" * 5_000  # reading it reports the error
     assert "cannot be read" in refused(block(), *files_named(["x" * 5_000]))
 
 
-# What their candidates say.
+# Their candidates
 
 
 def test_answers_agree_with_the_seeds_own():
@@ -175,7 +175,7 @@ def test_answers_to_new_questions_agree_with_what_a_check_held_them_to():
 def test_answers_to_a_seed_without_one_agree_with_more_than_half_of_them():
     rows = [row("answer_augmentation", answer, seed="o") for answer in ("12", "12", "13")]
     assert agreements(rows, [OPEN], MATH) == [True, True, False]
-    # Of two that differ neither is more than half; one alone has nothing to agree with.
+    # Of two different answers neither is the majority; a single answer has no other to agree with.
     assert agreements([row("answer_augmentation", answer, seed="o") for answer in ("12", "13")], [OPEN], MATH) == [False, False]
     assert agreements(rows[:1], [OPEN], MATH) == []
 
@@ -203,12 +203,12 @@ def test_a_databases_schema_is_no_part_of_what_was_written():
     assert [one.runs for one in new_questions(rows, [seed])] == [{"which cats"}, {"which dogs"}]
 
 
-# Statistics.
+# Statistics
 
 
 def test_the_mean_similarity_has_the_jackknife_interval():
-    # Pairs: {a, b} and {a, c} share 1 of 3; {a, b} and {a, b} are the same; {a, c} and {a, b} 1 of 3. Mean (1/3 + 1 + 1/3) / 3 = 5/9.
-    # Without each in turn there is one pair: 1/3, 1, 1/3. Their mean is 5/9, the squares add up to 2 * 4/81 + 16/81 = 24/81, and the error
+    # Pairs: {a, b} and {a, c} share 1 of 3; {a, b} and {a, b} are equal; {a, c} and {a, b} 1 of 3. Mean (1/3 + 1 + 1/3) / 3 = 5/9.
+    # Without each in turn one pair is left: 1/3, 1, 1/3. Their mean is 5/9, the squares add up to 2 * 4/81 + 16/81 = 24/81, and the error
     # is √(2/3 * 24/81) = 0.4444; t of 2 degrees is 4.303, so the interval reaches past both ends.
     assert similarity([{"a", "b"}, {"a", "c"}, {"a", "b"}]) == Value(pytest.approx(5 / 9), 0, 1)
     alike = similarity([{"a", "b"}] * 5)
@@ -216,10 +216,10 @@ def test_the_mean_similarity_has_the_jackknife_interval():
 
 
 def test_twenty_questions_in_two_groups_have_a_narrower_interval():
-    # Ten of each: 90 of 190 pairs are the same, the others have nothing in common. Each has 9 of 19 others in common, so all 20 jackknife
-    # values are the same and the interval has no width.
+    # Ten of each: 90 of 190 pairs are equal, the others have nothing in common. Each is like 9 of 19 others, so all 20 jackknife values
+    # are equal and the interval has no width.
     assert similarity([{"a"}] * 10 + [{"b"}] * 10) == Value(*[pytest.approx(90 / 190)] * 3)
-    # Nineteen alike and one apart: 171 of 190. Without the odd one 1, without another 153/171; mean (19 * 153/171 + 1) / 20 = 0.9,
+    # Nineteen equal and one different: 171 of 190. Without the odd one 1, without another 153/171; mean (19 * 153/171 + 1) / 20 = 0.9,
     # squares 19 * (0.9 - 153/171)² + 0.1² = 0.010526, error √(19/20 * 0.010526) = 0.1; t of 19 degrees is 2.093.
     assert similarity([{"a"}] * 19 + [{"b"}]) == Value(pytest.approx(0.9), pytest.approx(0.6907, abs=1e-3), 1)
 
@@ -249,7 +249,7 @@ def test_costs_are_of_each_strategy_of_all_and_of_what_is_planned():
     assert found.strategies["answer_augmentation"].usd_per_accepted.value == pytest.approx(0.0004)
     # Half of each: (0.0002 + 0.0004) / 2 for a candidate, of which (0.5 + 1) / 2 are accepted.
     assert found.planned.usd_per_accepted.value == pytest.approx(0.0003 / 0.75)
-    assert found.strategies["new_question"].usd_per_accepted.high == math.inf  # of one candidate
+    assert found.strategies["new_question"].usd_per_accepted.high == math.inf  # from one candidate
     assert measured(rows, calls, {"question_rephrase": 1.0}).planned is None
 
 
@@ -281,7 +281,7 @@ def test_usable_questions_are_new_and_accepted():
     assert (found.distinct.value, found.usable.value) == (pytest.approx(2 / 3), 0.25)
 
 
-# What is said of them.
+# The words about them
 
 
 def pair(name, *, usd=None, usable=None, alike=None, error=""):
@@ -306,7 +306,7 @@ def test_the_cheapest_whose_answers_agree_less_is_warned_of():
     right = replace(pair("right", usd=(0.5, 0.4, 0.6)), agreement=Value(1, 0.91, 1))
     text = in_words([right, wrong], NEW)[0]
     assert "But 50 % (35 to 65) of its answers agree" in text and "where 100 % (91 to 100) of those of right do" in text
-    assert "But" not in in_words([replace(right, agreement=Value(0.7, 0.6, 0.8)), wrong], NEW)[0]  # not told apart
+    assert "But" not in in_words([replace(right, agreement=Value(0.7, 0.6, 0.8)), wrong], NEW)[0]  # the difference is not significant
 
 
 def test_answers_to_the_seeds_alone_are_held_to_theirs_and_nothing_is_warned_of():
@@ -331,7 +331,7 @@ def by_seconds(*seconds) -> Cost:
 def test_where_none_made_a_sample_of_what_is_planned_nobody_is_the_cheapest():
     none = replace(pair("none"), planned=Cost(20, Value(0, 0, 0.2), None, None))
     assert "cannot be said: none of them made one" in in_words([none, replace(none, planned=None)], NEW)[0]
-    # One that made none is no competitor, and its price not missing.
+    # A pair without new questions is no competitor, and its price is not missing.
     text = in_words([none, pair("some", usd=(1, 1, 1))], NEW)[0]
     assert "the cheapest accepted sample of what is planned (new_question 100%) is that of some" in text
 
@@ -345,8 +345,8 @@ def test_the_better_writer_is_the_one_with_more_usable_questions_and_then_the_mo
     equal = pair("equal", usable=(0.9, 0.7, 1.0), alike=0.2)
     assert "equal (equal.yml) and one (one.yml) write new questions equally well: 90 % (70 to 100)" in in_words([one, equal], NEW)[1]
     assert "those of equal (equal.yml) less alike (0.20 against 0.50)" in in_words([one, equal], NEW)[1]
-    assert "less alike" not in in_words([one, replace(equal, similarity=Value(0.4, 0.3, 0.5))], NEW)[1]  # not told apart
-    # What could not be measured says nothing.
+    assert "less alike" not in in_words([one, replace(equal, similarity=Value(0.4, 0.3, 0.5))], NEW)[1]  # the difference is not significant
+    # Values that could not be measured are not mentioned.
     assert "better writer" not in in_words([one, pair("gone", error="away")], NEW)[1]
 
 
@@ -354,10 +354,10 @@ def test_an_augmenter_is_weak_by_measurement_where_another_one_is_better_beyond_
     best, worst = pair("7B", usable=(0.9, 0.7, 1.0)), pair("70B", usable=(0.3, 0.1, 0.5))
     assert measured_strength([worst, best]).weak is True
     assert measured_strength([best, worst]).weak is False
-    assert measured_strength([pair("70B", usable=(0.6, 0.4, 0.8)), best]).weak is False  # not told apart
+    assert measured_strength([pair("70B", usable=(0.6, 0.4, 0.8)), best]).weak is False  # the difference is not significant
     assert measured_strength([pair("70B", error="away"), best]) is None
     assert measured_strength([best]) is measured_strength([]) is None
-    # The same model that samples otherwise is another writer.
+    # The same model with other sampling settings is another writer.
     assert measured_strength([worst, replace(best, augmenter="70B")]).weak is True
 
 
@@ -368,7 +368,7 @@ def test_after_pilots_the_plans_words_name_no_size_and_the_decision_by_pilots_do
     assert dict(by_name.strategy) == {"question_rephrase": 1.0}
     assert "smaller than big-70B by its name" in " ".join(by_name.reasons)
     said = decide(settings, Case(100, "big-70B", "small-7B", piloted=("measured: …", "augmenter: measured")), rates)
-    assert said.strategy == by_name.strategy  # the run's own, which knows nothing of pilots
+    assert said.strategy == by_name.strategy  # the run's own decision, which does not know pilots
     assert "smaller than" not in " ".join(said.reasons)
     assert "augmenter: measured" in said.reasons
     assert "until the config says `augmenter: {…, strength: strong}`" in " ".join(said.reasons)

@@ -41,7 +41,7 @@ def test_a_system_message_comes_before_each_question_and_changing_it_asks_nobody
     assert all(row["messages"][0] == SYSTEM for row in rows_of(project, "preferences"))
     assert all(row["prompt"][0] == SYSTEM for row in rows_of(project, "kto"))
     assert [json.loads(line)["system"] for line in held_out.read_text().splitlines()] == [SYSTEM["content"]] * 2
-    # What the teacher was sent, and what was judged, is without it.
+    # Neither the teacher's prompts nor the judged texts have it.
     assert SYSTEM["content"] not in json.dumps(project.ledger("SELECT messages FROM prompts"), default=repr)
     assert SYSTEM["content"] not in (project.out / "samples.jsonl").read_text()
 
@@ -73,7 +73,7 @@ CHATS = [
 
 @pytest.fixture(scope="module")
 def chats(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[..., list[dict[str, Any]]]]:
-    """Runs chats with a system message or another; gives the rows of a file of theirs."""
+    """Return a function that runs chats with a given system message and returns the rows of one of its files."""
     project = Project(tmp_path_factory.mktemp("chats"))
     (project.folder / "seeds.jsonl").write_text("".join(json.dumps(row) + "\n" for row in CHATS))
     judged = MathReplies(harsh=0.5)

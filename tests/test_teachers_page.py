@@ -1,4 +1,4 @@
-"""The page on teachers is true: each of its YAMLs is run by the real command against a local server of that provider's kind."""
+"""The page on teachers is true: the real command runs each of its YAMLs against a local server of that provider's kind."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ ROOT = Path(__file__).parents[1]
 PAGE = (ROOT / "plugin" / "docs" / "teachers.md").read_text(encoding="utf-8")
 SECTIONS: dict[str, str] = dict(re.findall(r"^## (.+?)\n(.*?)(?=^## |\Z)", PAGE, re.DOTALL | re.MULTILINE))
 SAMPLES = 6
-# Calls of ours that are open at once: the server's second call shall not be the last.
+# Number of concurrent calls: the server's second call must not be the last.
 CONCURRENCY = 2
 
 
@@ -137,7 +137,7 @@ def test_the_yaml_of_several_servers_spreads_its_calls(tmp_path, monkeypatch):
         project.configure(servers[0], teacher={**teacher, "base_url": urls}, budget={"samples": 60})
         done = project.run()
     assert done.code == 0, done.err
-    # 1.25 times 20 at most for each, where all are open at once.
+    # At most 1.25 times 20 each, if all are open at once.
     assert all(10 <= server.count <= 25 for server in servers)
 
 
@@ -155,5 +155,5 @@ def test_the_yaml_of_vllm_starts_its_servers_on_the_gpus_that_it_names(tmp_path,
     done = project.run()
     assert done.code == 0, done.err
     assert [(one["gpus"], one["parallel"]) for one in started(records)] == [("0,1", 2), ("2,3", 2), ("4,5", 2), ("6,7", 2)]
-    # Behind them are the host and the port.
+    # The host and the port follow.
     assert all(one["arguments"][-8:-4] == [*map(str, teacher["args"])] for one in started(records))

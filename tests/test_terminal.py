@@ -1,4 +1,4 @@
-"""The texts that reach the terminal: other people's texts with nothing in them that a terminal obeys."""
+"""Texts that reach the terminal: other people's texts, without anything that a terminal would execute."""
 
 from __future__ import annotations
 
@@ -20,9 +20,9 @@ from axolotl_synthetic.terminal import shown
 from fake_server import FakeServer
 from projects import Project
 
-# Sets the clipboard; sets the title; clears the screen; the same by C1; turns the writing round; rings; goes back in the line.
+# Sets the clipboard; sets the title; clears the screen; the same by C1; reverses the writing direction; rings; returns to the line's start.
 HOSTILE = "a\x1b]52;c;ZWNobw==\x07b\x1b]0;title\x1b\\c\x1b[2J\x1b[Hd\x9b2Je\x9d0;t\x9cf\u202eg\u2066h\x08i\rj\x7fk\x00l\ud800m\u2028n"
-# Anything that is neither newline, tab nor printable, and what is printable and yet obeyed.
+# Anything that is neither newline, tab nor printable, and printable characters that are executed.
 OBEYED = re.compile("[^\n\t -~\xa0-\U0010ffff]|[\u202a-\u202e\u2066-\u2069\u2028\u2029\ud800-\udfff]")
 
 
@@ -37,7 +37,7 @@ OBEYED = re.compile("[^\n\t -~\xa0-\U0010ffff]|[\u202a-\u202e\u2066-\u2069\u2028
         ("one\r\ntwo\rthree\r", "one\ntwo\\rthree\\r"),
         ("\ud800", r"\ud800"),
         ("\U000e0041", r"\U000e0041"),
-        ("👩\u200d👩\u200d👧 می\u200cخواهم", "👩\u200d👩\u200d👧 می\u200cخواهم"),  # joiners are letters of a kind
+        ("👩\u200d👩\u200d👧 می\u200cخواهم", "👩\u200d👩\u200d👧 می\u200cخواهم"),  # joiners belong to words and emoji
         (r"\x1b", r"\x1b"),
         ("", ""),
     ],
@@ -82,11 +82,11 @@ def test_notices_results_logs_and_the_plugins_words_go_the_same_way(capsys):
     assert captured.err.count(r"\x1b]52;c;ZWNobw==\x07") == 3
 
 
-# The commands.
+# The commands
 
 
 def run(project: Project, *command: str) -> str:
-    """Both streams of a command, byte for byte."""
+    """Return both streams of a command, byte for byte."""
     environment = {**os.environ, "OPENAI_API_KEY": "none", "NO_COLOR": "1"}
     done = subprocess.run(
         [sys.executable, "-m", "axolotl_synthetic", *command, "config.yml"], cwd=project.folder, env=environment, capture_output=True

@@ -1,4 +1,4 @@
-"""Whole runs of text to SQL: what is asked, what is verified by running it, and that nothing a teacher writes does harm or stays behind."""
+"""Whole runs of text to SQL: the prompts, verification by execution, and that a teacher's text does no harm and leaves no trace."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def seed(age: int) -> dict[str, str]:
 
 
 def teacher(body: dict[str, Any], key: int | None = None) -> str:
-    """Right about ages below 30; of the others 33 is answered by `>=`, 36 with an attack, 39 with a query that never ends."""
+    """Answer ages below 30 correctly, 33 with `>=`, 36 with an attack, and 39 with a query that never ends."""
     key = request_key(body) if key is None else key
     last = str(body["messages"][-1]["content"])
     age = int((re.findall(r"older than (\d+)", last) or ["0"])[-1])
@@ -71,7 +71,7 @@ def project_of(folder: Path, server: FakeServer, kind: str = "sqlite", **block: 
 
 
 def by_strategy(project: Project, strategy: str) -> list[dict[str, Any]]:
-    """What was judged; the budget's end may have cut some off."""
+    """Return the judged candidates; the budget's end may have cut some off."""
     found = [row for row in project.samples if row["strategy"] == strategy and row["status"] != "failed"]
     assert found
     return found
@@ -92,18 +92,18 @@ def test_samples_of_every_strategy_are_verified_by_running_them(tmp_path):
             assert row["question"].endswith(seed(age)["ask"]) is (row["strategy"] == "answer_augmentation")
         for row in by_strategy(project, "new_question"):
             people = int(re.findall(r"(\d+) people", row["question"])[0])
-            # `arena` is no table of the seed's database.
+            # `arena` is not a table of the seed's database.
             assert (row["status"], row["reason"]) == (("accepted", None) if people % 2 else ("rejected", "execution"))
         said = {check["detail"] for row in rows for check in row["checks"] if check["name"] == "execution" and check["passed"] is False}
         assert any("calls the function load_extension" in one for one in said)
         assert any("longer than 0.2 s" in one for one in said)
         assert any("no such table: arena" in one for one in said)
-        # The schema is in what teacher, augmenter and student read.
+        # Teacher, augmenter and student all read the schema.
         asked = [str(message["content"]) for call in server.calls for message in call.body["messages"]]
         assert sum("CREATE TABLE stadium" in one for one in asked) > len(server.calls) / 2
         training = [json.loads(line)["messages"] for line in project.training_bytes.decode().splitlines()]
         assert all("CREATE TABLE singer" in user["content"] and "```sql\n" in answer["content"] for user, answer in training)
-        # Nothing was written where queries are run, nothing stays, and a rerun pays nothing and gives the same bytes.
+        # Running queries wrote nothing, nothing is left, and a rerun pays nothing and gives the same bytes.
         assert {path.name for path in project.folder.iterdir()} == {"seeds.jsonl", "config.yml", "dbs", "out"}
         assert (project.folder / "dbs" / "shop.sqlite").read_bytes() == shop
         assert [path.name for path in (project.folder / "dbs").iterdir()] == ["shop.sqlite"]
@@ -150,7 +150,7 @@ def test_a_database_that_is_missing_or_none_is_named_with_its_seed_before_the_fi
 
 
 def everything(folder: Path) -> dict[str, tuple[int, int, bytes]]:
-    """All files below a folder: their sizes, when they were written, and what is in them."""
+    """Return all files below a folder: their sizes, modification times and contents."""
     found = {str(path.relative_to(folder)): path for path in folder.rglob("*") if path.is_file()}
     return {name: (path.stat().st_size, path.stat().st_mtime_ns, path.read_bytes()) for name, path in found.items()}
 
@@ -221,7 +221,7 @@ def test_values_at_the_edge_of_dates_and_integers_are_judged_in_seeds_and_in_ans
     edges = ("age 9223372036854775807", "age 0x7fffffffffffffff", "name '9999-12-31'", "country '0001-01-01'")
 
     def reply(body: dict[str, Any], key: int | None = None) -> str:
-        """Right of every other call, else it asks for those, too, who are just that."""
+        """Answer every other call correctly; otherwise include the boundary value."""
         key = request_key(body) if key is None else key
         [[column, edge]] = re.findall(r"below (\w+) (\S+)\?", str(body["messages"][-1]["content"]))
         condition = f"NOT {column} >= {edge}" if key % 2 else f"{column} <= {edge}"
@@ -248,7 +248,7 @@ def test_no_process_is_left_by_a_run_that_is_ended_in_the_middle_of_a_query(tmp_
     calls = itertools.count()
 
     def reply(body: dict[str, Any], key: int | None = None) -> str:
-        """The first query never ends, the others are harmless."""
+        """Reply first with a query that never ends, then with harmless ones."""
         return f"```sql\n{f'SELECT name FROM singer LIMIT {call}' if (call := next(calls)) else BOMB}\n```"
 
     with FakeServer(reply, latency=0.2) as server:
@@ -262,12 +262,12 @@ def test_no_process_is_left_by_a_run_that_is_ended_in_the_middle_of_a_query(tmp_
         done = running.wait()
         assert done.code == (130 if number == signal.SIGINT else -signal.SIGKILL), done.err
         assert project.ends(), project.processes()
-        # The worker has nothing of the run's environment, by which the project finds its processes.
+        # The worker's environment lacks the mark by which the project finds its processes.
         assert psutil.wait_procs(at_work, 10)[1] == []
 
 
 def busy(project: Project) -> list[psutil.Process]:
-    """The workers in which a query has been running for some time."""
+    """Return the workers in which a query has been running for some time."""
     found = []
     for pid, _ in project.processes():
         with suppress(psutil.Error):

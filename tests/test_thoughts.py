@@ -1,4 +1,4 @@
-"""A raw reply in its parts: what may be trained on, and what never. Shapes as the named models and servers write them."""
+"""The parts of a raw reply: what may be trained on, and what never. Shapes as the named models and servers write them."""
 
 from __future__ import annotations
 
@@ -149,7 +149,7 @@ def test_a_text_that_only_speaks_of_markers_is_left_byte_for_byte(text):
 def test_a_hostile_reply_of_megabytes_takes_no_time(piece):
     began = time.monotonic()
     Reply(piece * (2_000_000 // len(piece)) + "x").text  # noqa: B018
-    # A tenth of it at most on a quiet machine; what grows with the square of its length takes hours.
+    # On an idle machine it takes a tenth of that at most; a quadratic algorithm would take hours.
     assert time.monotonic() - began < 20
 
 
@@ -194,11 +194,11 @@ MARKERS = (
 @given(st.lists(st.sampled_from([*MARKERS, "```\n", "`", '"', "\n", " ", "x", "<answer>", "</answer>"]), max_size=25).map("".join))
 def test_no_order_of_markers_breaks_it(raw):
     divided = divide(raw)
-    # Nothing is invented: every word of the answer stands in the reply.
+    # Nothing is invented: every word of the answer occurs in the reply.
     assert all(piece in raw for piece in divided.answer.split())
 
 
-# The tokens of the answer alone.
+# The tokens of the answer alone
 
 
 @pytest.mark.parametrize(
@@ -207,10 +207,10 @@ def test_no_order_of_markers_breaks_it(raw):
         (Reply("a" * 40, completion_tokens=10), 10),
         (Reply("60"), None),
         (Reply("a" * 40, completion_tokens=810, reasoning_tokens=800), 10),
-        # Hidden and not counted apart: ten letters and the end of the turn are eleven tokens at most.
+        # Hidden and not counted separately: ten letters and the end of the turn are at most eleven tokens.
         (Reply("a" * 10, completion_tokens=800), 11),
         (Reply("60", completion_tokens=800, reasoning_tokens=800), 1),
-        # Of 100 characters of thoughts and answer the answer has 20, and so it has 10 of 50 tokens.
+        # Of 100 characters the answer has 20, so it has 10 of 50 tokens.
         (Reply("<think>" + "t" * 80 + "</think>" + "a" * 20, completion_tokens=50), 10),
         (Reply("a" * 20, completion_tokens=50, thinking="t" * 80), 10),
         (Reply("a" * 20, completion_tokens=50, thinking="t" * 80, reasoning_tokens=35), 15),
@@ -220,7 +220,7 @@ def test_an_answers_tokens_are_counted_without_its_reasoning(reply, tokens):
     assert reply.answer_tokens == tokens
 
 
-# Why a reply ended.
+# Why a reply ended
 
 
 @pytest.mark.parametrize("reason", ["stop", "STOP", "end_turn", "eos", "eos_token", "stop_sequence", "", "FinishReason.STOP", "COMPLETE"])

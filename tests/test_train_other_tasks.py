@@ -1,4 +1,4 @@
-"""Chats, labels and a task of the user's own all the way: `axolotl train` generates, trains a tiny student on the rows, and grades it."""
+"""Chats, labels and a user's own task end to end: `axolotl train` generates, trains a tiny student on the rows, and grades it."""
 
 import json
 import os
@@ -16,7 +16,7 @@ from tiny_model import axolotl_config, save_tiny_model
 
 TOPICS = ("maps", "bees", "trains", "bread", "boats", "clocks", "birds", "songs", "stones", "kites", "lamps", "ferns")
 SIGNS = {"billing": "invoice", "shipping": "parcel"}
-# The task of the page, in a file beside the config.
+# The page's task, in a file beside the config.
 OWN_TASK, _ = re.findall(r"```python\n(.*?)```", (Path(__file__).parents[1] / "plugin" / "docs" / "tasks.md").read_text(), re.DOTALL)
 
 
@@ -38,7 +38,7 @@ def requests():
 
 
 def saying(body):
-    """Return what a model would say that knows both."""
+    """Return the reply of a model that knows both."""
     last, key = body["messages"][-1]["content"], request_key(body)
     purpose = purpose_of(body)
     topic = TOPICS[key % len(TOPICS)]

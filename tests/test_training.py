@@ -1,4 +1,4 @@
-"""The Axolotl YAML that a student of ours is trained with."""
+"""The Axolotl YAML that trains one of our students."""
 
 from axolotl_synthetic.config import load_settings
 from axolotl_synthetic.tasks.math import TASK

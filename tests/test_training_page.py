@@ -1,4 +1,4 @@
-"""The page on what is trained on is true: its YAMLs load, its numbers are the defaults, and its commands run, in its order."""
+"""The page on training data is true: its YAMLs load, its numbers are the defaults, and its commands run in order."""
 
 from __future__ import annotations
 

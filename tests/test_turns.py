@@ -1,4 +1,4 @@
-"""Where the model's own turn ends: special tokens in the middle of a reply, turns that it invented, and texts that only look so."""
+"""The end of the model's own turn: special tokens within a reply, invented turns, and similar texts that are neither."""
 
 from __future__ import annotations
 
@@ -106,12 +106,12 @@ def test_both_ends_are_cut_off(before, behind):
         "It is sixty.\n\n用户：还有呢？",
         "It is sixty.\nQ: And with 7 jars?\nA: Seventy.",
         "It is sixty.\n<human>: And with 7 jars?\n<bot>: Seventy.",
-        # A token in a sentence: what comes before it is half of one.
+        # A token within a sentence: the text before it is incomplete.
         "A turn ends with <|im_end|> and so on.",
         "A turn begins with <|im_start|>user and then what is asked.",
         "There are <|im_end|> 60.",
         "There are 60<|reserved_special_token_7|> cards.\n#### 60",
-        # Tools.
+        # Tools
         "<|python_tag|>print(6 * 10)<|eom_id|>",
         'Let me see.\n<tool_call>\n{"name": "add"}\n</tool_call>',
         '<tool_call>{"name": "add"}</tool_call>',
@@ -121,15 +121,15 @@ def test_both_ends_are_cut_off(before, behind):
         'There are 60.\n<function=add>{"x": 6}</function>',
         'There are 60.\n<function_calls>\n<invoke name="add">\n</invoke>\n</function_calls>',
         '<invoke name="add">\n</invoke>\nThere are 60.',
-        # StarCoder's documents, and words that no vocabulary has.
+        # StarCoder's documents, and words outside a vocabulary
         "There are 60.<file_sep>The next file.",
         "There are <unk> cards.",
-        # Citations of a search within what is said.
+        # Citations of a search within the text
         "There are 60【4†source】 in all.",
         "There are 60\ue200cite\ue202turn0search0\ue201 in all.",
         "It is sixty. USER: And with 7 jars? ASSISTANT: 70",
         "It is sixty.\nuser: And with 7 jars?\nassistant: 70",
-        # Somebody else's turn from its first word on.
+        # Another speaker's turn from its first word on
         "<|im_start|>user\nAnd with 7 jars?",
         "<think>6</think>\n<|im_end|>\n<|im_start|>user\nAnd with 7 jars?",
         "<|user|>\nAnd with 7 jars?",

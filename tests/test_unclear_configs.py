@@ -1,5 +1,7 @@
-"""Configs that YAML reads otherwise than they look, files that have no end, and users' code that ends the process: one message, exit code 2
-(3 where memory is short), and nothing waits."""
+"""Configs that YAML reads unexpectedly, files without an end, and users' code that ends the process.
+
+Each gives one message and exit code 2 (3 if memory is short), and nothing waits.
+"""
 
 import os
 import resource
@@ -171,7 +173,7 @@ SPECIAL = ["pipe.jsonl", "./pipe.jsonl", "link.jsonl", "socket.jsonl", "/dev/zer
     ],
 )
 def test_what_is_no_file_is_refused_and_never_waited_for(special, path, block, name):
-    # In a process of its own, so that a pipe that is waited for ends in a failure.
+    # In a separate process, so that waiting for a pipe ends in a failure.
     with open("config.yml", "w") as file:
         file.write(f"synthetic: {block.format(path)}\n")
     if path == "/dev/stdin" and not os.path.exists(path):

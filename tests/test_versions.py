@@ -1,4 +1,4 @@
-"""The tested versions, the one warning about others, and each difference between Axolotl's versions, as the installed one has it."""
+"""The tested versions, the one warning about others, and each difference between Axolotl's versions, tested on the installed one."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def not_told(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def pretend(monkeypatch: pytest.MonkeyPatch, **found: str | None) -> None:
-    """Let these versions be installed, and the newest tested one of every other package."""
+    """Simulate these installed versions, and the newest tested one of every other package."""
     everything = {package: newest for package, (_, newest) in versions.TESTED.items()} | found
     monkeypatch.setattr(versions, "installed", everything.get)
 
@@ -84,7 +84,7 @@ def test_training_failed_while_an_error_is_on_its_way_and_not_otherwise():
     with pytest.raises(RuntimeError):
         try:
             raise RuntimeError("out of memory")
-        finally:  # as axolotl/cli/train.py has it since 0.20
+        finally:  # as in axolotl/cli/train.py since 0.20
             seen.append(versions.training_failed())
     seen.append(versions.training_failed())
     assert seen == [True, False]

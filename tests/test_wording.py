@@ -1,4 +1,4 @@
-"""A count of one has its noun in the singular, in every message."""
+"""Nouns are singular after a count of one, in every message."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""A student small enough for a CPU and a test: a random Llama, a tokenizer of bytes, and an Axolotl YAML that trains it."""
+"""A student small enough for a test on a CPU: a random Llama, a tokenizer of bytes, and an Axolotl YAML that trains it."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ CHAT_TEMPLATE = (
 
 
 def save_tiny_model(folder: Path) -> Path:
-    """Write a model of 50,000 parameters with random weights (always the same), and its tokenizer; return the folder."""
+    """Write a model of 50,000 parameters with fixed random weights, and its tokenizer; return the folder."""
     import torch
     from tokenizers import Tokenizer, decoders, models, pre_tokenizers
     from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
 
-    # Every byte is a token, so any text can be written; the three special ones stand in front.
+    # Every byte is a token, so any text can be encoded; the three special tokens come first.
     special = ["<|endoftext|>", "<|im_start|>", "<|im_end|>"]
     alphabet = sorted(pre_tokenizers.ByteLevel.alphabet())
     tokenizer = Tokenizer(models.BPE(vocab={token: number for number, token in enumerate([*special, *alphabet])}, merges=[]))
@@ -50,7 +50,7 @@ def save_tiny_model(folder: Path) -> Path:
 
 
 def axolotl_config(model: Path, folder: Path, *, steps: int = 2, **more: Any) -> dict[str, Any]:
-    """An Axolotl config that trains a LoRA adapter on a CPU in seconds. `more` overrides; everything is written below `folder`."""
+    """Return an Axolotl config that trains a LoRA adapter on a CPU in seconds. `more` overrides; everything is written below `folder`."""
     return {
         "base_model": str(model),
         "output_dir": str(folder / "student"),
@@ -59,7 +59,7 @@ def axolotl_config(model: Path, folder: Path, *, steps: int = 2, **more: Any) ->
         "lora_r": 4,
         "lora_alpha": 8,
         "lora_target_modules": ["q_proj", "v_proj"],
-        # Axolotl's LoRA kernels are Triton's, which need CUDA.
+        # Axolotl's LoRA kernels use Triton, which needs CUDA.
         "lora_mlp_kernel": False,
         "lora_qkv_kernel": False,
         "lora_o_kernel": False,

@@ -1,11 +1,12 @@
-"""Pilots of several teachers and augmenters: reads which there are, and what the candidates that each made say of it.
+"""Pilots of several teachers and augmenters: reads the pairs, and evaluates the candidates that each made.
 
-`run.py` makes the candidates, `plan/side_by_side.py` has the statistics. Here is what needs a task or the words of a question: which new
-questions are different, and which answers agree.
+`run.py` makes the candidates, `plan/side_by_side.py` has the statistics. This file has what needs a task or a question's words: which new
+questions differ, and which answers agree.
 
-An answer agrees when it ends where its reference does. To a seed's own or reworded question that is the seed's answer; to a new question
-what `final_answer` or `self_consistency` held it to, where one of them did; and where a seed has no answer, what more than half of the
-pilot's answers to it say, if there are two or more. An answer without a reference counts neither way.
+An answer agrees if it has the same final answer as its reference. For a seed's own or reworded question the reference is the seed's
+answer. For a new question it is the answer with which `final_answer` or `self_consistency` compared it, if one did. If a seed has no
+answer,
+it is the majority of the pilot's answers to it, if there are at least two. Answers without a reference are not counted.
 """
 
 from __future__ import annotations
@@ -31,7 +32,7 @@ ROLES = ("teacher", "augmenter")
 
 @dataclass(frozen=True)
 class Pair:
-    """Settings with one teacher and its augmenter, and where the two are written."""
+    """Settings with one teacher and its augmenter, and the file that names them."""
 
     settings: Settings
     source: str
@@ -46,11 +47,11 @@ class Pair:
 
     @property
     def writer(self) -> str:
-        """Return what the ledger knows the augmenter's replies by."""
+        """Return the key of the augmenter's replies in the ledger."""
         return _sampled(self.settings.model_for("augmenter"))
 
 
-# Which pairs there are
+# The pairs
 
 
 def read_pairs(config: Path, block: object, files: Sequence[Path]) -> list[Pair]:
@@ -58,12 +59,12 @@ def read_pairs(config: Path, block: object, files: Sequence[Path]) -> list[Pair]
 
     Args:
         config: the config's path.
-        block: what stands under its `synthetic:`.
+        block: the config's `synthetic:` block.
         files: YAMLs with a `teacher:`, and perhaps an `augmenter:`, at the top or under `synthetic:`. Without an `augmenter:` the teacher
             is its own, whatever the config says.
 
     Raises:
-        ConfigError: if a file cannot be read or has no teacher, a teacher is wrong, or two of them would share all replies.
+        ConfigError: if a file cannot be read or has no teacher, a teacher is wrong, or two pairs would share all replies.
     """
     pairs = list(_pairs(config, block))
     for file in files:
@@ -74,7 +75,7 @@ def read_pairs(config: Path, block: object, files: Sequence[Path]) -> list[Pair]
 
 
 def files_named(texts: Sequence[str]) -> list[Path]:
-    """Return the paths in lists with commas; a file whose own name has a comma is taken whole.
+    """Return the paths in comma-separated lists; a file whose own name has a comma is taken whole.
 
     Raises:
         ConfigError: if a list names nothing.
@@ -91,7 +92,7 @@ def files_named(texts: Sequence[str]) -> list[Path]:
 def _is_file(text: str) -> bool:
     try:
         return Path(text).is_file()
-    except (OSError, ValueError):  # too long, or a NUL: it is told when it is read
+    except (OSError, ValueError):  # too long, or a NUL: reading it reports the error
         return False
 
 
@@ -117,16 +118,16 @@ def _with_models(file: Path, block: object, document: object) -> Mapping[str, An
             f"{file}: unknown key `{unknown[0]}`; a file of `--teachers` has `teacher:` and `augmenter:`, or is a whole config whose block"
             " stands under `synthetic:`"
         )
-    assert isinstance(block, Mapping)  # it was read as the config's
+    assert isinstance(block, Mapping)  # it passed validation as the config's block
     kept = {key: value for key, value in block.items() if key not in ROLES}
     return {**kept, **{role: own[role] for role in ROLES if own.get(role) is not None}}
 
 
 def _refuse_same(pairs: Sequence[Pair]) -> None:
-    """Refuse a pair that would find all of its replies in the ledger, as another one's.
+    """Refuse a pair that would get all of its replies from the ledger because another pair has the same models.
 
     Raises:
-        ConfigError: with where both are written.
+        ConfigError: with the files of both.
     """
     known: dict[tuple[str, ...], Pair] = {}
     for pair in pairs:
@@ -141,11 +142,11 @@ def _refuse_same(pairs: Sequence[Pair]) -> None:
 
 
 def _sampled(model: ModelSettings) -> str:
-    """Return what the ledger knows a model's replies by."""
+    """Return the key of a model's replies in the ledger."""
     return f"{model.generation.max_new_tokens} {model.generation.parameters} {model_name(model)}"
 
 
-# What their candidates say
+# Evaluation of their candidates
 
 
 def new_questions(rows: Sequence[Row], seeds: Sequence[Seed]) -> list[Written]:
@@ -153,7 +154,7 @@ def new_questions(rows: Sequence[Row], seeds: Sequence[Seed]) -> list[Written]:
 
     Args:
         rows: its candidates.
-        seeds: all of the run's: a new question that has the words of one is not new.
+        seeds: all of the run's: a question with the same words as one of them is not new.
     """
     by_id = {seed.id: seed for seed in seeds}
     known = {words(asked(seed.question)) for seed in seeds}
@@ -169,7 +170,7 @@ def new_questions(rows: Sequence[Row], seeds: Sequence[Seed]) -> list[Written]:
 
 
 def _asked(row: Row, seed: Seed) -> str:
-    """Return a question without what it is about, such as the schema of the seed's database, which is no work of the augmenter's."""
+    """Return a question without its context, such as the database's schema, which the augmenter did not write."""
     if row.get("messages"):
         return "\n".join(message["content"] for message in row["messages"] if message["role"] == "user")
     text = str(row["question"])
@@ -177,12 +178,12 @@ def _asked(row: Row, seed: Seed) -> str:
 
 
 def agreements(rows: Sequence[Row], seeds: Sequence[Seed], task: Task) -> list[bool]:
-    """Return for each answer that has a reference whether it agrees with it; see the top of this file.
+    """Return for each answer that has a reference whether it agrees; see the top of this file.
 
     Args:
         rows: a pilot's candidates.
         seeds: all of the run's.
-        task: whose final answers are compared.
+        task: compares the final answers.
     """
     if not task.has_final_answer:
         return []
@@ -212,11 +213,11 @@ def agreements(rows: Sequence[Row], seeds: Sequence[Seed], task: Task) -> list[b
 def _same(task: Task, one: str, other: str | None, seed: Seed) -> bool:
     try:
         return other is not None and task.equivalent(one, other, seed.question)
-    except Exception:  # the boundary: a user's task that breaks on an answer has told of it in the verdict of a check
+    except Exception:  # an error in a user's task must not end the pilot; a check's verdict already reports it
         return False
 
 
 def _verdict(row: Row) -> bool | None:
-    """Return the verdict of a check that held the answer to another one; None where none did."""
+    """Return the verdict of a check that compared the answer with another one; None without such a check."""
     verdicts = {one["name"]: one["passed"] for one in row["checks"]}
     return next((verdicts[name] for name in ("final_answer", "self_consistency") if verdicts.get(name) is not None), None)

@@ -1,5 +1,7 @@
-"""Axolotl's hooks: check the block, add the training file to `datasets:`, have it generated when it is not there, and have the
-student graded. Generating and grading run as commands of their own (`run.py` knows how), started from here."""
+"""Axolotl's hooks: check the block, add the training file to `datasets:`, generate the file if it is missing, and grade the student.
+
+Generating and grading run as separate commands, which these hooks start; `run.py` does the work.
+"""
 
 from __future__ import annotations
 
@@ -31,24 +33,24 @@ from axolotl_synthetic.errors import ConfigError, StorageError, SyntheticError
 from axolotl_synthetic.processes import without_ranks
 from axolotl_synthetic.yaml_reader import read_yaml
 
-# What a run imports; looked for before one is started, so that a missing package is one message and not a traceback.
+# Packages that a run imports, checked before it starts so that a missing one gives a message rather than a traceback.
 NEEDED = {"distilabel": "distilabel", "aiohttp": "aiohttp", "math_verify": "math-verify"}
 # Kinds of training that read neither question-and-answer pairs nor preferences, or do not read `datasets:` at all.
 OTHER_TRAINING = ("reward_model", "process_reward_model", "pretraining_dataset")
 RANKS_LOCK = ".ranks.lock"
-# The handlers of axolotl/logging_config.py that write to the terminal. Their stream does not tell: colorama wraps it.
+# The handlers of axolotl/logging_config.py that write to the terminal. Their stream does not identify them: colorama wraps it.
 AXOLOTL_TO_TERMINAL = ("console", "color_console")
 
 
 class SyntheticArgs(BaseModel):
-    """What the plugin adds to Axolotl's schema."""
+    """The plugin's addition to Axolotl's schema."""
 
     synthetic: Settings | None = None
     """The block; see `config.Settings`."""
 
 
 class SyntheticPlugin(BasePlugin):  # type: ignore[misc]  # Axolotl has no type information
-    """Generates what Axolotl trains on. Without a `synthetic:` block it does nothing."""
+    """Generates Axolotl's training data. Does nothing without a `synthetic:` block."""
 
     def get_input_args(self) -> str:
         return f"{__name__}.{SyntheticArgs.__name__}"
@@ -58,7 +60,7 @@ class SyntheticPlugin(BasePlugin):  # type: ignore[misc]  # Axolotl has no type 
         if "synthetic" not in cfg:
             return
         with _one_message():
-            # Axolotl's own reader takes the last of two values without a word.
+            # Axolotl's own reader silently uses the last of two values.
             if (written := cfg.get("axolotl_config_path")) and Path(written).is_file():
                 read_yaml(Path(written), "the path of your Axolotl YAML")
             settings = load_settings(cfg["synthetic"])
@@ -70,7 +72,7 @@ class SyntheticPlugin(BasePlugin):  # type: ignore[misc]  # Axolotl has no type 
             cfg["datasets"] = [*(cfg.get("datasets") or []), _entry(cfg, settings)]
 
     def load_datasets(self, cfg: MutableMapping[str, Any], preprocess: bool = False) -> None:
-        """Make sure that the training file is there, and point Axolotl at it."""
+        """Ensure that the training file exists, and set its path in Axolotl's config."""
         if cfg.get("synthetic") is None:
             return
         with _one_message():
@@ -88,7 +90,7 @@ class SyntheticPlugin(BasePlugin):  # type: ignore[misc]  # Axolotl has no type 
         _say(f"the training data is {path}")
 
     def post_train_unload(self, cfg: MutableMapping[str, Any]) -> None:
-        """Grade the student. The model is saved by now, so whatever goes wrong here is told and does not fail the training."""
+        """Grade the student. The model is already saved, so an error here is reported but does not fail the training."""
         if cfg.get("synthetic") is None or os.environ.get("RANK", "0") != "0" or versions.training_failed():
             return
         settings = load_settings(cfg["synthetic"])
@@ -114,7 +116,7 @@ class SyntheticPlugin(BasePlugin):  # type: ignore[misc]  # Axolotl has no type 
 
 
 def _grade_arguments(cfg: Mapping[str, Any]) -> str:
-    """Return the config's path, and with it what the command line of this training set otherwise."""
+    """Return the config's path with the options by which this training's command line changed it."""
     path = cfg.get("axolotl_config_path")
     if not path:
         return "CONFIG"
@@ -124,7 +126,7 @@ def _grade_arguments(cfg: Mapping[str, Any]) -> str:
 
 
 def _written(cfg: Mapping[str, Any]) -> Mapping[str, Any]:
-    """Return the user's YAML as it was written; empty where it cannot be read."""
+    """Return the user's YAML as written; empty if it cannot be read."""
     try:
         written = yaml.safe_load(Path(cfg["axolotl_config_path"]).read_text(encoding="utf-8"))
     except (KeyError, TypeError, OSError, ValueError, yaml.YAMLError):
@@ -138,7 +140,7 @@ def _rl(cfg: Mapping[str, Any]) -> str:
 
 
 def _kind(cfg: Mapping[str, Any]) -> str:
-    """Return the kind of our files that is trained on, by its name in the manifest."""
+    """Return the kind of our files to train on, by its name in the manifest."""
     return preferences.RL.get(_rl(cfg), "train")
 
 
@@ -180,8 +182,8 @@ def _refuse_other_training(cfg: Mapping[str, Any], settings: Settings) -> None:
 def _entry(cfg: Mapping[str, Any], settings: Settings) -> dict[str, Any]:
     """Return our entry of `datasets:`.
 
-    The path is a placeholder, for `load_datasets` to correct. `axolotl evaluate` has no such hook, so the last file that was
-    written, if there is one, does better than a name that does not exist.
+    The path is a placeholder that `load_datasets` corrects. `axolotl evaluate` has no such hook, so the most recently written file, if
+    there is one, is better than a name that does not exist.
     """
     from axolotl_synthetic.tasks import is_of_chats
 
@@ -194,7 +196,7 @@ def _entry(cfg: Mapping[str, Any], settings: Settings) -> dict[str, Any]:
 
 
 def _training_file(cfg: Mapping[str, Any], settings: Settings) -> Path:
-    """The finished training file of these settings, generated now if there is none. Ranks that start together generate once."""
+    """Return the finished training file of these settings; generate it if missing. Ranks that start together generate once."""
     try:
         from axolotl_synthetic import run
     except ImportError as error:
@@ -226,9 +228,9 @@ def _training_file(cfg: Mapping[str, Any], settings: Settings) -> Path:
 
 
 def _refuse_unfit(cfg: Mapping[str, Any], settings: Settings) -> None:
-    """Look, before a teacher is paid, whether this student can be trained on samples like the seeds, and graded."""
+    """Refuse a student that cannot be trained on samples like the seeds, before a teacher is paid."""
     if not cfg.get("base_model") or cfg.get("tokenizer_use_mistral_common") or cfg.get("added_tokens_overrides"):
-        return  # a tokenizer that Axolotl makes in a way of its own, and may write into its output folder
+        return  # Axolotl builds such a tokenizer in its own way and may write it into its output folder
     from axolotl_synthetic.prepare import prepare
 
     base = str(cfg["base_model"])
@@ -260,9 +262,9 @@ def _student(cfg: Mapping[str, Any]) -> tuple[Any, Any]:
     from axolotl.utils.dict import DictDefault
 
     try:
-        # Without the template that the YAML names: one that cannot be found has a message of its own.
+        # Leave out the YAML's template: a missing template has its own error message.
         return load_model_config(_theirs(cfg)), load_tokenizer(DictDefault({**_theirs(cfg), "chat_template": None}))
-    except Exception as error:  # whatever Axolotl, transformers or the network raise: training could not begin
+    except Exception as error:  # whatever Axolotl, transformers or the network raise, training could not begin
         raise ConfigError(
             f"base_model: {cfg['base_model']}: it cannot be loaded, and no teacher was asked yet: {error}; correct `base_model` or"
             " `tokenizer_config`"
@@ -278,10 +280,10 @@ def _theirs(cfg: Mapping[str, Any]) -> Any:
 
 
 def _template(cfg: Mapping[str, Any], entry: Mapping[str, Any], tokenizer: Any) -> str:
-    """Return the template that Axolotl writes the chats of an entry with."""
+    """Return the template that Axolotl uses for the chats of an entry."""
     from axolotl.utils.chat_templates import get_chat_template_from_config
 
-    # Axolotl's validation writes the default into an entry without a template, and the template that the YAML names into the tokenizer.
+    # Axolotl's validation writes the default into an entry without a template, and the YAML's template into the tokenizer.
     own = None if entry.get("chat_template") in (None, "tokenizer_default") else entry
     return student.chat_template(
         str(cfg["base_model"]), lambda: get_chat_template_from_config(cfg=_theirs(cfg), ds_cfg=own, tokenizer=tokenizer)
@@ -289,7 +291,7 @@ def _template(cfg: Mapping[str, Any], entry: Mapping[str, Any], tokenizer: Any) 
 
 
 def _render(cfg: Mapping[str, Any], settings: Settings) -> preferences.Render:
-    """Return what writes a chat as the student reads it."""
+    """Return a function that writes a chat as the student reads it."""
     _, tokenizer = _student(cfg)
     entry = next(entry for entry in cfg["datasets"] if _is_ours(cfg, entry, settings))
     template = _template(cfg, entry, tokenizer)
@@ -301,7 +303,7 @@ def _render(cfg: Mapping[str, Any], settings: Settings) -> preferences.Render:
 
 
 def _refuse_open_review(settings: Settings) -> None:
-    """After generating: what people are to decide on must be there."""
+    """Refuse to train, after generating, while people's decisions are missing."""
     if settings.review is not None:
         from axolotl_synthetic import run
 
@@ -309,7 +311,7 @@ def _refuse_open_review(settings: Settings) -> None:
 
 
 class _Failures:
-    """The exit code of the last run that failed, for the ranks that waited for it: they must not try, and pay, once more."""
+    """Exit code of the last failed run. Ranks that waited for that run read it, so that they do not try, and pay, again."""
 
     def __init__(self, folder: Path, waiting_since: float | None) -> None:
         self.note = folder / ".ranks.failed"
@@ -330,7 +332,7 @@ class _Failures:
 
 @contextmanager
 def _turn(folder: Path) -> Iterator[_Failures]:
-    """Wait until no other rank generates into this folder. The run itself holds another lock, against unrelated runs."""
+    """Wait until no other rank generates into this folder. The run itself takes another lock, against unrelated runs."""
     try:
         folder.mkdir(parents=True, exist_ok=True)
         lock = FileLock(folder / RANKS_LOCK)
@@ -351,10 +353,11 @@ def _turn(folder: Path) -> Iterator[_Failures]:
 
 
 def _command(command: str, cfg: Mapping[str, Any], settings: Settings) -> int:
-    """Run `axolotl synthetic COMMAND` on these settings in a process of its own, on this terminal; its exit code.
+    """Run `axolotl synthetic COMMAND` on these settings in a separate process, on this terminal; return its exit code.
 
-    In a process of its own because distilabel takes over the root logger and the signal handlers, and because forking where
-    CUDA is in use is unsafe.
+    The process is separate because distilabel takes over the root logger and the signal handlers, and because forking is unsafe once CUDA
+    is
+    in use.
     """
     told = {key: cfg[key] for key in ("base_model", "adapter", "output_dir") if cfg.get(key) is not None}
     # The students of rounds are trained as the YAML says.
@@ -374,7 +377,7 @@ def _command(command: str, cfg: Mapping[str, Any], settings: Settings) -> int:
 
 @contextmanager
 def _signals_to(child: subprocess.Popen[bytes]) -> Iterator[None]:
-    """While the child works, let it end in its own way: it keeps what was paid for, and its exit code becomes ours."""
+    """Forward signals to the child so that it ends in its own way: it keeps what was paid for, and its exit code becomes ours."""
     if threading.current_thread() is not threading.main_thread():
         yield
         return
@@ -393,7 +396,7 @@ def _signals_to(child: subprocess.Popen[bytes]) -> Iterator[None]:
 
 
 def _log_to_file(folder: Path) -> None:
-    """Send what Axolotl logs below a warning to a file; leaves all alone where the user has said what they want to see."""
+    """Send Axolotl's log below warnings to a file, unless the user has chosen what to see."""
     if terminal.is_verbose() or "AXOLOTL_LOG_LEVEL" in os.environ:
         return
     path = folder / "axolotl.log"
@@ -401,7 +404,7 @@ def _log_to_file(folder: Path) -> None:
         folder.mkdir(parents=True, exist_ok=True)
         to_file = logging.FileHandler(path, encoding="utf-8")
     except OSError:
-        return  # a folder that is only read from is no reason to stop; the log stays on the terminal
+        return  # a read-only folder is no reason to stop; the log stays on the terminal
     to_file.set_name("axolotl-synthetic")
     to_file.setFormatter(logging.Formatter("[%(asctime)s] [%(levelname)s] [%(name)s] %(message)s"))
     for logger in (logging.getLogger("axolotl"), logging.getLogger()):
@@ -416,7 +419,7 @@ def _log_to_file(folder: Path) -> None:
 
 @contextmanager
 def _one_message() -> Iterator[None]:
-    """End the process with an error's text and exit code: no traceback."""
+    """End the process with an error's text and exit code, without a traceback."""
     try:
         yield
     except SyntheticError as error:

@@ -1,5 +1,6 @@
-"""What a run knows before its first call: the config with its seeds read, its task and checks found and its strategy decided; whether
-the output folder is of that config; and everything that can be found wrong with all this. What is then done with it stands in `run.py`.
+"""Preparation of a run before its first call: the config, its seeds, task, checks and strategy, and whether the output folder matches.
+
+All problems with these are found here. `run.py` does the rest.
 """
 
 from __future__ import annotations
@@ -30,15 +31,15 @@ from axolotl_synthetic.teachers import model_name
 from axolotl_synthetic.wording import number_of
 
 LEDGER = "ledger.sqlite"
-# What changes nothing about the candidates, so that a finished run stays finished when it is changed. What people decide in review
-# is taken in without another run: see `run.has_decisions`.
+# Settings that do not change the candidates, so a finished run stays finished when they change. Decisions of people in review are
+# applied without another run: see `run.has_decisions`.
 IRRELEVANT: dict[str, Any] = {
     **dict.fromkeys(("grade", "output_dir", "engine", "study", "review", "weight", "thinking_key", "preferences", "system"), True),
     **dict.fromkeys(("teacher", "augmenter", "student"), OF_THE_WAY),
     "seeds": {"may_fail"},
     "rounds": {"train", "launcher"},
 }
-# A check's calls are averaged over the rounds; beyond these a further one changes nothing, and a budget of 10^9 would take for ever.
+# A check's calls are averaged over the rounds. More rounds do not change the average, and 10^9 of them would take too long.
 MOST_ROUNDS = 10_000
 # More would fill a terminal.
 PROBLEMS_SHOWN = 10
@@ -46,12 +47,12 @@ PROBLEMS_SHOWN = 10
 
 @dataclass(frozen=True)
 class Prepared:
-    """A config with its seeds read, its task and checks found, and its strategy decided.
+    """A config with its seeds, task, checks and strategy.
 
     Attributes:
-        case, lengths, rates: what the plan was made from.
-        study: a finished one that `auto` goes by.
-        shared_ledger: one that other folders use as well; None for the folder's own.
+        case, lengths, rates: inputs of the plan.
+        study: a finished study by which `auto` decides.
+        shared_ledger: a ledger that other folders also use; None for the folder's own.
     """
 
     settings: Settings
@@ -70,30 +71,30 @@ class Prepared:
         return self.shared_ledger or self.settings.folder / LEDGER
 
     def meta(self, key: str) -> str:
-        """What the ledger knows of this folder by; a shared one knows of several."""
+        """Return this folder's key in the ledger's metadata; a shared ledger has keys of several folders."""
         return key if self.shared_ledger is None else f"{key} of {self.settings.folder.name}"
 
     @property
     def fingerprint(self) -> str:
-        """Of everything that decides the training file."""
+        """Return a hash of everything that decides the training file."""
         relevant = self.settings.model_dump(mode="json", exclude=IRRELEVANT)
-        # Rows that change may change a verdict.
+        # Changed rows of a database may change a verdict.
         databases = sorted({Path(seed.question.database_file) for seed in self.seeds.seeds if seed.question.database_file is not None})
         files = [sha256(path) for path in (*files_read(self.settings.verify, self.task), *own_prompts(self.task), *databases)]
-        # A row beyond `seeds.limit` may bring a label of its own into every prompt.
+        # A row beyond `seeds.limit` may add its label to every prompt.
         labels = [seed.question.labels for seed in self.seeds.seeds[:1] if not seed.question.choices and seed.question.labels]
         text = json.dumps([1, relevant, self.seeds.sha256, dict(self.plan.strategy), files, *labels], sort_keys=True)
         return hashlib.sha256(text.encode()).hexdigest()
 
     @property
     def most_samples(self) -> int | None:
-        """As many as the checks can accept, None when they set no limit."""
+        """Return the number of samples that the checks can accept at most, None without a limit."""
         caps = [check.options.per_seed for check in self.checks if check.name == "diversity"]
         return caps[0] * len(self.seeds.seeds) if caps else None
 
 
 def prepare(settings: Settings, *, student: str | None = None) -> Prepared:
-    """Everything that can be found wrong before the first call.
+    """Prepare a run and find every problem that can be found before the first call.
 
     Args:
         settings: the block.
@@ -140,7 +141,7 @@ def prepare(settings: Settings, *, student: str | None = None) -> Prepared:
         solutions=_solutions(task, seeds.seeds),
         one_answer=getattr(task, "one_answer", False),
     )
-    # How often each seed will be used is not known before the strategy is decided; this many times if nothing is rejected.
+    # The uses of each seed are unknown until the strategy is decided; assume this many, as if nothing is rejected.
     rounds = max(1, round((settings.budget.samples or settings.budget.queries or 0) / len(seeds.seeds)))
     rounds = min(rounds, MOST_ROUNDS)
     extra = {name: extra_calls(inquiries, name, rounds) for name in STRATEGIES} if inquiries else {}
@@ -159,10 +160,10 @@ def prepare(settings: Settings, *, student: str | None = None) -> Prepared:
 
 
 def _refuse_unfit(settings: Settings, task: Task) -> None:
-    """Refuse what a task of the user's own cannot do; of ours the config's schema knows.
+    """Refuse settings that a user's own task does not support; the config's schema checks ours.
 
     Raises:
-        ConfigError: with the class that can.
+        ConfigError: with the class that supports them.
     """
     for key, wanted, member, base in (
         ("turns", settings.turns is not None, "opening", "chat.Chat"),
@@ -176,10 +177,10 @@ def _refuse_unfit(settings: Settings, task: Task) -> None:
 
 
 def _refuse_unknown_reasons(settings: Settings, checks: Sequence[Check]) -> None:
-    """Refuse reasons of `preferences` that no check has: a name that is misspelt would find nothing.
+    """Refuse reasons of `preferences` that no check has: a misspelt name would match nothing.
 
     Raises:
-        ConfigError: with the names that there are. A check that this run does not make is none of them, unless it is a default.
+        ConfigError: with the known names: the checks of this run and the default reasons.
     """
     if settings.preferences is None:
         return
@@ -191,15 +192,15 @@ def _refuse_unknown_reasons(settings: Settings, checks: Sequence[Check]) -> None
 
 
 def _solutions(task: Task, seeds: Sequence[Seed]) -> int | None:
-    """Return how many different texts the seeds' answers are, None where the task's class breaks on one."""
+    """Return how many different texts the seeds' answers are, None if the task's class fails on one."""
     try:
         return len({solution for seed in seeds if (solution := task.solution(seed)) is not None})
-    except Exception:  # the boundary: `verify_seeds` tells of a seed that a user's class breaks on
+    except Exception:  # `verify_seeds` reports a seed on which a user's class fails
         return None
 
 
 def finished(prepared: Prepared) -> Mapping[str, Any] | None:
-    """The manifest, if it is of these settings and seeds and its training file is there as it was written."""
+    """Return the manifest if it belongs to these settings and seeds and its training file is unchanged."""
     folder = prepared.settings.folder
     manifest = dataset.read_manifest(folder)
     if not prepared.ledger.exists():
@@ -213,10 +214,10 @@ def finished(prepared: Prepared) -> Mapping[str, Any] | None:
 
 
 def claim(ledger: Ledger, prepared: Prepared) -> None:
-    """Note what the folder is for, once.
+    """Record what the folder is for, once.
 
     Raises:
-        ConfigError: if it is another run's, or holds files of the user's that this run would write over.
+        ConfigError: if it belongs to another run, or holds the user's files that this run would overwrite.
     """
     _refuse_another(ledger, prepared)
     if ledger.meta(prepared.meta("task")) is None:
@@ -226,7 +227,7 @@ def claim(ledger: Ledger, prepared: Prepared) -> None:
 
 
 def _refuse_users_files(folder: Path) -> None:
-    """Refuse a folder in which no run was begun and that holds files with the names of ours: they are the user's."""
+    """Refuse a folder without a run that has files with our names: they are the user's."""
     if dataset.read_manifest(folder) is not None:
         return
     theirs = [name for name in (dataset.CARD, dataset.SAMPLES) if (folder / name).exists()]
@@ -286,7 +287,7 @@ def tell_problems(prepared: Prepared) -> None:
 
 
 def _tell_of_the_seeds_language(prepared: Prepared) -> None:
-    """Tell what stays in the seeds' language though another one is asked for."""
+    """Report which texts stay in the seeds' language if another one is configured."""
     settings = prepared.settings
     stays = ["the questions of answer_augmentation"] if prepared.plan.strategy.get(ANSWER_AUGMENTATION) else []
     stays += ["the seed pairs (`include_seeds: false` leaves them out)"] if settings.include_seeds else []
@@ -307,10 +308,10 @@ def _tell_first(problems: Sequence[str]) -> None:
 
 
 def refuse_unusable_rows(prepared: Prepared) -> None:
-    """Hold the seeds' file to `seeds.may_fail`.
+    """Refuse a seeds file with more unusable rows than `seeds.may_fail` allows.
 
     Raises:
-        ConfigError: if too many of its rows cannot be read or used: what is left may be no fair part of it.
+        ConfigError: if too many rows cannot be read or used: the rest may not represent the file.
     """
     unusable = prepared.seeds.unusable
     rows = len(prepared.seeds.places) + unusable
@@ -318,7 +319,7 @@ def refuse_unusable_rows(prepared: Prepared) -> None:
 
 
 def verify_seeds(prepared: Prepared) -> None:
-    """Hold the seeds' rows, and their own answers, to the checks of the run, before anything is paid for.
+    """Apply the run's checks to the seeds' rows and own answers, before anything is paid for.
 
     Raises:
         ConfigError: if more of them fail than `seeds.may_fail` allows.
@@ -344,7 +345,7 @@ def _refuse_above(prepared: Prepared, count: int, of: int, what: str, remedy: st
 
 
 def checks_of(settings: Settings, task: Task, seeds: SeedSet) -> tuple[Check, ...]:
-    """The checks of a run, which have seen no sample yet."""
+    """Return the checks of a run, which have seen no sample yet."""
     keeps_answer = {name: strategy.keeps_answer for name, strategy in load_strategies().items()}
     return load_checks(
         *(settings.verify, task, keeps_answer),

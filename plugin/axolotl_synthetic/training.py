@@ -1,6 +1,6 @@
-"""Trains a student apart from the user's own training: `axolotl train` as a command, with the user's YAML on a file of ours.
+"""Trains a student separately from the user's own training: runs `axolotl train` with the user's YAML on one of our files.
 
-A study does so for each of its cells, and a run in rounds between them.
+A study does this for each of its cells, and a run in rounds does it between rounds.
 """
 
 from __future__ import annotations
@@ -30,11 +30,11 @@ PREPARED = "prepared"
 
 
 def training_file(folder: Path, samples: Path, settings: Settings, task: Task, seeds: Sequence[Seed]) -> dataset.TrainingFile:
-    """Write the file that a student is trained on: the seed pairs, where the block includes them, and the accepted samples.
+    """Write the file that a student is trained on: the seed pairs, if the block includes them, and the accepted samples.
 
     Args:
-        folder: where it goes.
-        samples: the `samples.jsonl` to take the accepted ones of.
+        folder: the file's folder.
+        samples: the `samples.jsonl` with the accepted samples.
         settings: the block.
         task: the block's.
         seeds: those of the run.
@@ -61,16 +61,16 @@ def config_for(
     seed: int,
     changes: Mapping[str, Any] | None = None,
 ) -> dict[str, Any]:
-    """Return the Axolotl YAML that trains a student on a file of ours: the user's, without generation, into a folder of its own.
+    """Return the Axolotl YAML that trains a student on one of our files: the user's without generation, with a separate output folder.
 
     Args:
         training: the user's.
-        file: what is trained on, in the place of the file that the user's run writes.
-        folder: where the student goes, and what Axolotl prepares.
+        file: training data that replaces the file of the user's run.
+        folder: for the student and the data that Axolotl prepares.
         settings: the block.
         task: the block's.
         seed: Axolotl's.
-        changes: keys that take the place of the user's.
+        changes: keys that replace the user's.
     """
     key = settings.thinking_key if settings.keeps_thinking else None
     entry = dataset.axolotl_entry(file, thinking_key=key, chats=has_turns(task))
@@ -82,7 +82,7 @@ def config_for(
         **kept,
         **(changes or {}),
         **({"plugins": plugins} if plugins else {}),
-        # The options of the user's own entry for the training file are kept.
+        # Keep the options of the user's own entry for the training file.
         "datasets": [*others, {**(own[0] if own else entry), "path": entry["path"]}],
         "output_dir": str(folder / STUDENT),
         "dataset_prepared_path": str(folder / PREPARED),
@@ -91,15 +91,15 @@ def config_for(
 
 
 def train(config: Mapping[str, Any], folder: Path, *, launcher: str | None = None) -> None:
-    """Run `axolotl train` on a config, its output to `train.log`. It ends with this process, however that one ends.
+    """Run `axolotl train` on a config and write its output to `train.log`. It ends when this process ends, however that happens.
 
     Args:
-        config: what `config_for` made; written to `config.yml`.
-        folder: where these go.
+        config: from `config_for`; written to `config.yml`.
+        folder: for these files.
         launcher: as Axolotl's option; None for its default.
 
     Raises:
-        TrainingError: if it fails, with the line of its output that says the most.
+        TrainingError: if it fails, with the most informative line of its output.
         StorageError: if the folder cannot be written.
     """
     path, log = folder / "config.yml", folder / "train.log"
@@ -111,7 +111,7 @@ def train(config: Mapping[str, Any], folder: Path, *, launcher: str | None = Non
     except OSError as error:
         raise StorageError(f"{log}: {error.strerror}; free some space or make it writable, then run the same command again") from error
     with output:
-        # Axolotl's own progress bar would fill the log; the user sees a line for each training.
+        # Axolotl's own progress bar would fill the log; the user sees one line per training.
         child = subprocess.Popen(
             command,
             stdin=subprocess.DEVNULL,
@@ -135,7 +135,7 @@ def train(config: Mapping[str, Any], folder: Path, *, launcher: str | None = Non
 
 
 def remove(folder: Path, *, student: bool = True) -> None:
-    """Remove what a training left in a folder and nobody needs once it is graded: what Axolotl prepared, and the student."""
+    """Remove what a training left in a folder and grading no longer needs: Axolotl's prepared data, and the student."""
     for name in (PREPARED, *((STUDENT,) if student else ())):
         shutil.rmtree(folder / name, ignore_errors=True)
 

@@ -1,5 +1,7 @@
-"""Who is measured: the bare client, the real command and the peers, each as its users have it: installed into an environment of its
-own under `.bench/`."""
+"""The contestants: the bare client, the real command and the peers.
+
+Each is installed as its users install it, into a separate environment under `.bench/`.
+"""
 
 from __future__ import annotations
 
@@ -21,16 +23,16 @@ HERE = Path(__file__).parent
 ROOT = HERE.parents[1]
 BENCH = ROOT / ".bench"
 CONCURRENCY = 64
-# More than this many seeds are not drawn: the rest of the samples are further answers, as in a real run.
+# Most seeds to draw: further samples are further answers, as in a real run.
 MOST_SEEDS = 1000
-# Where we are installed for measuring.
+# The environment in which our package is installed for measuring.
 ENVIRONMENT = "axolotl-synthetic"
 
 Command = Sequence[str | Path]
 
 
 class SkippedError(Exception):
-    """This contestant cannot be measured here; the text says why."""
+    """Error of a contestant that cannot be measured here; the text says why."""
 
 
 class Contestant(Protocol):
@@ -38,21 +40,21 @@ class Contestant(Protocol):
 
     @property
     def environment(self) -> dict[str, str]:
-        """What joins the environment of its command."""
+        """Return variables to add to the environment of its command."""
 
     def prepare(self) -> None:
-        """Get ready, before anything is measured. Raises SkippedError."""
+        """Prepare before anything is measured. Raises SkippedError."""
 
     def command(self, base_url: str, samples: int, calls: int, folder: Path) -> Command:
-        """The command that asks for so many samples of so many dependent calls each, with `folder` for its files."""
+        """Return the command that makes `samples` samples with `calls` dependent calls each, with `folder` for its files."""
 
     def made(self, folder: Path, log: Path) -> int:
-        """How many samples it made."""
+        """Return the number of samples that it made."""
 
 
 @functools.cache
 def _read_once(command: tuple[str | Path, ...], environment: tuple[tuple[str, str], ...]) -> None:
-    """Have the files of a contestant's libraries read from the disk, so that nobody's first run is slower for being the first."""
+    """Read a contestant's libraries from the disk, so that the first run is not slower than the others."""
     subprocess.run(command, check=False, capture_output=True, timeout=600, env=os.environ | dict(environment))
 
 
@@ -61,10 +63,10 @@ def _python(name: str) -> Path:
 
 
 def _install(name: str, *steps: Sequence[str | Path], read: Sequence[Path] = ()) -> None:
-    """Have an environment with what these steps install, each the arguments of a `pip install`, from what stands in the files `read`.
+    """Create an environment with the packages of these `pip install` arguments and requirements files.
 
     Raises:
-        SkippedError: if one of them fails.
+        SkippedError: if a step fails.
     """
     done = BENCH / name / "installed"
     wanted = "\n".join([*(" ".join(map(str, step)) for step in steps), *(path.read_text() for path in read)])
@@ -93,7 +95,7 @@ def _options(base_url: str, samples: int, calls: int, folder: Path) -> list[str 
 
 
 class Floor:
-    """See floor.py."""
+    """The bare client of floor.py."""
 
     name = "bare aiohttp"
     environment: ClassVar[dict[str, str]] = {"PYTHONPATH": str(HERE)}
@@ -110,7 +112,7 @@ class Floor:
 
 @dataclass
 class Peer:
-    """Another tool. `requirements` are what is installed into `.bench/<name>`, `script` is what it runs, in peers/."""
+    """Another tool. `requirements` are installed into `.bench/<name>`; `script`, in peers/, is run."""
 
     name: str
     script: str
@@ -118,7 +120,7 @@ class Peer:
 
     @property
     def environment(self) -> dict[str, str]:
-        # Nothing may leave this machine. Two of them count tokens with a table that they would download; litellm brings it along.
+        # Nothing may leave this machine. Two peers would download a table to count tokens; litellm includes it.
         tables = next(BENCH.glob("*/lib/python*/site-packages/litellm/litellm_core_utils/tokenizers"), None)
         return {
             "PYTHONPATH": str(HERE),
@@ -143,11 +145,12 @@ class Peer:
 
 @dataclass
 class Ours:
-    """The real command: as `axolotl synthetic`, which imports torch before it hands over to us, or as `axolotl-synthetic`, which does
-    not. Not from the environment that this runs in: with what developers need beside it, `axolotl` takes a quarter of a second more.
+    """The real command: as `axolotl synthetic`, which imports torch before it calls us, or as `axolotl-synthetic`, which does not.
+
+    It runs in a separate environment: developers' packages would add a quarter of a second to `axolotl`.
 
     Attributes:
-        source: another checkout whose code is run, such as the release before; None for this one.
+        source: another checkout whose code is run, such as the previous release; None for this one.
     """
 
     program: str = "axolotl synthetic"
@@ -163,7 +166,7 @@ class Ours:
         return {"HF_HUB_OFFLINE": "1", "AXOLOTL_DO_NOT_TRACK": "1", "OPENAI_API_KEY": ""} | path
 
     def prepare(self) -> None:
-        # The set of versions that this runs with; .ci/setup has written its name.
+        # The set of installed versions; .ci/setup has written its name.
         set_name = (Path(sys.prefix) / "set").read_text().strip()
         constraints, setup = ROOT / ".ci" / f"constraints-{set_name}.txt", ROOT / "setup.cfg"
         _install(ENVIRONMENT, ["-c", constraints, "-e", ROOT], read=[constraints, setup])
@@ -203,7 +206,7 @@ class Ours:
 
 OURS = (Ours("axolotl synthetic"), Ours("axolotl-synthetic"))
 
-# The versions that the README's table was measured with.
+# The versions with which the README's table was measured.
 PEERS: tuple[Peer, ...] = (
     Peer("distilabel", "with_distilabel", ("distilabel[openai]==1.5.3", "requests")),
     Peer("bespokelabs-curator", "with_curator", ("bespokelabs-curator==0.1.31",)),

@@ -1,10 +1,10 @@
-"""What 1,000 accepted samples of GSM8K cost at a real price list: as before, from a prefix cache, with several answers a call, in batches.
+"""Cost of 1,000 accepted samples of GSM8K at a real price list: plain, with a prefix cache, with several answers per call, in batches.
 
     python tests/benchmarks/costs.py --gsm8k gsm8k/train.jsonl
 
-Real runs of the real command against a local server that counts tokens as the model's own tokenizer does, keeps a prefix cache by the
-rules of a provider, and writes a bill of its own, with which the manifest must agree. Its replies are GSM8K's own questions and solutions,
-the same in every row. Nothing here measures time.
+The real command runs against a local server. The server counts tokens with the model's own tokenizer, keeps a prefix cache by a provider's
+rules, and writes its own bill, which must agree with the manifest. Its replies are GSM8K's own questions and solutions, the same in every
+row. Nothing here measures time.
 """
 
 from __future__ import annotations
@@ -35,12 +35,12 @@ from fake_batches import FakeBatches  # noqa: E402
 from fake_replies import purpose_of  # noqa: E402
 from fake_server import FakeServer  # noqa: E402
 
-# openai/gsm8k's train split, as JSON Lines.
+# The train split of openai/gsm8k, as JSON Lines.
 GSM8K = Path(".cache/gsm8k/train.jsonl")
 MODEL, PROVIDER, ENCODING = "gpt-4o-mini", "https://api.openai.com/v1", "o200k_base"
 SAMPLES, SEEDS, CONCURRENCY = 1000, 100, 16
 STRATEGIES = ("answer_augmentation", "new_question")
-# A call finds in the cache what was there when it arrived; what it brings is there when it is answered.
+# A call reads the cache as it was on arrival, and its own prompt is cached when it is answered.
 LATENCY = 0.1
 OPENERS = (
     *("Let us go step by step.", "First, what is known.", "Here is one way.", "We start from the numbers.", "Take it slowly.", "To begin:"),
@@ -59,7 +59,7 @@ OPENERS = (
 
 @dataclass(frozen=True)
 class Rule:
-    """How a provider's prefix cache counts: beginnings of at least `least` tokens, in steps of `step`."""
+    """A provider's rule for its prefix cache: it caches beginnings of at least `least` tokens, in steps of `step`."""
 
     name: str
     least: int
@@ -73,7 +73,7 @@ OPENAI, DEEPSEEK = Rule("OpenAI's cache", 1024, 128), Rule("DeepSeek's cache", 6
 
 @dataclass
 class Bill:
-    """What the server counted."""
+    """The server's counts."""
 
     calls: int = 0
     prompt: int = 0
@@ -83,7 +83,7 @@ class Bill:
 
 @dataclass
 class Teacher:
-    """Says what GSM8K says, and bills it."""
+    """A teacher that answers with GSM8K's texts, and bills them."""
 
     rows: Sequence[dict[str, str]]
     rule: Rule
@@ -112,7 +112,7 @@ class Teacher:
         return {"choices": found, "usage": usage}
 
     def _say(self, body: dict[str, Any]) -> str:
-        """The k-th reply to a prompt, whoever asks for it and with how many others."""
+        """Return the k-th reply to a prompt, whoever asks and with however many others."""
         asked = body["messages"][-1]["content"].strip()
         prompt = json.dumps(body["messages"])
         number = self._given[prompt]
@@ -126,14 +126,14 @@ class Teacher:
         return f"{OPENERS[number % len(OPENERS)]}\n{self._solutions[asked]}"
 
     def _prompt(self, body: dict[str, Any]) -> list[int]:
-        """The chat as OpenAI counts it: three tokens a turn beside role and content, and three for the reply."""
+        """Return the chat's tokens as OpenAI counts them: three per turn besides role and content, and three for the reply."""
         tokens: list[int] = []
         for turn in body["messages"]:
             tokens += [0, *self._encoding.encode(turn["role"]), 1, *self._encoding.encode(turn["content"], disallowed_special=()), 2]
         return [*tokens, 0, 1, 2]
 
     def _read(self, tokens: Sequence[int]) -> int:
-        """Return the tokens that the cache holds of a prompt, and put the prompt into it."""
+        """Return how many of a prompt's tokens are cached, and cache the prompt."""
         if not self.rule.step:
             return 0
         now, found, digest, at = time.monotonic(), 0, hashlib.blake2b(digest_size=16), 0
@@ -147,7 +147,7 @@ class Teacher:
 
 @dataclass(frozen=True)
 class Cost:
-    """A row of the table. `usd` is by the server's bill; `shares` of the prompt's tokens came from its cache."""
+    """A row of the table. `usd` is from the server's bill; `shares` are the prompt tokens' shares from its cache."""
 
     strategy: str
     way: str
@@ -187,7 +187,7 @@ WAYS = (
 def encoding() -> Any:
     import tiktoken
 
-    # LiteLLM brings OpenAI's vocabularies along, so that nothing is downloaded; imported it would look for news of its own.
+    # LiteLLM includes OpenAI's vocabularies, so nothing is downloaded. Importing it would make network requests.
     spec = importlib.util.find_spec("litellm")
     if spec is None or spec.origin is None:
         raise RuntimeError("litellm is not installed, which brings the model's tokenizer along")
@@ -196,7 +196,7 @@ def encoding() -> Any:
 
 
 def measure(path: Path, samples: int, strategies: Sequence[str]) -> Iterator[Cost]:
-    """Make the samples in each way; raises if a bill and a manifest differ, or the same replies make other samples."""
+    """Make the samples in each way; raise an error if a bill and a manifest differ, or equal replies make different samples."""
     rows = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
     for strategy in strategies:
         made: set[str] = set()

@@ -1,4 +1,4 @@
-"""The floor: the same calls from a bare aiohttp client, all at once through 64 connections. No checks, no ledger, no files."""
+"""The lower bound: the same calls from a bare aiohttp client, all at once through 64 connections. No checks, no ledger, no files."""
 
 from __future__ import annotations
 

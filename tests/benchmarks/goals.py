@@ -1,4 +1,4 @@
-"""What the measurements must reach, and whether they do. Pure: rows in, verdicts out."""
+"""Goals of the measurements, and whether they are met. Pure: rows in, verdicts out."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ class Goal:
 
 
 def goals(rows: Sequence[Row]) -> Iterator[Goal]:
-    """A verdict for each goal whose rows are there and are sound."""
+    """Yield a verdict for each goal that has valid rows."""
     sound = {(row.scenario, row.contestant): row for row in rows if not row.note and row.seconds}
     for us in (ours.name for ours in OURS):
         yield from _speed(us, sound)
@@ -47,7 +47,7 @@ def _speed(us: str, sound: Mapping[tuple[str, str], Row]) -> Iterator[Goal]:
         yield from _faster_than(us, scenario, factors, sound)
 
 
-# How many times as fast as each peer we are to be.
+# Required speed relative to each peer.
 FACTORS: Mapping[str, Mapping[str, float]] = {
     "long-tail": {"distilabel": 1.0, "bespokelabs-curator": 1.0, "data-designer": 1.0},
     "new-question": {"distilabel": 1.0, "bespokelabs-curator": 1.0, "data-designer": 1.0},

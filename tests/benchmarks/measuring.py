@@ -1,4 +1,4 @@
-"""Measure one command from its start to its end: seconds, CPU seconds and peak memory of it and of every process that it starts."""
+"""Measurement of one command from start to end: seconds, CPU seconds and peak memory of all its processes."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from typing import Any, Self
 import psutil
 
 SAMPLE_SECONDS = 0.1
-# The proportional share of pages takes the kernel milliseconds a process, so it is looked at less often.
+# Reading the proportional share of pages takes milliseconds per process, so it is sampled less often.
 PSS_SECONDS = 1.0
 MB = 1024 * 1024
 TESTS = Path(__file__).parents[1]
@@ -26,14 +26,14 @@ TESTS = Path(__file__).parents[1]
 
 @dataclass(frozen=True, slots=True)
 class Measured:
-    """What a command cost.
+    """Cost of a command.
 
     Attributes:
-        seconds: wall clock, start-up and files included.
-        cpu_seconds: user and system time of the process tree. A child that nobody waited for counts up to its last sample.
-        peak_mb: largest sum of the tree's PSS (shared pages counted once), of its RSS where the run was too short for that.
-        peak_rss_mb: largest sum of the tree's RSS; pages that processes share count for each.
-        code: exit code; None when the time limit ended it.
+        seconds: wall clock, including start-up and files.
+        cpu_seconds: user and system time of the process tree. A child that was not waited for counts up to its last sample.
+        peak_mb: largest sum of the tree's PSS (shared pages counted once); of its RSS if the run was too short for that.
+        peak_rss_mb: largest sum of the tree's RSS, which counts a shared page for each process.
+        code: exit code; None if the time limit ended it.
     """
 
     seconds: float
@@ -47,8 +47,8 @@ def measure(command: Sequence[str | Path], *, log: Path, cwd: Path, env: Mapping
     """Run a command.
 
     Args:
-        log: where its output goes.
-        env: joins the environment.
+        log: the file for its output.
+        env: variables to add to the environment.
         limit: seconds after which it and its children are killed.
     """
     with log.open("wb") as output:
@@ -94,7 +94,7 @@ def measure(command: Sequence[str | Path], *, log: Path, cwd: Path, env: Mapping
 
 
 class _Tree:
-    """A process and all that it started."""
+    """A process and all its descendants."""
 
     def __init__(self, pid: int) -> None:
         self.root = psutil.Process(pid)
@@ -123,10 +123,10 @@ class _Tree:
 
 
 class Server:
-    """The fake server as a process of its own: what it costs is not the client's."""
+    """The fake server in a separate process, so that its cost is not counted as the client's."""
 
     def __init__(self, latency: str, slots: int) -> None:
-        # An equal request gets another sample each time, as from a real model: Answer Augmentation asks the same several times.
+        # An equal request gets another sample each time, as from a real model: Answer Augmentation repeats its requests.
         options = ["--latency", latency, "--slots", str(slots), "--vary-repeats"]
         self._process = subprocess.Popen([sys.executable, str(TESTS / "fake_server.py"), *options], stdout=subprocess.PIPE, text=True)
         assert self._process.stdout is not None

@@ -1,7 +1,7 @@
-"""`make bench`: measure us, the bare client and the peers on a local server, print the tables, write `.bench/results.json`.
+"""`make bench`: measure our command, the bare client and the peers on a local server, print tables, write `.bench/results.json`.
 
-Never a test: what a shared machine measures is for people to read. What is measured stands in scenarios.py, who in contestants.py,
-what must be reached in goals.py.
+It is not a test: people must judge what a shared machine measures. scenarios.py defines the measurements, contestants.py the contestants,
+and goals.py the goals.
 """
 
 from __future__ import annotations
@@ -42,13 +42,13 @@ def main() -> None:
     parser.add_argument("--json", type=Path, default=BENCH / "results.json")
     options = parser.parse_args()
     costs.GSM8K = options.gsm8k
-    # Ended from outside, it still ends what it measures and removes its files.
+    # On SIGTERM, still end the measured command and remove its files.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     chosen = options.only or [name for name in SCENARIOS if name not in NOT_BY_DEFAULT or options.memory]
     before = [Ours("axolotl-synthetic", options.before)] if options.before else []
-    # We go right behind the floor that we are compared with, so that a machine that slows down does so for both.
+    # Measure our command right after the floor, so that a machine that slows down affects both.
     contestants: list[Contestant] = [Floor(), *(OURS if options.ours else ()), *before, *(PEERS if options.peers else ())]
-    # A log file is wide enough for the table; a terminal is as wide as it is.
+    # A log file is wide enough for the table; a terminal keeps its width.
     console = Console() if sys.stdout.isatty() else Console(width=140)
     rows: list[Row] = []
     for name in chosen:
@@ -59,7 +59,7 @@ def main() -> None:
             of_scenario.append(row)
         rows += of_scenario
         console.print(table(name, of_scenario))
-        # After each scenario: half an hour of measuring is not lost when it is stopped.
+        # Write after each scenario, so that stopping does not lose half an hour of measurements.
         write(options.json, rows, quick=options.quick)
     console.print(verdicts(list(goals(rows)), quick=options.quick))
     console.print(f"{machine()}; written to {options.json}", highlight=False)

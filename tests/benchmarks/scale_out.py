@@ -1,11 +1,11 @@
-"""`engine: ray` on clusters of one, two and four nodes that this machine plays: start-up, calls a second, and verdicts a second.
+"""`engine: ray` on simulated clusters of one, two and four nodes: start-up, calls per second, and verdicts per second.
 
-A node has one processor, which is a promise of its own: all nodes share those of this machine. So the tables say what the way over a
-cluster costs, and how verdicts grow with processors only as far as there are some.
+A node claims one processor, but all nodes share this machine's. So the tables show the overhead of a cluster; verdicts scale only as far as
+there are real processors.
 
     python tests/benchmarks/scale_out.py --growth 10000 40000
 
-measures what plugin/docs/scale-out.md reckons with: what a call costs on disk, in memory and in processor time, by process.
+measures the numbers of plugin/docs/scale-out.md: what a call costs on disk, in memory and in processor time, by process.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ NODES = (1, 2, 4)
 MOST_SEEDS = 1000
 SQL_SEEDS = 200
 NAME = "scale-out"
-# What the command lines of a run's processes hold; `command` is the rest.
+# Parts of the command lines of a run's processes; all others are `command`.
 KINDS = ("cluster_process", "driver", "sql.worker", "verifier_process")
 
 
@@ -75,7 +75,7 @@ def _calls(latency: str, samples: int) -> Iterator[Row]:
 
 
 def _verdicts(what: str, samples: int, base_url: str, folder: Path, block: dict[str, Any]) -> Iterator[Row]:
-    """Verdicts on replies that are in the ledger already: nothing but verification."""
+    """Measure verdicts on replies that are already in the ledger: only verification runs."""
     block |= {"budget": {"queries": samples}}
     first = run(folder / "out", folder, "local", base_url, **block)
     if first.code:
@@ -123,7 +123,7 @@ def _engine(nodes: int, verifiers: int) -> Iterator[Any]:
 
 @dataclass
 class Ended:
-    """A run that was measured: Unix time of its begin, its seconds, the processor time and the largest memory of each kind of process."""
+    """A measured run: Unix time of its start, its seconds, and each kind of process's processor time and largest memory."""
 
     out: Path
     began: float
@@ -135,13 +135,13 @@ class Ended:
     verdicts: list[tuple[float, int]] = field(default_factory=list)
 
     def calls(self) -> list[float]:
-        """When each call was sent, ascending."""
+        """Return when each call was sent, ascending."""
         with closing(sqlite3.connect(self.out / "ledger.sqlite")) as ledger:
             return [row[0] for row in ledger.execute("SELECT started FROM calls ORDER BY started")]
 
 
 def run(out: Path, folder: Path, engine: Any, base_url: str, *, watch: bool = False, **block: Any) -> Ended:
-    """One `generate` of this checkout. `watch` notes how many verdicts there are, all the time."""
+    """Run `generate` of this checkout once. `watch` records the number of verdicts over time."""
     generation = {"temperature": TEMPERATURE, "max_new_tokens": MAX_TOKENS}
     config = {
         "seeds": {"path": str(folder / "seeds.jsonl")},
@@ -186,7 +186,7 @@ def _look(pid: int, ended: Ended, seen: dict[int, tuple[str, float]]) -> None:
             kind = next((name for name in KINDS if name in command), "command")
             times = process.cpu_times()
             if kind == "driver" and _is_a_fork(process):
-                # The one that makes the calls has a connection for each of them.
+                # The process that makes the calls has a connection for each.
                 kind = "generate" if process.num_fds() > CONCURRENCY or seen.get(process.pid, ("",))[0] == "generate" else "verify"
             seen[process.pid] = kind, times.user + times.system
             ended.memory[kind] = max(ended.memory[kind], process.memory_info().rss)
@@ -218,7 +218,7 @@ def write_seeds(folder: Path, count: int) -> None:
 
 
 def write_sql(folder: Path) -> dict[str, Any]:
-    """Write a database and seeds that are asked of it; return the block of a run of them."""
+    """Write a database and seeds that ask about it; return the block of a run with them."""
     sys.path.append(str(TESTS))
     from shop import make_shop
 
@@ -246,8 +246,10 @@ class Waiting(Math):
 
 
 def write_waiting(folder: Path) -> dict[str, Any]:
-    """Write a task of a user's own whose checks wait rather than work, so that any number of verifiers may wait on a machine of two
-    processors; return the block of a run of it."""
+    """Write a user's own task whose checks wait rather than work; return the block of a run with it.
+
+    So any number of verifiers may wait on a machine with two processors.
+    """
     write_seeds(folder, 20)
     (folder / "waiting_task.py").write_text(WAITING_TASK)
     return {"task": "waiting_task.Waiting", "verify": [{"length": {}}]}
@@ -262,7 +264,7 @@ def _sql_server() -> Iterator[str]:
 
     def reply(body: dict[str, Any]) -> str:
         age = int(body["messages"][-1]["content"].rpartition("older than ")[2].split("?")[0])
-        # Other words each time, so that no verdict is known already.
+        # Other text each time, so that no verdict is cached.
         extra = draw.randrange(10**9)
         return f"```sql\nSELECT T.name FROM singer AS T WHERE NOT T.age <= {age} AND {extra} = {extra}\n```"
 
@@ -277,7 +279,7 @@ def _folder() -> Iterator[Path]:
 
 
 def growth(sizes: Sequence[int]) -> None:
-    """Print what a call costs, by process, at each size."""
+    """Print the cost of a call, by process, at each size."""
     with Server("instant", CONCURRENCY) as server, _folder() as folder:
         write_seeds(folder, MOST_SEEDS)
         for size in sizes:

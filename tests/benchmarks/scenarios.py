@@ -1,4 +1,4 @@
-"""What is measured: one function a line of the table that the engine must reach. Each hands on its rows as they are done."""
+"""The scenarios, one function for each line of the table with the engine's goals. Each yields its rows as they are done."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ import costs
 from contestants import BENCH, CONCURRENCY, ROOT, Command, Contestant, Floor, Ours, SkippedError
 from measuring import Measured, Server, measure
 
-# A contestant that hangs costs this long and no more.
+# Time limit for a contestant that hangs.
 LIMIT_SECONDS = 1800.0
 PLAN_RUNS = 3
 
@@ -26,9 +26,9 @@ class Row:
 
     Attributes:
         requests: calls that the server counted.
-        to_floor: its seconds over the bare client's.
-        to_ideal: its seconds over (total latency / 64): what a client that never leaves a slot empty would take.
-        note: what went wrong, empty when nothing did.
+        to_floor: its seconds divided by the bare client's.
+        to_ideal: its seconds divided by (total latency / 64), the time of a client that never leaves a slot empty.
+        note: what went wrong, empty if nothing did.
     """
 
     scenario: str
@@ -64,7 +64,7 @@ def instant(contestants: Sequence[Contestant], shrink: int) -> Iterator[Row]:
 
 
 def resume(contestants: Sequence[Contestant], shrink: int) -> Iterator[Row]:
-    """The same command again: on a finished folder, and on one that has nothing left but its ledger."""
+    """Measure the same command again: on a finished folder, and on one with only its ledger left."""
     samples = 20_000 // shrink
     for ours in _ours(contestants):
         if reason := _unprepared(ours):
@@ -89,7 +89,7 @@ def resume(contestants: Sequence[Contestant], shrink: int) -> Iterator[Row]:
 
 
 def memory(contestants: Sequence[Contestant], shrink: int) -> Iterator[Row]:
-    """Does the peak depend on how many answers there are?"""
+    """Measure whether the peak memory depends on the number of answers."""
     with Server("instant", CONCURRENCY) as server:
         for samples in (20_000 // shrink, 400_000 // shrink):
             for ours in _ours(contestants)[1:]:  # both commands run the same engine
@@ -97,7 +97,7 @@ def memory(contestants: Sequence[Contestant], shrink: int) -> Iterator[Row]:
 
 
 def plan(contestants: Sequence[Contestant], shrink: int) -> Iterator[Row]:
-    """Start-up: the median of a few runs of the command that asks nobody."""
+    """Measure start-up: the median of a few runs of the command that calls no model."""
     for ours in _ours(contestants):
         if reason := _unprepared(ours):
             yield Row("plan", ours.name, note=reason)
@@ -116,7 +116,7 @@ def plan(contestants: Sequence[Contestant], shrink: int) -> Iterator[Row]:
 
 
 def cost(contestants: Sequence[Contestant], shrink: int) -> Iterator[Row]:
-    """What samples of GSM8K cost; see costs.py. No time is measured, so the numbers are in the note."""
+    """Measure the cost of GSM8K samples; see costs.py. The note has the numbers, since no time is measured."""
     if not costs.GSM8K.exists():
         yield Row("cost", "GSM8K", note=f"skipped: there is no {costs.GSM8K}; name GSM8K's train.jsonl by --gsm8k")
         return
@@ -133,7 +133,7 @@ SCENARIOS: dict[str, Scenario] = {
     "cost": cost,
     "memory": memory,
 }
-# Half an hour for one number: only when asked for.
+# Half an hour for one number: only on request.
 NOT_BY_DEFAULT = {"memory"}
 
 
@@ -172,7 +172,7 @@ def _one(scenario: str, server: Server, samples: int, calls: int, contestant: Co
 
 
 def _unprepared(contestant: Contestant) -> str:
-    """Get it ready; why it cannot be, empty when it is."""
+    """Prepare a contestant; return why it cannot be, empty if it can."""
     try:
         contestant.prepare()
     except SkippedError as reason:
@@ -197,7 +197,7 @@ def _row(scenario: str, name: str, samples: int, requests: int, measured: Measur
 
 
 def _failure(measured: Measured, folder: Path) -> str:
-    """Why a command failed, and where its whole output was put."""
+    """Return why a command failed, and where its whole output was saved."""
     lines = [line.strip() for line in (folder / "log").read_text(errors="replace").splitlines() if line.strip()]
     kept = BENCH / "failed.log"
     shutil.copy(folder / "log", kept)

@@ -1,7 +1,7 @@
-"""Changes one thing about a query: what `verification_sql.py` puts to the check. Two kinds, both made on sqlglot's tree:
+"""Changed queries for `verification_sql.py`, made on sqlglot's tree.
 
-mutants, which should give something else (a constant, a column, an aggregate, a comparison, DISTINCT, ORDER BY, a dropped condition),
-and rewrites, which must not (formatting, aliases, case).
+Mutants should give another result (a constant, a column, an aggregate, a comparison, DISTINCT, ORDER BY, a dropped condition). Rewrites
+must give the same (formatting, aliases, case).
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ def tree_of(query: str) -> exp.Expression:
 
 
 def mutants(query: str, columns: Columns, rng: random.Random) -> dict[str, str]:
-    """Every mutant of a query, as its text and what was changed; of columns, at most two others in each place."""
+    """Return every mutant of a query, as its text and its change, with at most two other columns in each place."""
     tree = tree_of(query)
     found: dict[str, str] = {}
     nodes = list(tree.walk())
@@ -103,7 +103,7 @@ def _other_constants(node: exp.Literal) -> Iterator[Change]:
 
 
 def _other_columns(node: exp.Column, columns: Columns, rng: random.Random) -> Iterator[tuple[bool, Change]]:
-    """Whether it is a text in double quotes, and the change."""
+    """Yield whether it is a text in double quotes, and the change."""
     select = node.find_ancestor(exp.Select)
     tables = {table.alias_or_name.lower(): table.name.lower() for table in select.find_all(exp.Table)} if select else {}
     owners = [tables[node.table.lower()]] if node.table.lower() in tables else list(dict.fromkeys(tables.values()))
@@ -119,7 +119,7 @@ def _other_columns(node: exp.Column, columns: Columns, rng: random.Random) -> It
 
 
 def rewrites(query: str, rng: random.Random) -> dict[str, str]:
-    """Other ways to write the same query, by their names."""
+    """Return other ways to write the same query, by their names."""
     tree = tree_of(query)
     return {
         "one line": tree.sql("sqlite"),
@@ -143,7 +143,7 @@ def _other_table_aliases(tree: exp.Expression) -> exp.Expression:
 
 
 def _column_aliases(tree: exp.Expression) -> exp.Expression:
-    """On the outermost query alone; not on `*`, and not where an ORDER BY or a UNION could mean another column by it."""
+    """Alias the columns of the outermost query, except `*` and where an ORDER BY or a UNION could confuse them."""
     if isinstance(tree, exp.Select):
         plain = [one.is_star or isinstance(one, exp.Alias) for one in tree.expressions]
         named = [one if kept else exp.alias_(one, f"c_{at}") for at, (one, kept) in enumerate(zip(tree.expressions, plain, strict=True))]

@@ -1,7 +1,7 @@
-"""What every contestant is asked to do, so that all do the same: word problems about jars, in one call or in three dependent ones.
+"""The task that every contestant does: word problems about jars, in one call or in three dependent ones.
 
-Read by floor.py and by the peers in their own environments, so it imports the standard library alone. We ourselves are measured
-through the real command, with the package's own prompts (inputs.py).
+floor.py and the peers import it in their own environments, so it uses only the standard library. We ourselves are measured through the
+real command, with the package's own prompts (inputs.py).
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from pathlib import Path
 
 MODEL = "fake-model"
 TEMPERATURE, MAX_TOKENS = 0.7, 512
-# As on a server of one's own: the client needs a key to start, the server wants none.
+# A self-hosted server needs no key, but the client must have one to start.
 KEY = "none"
 
 NEW_QUESTION = "Write a new word problem like this one, with other numbers. Reply with the problem only.\n\n{question}"
@@ -22,12 +22,12 @@ ANSWER = "Solve the word problem step by step. End with #### and the number.\n\n
 
 
 def questions(samples: int) -> list[str]:
-    """So many different problems."""
+    """Return this many different problems."""
     return [f"Ada keeps {2 + number % 997} jars with {2 + number // 997} cards each. How many cards is that?" for number in range(samples)]
 
 
 def arguments() -> argparse.Namespace:
-    """What run.py starts a contestant with. `calls` is 1 (answers) or 3 (new question, self-check, answer) for each sample."""
+    """Parse the arguments that run.py passes. `calls` is 1 (answers) or 3 (new question, self-check, answer) for each sample."""
     parser = argparse.ArgumentParser()
     parser.add_argument("--base-url", required=True)
     parser.add_argument("--samples", type=int, required=True)
@@ -38,5 +38,5 @@ def arguments() -> argparse.Namespace:
 
 
 def report(replies: Iterable[str | None]) -> None:
-    """Print how many answers came back: run.py compares it with how many were asked for."""
+    """Print how many answers came back; run.py compares this with the number requested."""
     print(json.dumps({"rows": sum("####" in (reply or "") for reply in replies)}), flush=True)

@@ -1,8 +1,8 @@
-"""How verification does on real data, by hand: gold answers that must pass, wrong ones that must be refused, and how fast.
+"""Verification on real data, run by hand: gold answers must pass, wrong ones must be refused; also its speed.
 
     python tests/benchmarks/verification_answers.py --gsm8k train.jsonl --arc train.jsonl
 
-GSM8K's rows have `question` and `answer`, ARC's `question`, `choices.text`, `choices.label` and `answerKey`. The data stays where it is.
+GSM8K's rows have `question` and `answer`, ARC's `question`, `choices.text`, `choices.label` and `answerKey`. The data is not copied.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ from axolotl_synthetic.tasks import Task, load_task
 
 KEEPS = {name: strategy.keeps_answer for name, strategy in load_strategies().items()}
 HELD_OUT = 0.1
-# What a number word is changed into, and other ways to write what it says; all of it in whole words.
+# Changes of number words, and other ways to write them; all in whole words.
 CHANGED = {
     "three": "five", "four": "six", "five": "seven", "six": "eight", "seven": "nine", "eight": "six", "nine": "seven", "ten": "eleven",
     "twelve": "eleven", "fifteen": "sixteen", "twenty": "thirty", "twice": "three times", "double": "triple", "triple": "double",
@@ -108,13 +108,13 @@ def json_rows(path: Path) -> Iterator[dict[str, Any]]:
 
 
 def arc_seed(number: int, row: dict[str, Any]) -> Seed:
-    """Made here, since one of the questions stands there twice, and the package would use it once."""
+    """Return an ARC seed, made here because one question occurs twice in the data and the package would use it once."""
     choices, labels = tuple(row["choices"]["text"]), tuple(row["choices"]["label"])
     return Seed(f"row-{number + 1}", Question(row["question"], choices, labels), row["answerKey"])
 
 
 def everything(task: Task, path: Path, fields: dict[str, str] | None = None) -> tuple[tuple[Seed, ...], int]:
-    """All seeds, and how many rows there are: one that cannot be used counts as a gold answer that does not pass."""
+    """Return all seeds and the number of rows; an unusable row counts as a gold answer that does not pass."""
     found = read(task, path, fields, holdout=0)
     for problem in found.problems:
         print(f"  {problem}")
@@ -138,7 +138,7 @@ def with_answer(candidate: Candidate, answer: str, task: Task) -> Candidate:
 
 
 def another_number(answer: str) -> str:
-    """The worked answer with the last number one higher; thousands' separators stay out of it."""
+    """Return the worked answer with its last number increased by one, without thousands' separators."""
     match = list(re.finditer(r"-?\d[\d,]*(?:\.\d+)?", answer))[-1]
     value = float(match[0].replace(",", "")) + 1
     return f"{answer[: match.start()]}{value:.10g}{answer[match.end() :]}"
@@ -150,7 +150,7 @@ def only(name: str, task: Task) -> Callable[[Candidate, Seed], Verdict]:
 
 
 def timed(judge: Callable[[Candidate, Seed], Verdict], some: Sequence[Candidate], seeds: Sequence[Seed]) -> tuple[list[Verdict], float]:
-    """The verdicts, and the seconds for reading the final answers and judging."""
+    """Return the verdicts and the seconds for reading the final answers and judging."""
     task = load_task("multiple_choice" if seeds[0].question.choices else "math")
     began = time.perf_counter()
     verdicts = [judge(with_answer(one, one.answer or "", task), seed) for one, seed in zip(some, seeds, strict=True)]
@@ -158,7 +158,7 @@ def timed(judge: Callable[[Candidate, Seed], Verdict], some: Sequence[Candidate]
 
 
 def false_refusals(seeds: Sequence[Seed], task: Task) -> None:
-    """Each default check on the gold pairs, as answers to the seeds' questions and as samples with a question of their own."""
+    """Apply each default check to the gold pairs, as answers to the seeds' questions and as samples with their own question."""
     checks = [check for check in load_checks(None, task, KEEPS, seeds=seeds) if not check.in_order]
     print(f"  defaults: {', '.join(DEFAULTS)}")
     gold = candidates(seeds, task)
@@ -170,7 +170,7 @@ def false_refusals(seeds: Sequence[Seed], task: Task) -> None:
             assert question is not None
             own = question if strategy == "answer_augmentation" else replace(question, text=f"{question.text} ")
             for verdict in [check(replace(candidate, strategy=strategy, question=own), seed) for check in checks]:
-                # The seed's own question handed back is a copy, and refused as such.
+                # The seed's own question as a reply is a copy, and is refused as such.
                 if verdict.passed is False and "a copy of the seed" not in verdict.detail:
                     refused[verdict.name] += 1
                     if refused.total() <= 5:
@@ -183,7 +183,7 @@ def false_refusals(seeds: Sequence[Seed], task: Task) -> None:
 
 
 def number_words(seeds: Sequence[Seed], task: Task) -> None:
-    """Questions in which one number word was changed must be refused, those in which it is written in another way must not."""
+    """Refuse questions with one number word changed, but accept those that write it in another way."""
     judge = only("rephrase_fidelity", task)
 
     def refused(seed: Seed, text: str) -> bool:
@@ -212,7 +212,7 @@ def number_words(seeds: Sequence[Seed], task: Task) -> None:
 
 
 def held_out(path: Path, task: Task, fields: dict[str, str] | None = None) -> None:
-    """How many seeds give away a tenth of their own kind that was held out."""
+    """Count the seeds that reveal a held-out tenth of their own kind."""
     found = read(task, path, fields, HELD_OUT)
     began = time.perf_counter()
     checks = load_checks(["decontamination"], task, KEEPS, held_out=found.held_out)
@@ -224,7 +224,7 @@ def held_out(path: Path, task: Task, fields: dict[str, str] | None = None) -> No
 
 
 def near_duplicates(seeds: Sequence[Seed], task: Task) -> None:
-    """How many of the data's own questions are nearly one before them."""
+    """Count the data's own questions that are near duplicates of an earlier one."""
     for threshold in (0.7, 0.8, 0.9):
         check = NearDuplicates(Options(threshold=threshold), ())
         found = []

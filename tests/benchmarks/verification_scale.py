@@ -1,10 +1,10 @@
-"""Seconds and memory of near_duplicate and decontamination on many generated questions, by hand. Nothing is read and nothing asked.
+"""Seconds and memory of near_duplicate and decontamination on many generated questions, run by hand. It reads no data, calls no model.
 
     python tests/benchmarks/verification_scale.py [--samples 200000] [--held-out 1319] [--kind varied|pattern]
 
-`varied` questions are made of sentences that recur, as a model's do; `pattern` ones are a single sentence with other numbers and
-names, the worst case for banded MinHash, since all of them share most of their runs of words. One in fifty is nearly an earlier one
-and one in a hundred gives a held-out question away; how many of them are found is printed.
+`varied` questions are made of recurring sentences, like a model's. `pattern` questions are a single sentence with other numbers and
+names: the worst case for banded MinHash, since they share most of their runs of words. One in fifty is a near duplicate of an earlier one,
+and one in a hundred reveals a held-out question; the script prints how many are found.
 """
 
 from __future__ import annotations
@@ -40,11 +40,11 @@ def main() -> int:
     draw = random.Random(7)
     task = load_task("math")
     make = varied if given.kind == "varied" else pattern
-    # Those of one pattern all share more than 13 words; held out they would leave nothing to compare with one another.
+    # Questions of one pattern all share more than 13 words; held out, they would leave nothing to compare.
     held_out = [seed(*varied(draw)) for _ in range(given.held_out)]
     samples = list(generated(given.samples, make, held_out, draw))
     words = sum(len(f"{one.prompt} {one.answer}".split()) for one, _ in samples) / len(samples)
-    # A run holds no samples beside those under way: looking through these again and again is the benchmark's own work.
+    # A run keeps no samples except those in progress, so the garbage collector's passes over these belong to the benchmark.
     gc.collect()
     gc.freeze()
     before = resident_mb()
@@ -97,7 +97,7 @@ def generated(number: int, make, held_out: list[Seed], draw: random.Random) -> I
 
 
 def varied(draw: random.Random) -> tuple[str, str]:
-    """A question of four sentences and a worked answer of three lines."""
+    """Return a question of four sentences and a worked answer of three lines."""
     name, thing = draw.choice(NAMES), draw.choice(THINGS)
     sentences = [
         f"{draw.choice(NAMES)} {draw.choice(VERBS)} {draw.randrange(2, 99)} {draw.choice(THINGS)} and {draw.randrange(2, 99)}"
@@ -110,7 +110,7 @@ def varied(draw: random.Random) -> tuple[str, str]:
 
 
 def pattern(draw: random.Random) -> tuple[str, str]:
-    """One long sentence with three numbers, a name and a thing; two of them share about half of their runs."""
+    """Return one long sentence with three numbers, a name and a thing; two of them share about half of their runs."""
     one, two, name, thing = draw.randrange(2, 9_999), draw.randrange(2, 9_999), draw.choice(NAMES), draw.choice(THINGS)
     question = (
         f"At the start of the week {name} has {one} boxes in the back of the shop, and each of these boxes holds exactly {two} {thing}"
@@ -121,7 +121,7 @@ def pattern(draw: random.Random) -> tuple[str, str]:
 
 
 def almost(text: str, draw: random.Random) -> str:
-    """The text with its first word changed and one put behind it: most runs of three words are the same."""
+    """Change the text's first word and append one: most runs of three words stay the same."""
     words = text.split()
     return " ".join([draw.choice(NAMES), *words[1:], "Say."])
 

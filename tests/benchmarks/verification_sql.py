@@ -1,11 +1,12 @@
-"""How text to SQL is verified on Spider's own queries, by hand: each agrees with itself however it is written, changed ones are refused,
-and how fast.
+"""Verification of text to SQL on Spider's own queries, run by hand.
+
+Each query must agree with its rewrites, changed ones must be refused; also its speed.
 
     python tests/benchmarks/verification_sql.py --spider FOLDER [--sample 100] [--looks 160] [--accepted accepted.jsonl]
 
-FOLDER holds `questions.jsonl` (`db_id`, `question`, `query`) and `tables.json`, Spider's schemas; no database has rows, so every verdict is
-on generated ones. A changed query that passes is put to many more fillings, half of them made here by another, cruder generator: if any
-tells it from the gold query it was missed, if none does it is taken to be equivalent. `--accepted` writes both kinds down to be read.
+FOLDER has `questions.jsonl` (`db_id`, `question`, `query`) and `tables.json`, Spider's schemas. No database has rows, so every verdict is
+on generated ones. A changed query that passes is run on many more fillings, half of them made here by another, simpler generator. If one
+distinguishes it from the gold query, it was missed; otherwise it counts as equivalent. `--accepted` writes both kinds to a file.
 """
 
 from __future__ import annotations
@@ -119,8 +120,10 @@ def changed(golds: Sequence[tuple[str, str]], schemas: dict[str, str], looks: in
 
 
 def rate(questions: Sequence[tuple[str, str, str]], schemas: dict[str, str]) -> None:
-    """Whole verdicts, from the answer's text to `execution` and `final_answer`, of answers that are right in other words and wrong ones
-    in turn: 8 to a question, none the same text as another."""
+    """Measure whole verdicts, from the answer's text to `execution` and `final_answer`, on reworded right and wrong answers in turn.
+
+    Each question has 8 answers; no two texts are the same.
+    """
     task = load_task("text_to_sql")
     checks = load_checks(["execution", "final_answer"], task, {ANSWER_AUGMENTATION: True})
     jobs = []
@@ -158,8 +161,12 @@ def stands(gold: str, query: str, schema: str) -> bool:
 
 
 def create_tables(one: dict[str, Any]) -> str:
-    """CREATE TABLE statements of Spider's description of a schema. It lists one column of a primary key; where that alone is a foreign
-    key, more belong to it: the table's other foreign keys, or else its second column."""
+    """Return CREATE TABLE statements from Spider's description of a schema.
+
+    Spider lists one column of a primary key. If that column alone is a foreign key, the key has more columns: the table's other foreign
+    keys,
+    or else its second column.
+    """
     names, columns = one["table_names_original"], one["column_names_original"]
     foreign = dict(one["foreign_keys"])
     keys = {*one["primary_keys"], *foreign, *foreign.values()}
@@ -188,11 +195,11 @@ def _type(spiders: str, key: bool) -> str:
     return "INTEGER" if key and spiders == "number" else TYPES[spiders]
 
 
-# Looking for what tells two queries apart, harder than a verdict does.
+# A search for what distinguishes two queries, more thorough than a verdict's.
 
 
 def told_apart(schema: Schema, gold: str, other: str, looks: int) -> str | None:
-    """On which of many fillings the two differ, and how; None: on none of them."""
+    """Return the filling on which the two queries differ, and how; None if there is none."""
     tree = parsed(gold)
     hints = [hints_of(one, schema.columns) for one in (tree, parsed(other))]
     ordered = order_matters(tree)
@@ -241,8 +248,12 @@ def _literals(query: str) -> Iterator[str | int | float]:
 
 
 def crude(schema: Schema, literals: Sequence[str | int | float], rng: random.Random) -> Rows:
-    """Rows of any values: foreign keys name rows that are there, unique columns hold none twice, and every literal of the two queries
-    may come up in every column that takes its kind."""
+    """Return rows of arbitrary values.
+
+    Foreign keys name existing rows, unique columns have no duplicates, and every literal of the two queries may occur in every column of
+    its
+    type.
+    """
     share, nulls, domain = rng.choice((0.2, 0.5, 0.8)), rng.choice((0, 0, 0.2)), rng.choice((2, 5, 30))
     texts = [one for one in literals if isinstance(one, str)]
     numbers = [one for one in literals if not isinstance(one, str)] + [float(one) for one in texts if one.isdecimal()]
@@ -284,7 +295,7 @@ def crude(schema: Schema, literals: Sequence[str | int | float], rng: random.Ran
                 else:
                     row.append(None if not column.not_null and rng.random() < nulls else value(column.kind))
             rows.append(tuple(row))
-        # Whoever breaks a key is left out by SQLite; here too, for those that refer to them.
+        # SQLite leaves out rows that break a key; do the same for rows that refer to them.
         made[table.name] = _taken(schema, table, rows)
 
     for table in schema.tables:

@@ -1,4 +1,4 @@
-"""How checks are found, validated and run together; each of them on candidates is in the file of its name."""
+"""Finding, validating and combining checks; each check's own tests are in the file of its name."""
 
 import pytest
 
@@ -18,7 +18,7 @@ def problems(*verify, task=MATH) -> str:
     return str(error.value)
 
 
-# The two checks that are too small for a file of their own.
+# The two checks that are too small for their own file.
 
 
 def test_the_seeds_answer_is_required_where_the_strategy_keeps_it():
@@ -53,7 +53,7 @@ def test_a_candidate_that_was_never_self_checked_is_not_judged_by_it():
     assert self_check.make(MATH, KEEPS)(candidate(), SEED).passed is None
 
 
-# Which run, and in which order.
+# Which checks run, and their order.
 
 
 @pytest.mark.parametrize(
@@ -108,10 +108,10 @@ def test_an_error_that_ends_the_run_is_no_verdict():
 
 
 def test_only_checks_in_order_remember():
-    Check("pure", lambda candidate, seed: passed()).remember(candidate())  # has nothing to remember with, and is not asked to
+    Check("pure", lambda candidate, seed: passed()).remember(candidate())  # it has nothing to remember, and is not asked to
 
 
-# What is wrong with a config is said before the first call, all of it at once.
+# All problems of a config are reported at once, before the first call.
 
 
 def test_an_unknown_check_is_named_with_those_there_are():
@@ -163,13 +163,13 @@ def test_self_consistency_is_refused_for_a_task_without_final_answers():
     assert said == ("synthetic.verify.self_consistency: instruction has no final answers that could agree; leave it out, or use judge")
 
 
-# What the engine and the plan are told.
+# Information for the engine and the plan.
 
 
 @pytest.mark.parametrize(
     ("strategy", "rounds", "calls"),
     [
-        ("answer_augmentation", 1, 4.0),  # the first candidate of each seed asks for all five
+        ("answer_augmentation", 1, 4.0),  # the first candidate of each seed requests all five
         ("answer_augmentation", 2, 1.5),  # five calls for two samples are 1.5 more than two
         ("answer_augmentation", 5, 0.0),  # its votes are the other candidates' answers
         ("answer_augmentation", 50, 0.0),
@@ -187,7 +187,7 @@ def test_votes_on_a_seeds_own_question_are_paid_once_a_seed(strategy, rounds, ca
     [("answer_augmentation", 0, 4), ("answer_augmentation", 4, 4), ("answer_augmentation", 5, 5), ("new_question", 9, 4)],
 )
 def test_the_engine_makes_room_for_votes_that_nobody_has_asked_for_yet(strategy, round, calls):
-    # Four beside one's own; from the sixth answer of a seed on, one's own is none of the five.
+    # Four votes besides its own; from the sixth answer of a seed on, its own is not among the five.
     [inquiry] = load_inquiries([{"self_consistency": {"k": 5}}], MATH)
     assert inquiry.calls(strategy, round) == calls
 

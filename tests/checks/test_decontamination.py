@@ -1,4 +1,4 @@
-"""What gives a held-out question away, in its words or nearly; and the files that a user names."""
+"""Samples that reveal a held-out question, verbatim or nearly, and the files that a user names."""
 
 import json
 
@@ -99,7 +99,7 @@ def test_with_nothing_to_give_away_it_does_not_apply():
     assert (verdict.passed, verdict.detail) == (None, "no seeds are held out and no files are named")
 
 
-# Files.
+# Files
 
 GIVEN_AWAY = new("A tortoise walks four metres in a minute and rests for two minutes after each. How far is it after an hour?")
 ROWS = [{"id": 1, "question": "Is it?"}, {"id": 2, "question": GIVEN_AWAY.question.text, "choices": {"text": ["yes", "no"]}}]

@@ -1,4 +1,4 @@
-"""The student's attempt at a new question: what is asked, which verdict it leads to, and which easy questions are kept."""
+"""The student's attempt at a new question: the call, the verdict, and which easy questions are kept."""
 
 import asyncio
 from dataclasses import replace
@@ -34,7 +34,7 @@ def verdict(attempt, answer="#### 36", keep_easy=0.0, seed=SEED, task=MATH, ques
         ("", True, "the student gives no final answer"),  # cut off
         ("4 * 9 = 36\n#### 36", False, "the student says 36 as well"),
         ("#### 36.0", False, "the student says 36 as well"),  # equal in value
-        ("There are 36 pens", False, "the student says 36 as well"),  # right, though not in the task's form
+        ("There are 36 pens", False, "the student says 36 as well"),  # right, but not in the task's form
     ],
 )
 def test_a_question_passes_where_the_student_fails_at_it(attempt, passes, detail):
@@ -67,7 +67,7 @@ def test_a_candidate_that_the_student_was_not_asked_about_is_for_the_votes_to_re
     assert (own.name, own(made, SEED).passed) == ("difficulty", None)
 
 
-# The share of easy ones.
+# The share of easy questions
 
 
 @given(st.text(), st.floats(0, 1), st.floats(0, 1))
@@ -85,7 +85,7 @@ def test_of_many_easy_questions_the_share_is_kept(share):
     assert abs(kept - 20_000 * share) < 5 * (20_000 * share * (1 - share)) ** 0.5
 
 
-# What is asked.
+# The calls
 
 
 def asked(strategy: str = "new_question", finish: str = "stop", **more):
@@ -128,7 +128,7 @@ def test_nobody_is_asked_about_a_seeds_own_question():
 )
 def test_the_student_is_spared_what_the_votes_reject(votes, vain):
     inquiries = {one.name: one for one in load_inquiries([{"self_consistency": {"k": 3, "threshold": 0.6}}, "difficulty"], MATH)}
-    # As it is when it has been generated: its final answer is not read yet.
+    # The state after generation: its final answer is not read yet.
     made = replace(candidate("#### 36", "new_question", question=NEW, votes=votes), final_answer=None)
     assert inquiries["difficulty"].is_vain(made, SEED, MATH) is vain
     assert inquiries["self_consistency"].is_vain(made, SEED, MATH) is False
@@ -149,7 +149,7 @@ def test_queries_are_compared_by_what_they_give_in_a_thread_as_the_engine_does(t
     assert difficulty.make(task, KEEPS, Options(keep_easy=0))(made, seed).passed is False
 
 
-# In a config.
+# In a config
 
 
 def test_votes_come_along_with_their_defaults_or_as_the_config_has_them():

@@ -1,4 +1,4 @@
-"""Equal but for spelling: the second of two samples goes, and so does a question that was handed back."""
+"""Samples that differ only in spelling: the second is refused, and so is a copy of the seed's question."""
 
 from dataclasses import replace
 
@@ -55,10 +55,10 @@ BARE = replace(SEED, answer="60")
     [
         (MATH, SEED, "6 * 10 = 60.\n\n#### 60", True),
         (MATH, SEED, "Six jars of ten.\n#### 60", False),
-        # A gold answer that is a bare value is trained on as `#### 60`.
+        # In training, a gold answer that is a bare value is written as `#### 60`.
         (MATH, BARE, "#### 60", True),
         (MATH, BARE, "6 * 10 = 60\n#### 60", False),
-        # One that is a bare letter as `Answer: A`.
+        # A bare letter is written as `Answer: A`.
         (CHOICES, STEM, "A", True),
         (CHOICES, STEM, "Answer: A", True),
         (CHOICES, STEM, "**Answer: A**", True),

@@ -1,4 +1,4 @@
-"""The check `execution`: by the seed's query where its answer is kept, else by whether the query runs."""
+"""The check `execution`: it compares with the seed's query if the answer is kept, else it tests whether the query runs."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""Is the answer there, whole, in form, no refusal, in the seed's language? And is nothing refused that is right?"""
+"""The check `format`: an answer must be present, complete, in form, not a refusal, and in the seed's language; right ones pass."""
 
 import pytest
 
@@ -19,7 +19,7 @@ def talk(answer: str, strategy: str = "answer_augmentation", seed: Seed = TALK, 
     return judged(candidate(answer, strategy, seed=seed, task=INSTRUCTION), seed, INSTRUCTION, **options)
 
 
-# There, whole, and in form.
+# Present, complete, and in form
 
 
 def test_an_answer_with_a_marked_value_has_the_form():
@@ -51,7 +51,7 @@ def test_digits_of_another_script_are_right_where_the_seed_uses_them():
     assert judged(candidate("#### ٦٠", seed=seed), seed).passed is True
 
 
-# Several final answers.
+# Several final answers
 
 
 @pytest.mark.parametrize(
@@ -76,7 +76,7 @@ def test_an_answer_that_says_two_things_at_its_end_is_rejected(answer):
         "The answer is 60.\n#### 60",
         "So the answer is \\boxed{60}.\n#### 60.0",
         "First \\boxed{6} jars.\nThen ten cards.\nSo six times ten.\nThat makes\n#### 60",
-        # Work speaks of answers that are not the final one; six of GSM8K's solutions do.
+        # Worked steps may mention answers that are not the final one; six of GSM8K's solutions do.
         "We want the answer in percent: 100% * 6 / 18 = 33.333%, so about 33%\n#### 33",
         "#### Step 1\nSix jars.\n#### 60",
         "#### 60 minutes\nThe answer is 1 hour.",
@@ -92,7 +92,7 @@ def test_two_letters_are_two_answers_and_a_list_of_the_choices_is_none():
     assert judged(candidate(listed, seed=STEM, task=CHOICES), STEM, CHOICES).passed is True
 
 
-# Refusals.
+# Refusals
 
 REFUSALS = [
     "I'm sorry, but I can't assist with that.",
@@ -161,7 +161,7 @@ def test_refusals_can_be_wanted():
     assert talk(REFUSALS[0], refusals=False).passed is True
 
 
-# The language.
+# The language
 
 
 def test_an_answer_in_another_language_than_the_seed_is_rejected():
@@ -198,6 +198,6 @@ def test_a_translation_is_held_to_the_language_of_the_seeds_own_answer():
     seed = Seed("t", Question(f"Translate into German: {english}"), german)
     assert talk(german, seed=seed).passed is True
     assert "(en, not de)" in talk(english.replace("garden", "yard"), seed=seed).detail
-    # Nobody knows which language another instruction asks for, nor one without an answer.
+    # The language is unknown with other instructions, or without an answer.
     assert talk(english, "new_question", seed=seed).passed is True
     assert talk(german, seed=Seed("t", seed.question)).passed is True

@@ -1,4 +1,4 @@
-"""The judge: what it is asked, how its score is read, and that nothing in the judged text reads as one."""
+"""The judge: its prompt, how its score is read, and that nothing in the judged text is read as a score."""
 
 import asyncio
 from dataclasses import replace
@@ -64,7 +64,7 @@ UNREADABLE = [
 def test_a_judgement_that_cannot_be_read_fails_the_candidate_and_is_no_score(reply):
     with pytest.raises(RefusedCall, match=r"^judge: its reply does not end in a score: "):
         asyncio.run(judge.inquire(talk(), Source(TALK, (), 0), INSTRUCTION, answering(reply), Options()))
-    # A reply that came into a candidate unread breaks the check, which fails the candidate as well.
+    # An unreadable reply in a candidate makes the check raise an error, which fails the candidate as well.
     made = replace(talk(), judgement=reply)
     again = judged(made, [Check("judge", judge.make(INSTRUCTION, KEEPS))(made, TALK)])
     assert (again.status, again.reason) == ("failed", "check broken: judge: ValueError: the judgement cannot be read")
@@ -84,7 +84,7 @@ def test_a_candidate_without_an_answer_is_not_accepted_for_want_of_a_judge():
     assert judge.make(INSTRUCTION, KEEPS)(talk(), TALK).passed is False
 
 
-# The mark.
+# The mark
 
 
 @given(st.text(max_size=50), st.text(max_size=50))
@@ -103,7 +103,7 @@ def test_a_score_for_another_candidate_is_none_for_this_one():
     assert score(f"Score {mark(talk('Another answer.'))}: 5", talk(), Options()) is None
 
 
-# What is asked.
+# The prompt
 
 
 def answering(reply: str, finish: str = "stop", seen: list | None = None):
@@ -146,7 +146,7 @@ def test_template_words_in_an_answer_stay_text():
     assert "{{ rubric }} {% raw %} [user]\n$mark" in user["content"]
 
 
-# The rubric.
+# The rubric
 
 
 def test_a_rubric_of_the_users_takes_the_place_of_ours(tmp_path):

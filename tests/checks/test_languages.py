@@ -1,4 +1,4 @@
-"""Which language a text is surely in, and that nothing is said where it is not sure."""
+"""The language of a text if it is certain, and no verdict otherwise."""
 
 import pytest
 

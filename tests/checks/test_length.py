@@ -30,7 +30,7 @@ def test_a_teacher_that_counts_nothing_is_not_held_against_the_answer():
 
 @pytest.fixture
 def tokenizer(tmp_path):
-    """Three words, split at white space."""
+    """Return a tokenizer with three words, split at white space."""
     vocabulary = {"six": 0, "tens": 1, "[UNK]": 2}
     model = {"type": "WordLevel", "vocab": vocabulary, "unk_token": "[UNK]"}
     text = {"version": "1.0", "model": model, "pre_tokenizer": {"type": "WhitespaceSplit"}}

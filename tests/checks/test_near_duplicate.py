@@ -1,4 +1,4 @@
-"""Nearly the same: what is refused, what is not, and that only accepted samples count."""
+"""Near duplicates: which samples are refused, which are not, and that only accepted samples count."""
 
 import pytest
 
@@ -30,7 +30,7 @@ def accepted(judge: near_duplicate.NearDuplicates, one) -> None:
 def test_a_question_with_one_word_changed_is_nearly_the_earlier_one():
     judge = check()
     accepted(judge, new(STORY, name="first"))
-    # The first word is in one run of 18: 17 are shared, 19 there are in all: 89 %.
+    # The first word is in one run of 18: 17 are shared of 19 in total, 89 %.
     verdict = judge(new(STORY.replace("On Monday", "Each Monday"), "Another answer\n#### 100"), SEED)
     assert verdict.passed is False
     assert verdict.detail == "its question is 89% like that of first"
@@ -59,7 +59,7 @@ def test_signs_and_decimals_tell_short_questions_apart():
 def test_only_what_was_accepted_is_compared_with():
     judge = check()
     assert judge(new(STORY), SEED).passed is True
-    assert judge(new(STORY), SEED).passed is True  # the first was rejected by another check: nobody said `remember`
+    assert judge(new(STORY), SEED).passed is True  # another check rejected the first, so `remember` was not called
 
 
 def test_answers_to_the_seeds_own_question_are_compared_with_one_another():
@@ -76,7 +76,7 @@ def test_a_new_question_that_is_nearly_a_seeds_is_refused_whichever_seed_it_was(
     judge = check(seeds=[Seed("other", Question(STORY)), SEED])
     verdict = judge(new(STORY.replace("On Monday", "Each Monday")), SEED)
     assert verdict.detail == "its question is 89% like that of the seed other"
-    # Answer Augmentation keeps the seed's question, which is no likeness.
+    # Answer Augmentation keeps the seed's question, so that similarity does not count.
     assert judge(candidate(ANSWER, seed=Seed("other", Question(STORY))), Seed("other", Question(STORY))).passed is True
 
 

@@ -1,4 +1,4 @@
-"""Which numbers a text names, in digits and in words, and when two texts name the same."""
+"""The numbers in a text, in digits and in words, and when two texts have the same numbers."""
 
 from fractions import Fraction
 
@@ -99,7 +99,7 @@ def test_a_quantity_that_is_gone_is_named(one, other, lost):
 @pytest.mark.parametrize(
     ("one", "other", "pair"),
     [
-        # What the seed names twice is changed in one place.
+        # Changes one of two occurrences of the seed's number.
         ("three cats and three dogs", "three cats and five dogs", ("three", "five")),
         ("the three cats ate 3 fish", "five cats ate 3 fish", ("three", "five")),
         ("two cats", "four cats", ("two", "four")),
@@ -119,7 +119,7 @@ def test_a_number_in_words_that_became_another_of_its_kind_is_named(one, other, 
 @pytest.mark.parametrize(
     ("one", "other"),
     [
-        # Of whom the seed gives the names.
+        # The number of people is implied by their names.
         ("Ann, Ben and Cleo buy 4 pens each; the 4 pens are red", "the three friends buy 4 red pens each"),
         ("Ann has 4 pens. Ben has 4 pens.", "Two people have 4 pens each"),
         ("one of them", "three of them"),

@@ -1,4 +1,4 @@
-"""Rewordings made by hand: good ones pass, each bad one is refused for its own reason."""
+"""Hand-made rewordings: good ones pass, each bad one is refused for its own reason."""
 
 from dataclasses import replace
 

@@ -1,7 +1,6 @@
-"""Scripts whose vowels are signs on a letter (Unicode's combining marks): a word keeps them, and what is refused is the same as of the same
-problems in English.
+"""Scripts whose vowels are signs on a letter (Unicode's combining marks): words keep the signs, and verdicts are as in English.
 
-Each problem is written in several languages, by hand.
+Each problem is written by hand in several languages.
 """
 
 import pytest
@@ -14,7 +13,7 @@ from axolotl_synthetic.records import Question, Seed
 
 from candidates import KEEPS, MATH, SEED, candidate
 
-# Five problems of one kind and what fills them, three times each.
+# Five problems of one kind, each filled in three ways.
 PROBLEMS = {
     "en": [
         "{who} has {a} boxes with {b} {things} in each of them. How many {things} does {who} have altogether?",
@@ -94,7 +93,7 @@ FILLINGS = {
 
 
 def problems(language: str) -> list[Seed]:
-    """15 seeds; each third has the same filling, and no two have the same numbers."""
+    """Return 15 seeds; each third has the same filling, and no two have the same numbers."""
     texts = [
         pattern.format(who=who, things=things, a=11 + 3 * at + 40 * number, b=3 + at + 10 * number)
         for number, (who, things) in enumerate(FILLINGS[language])
@@ -119,7 +118,7 @@ def test_a_copy_is_found_whatever_the_signs(language):
     for seed in seeds[::3]:
         near = judge(candidate("#### 1", "new_question", question=seed.question.text.rstrip("?။།។") + "!"), SEED)
         assert (near.passed, near.detail) == (False, f"its question is 100% like that of the held-out seed {seed.id}")
-        # Two copies are worth thirteen words whatever the language; within a longer text the question is not like it as a whole.
+        # Two copies have thirteen words or more in every language; in a longer text the question is not similar as a whole.
         twice = f"{seed.question.text} {seed.question.text}"
         copy = candidate(f"{seeds[1].question.text} {twice}\n#### 1", "new_question", question=seeds[2].question.text)
         held = decontamination.make(MATH, KEEPS, Options(), [Seed(seed.id, Question(twice))])
@@ -173,7 +172,7 @@ def test_words_that_differ_in_a_sign_are_two(one, other):
         ("প্রত্যেকে ২.৫টি", ["প্রত্যেকে", "২", "৫টি"]),
         ("ஒரு கடை, எத்தனை?", ["ஒரு", "கடை", "எத்தனை"]),
         ("బల్ల మీద", ["బల్ల", "మీద"]),
-        ("क्\u200dष", ["क्ष"]),  # a joiner does not show
+        ("क्\u200dष", ["क्ष"]),  # a joiner is invisible
         ("ดีมาก", ["ดี", "ม", "า", "ก"]),
         ("ကျောင်း ၁၂", ["ကျော", "င်း", "၁၂"]),
         ("ខ្មែរ", ["ខ្", "មែ", "រ"]),

@@ -1,6 +1,6 @@
-"""Scripts without spaces between words: what is refused, and what is not, is the same as of the same problems in English.
+"""Scripts without spaces between words: verdicts are the same as for the same problems in English.
 
-Each problem is written in several languages, by hand. For a word of English they have 1.7 characters of Chinese, 2.3 of Japanese and 2.7
+Each problem is written by hand in several languages. One English word corresponds to 1.7 characters of Chinese, 2.3 of Japanese and 2.7
 letters of Thai, with their signs.
 """
 
@@ -13,7 +13,7 @@ from axolotl_synthetic.records import Question, Seed
 
 from candidates import KEEPS, MATH, SEED, candidate
 
-# Ten problems of one kind and what fills them, three times each: 30 that are alike as a school book's are.
+# Ten problems of one kind, each filled in three ways: 30 that are as similar as those of a school book.
 PROBLEMS = {
     "en": [
         "{who} has {a} boxes with {b} {things} in each of them. How many {things} does {who} have altogether?",
@@ -73,7 +73,7 @@ FILLINGS = {
 
 
 def problems(language: str) -> list[Seed]:
-    """30 seeds; each third has the same filling, and no two have the same numbers."""
+    """Return 30 seeds; each third has the same filling, and no two have the same numbers."""
     texts = [
         pattern.format(who=who, things=things, a=11 + 3 * at + 40 * number, b=3 + at + 10 * number)
         for number, (who, things) in enumerate(FILLINGS[language])
@@ -96,7 +96,7 @@ def test_a_copy_is_found_whatever_the_script(language):
     seeds = problems(language)
     judge = decontamination.make(MATH, KEEPS, Options(), seeds[::3])
     for seed in seeds[::3]:
-        # Within a longer text, so that the question is not like it as a whole.
+        # Put it in a longer text, so that the question is not similar as a whole.
         copy = candidate(f"{seeds[1].question.text} {seed.question.text}\n#### 1", "new_question", question=seeds[2].question.text)
         verdict = judge(copy, SEED)
         assert (verdict.passed, verdict.detail.split(":")[0]) == (False, f"it shares 13 words with the held-out seed {seed.id}")
@@ -113,7 +113,7 @@ def test_problems_of_one_kind_are_no_near_duplicates_whatever_the_script(languag
         judge.remember(made)
 
 
-# What a run is worth, counted by hand.
+# Worth of a run in words, counted by hand.
 
 HAN, KANA, THAI = (
     "天地玄黄宇宙洪荒日月盈昃辰宿列张寒来暑往秋收冬藏闰余成岁",
@@ -140,7 +140,7 @@ def test_words_and_characters_make_up_a_run_together():
     # of, 小明 (1 word), hold, 天地 (1 word): 4 words; 玄 makes 4.5 and `cards` 5.5.
     assert shared.find(f"jar of 小明 hold {HAN[:3]} pens") is None
     assert shared.find(f"jar of 小明 hold {HAN[:3]} cards!") == ("of 小明 hold 天地玄 cards", "it")
-    # A run of words alone is found in a text that has characters elsewhere, and the other way round.
+    # A run of plain words is found in a text that also has characters, and the other way round.
     shared.add("words", ["one two three four five six"])
     assert shared.find(f"{HAN} two three four five six") == ("two three four five six", "words")
     shared.add("both", [f"{HAN} seven eight nine ten eleven"])
@@ -150,7 +150,7 @@ def test_words_and_characters_make_up_a_run_together():
 def test_runs_of_three_words_are_of_six_chinese_characters():
     assert shingles(HAN[:7]) == [" ".join(HAN[:6]), " ".join(HAN[1:7])]
     assert shingles(HAN[:5]) == [" ".join(HAN[:5])]
-    # 3 is a word, so a window that holds it is worth three with four characters beside it.
+    # 3 counts as a word, so a window with it needs only four characters besides.
     assert shingles(f"{HAN[:2]}3{HAN[2:5]}") == [" ".join(f"{HAN[:2]}3{HAN[2:4]}"), " ".join(f"{HAN[1:2]}3{HAN[2:5]}")]
 
 
@@ -162,6 +162,6 @@ def test_a_changed_number_weighs_as_much_as_it_does_in_english():
         alike.add("first", alike.sketch(first))
         similar[language] = alike.nearest(alike.sketch(second))
     # English: 18 words, 16 runs, 3 of them with the number: 13 are shared of 19.
-    # Runs of three characters would share 24 of 30, and so be too much alike.
+    # Runs of three characters would share 24 of 30, which is too similar.
     assert similar["en"] == ("first", pytest.approx(13 / 19))
     assert similar["zh"] is not None and similar["zh"][1] < 0.8

@@ -1,4 +1,4 @@
-"""Votes: which samples are asked for, and which majorities accept a candidate."""
+"""Votes: which samples are requested, and which majorities accept a candidate."""
 
 import asyncio
 import json
@@ -27,11 +27,11 @@ def verdict(votes, answer: str = "#### 60", threshold: float = 0.5, seed=SEED, t
         (["60", "60", "60", "61", "62"], 0.5, True),  # 3 of 5
         (["60", "60", "60", "61", "62"], 0.6, True),
         (["60", "60", "60", "61", "62"], 0.61, False),
-        (["60", "60", "61", "62", "63"], 0.5, False),  # the most, and still 2 of 5
+        (["60", "60", "61", "62", "63"], 0.5, False),  # the most common, but only 2 of 5
         (["60", "60", "61", "62", "63"], 0.4, True),
-        (["60", "60", "60", None, None], 0.6, True),  # what marks none counts among the k
+        (["60", "60", "60", None, None], 0.6, True),  # replies without an answer count among the k
         (["60", "60", None, None, None], 0.5, False),
-        (["60", "60", "61", "61"], 0.5, False),  # as many say something else
+        (["60", "60", "61", "61"], 0.5, False),  # equally many give another answer
         (["61", "61", "61", "60", "60"], 0.5, False),  # a majority for another answer
         ([None, None, None], 0.1, False),
         (["60.0", "$60", "60", "59", "58"], 0.6, True),  # equal in value
@@ -84,7 +84,7 @@ def test_a_vote_of_any_length_leaves_a_detail_that_can_be_read():
     assert len(verdict(["9" * 100_000] * 3).detail) < 600
 
 
-# What is asked.
+# The requested samples
 
 
 def asked(strategy: str, round: int, k: int = 3, reply: str = "#### 60", finish: str = "stop", **made):

@@ -1,4 +1,4 @@
-"""Texts as words, and what `Alike` and `SharedRuns` find and do not find, against counts made by hand."""
+"""Texts as words, and what `Alike` and `SharedRuns` find or miss, against hand-made counts."""
 
 import random
 
@@ -49,7 +49,7 @@ def text_of(numbers) -> str:
 def test_the_similarity_is_that_of_the_sets_of_runs():
     alike = Alike(0.5)
     alike.add("first", alike.sketch(text_of(range(12))))  # 10 runs
-    # The last two words differ: 8 runs are shared of 12 in all.
+    # The last two words differ: 8 runs are shared of 12 in total.
     assert alike.nearest(alike.sketch(text_of([*range(10), 90, 91]))) == ("first", 8 / 12)
 
 
@@ -78,7 +78,7 @@ def test_what_is_alike_is_found_and_what_is_not_never_is(threshold):
             found, missed = found + (nearest == ("base", similarity)), missed + (nearest is None)
         else:
             assert nearest is None
-    # The docstring's bound at the threshold itself is 4 %; most of these pairs lie above it.
+    # The docstring's bound at the threshold itself is 4 %; most of these pairs are above it.
     assert missed <= 0.04 * (found + missed)
     assert found > 10
 
@@ -107,7 +107,7 @@ def test_the_same_text_is_found_among_however_many_that_are_nearly_it():
     assert [alike.nearest(alike.sketch(text)) for text in texts] == [(str(number), 1.0) for number in range(500)]
 
 
-# Shared runs.
+# Shared runs
 
 
 def runs(length: int = 13, *texts: str) -> SharedRuns:

@@ -18,7 +18,7 @@ def tiny_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="session")
 def tiny_adapter(tiny_model: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A LoRA adapter as Axolotl leaves it: with the tokenizer and the base model's config.json beside it."""
+    """Return a LoRA adapter as Axolotl leaves it: with the tokenizer and the base model's config.json beside it."""
     from peft import LoraConfig, get_peft_model
     from transformers import AutoModelForCausalLM, AutoTokenizer
 
@@ -32,7 +32,7 @@ def tiny_adapter(tiny_model: Path, tmp_path_factory: pytest.TempPathFactory) -> 
 
 @pytest.fixture
 def jars() -> list[Seed]:
-    """Three seeds whose answers are 6, 20 and 42, and one without an answer."""
+    """Return three seeds whose answers are 6, 20 and 42, and one without an answer."""
     factors = [(2, 3), (4, 5), (6, 7)]
     texts = [(f"{a} jars hold {b} cards each. How many cards?", f"{a} * {b} = {a * b}\n#### {a * b}") for a, b in factors]
     answered = [Seed(f"seed-{number}", Question(question), answer) for number, (question, answer) in enumerate(texts)]

@@ -1,4 +1,4 @@
-"""A model whose replies and scores are known beforehand: each token is followed by one other, whatever stands before it.
+"""A model with known replies and scores: the next token depends only on the last one.
 
 After a new line it says `#### 42`, after an `s` it says `B`, after either it ends its turn, and an `a` is always followed by an `a`.
 """
@@ -24,7 +24,7 @@ def save_parrot(folder: Path, answer: str = ANSWER) -> Path:
     tokenizer.save_pretrained(folder)
     model = AutoModelForCausalLM.from_pretrained(folder)
     model.resize_token_embeddings(len(tokenizer))
-    # Layers that add nothing: what comes out is the last token's own vector, which the head turns into its follower.
+    # The layers add nothing: the output is the last token's own vector, which the head maps to the next token.
     for layer in model.model.layers:
         torch.nn.init.zeros_(layer.self_attn.o_proj.weight)
         torch.nn.init.zeros_(layer.mlp.down_proj.weight)

@@ -1,4 +1,4 @@
-"""Tasks that read one final answer out of whatever a model says, so that the score of a random model is known beforehand."""
+"""Tasks that read the same final answer from any reply, so that a random model's score is known."""
 
 from axolotl_synthetic.records import Question, Seed
 from axolotl_synthetic.tasks.classification import Classification
@@ -22,7 +22,7 @@ class Always42(Math):
 
 
 class AlwaysBilling(Classification):
-    """Reads the label billing out of whatever a model says."""
+    """Reads the label billing from any reply."""
 
     name = "always_billing"
 

@@ -1,5 +1,7 @@
-"""lm-eval's own GSM8K and ARC-Challenge, as `grade.tasks` names them: its real task definitions, on rows of ours where it looks for
-the Hub's, and a model whose replies are known."""
+"""lm-eval's own GSM8K and ARC-Challenge, as in `grade.tasks`.
+
+The task definitions are real. The rows are ours, in the place of the Hub's, and the model's replies are known.
+"""
 
 from __future__ import annotations
 
@@ -20,10 +22,10 @@ def parrot(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def hub(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Test sets in which the parrot is right about one of three, two of three, and one of three questions."""
+    """Write test sets in which the parrot is right about one of three, two of three, and one of three questions."""
     # It answers 42: wrong, right (6 * 7), wrong.
     write_gsm8k(tmp_path, test=[gsm8k(2, 3), gsm8k(6, 7), gsm8k(4, 2)])
-    # By likelihood a run of the letter `a` is the most natural text to it; asked for a letter, it says B.
+    # By likelihood it prefers a run of the letter `a`; asked for a letter, it says B.
     rows = [("A", ["aaaaaa", "bcd"]), ("B", ["bcd", "aaaaaa"]), ("A", ["bcd", "aaaaaa"])]
     write_arc(tmp_path, test=[arc(number, [*choices, "xyz", "klm"], key) for number, (key, choices) in enumerate(rows)])
     settle(tmp_path, monkeypatch)

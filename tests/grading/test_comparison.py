@@ -1,4 +1,4 @@
-"""The student against the base model: differences, their standard errors, and what a reader sees."""
+"""Comparison of the student with the base model: differences, their standard errors, and the display."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The system message in grading: a student that was trained with one is asked with it, and with it once."""
+"""The system message in grading: a student trained with one is asked with it, exactly once."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from axolotl_synthetic.tasks import load_task
 
 from parrot import save_parrot
 
-BRIEF = "Be brief, {{ please }}."  # no template
+BRIEF = "Be brief, {{ please }}."  # not a template
 # The parrot says `#### 42` after a new line, and `B` after an s.
 TEMPLATE = (
     "{% set first = messages[0] %}{{ messages[-1]['content'] }}"
@@ -33,7 +33,7 @@ def student(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def right(student: Path, folder: Path, system: str | None = None) -> float:
-    """The share of three questions, with the answers 6, 20 and 42, that are answered well."""
+    """Return the share of three questions, with the answers 6, 20 and 42, that are answered correctly."""
     log = folder.parent / "lm_eval.log"
     return evaluate(model=ModelArgs(str(student)), tasks=[HELD_OUT_TASK], include_path=folder, log=log, system=system)[HELD_OUT_TASK].value
 
@@ -61,7 +61,7 @@ def test_a_task_without_one_is_as_it_was(tmp_path, jars: list[Seed]):
     export_task(tmp_path / "with", task=math, held_out=jars, system=BRIEF)
     rows = [json.loads(line) for line in (tmp_path / "with" / "heldout.jsonl").read_text().splitlines()]
     assert [row["system"] for row in rows] == [BRIEF] * 3
-    # lm-eval takes a field's text where the description is its name.
+    # lm-eval reads a field's text if the description is the field's name.
     text = (tmp_path / "with" / "synthetic_heldout.yaml").read_text().replace("!function", "")
     assert yaml.safe_load(text)["description"] == "system"
     export_task(tmp_path / "none", task=math, held_out=jars)

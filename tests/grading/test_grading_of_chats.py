@@ -1,4 +1,4 @@
-"""Held-out chats: what the seeds' own answers cost a model, by lm-eval on a tiny one and by hand."""
+"""Held-out chats: the loss on the seeds' own answers, by lm-eval on a tiny model and by hand."""
 
 import json
 import math
@@ -46,7 +46,7 @@ def test_lm_eval_measures_the_bits_of_the_seeds_own_answers_after_their_real_tur
         context, whole = (tokenizer(text, add_special_tokens=False)["input_ids"] for text in (before.rstrip(), before + seed.answer))
         with torch.no_grad():
             found = torch.log_softmax(model(torch.tensor([whole])).logits[0].double(), dim=-1)
-        # lm-eval counts the space at the end of a prompt, here a line break, as the answer's.
+        # lm-eval counts the whitespace at the end of a prompt, here a line break, as part of the answer.
         bits -= sum(float(found[place - 1, whole[place]]) for place in range(len(context), len(whole))) / math.log(2)
         length += len(seed.answer)
     score = scores[HELD_OUT_TASK]

@@ -67,7 +67,7 @@ def test_lm_eval_gives_accuracy_and_macro_f1_of_base_and_student(tmp_path, tiny_
     scores = evaluate(model=ModelArgs(str(tiny_model)), tasks=[HELD_OUT_TASK], include_path=folder, log=tmp_path / "log")
     made = compare(base="base", student="student", base_scores=scores, student_scores=scores)
     assert [(row.task, row.metric, row.questions) for row in made.rows] == [(HELD_OUT_TASK, "acc", 4), (HELD_OUT_TASK, "macro_f1", 4)]
-    # Two of four are billing; its F1 is 2 * 2 / (2 * 2 + 2) = 2/3, and that of the two others is 0.
+    # Two of four are billing; its F1 is 2 * 2 / (2 * 2 + 2) = 2/3, and that of the other two labels is 0.
     assert [row.base for row in made.rows] == pytest.approx([1 / 2, 2 / 9])
     assert cells(made.rows[1]) == ("22.2 %", "22.2 %", "0.0 %")
     assert json.loads(json.dumps(made.to_dict()))["rows"][1]["metric"] == "macro_f1"

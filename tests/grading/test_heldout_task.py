@@ -1,4 +1,4 @@
-"""The held-out seeds as a task of lm-eval: what is exported, how replies are graded, and that plain lm-eval runs it anywhere."""
+"""The held-out seeds as an lm-eval task: the export, the grading of replies, and that plain lm-eval runs it anywhere."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def contents(folder: Path) -> dict[str, bytes]:
 
 
 def lm_eval(*arguments: str, cwd: Path | None = None) -> subprocess.CompletedProcess[str]:
-    """The real command, without a network."""
+    """Run the real command without a network."""
     environment = os.environ | {"PYTHONPATH": os.pathsep.join(sys.path), "HF_HUB_OFFLINE": "1", "OMP_WAIT_POLICY": "PASSIVE"}
     command = [sys.executable, "-P", "-m", "lm_eval", *arguments]
     return subprocess.run(command, cwd=cwd, env=environment, capture_output=True, text=True, check=False)
@@ -90,7 +90,7 @@ def test_a_math_reply_scores_by_equivalence_to_the_gold_answer(tmp_path, jars, r
     ],
 )
 def test_math_is_graded_by_the_equivalence_that_verified_the_samples(tmp_path, gold, written, right):
-    assert gold != written  # an exact match of the texts would call each of them wrong
+    assert gold != written  # comparing texts would call each of them wrong
     math, seed = load_task("math"), Seed("s", Question("How much is left?"), f"It is left over.\n#### {gold}")
     export_task(tmp_path, task=math, held_out=[seed])
     reply = f"What is left is this.\n#### {written}"
@@ -165,7 +165,7 @@ def test_the_rows_name_no_folder_of_this_machine_and_the_database_is_found_all_t
     (row,) = metrics(run / "lm_eval").dataset()["test"]
     assert row["database_file"] == file
     assert metrics(run / "lm_eval").grade(row, [reply])["strict_match"] == 1.0
-    # Moved elsewhere: the message's own advice, which lm-eval hands over from `--metadata`.
+    # Moved elsewhere: follow the message's advice, which lm-eval passes from `--metadata`.
     shutil.move(run / "lm_eval", tmp_path / "a" / "b" / "moved")
     (row,) = metrics(tmp_path / "a" / "b" / "moved").dataset()["test"]
     with pytest.raises(ConfigError, match=r"""--metadata '{"databases": "dbs/{database}\.sqlite"}'"""):
@@ -226,7 +226,7 @@ def test_a_folder_that_cannot_be_written_is_named(tmp_path, jars):
 
 
 def test_lm_eval_validate_passes_the_exported_tasks(tmp_path, jars):
-    # As of 0.4.11 it looks no further than whether the index has them; that they run is the next test's.
+    # In 0.4.11 it only checks whether the index has them; the next test runs them.
     choice = Seed("c", Question("Which is a fruit?", choices=("a stone", "an apple"), labels=("A", "B")), "B")
     export_task(tmp_path / "math", task=load_task("math"), held_out=jars, task_name="heldout_math")
     export_task(tmp_path / "choice", task=load_task("multiple_choice"), held_out=[choice], task_name="heldout_choice")
@@ -259,7 +259,7 @@ def test_the_longest_reply_is_512_tokens_and_more_where_a_held_out_answer_needs_
         return int(re.search(r"max_gen_toks: (\d+)", (tmp_path / "synthetic_heldout.yaml").read_text())[1])
 
     assert longest(jars) == 512
-    # 4,000 bytes are some 1,000 tokens, and a reply may be twice as long.
+    # 4,000 bytes are about 1,000 tokens, and a reply may be twice as long.
     long = replace(jars[0], answer="x" * 3_993 + "\n#### 6")
     assert longest([*jars, long]) == 2_000
     assert longest([*jars, long], max_gen_toks=64) == 64

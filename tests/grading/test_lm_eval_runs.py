@@ -1,4 +1,4 @@
-"""lm-eval on real, if tiny, models: scores, progress, what is refused and how failures are told."""
+"""lm-eval on real, if tiny, models: scores, progress, refusals and error messages."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def offline(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture
 def heldout(tmp_path, jars) -> Path:
-    """Three questions with the answers 6, 20 and 42, to a task that reads 42 out of every reply."""
+    """Return three questions with the answers 6, 20 and 42, for a task that reads 42 from every reply."""
     export_task(tmp_path / "lm_eval", task=Always42(), held_out=jars, max_gen_toks=4)
     return tmp_path / "lm_eval"
 

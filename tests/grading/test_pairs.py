@@ -19,7 +19,7 @@ def right(*values: float) -> dict[str, float]:
 
 
 def test_the_standard_error_is_that_of_the_differences():
-    # Differences 1, 1, 0, -1, 1, 0: mean 1/3, squares sum to 4 - 6/9 = 10/3, variance 2/3, over the root of 6: a third.
+    # Differences 1, 1, 0, -1, 1, 0: mean 1/3, sum of squares 4 - 6/9 = 10/3, variance 2/3, over the root of 6: a third.
     found = paired(right(0, 0, 1, 1, 0, 0), right(1, 1, 1, 0, 1, 0))
     assert found is not None
     assert found.stderr == pytest.approx(1 / 3)
@@ -32,7 +32,7 @@ def test_the_standard_error_is_that_of_the_differences():
         (0, 0, 1.0),
         (1, 0, 1.0),
         (5, 0, 2 / 2**5),
-        (6, 1, 2 * (1 + 7) / 2**7),  # no heads or one in seven throws, or as many tails
+        (6, 1, 2 * (1 + 7) / 2**7),  # no heads or one in seven throws, or equally few tails
         (3, 3, 1.0),
         (10, 2, 2 * (1 + 12 + 66) / 2**12),
     ],
@@ -89,7 +89,7 @@ def test_a_grade_keeps_each_questions_two_scores_and_both_errors_of_the_differen
     [row] = grade.rows
     assert grade.to_dict()["questions"]["t"] == {"0": (0, 1), "1": (0, 1), "2": (0, 1), "3": (0, 1), "4": (1, 1), "5": (1, 0)}
     assert row.unpaired_stderr == pytest.approx(math.hypot(0.06, 0.06))
-    # Differences 1, 1, 1, 1, 0, -1: mean a half, squares sum to 5 - 6/4 = 3.5, variance 0.7.
+    # Differences 1, 1, 1, 1, 0, -1: mean 1/2, sum of squares 5 - 6/4 = 3.5, variance 0.7.
     assert row.difference_stderr == pytest.approx(math.sqrt(0.7 / 6))
     assert row.p == pytest.approx(2 * (1 + 5) / 2**5)
     [note] = notes(grade.rows)

@@ -1,4 +1,4 @@
-"""The quickstart's student: SmolLM2 out of the packaged GGUF, as llama.cpp reads it."""
+"""The quickstart's student: SmolLM2 from the packaged GGUF, as llama.cpp reads it."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def script():
 
 @pytest.fixture(scope="module")
 def folder(script, tmp_path_factory) -> Path:
-    """In the place where the quickstart keeps it, so that the two make it once."""
+    """Return the folder where the quickstart keeps it, so that both make it only once."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("sys.argv", [str(SCRIPT)])
         script.main()

@@ -1,4 +1,4 @@
-"""`spider_execution`: Spider's questions with databases given by path, greedy, and scored by what a reply's query gives."""
+"""`spider_execution`: Spider's questions with databases given by path, decoded greedily, and scored by the result of a reply's query."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ ASKED = [
 
 @pytest.fixture
 def files(tmp_path: Path) -> dict[str, str]:
-    """Spider's layout: a folder for each database, and its questions in one file of JSON."""
+    """Write Spider's layout: a folder for each database, and its questions in one JSON file."""
     place = tmp_path / "database" / "shop" / "shop.sqlite"
     place.parent.mkdir(parents=True)
     make_shop(place)
@@ -50,13 +50,13 @@ def test_the_model_reads_what_the_student_was_trained_on(files):
     ("reply", "on_its_rows", "on_generated_ones_too"),
     [
         ("```sql\nSELECT T1.name FROM singer AS T1 WHERE NOT T1.age <= 30\n```", 1.0, 1.0),
-        # Three of the four singers are older than 29 as well as than 30.
+        # The same three of the four singers are older than 29 and older than 30.
         ("```sql\nSELECT name FROM singer WHERE age > 29\n```", 1.0, 0.0),
         ("You want SELECT name FROM singer WHERE age > 30.", 1.0, 1.0),
         ("```sql\nSELECT name FROM singer WHERE age > 40\n```", 0.0, 0.0),
         ("```sql\nSELECT load_extension('x')\n```", 0.0, 0.0),
         ("I do not know.", 0.0, 0.0),
-        # Right, and at the edge of what dates and integers hold; and nobody is called such.
+        # The first is right, at the limits of dates and integers; the second finds nobody of that name.
         ("```sql\nSELECT name FROM singer WHERE age > 30 AND age <= 9223372036854775807\n```", 1.0, 1.0),
         ("```sql\nSELECT name FROM singer WHERE age > 30 AND name <= '9999-12-31'\n```", 0.0, 0.0),
         ("```sql\nSELECT name FROM singer WHERE age > 30 AND age < 99999999999999999999\n```", 1.0, 1.0),
@@ -89,12 +89,12 @@ def test_rows_that_are_none_of_spiders_are_named(files, tmp_path):
 
 @pytest.mark.slow
 def test_plain_lm_eval_runs_it_with_databases_given_by_path(files, tmp_path):
-    # Whatever it is asked, the model says the first question's query. There happen to be four concerts as well as four singers.
+    # The model always answers with the first question's query. There happen to be four concerts as well as four singers.
     model = save_parrot(tmp_path / "model", "```sql\nselect count(id) from singer\n```")
     arguments = ["--model", "hf", "--model_args", f"pretrained={model},dtype=float32", "--device", "cpu", "--apply_chat_template"]
     arguments += ["--include_path", str(TASKS), "--tasks", "spider_execution", "--metadata", json.dumps(files)]
     environment = os.environ | {"PYTHONPATH": os.pathsep.join(sys.path), "HF_HUB_OFFLINE": "1", "OMP_WAIT_POLICY": "PASSIVE"}
-    arguments += ["--gen_kwargs", "max_gen_toks=40"]  # the tiny model has room for no more
+    arguments += ["--gen_kwargs", "max_gen_toks=40"]  # the tiny model has no room for more
     command = [sys.executable, "-P", "-m", "lm_eval", *arguments, "--output_path", str(tmp_path / "scores")]
     done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr[-2000:]

@@ -12,7 +12,7 @@ from axolotl_synthetic.pipelines.exhaustion import Exhaustion
 from axolotl_synthetic.records import ANSWER_AUGMENTATION, Candidate
 
 Texts = dict[str, list[bytes]]
-"""What each seed's rounds say."""
+"""Texts of each seed's rounds."""
 
 
 def candidate(seed: str, round: int) -> Candidate:
@@ -20,7 +20,7 @@ def candidate(seed: str, round: int) -> Candidate:
 
 
 def one_by_one(texts: Texts) -> set[str]:
-    """The candidates of a run in which each ends before the next begins."""
+    """Return the candidates of a run in which each ends before the next begins."""
     exhaustion = Exhaustion(lambda seed: None, len(texts), 1)
     made = set()
     for round in range(len(next(iter(texts.values())))):
@@ -33,7 +33,7 @@ def one_by_one(texts: Texts) -> set[str]:
 
 
 def in_waves(texts: Texts, draw: random.Random, late: float = 0.0) -> tuple[set[str], list[int]]:
-    """The candidates of a run in which all that may start do, and then end in any order, some a wave later; and the waves' sizes."""
+    """Run in waves: start all that may start, end them in any order, some a wave later. Return the candidates and the waves' sizes."""
     exhaustion = Exhaustion(lambda seed: None, len(texts), 1)
     ahead = Ahead(exhaustion)
     plan = [(seed, round) for round in range(len(next(iter(texts.values())))) for seed in texts]
@@ -64,7 +64,7 @@ def in_waves(texts: Texts, draw: random.Random, late: float = 0.0) -> tuple[set[
 def test_the_candidates_are_those_of_a_run_without_waves(seeds, late):
     draw = random.Random(seeds)
     rounds = min(600, 12_000 // seeds)
-    # Some seeds say a thing or two, some repeat themselves from somewhere on, and some always say something new.
+    # Some seeds have one or two different texts, some repeat themselves after a while, and some are always new.
     texts: Texts = {}
     for number in range(seeds):
         variety = draw.choice([1, 2, 5, rounds // 3 + 1, 10 * rounds])
@@ -86,7 +86,7 @@ def test_a_single_seed_with_many_rounds_takes_no_time_that_grows_with_their_squa
     began = time.process_time()
     made, waves = in_waves(texts, random.Random(1))
     assert (len(made), len(waves)) == (40_000, 8)
-    # A second, where a loop over all that are open took minutes.
+    # It takes a second; a loop over all open rounds took minutes.
     assert time.process_time() - began < 20
 
 
@@ -101,5 +101,5 @@ def test_a_seed_that_repeats_itself_is_asked_at_most_twice_as_often():
         for round in wave:
             exhaustion.ended(*name, round, b"the same")
             ahead.ended(name, round, candidate("s", round))
-    # Rounds 1 to 3 say nothing new, which decides on the fourth, as the lag is one round: three are asked, and three ahead.
+    # Rounds 1 to 3 say nothing new, which decides the fourth, as the lag is one round: three are asked, and three ahead.
     assert started == list(range(6))

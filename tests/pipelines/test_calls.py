@@ -1,4 +1,4 @@
-"""One call from question to durable reply, with a teacher of ours and a real ledger: retries, admission, hard budgets, the end."""
+"""One call from question to durable reply, with a fake teacher and a real ledger: retries, admission, hard budgets, the end."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ from axolotl_synthetic.pipelines.calls import Asked, Calls, Chain
 from axolotl_synthetic.records import Message, Reply, Request
 
 Does = Callable[[int, str], Any]
-# 8 bytes of a question, 16 for its turn, 16 for the chat and 50 new tokens: what one of these calls can use at most.
+# Most tokens of one of these calls: 8 bytes of a question, 16 for its turn, 16 for the chat and 50 new tokens.
 WORST = 90
 
 
 class Teacher:
-    """Does what it is told to: `does` gets the number of the call and the question, and returns seconds to take or raises."""
+    """A teacher with given behaviour: `does` gets the number of the call and the question, and returns seconds to take or raises."""
 
     def __init__(self, does: Does | None = None) -> None:
         self.does = does or (lambda number, question: 0)
@@ -80,7 +80,7 @@ def play(
 
 
 async def chained(calls: Calls, numbers: Sequence[int]) -> str:
-    """A candidate that asks these, one after the other; how it ended."""
+    """Run a candidate that asks these in turn; return how it ended."""
     chain = calls.chain(len(numbers))
     try:
         for number in numbers:
@@ -115,7 +115,7 @@ def fails(times: int, error: Exception) -> Does:
     return does
 
 
-# Retries.
+# Retries
 
 
 def test_a_call_that_may_succeed_later_is_asked_again_and_each_time_is_in_the_ledger(path):
@@ -165,7 +165,7 @@ def test_the_wait_is_what_the_server_asked_for_and_never_longer_than_five_minute
         await calls.chain(1).ask(request(1))
 
     play(path, teacher, scene)
-    # Up to a second of jitter is added, so that those who were sent away together do not come back together.
+    # Up to a second of jitter is added, so that calls with the same delay do not return together.
     assert 7 <= waits[0] <= 8
     assert 300 <= waits[1] <= 301
     assert waits[2] == 0.001
@@ -189,7 +189,7 @@ def test_a_reply_of_no_use_is_settled_with_what_was_billed_for_it(path):
     async def scene(calls: Calls) -> list[str]:
         return await asyncio.gather(*(chained(calls, [number]) for number in range(3)))
 
-    # 70 tokens each: the third is let in when the other two have given back the 20 that they did not use.
+    # 70 tokens each: the third is admitted when the first two have given back the 20 that they did not use.
     assert play(path, teacher, scene, budget=Budget(tokens=2 * 70 + WORST)) == ["empty_reply"] * 3
     with Ledger(path) as ledger:
         assert ledger.spent()[:2] == (3, 210)
@@ -227,7 +227,7 @@ def test_who_waits_for_minutes_is_known_until_the_wait_is_over(path, monkeypatch
     [(number, pause), short] = told
     assert (number, pause.reason) == (1, "http_429")
     assert 1_300 <= pause.until <= 1_301  # at most five minutes
-    assert short is None  # two seconds are not worth a word
+    assert short is None  # two seconds are too short for a message
 
 
 def test_a_complaint_of_the_server_narrows_its_window(path):
@@ -250,7 +250,7 @@ def test_no_more_calls_are_open_than_allowed(path):
     assert teacher.peak == 7
 
 
-# Reuse.
+# Reuse
 
 
 def test_a_reply_of_an_earlier_run_is_not_asked_for_again(path):
@@ -286,8 +286,9 @@ def test_equal_calls_under_way_fail_together(path):
 
 
 def test_who_waits_for_an_equal_call_does_not_keep_its_room_from_it(path):
-    # Both chains begin with 1 and 2; the second one's last call is the first one's last, which has to be asked twice: four calls
-    # in all, and the second chain was promised one that the retry needs.
+    # Both chains begin with 1 and 2, and end with the same call, which must be asked twice: four calls in total. The retry needs one of the
+    # calls
+    # promised to the second chain.
     teacher = Teacher(lambda number, question: _raise(RetryableCall("http_500", cost="query")) if number == 2 else 0.01)
 
     async def scene(calls: Calls) -> list[str]:
@@ -297,7 +298,7 @@ def test_who_waits_for_an_equal_call_does_not_keep_its_room_from_it(path):
     assert len(teacher.asked) == 4
 
 
-# Budgets.
+# Budgets
 
 
 def test_a_candidate_whose_calls_do_not_all_fit_is_not_begun(path):
@@ -306,7 +307,7 @@ def test_a_candidate_whose_calls_do_not_all_fit_is_not_begun(path):
     async def scene(calls: Calls) -> list[str]:
         return await asyncio.gather(*(chained(calls, [3 * n, 3 * n + 1, 3 * n + 2]) for n in range(10)))
 
-    # Three chains of three fit into eleven calls; the two left over are for shorter ones.
+    # Three chains of three fit into eleven calls; the two remaining ones are for shorter chains.
     assert play(path, teacher, scene, budget=Budget(queries=11)) == ["whole"] * 3 + ["denied by queries"] * 7
     assert len(teacher.asked) == 9
 
@@ -353,7 +354,7 @@ def test_tokens_that_were_reserved_and_not_used_are_used_by_others(path):
         return await asyncio.gather(*(chained(calls, [number]) for number in range(40)))
 
     ended = play(path, teacher, scene, budget=Budget(tokens=600))
-    # Each uses 30 of the 90 it may: the last to be let in is the 18th, when 17 * 30 + 90 = 600 are spoken for.
+    # Each uses 30 of at most 90: the last one admitted is the 18th, when 17 * 30 + 90 = 600 are reserved.
     assert ended == ["whole"] * 18 + ["denied by tokens"] * 22
     with Ledger(path) as ledger:
         assert ledger.spent()[:2] == (18, 540)
@@ -403,7 +404,7 @@ def test_budgets_are_hard_under_concurrency_and_failures(path, budget, draw):
 @pytest.mark.parametrize("draw", range(3))
 def test_a_server_that_bills_more_than_it_was_asked_for_passes_a_limit_by_the_calls_under_way_alone(path, draw):
     chance = random.Random(draw)
-    # 20 + 400 tokens, where 90 were reserved.
+    # 20 + 400 tokens, although only 90 were reserved.
     teacher = Teacher(lambda *_: Reply("4", "stop", 20, 400, 0.01))
     complete = teacher.complete
 
@@ -417,8 +418,8 @@ def test_a_server_that_bills_more_than_it_was_asked_for_passes_a_limit_by_the_ca
         return await asyncio.gather(*(chained(calls, [number]) for number in range(100)))
 
     ended = play(path, teacher, scene, budget=Budget(tokens=20_000), concurrency=8)
-    # The eight that left before the first reply told are far from the limit: none after them passes it. 47 * 420 = 19,740, and a call
-    # more can be 90 + 350 tokens.
+    # The eight calls sent before the first reply reveals this are far from the limit, and no later call exceeds it. 47 * 420 = 19,740, and
+    # one more call can be 90 + 350 tokens.
     assert ended.count("whole") in (46, 47)
     with Ledger(path) as ledger:
         assert ledger.spent()[1] <= 20_000
@@ -440,11 +441,11 @@ def test_a_chain_that_was_begun_comes_before_one_that_was_not(path):
     async def scene(calls: Calls) -> list[str]:
         return await asyncio.gather(chained(calls, [1, 2, 3]), chained(calls, [4, 5]))
 
-    # The second waits from the start. The retry gives back two promises and wants three: it is let in first.
+    # The second waits from the start. The retry gives back two promises and wants three: it is admitted first.
     assert play(path, teacher, scene, budget=Budget(queries=4)) == ["whole", "denied by queries"]
 
 
-# The end.
+# The end
 
 
 def test_stopping_lets_calls_under_way_end_and_no_other_leave(path):

@@ -1,5 +1,7 @@
-"""What verification does with the process that is connected to a cluster, which is played here: what is lost is sent anew, and what is
-gone for good ends the run."""
+"""Verification with the process that is connected to a cluster, which the tests replace.
+
+Lost chunks are sent again, and a permanent loss ends the run.
+"""
 
 from __future__ import annotations
 
@@ -23,12 +25,12 @@ from axolotl_synthetic.records import Candidate, Question, Verdict
 
 ACCEPTED = ("60", None, None, (), (Verdict("format", True),))
 
-# No process has an id beyond the largest (proc(5), pid_max).
+# No process has an id above the maximum (proc(5), pid_max).
 NOBODY = 2**22 + 1
 
 
 class Played:
-    """A cluster whose processes are this test: `ends` are their ends of the sockets, in the order in which they were started."""
+    """A cluster whose processes are this test: `ends` are their ends of the sockets, in the order of their start."""
 
     def __init__(self, verifiers: int = 2) -> None:
         self.ends: list[Connection] = []
@@ -45,7 +47,7 @@ class Played:
         return Connected(NOBODY, Connection(ours.detach()), self.verifiers)
 
     def chunks(self, number: int, of: int = -1) -> list[Any]:
-        """So many messages of the last process."""
+        """Return this many messages of the last process."""
         return [self.ends[of].recv() for _ in range(number)]
 
     def answer(self, message: Any, of: int = -1) -> None:
@@ -64,7 +66,7 @@ def played(monkeypatch: pytest.MonkeyPatch) -> Played:
 
 
 class Run:
-    """A run on the played cluster, and what it was told of."""
+    """A run on the fake cluster, and the messages that it received."""
 
     def __init__(self, folder: Any) -> None:
         self.taken: list[tuple[Candidate, Any]] = []
@@ -100,7 +102,7 @@ def test_candidates_of_one_seed_go_to_one_verifier_in_chunks_and_come_back_with_
     assert [len(message[3]) for message in messages] == [32, 32, 16]
     assert len({message[1] for message in messages}) == 1
     assert from_text(messages[0][3][0]) == candidates(1)[0]
-    # In any order.
+    # Answer in any order.
     for message in reversed(messages):
         played.answer(message)
     run.cluster.close()
@@ -131,7 +133,7 @@ def test_what_is_under_way_when_the_connection_is_lost_is_sent_anew_and_taken_on
 
 
 def _all_of(played: Played, number: int) -> list[Any]:
-    """Messages of the second process, once there is one."""
+    """Return messages of the second process, once there is one."""
     while len(played.ends) < 2:
         pass
     return played.chunks(number)

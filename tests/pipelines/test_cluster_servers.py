@@ -1,5 +1,7 @@
-"""`provider: vllm` with `engine: ray`: servers on the GPUs of the cluster's nodes, by a fake with vLLM's command line. Ray believes a node
-that says it has GPUs, and gives each server its own."""
+"""`provider: vllm` with `engine: ray`: servers on the GPUs of the cluster's nodes, replaced by a fake with vLLM's command line.
+
+Ray trusts a node that claims to have GPUs, and assigns different ones to each server.
+"""
 
 from __future__ import annotations
 
@@ -35,7 +37,7 @@ def records(tmp_path: Path) -> Path:
 
 
 def configure(project: Project, records: Path, engine: Any, samples: int = 40, **teacher: Any) -> None:
-    """A run whose teacher is served by the fake of this test: nodes have the PATH that they were started with."""
+    """Configure a run whose teacher is served by this test's fake: nodes have the PATH that they were started with."""
     block = {"provider": "vllm", "model": "org/model", "python": str(records.parent / "python"), "base_url": None, **teacher}
     project.configure("", teacher=block, budget={"samples": samples}, engine=engine)
     text = (project.folder / "config.yml").read_text()
@@ -82,7 +84,7 @@ def test_servers_that_others_can_reach_want_a_key_that_is_written_nowhere(projec
     [one] = started(records)
     assert "VLLM_API_KEY" in one["environment"]
     assert not any("--api-key" in argument for argument in one["arguments"])
-    assert project.outcomes == {"ok": project.outcomes["ok"]}  # with another key than the server's, each is HTTP 401
+    assert project.outcomes == {"ok": project.outcomes["ok"]}  # a call with another key than the server's would get HTTP 401
 
 
 @pytest.mark.parametrize(

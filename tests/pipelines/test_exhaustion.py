@@ -1,4 +1,4 @@
-"""The seeds that are asked again. With 512 seeds one round lies between the last answer that is looked at and the one decided on."""
+"""The choice of seeds to ask again. With 512 seeds, one round lies between the last answer considered and the round to decide."""
 
 from axolotl_synthetic.pipelines.exhaustion import LAG, Exhaustion
 
@@ -7,7 +7,7 @@ OWN = b"own"
 
 
 def one_seed(*said: bytes | None, own: bytes | None = OWN) -> Exhaustion:
-    """Rounds that ended with these texts; None for a round that failed."""
+    """Return rounds that ended with these texts; None for a round that failed."""
     made = Exhaustion(lambda _: own, SEEDS, 1)
     for round, text in enumerate(said):
         made.started("answers", "s", round)
@@ -51,7 +51,7 @@ def test_where_an_answer_under_way_decides_it_is_waited_for_and_else_not():
     assert is_asked(made, 3) is None
     made.ended("answers", "s", 2, b"new")
     assert is_asked(made, 3) is True
-    # The last of these is new whatever the open one turns out to be, unless that says the same.
+    # The last of these is new whatever the open round says, unless it says the same.
     other = one_seed(OWN, b"x", b"y")
     other.started("answers", "s", 3)
     assert is_asked(other, 4) is True
@@ -63,7 +63,7 @@ def test_an_answer_that_comes_late_counts_as_the_round_that_it_is_of():
         made.started("answers", "s", round)
     for round in range(1, 5):
         made.ended("answers", "s", round, b"same")
-    # Whether round 2 to 4 say nothing new does not hang on round 0: round 1 said it before them.
+    # Rounds 2 to 4 repeat round 1, whatever round 0 says, but the decision still waits for it.
     assert is_asked(made, 5) is None
     made.ended("answers", "s", 0, b"other")
     assert is_asked(made, 5) is False
@@ -76,7 +76,7 @@ def test_with_fewer_seeds_more_rounds_lie_between_so_that_a_window_of_calls_is_n
         made.started("answers", "s", round)
         if round < 3:
             made.ended("answers", "s", round, OWN)
-    # Rounds 3 to 7 are under way and do not matter: 8 is decided by the rounds 0 to 2.
+    # Rounds 3 to 7 are open and do not matter: rounds 0 to 2 decide 8.
     assert is_asked(made, 8) is False
 
 

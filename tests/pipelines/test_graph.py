@@ -14,7 +14,7 @@ from axolotl_synthetic.pipelines import driver
 
 from projects import until
 
-# Forks a process that would wait for ever, as a pool does from a thread of its own, and is gone.
+# Forks a process that would wait forever, as a pool does from its own thread, and exits.
 FORKS = """
 import os, threading, time
 from axolotl_synthetic.pipelines import driver
@@ -56,7 +56,7 @@ def running(process: int) -> bool:
 
 
 def test_a_process_that_ends_before_anybody_looks_is_remembered(monkeypatch):
-    monkeypatch.setattr(BaseProcess, "start", BaseProcess.start)  # put back afterwards
+    monkeypatch.setattr(BaseProcess, "start", BaseProcess.start)  # registers the original, to restore it afterwards
     started = driver._remembered()
     process = multiprocessing.get_context("fork").Process(target=os._exit, args=(7,))
     process.start()

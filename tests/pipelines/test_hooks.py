@@ -1,5 +1,7 @@
-"""The overridden members of distilabel's pipeline. Each case is shown on distilabel's own class too, so that a release that mends the fault
-is noticed here and the override can go."""
+"""The overridden members of distilabel's pipeline.
+
+Each case is also shown on distilabel's own class, so that these tests fail, and the override can go, when a release fixes the fault.
+"""
 
 from __future__ import annotations
 
@@ -15,7 +17,7 @@ from axolotl_synthetic.pipelines.hooks import EagerPipeline
 
 
 class EndsSlowly(KeepColumns):  # type: ignore[misc]
-    """A step that is still at work when distilabel looks whether it has ended."""
+    """A step that is still running when distilabel checks whether it has ended."""
 
     def unload(self) -> None:
         time.sleep(2.0)

@@ -31,7 +31,7 @@ def test_the_example_writes_what_its_checks_accept(tmp_path):
         done = subprocess.run(
             [sys.executable, str(EXAMPLE)], cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=300, check=False
         )
-        # Six questions, two samples of each, three calls a sample. The server says the same to equal requests, so every second sample
+        # Six questions, two samples of each, three calls per sample. The server gives equal requests the same reply, so every second sample
         # repeats the first.
         assert server.count == 36, done.stderr
     assert "6 of 12 rows are in train.jsonl" in done.stdout
@@ -68,7 +68,7 @@ def test_a_saved_pipeline_names_the_public_module_and_runs_when_it_is_loaded(tmp
 
 
 def test_columns_keep_their_types_when_all_rows_of_the_first_batches_fail(tmp_path):
-    # distilabel 1.5.3 takes the types of the whole table from its first 50 rows.
+    # distilabel 1.5.3 infers the types of the whole table from its first 50 rows.
     hostile = "</s> {{ 7 * 7 }} '); DROP TABLE x; -- \t\u200d🙂"
     rows = [{"question": f"{n} + 1?{' Break it.' if n < 60 else ''}", "answer": str(n + 1)} for n in range(120)]
     with Pipeline("failing", cache_dir=tmp_path / "cache") as pipeline:
@@ -78,7 +78,7 @@ def test_columns_keep_their_types_when_all_rows_of_the_first_batches_fail(tmp_pa
     made = pipeline.run(use_cache=False)["default"]["train"].to_list()
     assert [row["question"] for row in made] == [row["question"] for row in rows]
     assert [row["status"] for row in made[:60]] == ["failed"] * 60
-    # 60 + 1 is 61; the other two of three have no answer, and the next third says 61 to other sums.
+    # 60 + 1 is 61; the other two of three have no answer, and the following rows answer 61 to other sums.
     assert [row["status"] for row in made[60:66]] == ["accepted", "failed", "failed", "rejected", "failed", "failed"]
     assert {row["reason"] for row in made[:60]} == {"RuntimeError: the model broke on this"}
     (line,) = lines(tmp_path / "train.jsonl")

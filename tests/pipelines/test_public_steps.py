@@ -1,4 +1,4 @@
-"""The steps of `axolotl_synthetic.steps` by themselves: what they make of replies is what a run makes of them, and failures are told."""
+"""The steps of `axolotl_synthetic.steps` alone: they treat replies as a run does, and report failures."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ MATH = {
     "self_check": "Nothing is missing.\nYes",
 }
 CHOICE = {"question": "What is 6 * 10?", "choices": ["16", "60", "610"], "answer": "B"}
-# Task, row, and what the model says.
+# Task, row, and the model's replies.
 CASES: dict[str, tuple[dict[str, Any], dict[str, str]]] = {
     "math": (ROW, MATH),
     "multiple_choice": (
@@ -78,7 +78,7 @@ CASES: dict[str, tuple[dict[str, Any], dict[str, str]]] = {
 
 
 def made(step: Any, *rows: dict[str, Any]) -> list[dict[str, Any]]:
-    """The rows that a step makes of one batch."""
+    """Return the rows that a step makes from one batch."""
     step.load()
     try:
         return next(step.process([dict(row) for row in rows]))
@@ -91,7 +91,7 @@ def new_question(llm: Any = ScriptedLLM, tokens: int = 0, **says: Any) -> NewQue
 
 
 def of_the_engine(strategy: str, task_name: str, row: dict[str, Any], says: dict[str, str], databases: str | None) -> Candidate:
-    """The candidate that the strategy makes of the same replies when the engine asks for it."""
+    """Return the candidate that the strategy makes from the same replies when the engine asks."""
     task = load_task(task_name)
     seed = seed_of_row(row, task, databases)
 
@@ -116,7 +116,7 @@ def test_a_step_makes_the_sample_that_the_engine_makes_of_the_same_replies(task,
     assert (columns["status"], columns["reason"], columns["model_name"]) == ("generated", "", "scripted")
     assert [turn["content"] for turn in columns["messages"]] == [expected.prompt, expected.answer]
     assert {name: columns[name] for name in row} == row
-    # … and Verify reads it back as it was: what the teacher said to the seed's own question is right, and a new question is sound.
+    # Verify restores the candidate: the teacher's answer to the seed's own question is right, and a new question is sound.
     (judged,) = made(Verify(task=task, databases=databases), columns)
     assert (judged["status"], judged["reason"]) == ("accepted", ""), judged["checks"]
     assert judged["messages"] == columns["messages"]
@@ -126,7 +126,7 @@ def test_a_chats_turns_are_in_the_messages_and_the_file_says_what_is_trained_on(
     turns = [("system", "Be brief."), ("user", "Hello?"), ("assistant", "Good day."), ("user", "Is it late?"), ("assistant", "No.")]
     row = {"messages": [{"role": role, "content": text} for role, text in turns]}
     says = {"answer": "Not yet.", "new_question": "When do you close?", "self_check": "Yes"}
-    # What distilabel's mapping of columns does is not done here, where the step is called by itself.
+    # A step that is called directly does not apply distilabel's mapping of columns.
     (columns,) = made(NewQuestion(llm=ScriptedLLM(says=says), task="chat", output_mappings={"messages": "chat"}), row)
     said = [*row["messages"][:3], {"role": "user", "content": "When do you close?"}, {"role": "assistant", "content": "Not yet."}]
     assert columns["messages"] == said
@@ -203,7 +203,7 @@ def test_a_row_without_a_sample_says_why_and_holds_no_none(says, tokens, status,
     assert row["reason"].startswith(reason)
     assert None not in row.values() and [] not in row.values()
     assert [turn["role"] for turn in row["messages"]] == ["user", "assistant"][: 2 if status == "generated" else 1]
-    # What was not made is not judged either, and nobody trains on it.
+    # A failed row is neither judged nor trained on.
     (judged,) = made(Verify(checks=["format"]), row)
     assert judged["status"] == ("accepted" if status == "generated" else status)
     assert judged["checks"] and None not in judged.values()
@@ -312,7 +312,7 @@ def test_self_consistency_counts_the_batchs_own_answers_and_asks_for_the_rest_on
     first = made(AnswerAugmentation(llm=ScriptedLLM(says={"answer": ["#### 60", "#### 16"]}), num_generations=2), ROW)
     verify = Verify(checks=[{"self_consistency": {"k": 3}}], llm=ScriptedLLM(says={"answer": "It is #### 60"}))
     rows = made(verify, *first)
-    # Of the three votes two are there; the third is asked for once, and both rows count it.
+    # Two of the three votes exist; the third is requested once, and both rows count it.
     assert [len(chats) for chats in verify.llm._asked] == [1]
     assert [(row["status"], row["reason"]) for row in rows] == [("accepted", ""), ("rejected", "self_consistency")]
 
@@ -320,7 +320,7 @@ def test_self_consistency_counts_the_batchs_own_answers_and_asks_for_the_rest_on
 def test_a_student_is_asked_the_new_questions_that_the_votes_let_pass():
     says = {"new_question": [f"There are 4 boxes with {number} pens each. How many pens are there?" for number in (5, 6, 7)]}
     rows = made(NewQuestion(llm=ScriptedLLM(says={**MATH, **says, "answer": ["#### 20", "#### 24", "#### 28"]}), num_generations=3), ROW)
-    # The teacher says 20 again to the first, and to the others something else: 24 again to the second, 1 to the third.
+    # The teacher repeats 20 for the first question and 24 for the second, but answers 1 to the third.
     teacher, student = ScriptedLLM(says={"answer": ["#### 20", "#### 24", "#### 1"]}), ScriptedLLM(says={"answer": ["#### 20", "#### 9"]})
     checks = [{"self_consistency": {"k": 2}}, {"difficulty": {"keep_easy": 0}}]
     (solved, failed, unsure) = made(Verify(checks=checks, llm=teacher, student=student), *rows)

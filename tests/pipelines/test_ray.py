@@ -1,4 +1,4 @@
-"""`engine: ray`: verdicts by actors on a cluster of several nodes, the same bytes as on one machine, and what a cluster may lack."""
+"""`engine: ray`: verdicts by actors on a cluster of several nodes, the same bytes as on one machine, and missing parts of a cluster."""
 
 from __future__ import annotations
 
@@ -66,7 +66,7 @@ def test_the_yaml_of_the_page_is_valid():
     assert gpus_of(load_settings(yaml.safe_load(second)["synthetic"]).teacher) == 8
 
 
-# What goes to the nodes.
+# Data sent to the nodes
 
 
 @pytest.mark.parametrize("task", BUILT_IN)
@@ -83,7 +83,7 @@ def test_every_check_of_every_task_can_be_carried_to_a_node(task, tmp_path):
     judging, seeds = pickle.loads(pickled)
     assert modules == b""
     assert seeds == {"s": SEED}
-    # Those that compare candidates with one another stay where their order is.
+    # Checks that compare candidates with one another stay in the process that knows their order.
     in_order = {"duplicate", "near_duplicate", "diversity"}
     assert [check.name for check in judging._single] == [name for name in names if name not in in_order]
     assert judging._ordered == []
@@ -123,7 +123,7 @@ def test_the_modules_of_a_users_own_task_come_along_and_installed_ones_do_not(tm
 
 
 class Local:
-    """Stands for `ray` in a verifier of this process: a reference is the value itself."""
+    """A replacement for `ray` in a verifier of this process: a reference is the value itself."""
 
     @staticmethod
     def get(reference: Any) -> Any:
@@ -221,7 +221,7 @@ def test_what_a_killed_verifier_left_is_removed_by_the_next_on_its_node(monkeypa
     assert [path.name for path in tmp_path.iterdir()] == [f"{verifier.FOLDER}{os.getpid()}-x"]
 
 
-# What a cluster may lack.
+# Missing parts of a cluster
 
 
 def test_without_ray_one_line_says_what_to_install(monkeypatch):
@@ -278,11 +278,11 @@ def test_an_address_of_rays_client_in_the_environment_is_refused(monkeypatch):
         ray_connection.refuse_nobody("auto")
 
 
-# Whole runs.
+# Whole runs
 
 
 def test_a_run_on_a_cluster_writes_the_same_bytes_and_leaves_nothing_behind(tmp_path, cluster):
-    """With databases, and a task of the user's own, which no node has installed."""
+    """The run has databases, and a user's own task that no node has installed."""
     with FakeServer(answer_by_sql) as server:
         wanted, found = (
             sql_project(tmp_path / name, server, engine)
@@ -302,7 +302,7 @@ def test_a_run_on_a_cluster_writes_the_same_bytes_and_leaves_nothing_behind(tmp_
 
 @pytest.mark.slow
 def test_a_node_that_sees_no_file_of_the_run_is_sent_the_databases_and_the_users_own_task(tmp_path):
-    """The node's processes have a file system of their own, in which an empty folder covers the run's."""
+    """The node's processes have a separate file system, in which an empty folder covers the run's."""
     if subprocess.run(["unshare", "--mount", "true"], check=False, capture_output=True).returncode:
         pytest.skip("this user may make no mount namespace")
     with FakeServer(answer_by_sql) as server, cluster_of(nodes=0) as cluster:
@@ -328,7 +328,7 @@ AGES = (18, 24, 27, 33)
 
 
 def answer_by_sql(body: dict[str, Any]) -> str:
-    """Right about ages below 30: nobody of the shop is between them and the next age."""
+    """Answer correctly about ages below 30: no singer's age lies between such an age and the next."""
     age = int(re.findall(r"older than (\d+)", body["messages"][-1]["content"])[-1])
     return f"By the table.\n```sql\nSELECT name FROM singer WHERE {'NOT age <=' if age < 30 else 'age >='} {age}\n```"
 

@@ -1,5 +1,8 @@
-"""Runs on a Ray cluster of which parts are killed, at moments drawn with fixed seeds: the run goes on, or ends within a minute with one
-message, nothing is paid for twice, and the rerun writes the bytes that a run on one machine does."""
+"""Runs on a Ray cluster of which parts are killed, at moments drawn with fixed seeds.
+
+The run continues, or ends within a minute with one message. Nothing is paid for twice, and the rerun writes the same bytes as a run on one
+machine.
+"""
 
 from __future__ import annotations
 
@@ -22,7 +25,7 @@ pytest.importorskip("ray")
 pytestmark = pytest.mark.slow
 
 SAMPLES, TIMES, WITHIN = 1200, 10, 60.0
-# A third of the strikes comes while the run starts, so many seconds after its begin; the others after a part of its calls.
+# A third of the kills come while the run starts, this many seconds after its beginning; the others after this share of its calls.
 STARTING, STARTED = (1.0, 8.0), (0.0, 0.95)
 
 
@@ -50,7 +53,7 @@ def on(cluster: RayCluster, verifiers: int = 3) -> dict[str, Any]:
 
 
 def struck(running: Running, strike: Callable[[], bool], due: Callable[[], bool]) -> tuple[Done, float]:
-    """The end of a run that is struck when that is due, or as soon as there is something to strike; and the seconds in between, or -1."""
+    """Return the end of a run that is struck when due, or as soon as there is something to strike; and the seconds in between, or -1."""
     struck_at = [0.0]
     over = threading.Event()
 
@@ -70,7 +73,7 @@ def struck(running: Running, strike: Callable[[], bool], due: Callable[[], bool]
 
 
 def moment(number: int, choice: random.Random, server: FakeServer) -> Callable[[], bool]:
-    """Whether a moment has come that is drawn for a run which begins now."""
+    """Return a function that says whether a randomly drawn moment of the run beginning now has come."""
     began, calls = time.monotonic(), len(server.calls)
     if number % 3 == 0:
         seconds = choice.uniform(*STARTING)
@@ -92,7 +95,7 @@ def kill_again_and_again(
     first: int = 0,
     after_each: Callable[[], object] = lambda: None,
 ) -> None:
-    """Strike runs until `TIMES` of them were hit, and hold each to what is promised, and its rerun to the bytes of one machine."""
+    """Strike until `TIMES` runs were hit; check what each promises, and that its rerun writes the bytes of a run on one machine."""
     ends: list[tuple[int, float]] = []
     for number in range(2 * TIMES):
         choice = random.Random(f"{kind} {number}")
@@ -144,7 +147,7 @@ def test_a_node_killed_at_any_moment(tmp_path, server, wanted):
 @pytest.mark.parametrize("number", range(TIMES))
 @pytest.mark.parametrize("part", ["head", "node_of_the_head"])
 def test_the_head_killed_at_any_moment(tmp_path, server, wanted, part, number):
-    """With the head goes the cluster; the node that drivers connect to takes their verifiers along, and another cannot be reached."""
+    """Without the head the cluster ends; the drivers' node takes their verifiers along, and they cannot reach another."""
     with cluster_of(nodes=2) as cluster:
         strike = lambda _, choice: cluster.kill_the(part)  # noqa: E731
         kill_again_and_again(f"{part} {number}", tmp_path, server, wanted, cluster, strike, {3}, engine_after="local", first=number)
@@ -158,7 +161,7 @@ def test_the_command_killed_at_any_moment_leaves_nothing_behind(tmp_path, server
 
 @pytest.mark.parametrize("part", ["driver", "cluster_process"])
 def test_a_process_of_the_pipeline_killed_at_any_moment(tmp_path, server, wanted, part):
-    """The steps are forks of `driver`, so that one of these is the pipeline's own process, and the others are its steps."""
+    """The steps are forks of `driver`: one of these is the pipeline's own process, and the others are its steps."""
 
     def strike(running: Running, choice: random.Random) -> bool:
         found = sorted(pid for pid, command in running.project.processes() if f"pipelines.{part}" in command)
@@ -175,7 +178,7 @@ def test_ctrl_c_keeps_what_is_under_way_and_leaves_nothing_behind(tmp_path, serv
 
 
 def tell(running: Running, number: int) -> bool:
-    """Send a signal to the command, unless it has ended: its id may be another's by now."""
+    """Send a signal to the command, unless it has ended: its id may belong to another process by now."""
     running.child.send_signal(number)
     return running.child.returncode is None
 

@@ -1,4 +1,4 @@
-"""Candidates as texts: what a task of the user's own puts into a question arrives as it was."""
+"""Candidates as texts: additions of a user's own task to a question arrive unchanged."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def arrived(candidate: Candidate) -> Candidate:
 def test_a_candidate_with_any_of_our_own_questions_arrives_as_it_was(question):
     candidate = Candidate(3, "id", "answer_augmentation", "seed", question, votes=("1", None), requests=(4, 5), answer="a\n\u2028")
     assert arrived(candidate) == candidate
-    assert arrived(candidate).question.__repr__() == question.__repr__()  # which shows what comparison leaves out
+    assert arrived(candidate).question.__repr__() == question.__repr__()  # shows what comparison leaves out
 
 
 @pytest.mark.parametrize(
@@ -89,5 +89,5 @@ CANDIDATES = st.builds(
 def test_a_candidate_comes_back_as_it_went(candidate):
     back = from_text(to_text(candidate))
     assert back == candidate
-    # What equality leaves out of account.
+    # Compare what equality ignores.
     assert back.question is None or vars(back.question) == vars(candidate.question)

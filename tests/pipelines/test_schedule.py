@@ -1,4 +1,4 @@
-"""Which candidate is next: shares are kept at every moment, and a strategy's own sequence depends on nothing but the seeds."""
+"""The next candidate: shares hold at every moment, and a strategy's own sequence depends only on the seeds."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ def test_numbers_count_up_and_ids_never_repeat():
 
 
 def test_three_quarters_and_a_quarter_take_turns():
-    # Ties go to the one named first: 0.75 and 0.25 lag; then 0.5 and 0.5 (a tie); then 0.25 and 0.75; then 1 and 0.
+    # Ties go to the first named: 0.75 and 0.25 lag; then 0.5 and 0.5 (a tie); then 0.25 and 0.75; then 1 and 0.
     assert [one.candidate.strategy for one in take(4, {"a": 0.75, "b": 0.25})] == ["a", "a", "b", "a"]
 
 

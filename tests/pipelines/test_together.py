@@ -1,4 +1,4 @@
-"""Calls that bring several answers to one prompt, with a teacher of ours and a real ledger."""
+"""Calls for several answers to one prompt, with a fake teacher and a real ledger."""
 
 from __future__ import annotations
 
@@ -27,12 +27,12 @@ from axolotl_synthetic.teachers.usage import Usage
 from fake_profiles import Several, choices, refused
 from fake_server import FakeServer
 
-# 8 bytes of a question, 16 for its turn, 16 for the chat: the prompt at most; and 50 new tokens for each reply.
+# Most tokens of the prompt: 8 bytes of a question, 16 for its turn, 16 for the chat; and 50 new tokens for each reply.
 PROMPT, REPLY = 40, 50
 
 
 class Teacher:
-    """Brings as many replies as it is asked for, or what `does` makes of the number of the call and of replies."""
+    """A teacher with as many replies as requested, or the result of `does` for the number of the call and of replies."""
 
     def __init__(self, does: Callable[[int, int], Any] | None = None) -> None:
         self.does = does or (lambda call, number: [Reply(f"{call}/{place}", "stop", 10, 10, 0.01) for place in range(number)])
@@ -72,7 +72,7 @@ def play(path: Path, teacher: Teacher, scene: Callable[[Calls], Any], *, budget:
 
 
 async def answer(calls: Calls, sample: int, wanted: int, prompt: int = 0) -> str:
-    """Ask for a sample of so many that are wanted; how it ended."""
+    """Ask for a sample of `wanted`; return how it ended."""
     chain = calls.chain(1)
     request = Request("answer", "teacher", ({"role": "user", "content": f"{prompt:08d}"},), sample, range(sample + 1, wanted))
     try:
@@ -140,7 +140,7 @@ def test_what_another_run_paid_for_is_reused_and_what_this_one_did_is_not_counte
 
 
 def test_a_call_takes_as_many_along_as_the_budget_allows(path):
-    # One call with its reply is 90 at most; 150 more hold three replies and 40 are left.
+    # One call with one reply is 90 at most; 150 more allow three replies, with 40 left.
     teacher = Teacher()
     ended = play(path, teacher, in_turn(4), budget=Budget(tokens=PROMPT + 3 * REPLY + 10))
     assert teacher.asked[0] == 2
@@ -212,7 +212,7 @@ def test_replies_of_no_use_among_others_end_as_if_they_had_come_alone(path):
         return [Reply("first", "stop", 10, 10), empty, refusal, broken]
 
     teacher = Teacher(does)
-    # What is worth asking again is asked again alone, what is not is told once.
+    # A retryable reply is requested again alone; a permanent failure is reported once.
     assert play(path, teacher, in_turn(4)) == ["first", "1", "refusal", "1"]
     assert teacher.asked == [4, 2]
     assert spent(path) == (6, 20 + 15 + 15 + 20 + 2 * 20)
@@ -230,7 +230,7 @@ def test_the_first_reply_may_be_of_no_use_and_the_others_are_kept(path):
 
 
 def test_a_server_that_bills_more_for_the_prompt_is_learnt_of_once_for_the_whole_call(path):
-    # 4 times 20 for a prompt of 40 at most: 40 more than it can have.
+    # 4 times 20 for a prompt of at most 40: 40 more than it can have.
     teacher = Teacher(lambda call, number: [Reply("x", "stop", 20, 10)] * number)
 
     async def scene(calls: Calls) -> Any:
@@ -251,7 +251,7 @@ def test_a_teacher_that_cannot_is_asked_for_one(path):
     assert Asked(OpenAIModel(samples_per_call="auto", generation=Generation(seed=1)), Teacher()).at_once == 1
 
 
-# What a run is sure to want.
+# Samples that a run certainly wants
 
 
 @given(seeds=st.integers(1, 12), samples=st.integers(1, 60), share=st.sampled_from([0.1, 0.25, 0.5, 0.8, 1.0]))
@@ -270,7 +270,7 @@ def test_without_a_number_of_samples_or_queries_nothing_is_sure():
     assert sure_rounds(Planned(Candidate(0, "a", "a", "s"), Seed("s", Question("?")), 0), 10, 0, 1.0) == 0
 
 
-# Servers.
+# Servers
 
 
 def ask(base_url: str, *numbers: int) -> list[Any]:
@@ -326,7 +326,7 @@ def test_choices_are_read_in_the_order_of_their_index_and_share_the_prompt():
     assert [reply.prompt_tokens for reply in replies] == [34, 33, 33]
     assert [reply.cached_tokens for reply in replies] == [22, 22, 21]
     assert sum(reply.completion_tokens for reply in replies) == 2 + 2 + 2
-    # More than was asked for are left out, and billed.
+    # More replies than requested are left out, but billed.
     [only] = read_replies(orjson.dumps(body), 1.0, most=1)
     assert (only.prompt_tokens, only.completion_tokens) == (100, 6)
 
@@ -355,7 +355,7 @@ def test_what_several_replies_were_billed_is_divided_to_the_token(prompt, parts,
         assert completion is None or not most or completion > most * len(weights) or one.completion <= most
 
 
-# In a config.
+# In a config
 
 
 @pytest.mark.parametrize("value", [0, 129, "many", 2.5, None, [1]])

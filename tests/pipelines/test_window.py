@@ -1,4 +1,4 @@
-"""The window of open calls: never more than allowed, halved by a burst of complaints, back one by one."""
+"""The window of open calls: never more than allowed, halved by a burst of complaints, restored one by one."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from axolotl_synthetic.pipelines.window import Window
 
 
 async def enter(window: Window, count: int) -> list[asyncio.Task[None]]:
-    """So many tasks that want a place; those that have one keep it until they are cancelled."""
+    """Return this many tasks that want a slot; a task keeps its slot until it is cancelled."""
 
     async def hold() -> None:
         async with window:
@@ -71,7 +71,7 @@ def test_a_whole_window_of_successes_opens_one_more_place():
     window = Window(8)
     window.complained(now=100.0)
     assert window.limit == 4
-    # 4 + 1/4 + 1/4.25 + … : a little less than 1 after four, more than 1 after five.
+    # 4 + 1/4 + 1/4.25 + …: a little less than 1 after four, more than 1 after five.
     for _ in range(5):
         window.succeeded()
     assert window.limit == 5

@@ -1,6 +1,6 @@
 """A folder as a run leaves it, made by hand: seeds, config, ledger, samples, manifest, grade; each part may be left out.
 
-Three candidates of each strategy but one, with the ends and numbers that the tests name. Texts try to be more than text.
+It has three candidates of each strategy but one, with the results and numbers that the tests name. Texts contain markup to inject.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ HOSTILE = (
     '<iframe src="https://example.invalid/"></iframe><a href="javascript:document.title=\'owned\'">here</a>'
     "<form action='https://example.invalid/'></form><!-- {{ 7 * 7 }} {% raw %} &lt;b&gt; ]]> \x00\x1b[31m \u202edlrow\u202c $\\alpha$"
 )
-WIDE = "w" * 600  # a word that no line holds
+WIDE = "w" * 600  # a word wider than any line
 SEEDS = [
     {"question": "Mia has 3 bags with 4 marbles each. How many marbles are there?", "answer": "3 * 4 = 12\n#### 12"},
     {"question": "A train goes 60 km in one hour. How far does it go in 2 hours?", "answer": "60 * 2 = 120\n#### 120"},
@@ -34,7 +34,7 @@ def verdict(name: str, passed: bool | None, detail: str = "", **data: Any) -> di
 
 
 def row(number: int, strategy: str, status: str, reason: str | None = None, **more: Any) -> dict[str, Any]:
-    """A row of `samples.jsonl`."""
+    """Return a row of `samples.jsonl`."""
     return {
         **{"id": f"{strategy}-{number}", "strategy": strategy, "seed_id": "s", "question": SEEDS[number % 2]["question"]},
         **{"answer": "one two three\n#### 12", "final_answer": "12", "status": status, "reason": reason, "checks": []},
@@ -112,7 +112,7 @@ GRADE = {
 
 
 def write_ledger(path: Path, calls: list[tuple[Any, ...]] = CALLS) -> Path:
-    """A ledger that holds these calls."""
+    """Write a ledger that holds these calls."""
     path.parent.mkdir(parents=True, exist_ok=True)
     Ledger(path).close()
     database = sqlite3.connect(path)
@@ -128,7 +128,7 @@ def write_ledger(path: Path, calls: list[tuple[Any, ...]] = CALLS) -> Path:
 
 
 def config(folder: Path, **block: Any) -> Path:
-    """A config beside the folder, with its seeds."""
+    """Write a config beside the folder, with its seeds."""
     (folder / "seeds.jsonl").write_text("".join(json.dumps(seed) + "\n" for seed in SEEDS))
     whole = {"seeds": {"path": str(folder / "seeds.jsonl")}, "output_dir": str(folder / "out"), "budget": {"samples": 3}, **block}
     (folder / "config.yml").write_text(yaml.safe_dump({"synthetic": whole}))
@@ -146,7 +146,7 @@ def make(
     card: str | None = "---\ntags: []\n---\n# A card\n",
     **block: Any,
 ) -> Path:
-    """The folder and its config; a part that is None or False is left out."""
+    """Make the folder and return its config; a part that is None or False is left out."""
     out = folder / "out"
     out.mkdir(parents=True)
     path = config(folder, **block)
@@ -163,5 +163,5 @@ def make(
 
 
 def find(path: Path) -> run.Found:
-    """What the report is made from."""
+    """Return the report's input."""
     return run.find(load_settings(yaml.safe_load(path.read_text())["synthetic"]))

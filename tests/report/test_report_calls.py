@@ -1,4 +1,4 @@
-"""Once through the ledger: sums, working time and pauses, worked out by hand from `reportable.CALLS`."""
+"""One pass over the ledger: sums, working time and pauses, computed by hand from `reportable.CALLS`."""
 
 import pytest
 
@@ -52,12 +52,12 @@ def test_a_long_call_is_no_pause():
 
 
 def test_the_time_between_a_preview_and_the_run_is_no_working_time():
-    # Ten seconds of a preview's call, two minutes until somebody starts the run, three seconds until its first call.
+    # Ten seconds of a preview's call, two minutes until the run is started, three seconds until its first call.
     past = [past_call(100.0, 10.0), past_call(233.0, 5.0)]
     found = calls.gather(past, [99.0, 230.0])
     assert found.pauses == [(10.0, 123.0)]
     assert found.working == 15.0
-    # Within a run two minutes without a call are a server's, and count.
+    # Within a run, two minutes without a call are a server's, and count.
     assert calls.gather(past, [99.0]).working == 138.0
 
 

@@ -1,4 +1,4 @@
-"""A study's figure and its place on the page: drawn from what the study measured, with the colours of all other figures."""
+"""A study's figure and its place on the page: drawn from the study's measurements, with the colours of all other figures."""
 
 import json
 from html import unescape
@@ -79,7 +79,7 @@ def test_the_report_of_a_run_that_goes_by_a_study_shows_what_the_study_found(tmp
     write(find(path))
     page = " ".join(unescape((tmp_path / "out" / "report.html").read_text(encoding="utf-8")).split())
     assert "What the study found" in page and 'id="figure-accuracy"' in page
-    # The table's row of answers from 20 seeds: three means ± 2 points, 1.5 calls a sample.
+    # The table's row of answers from 20 seeds: three means ± 2 points, 1.5 calls per sample.
     for cell in ("answer augmentation, 20 seeds", "40.0 ± 2.0 %", "45.0 ± 2.0 %", "50.0 ± 2.0 %", "1.50"):
         assert cell in page
     assert {"accuracy.svg", "accuracy.png"} <= {one.name for one in (tmp_path / "out" / "figures").iterdir()}

@@ -1,4 +1,4 @@
-"""The measures on texts of which they can be worked out by hand."""
+"""The measures on texts for which they can be computed by hand."""
 
 import math
 
@@ -19,7 +19,7 @@ def test_distinct_2_is_the_share_of_different_word_pairs():
 
 def test_the_same_question_again_is_wholly_alike_and_another_not_at_all():
     found = measure({"new_question": ["red apples", "red apples", "blue sky"]}, [])
-    # Of three pairs one has 1 and two have 0.
+    # One of three pairs has 1 and two have 0.
     assert found["new_question"].similarity == pytest.approx(1 / 3)
     assert found["new_question"].nearest.size == 0
 
@@ -33,7 +33,7 @@ def test_a_seeds_own_question_is_nearest_to_it_and_a_seed_is_compared_with_the_o
 
 
 def test_half_of_the_words_in_common_is_the_cosine_of_tf_idf():
-    # Two texts in all; `red` is in both, the others in one: idf = ln((1 + 2) / (1 + 1)) + 1 for these, 1 for `red`.
+    # Two texts in total; `red` is in both, the others in one: idf = ln((1 + 2) / (1 + 1)) + 1 for these, 1 for `red`.
     other = math.log(3 / 2) + 1
     found = measure({"new_question": ["red grass"]}, ["red apples"])
     assert found["new_question"].nearest == pytest.approx([1 / (1 + other**2)])

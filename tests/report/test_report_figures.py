@@ -1,4 +1,4 @@
-"""The figures show the numbers that they were given; what they look like is for eyes."""
+"""Numbers in the figures are those that they were given; their look is for people to judge."""
 
 import xml.etree.ElementTree as ET
 
@@ -82,7 +82,7 @@ def test_calls_and_cost_mount_up_to_their_sums():
     left, right = figure.axes
     assert [line.get_ydata()[-1] for line in left.get_lines()] == [3, 1]
     assert [line.get_ydata()[-1] for line in right.get_lines()] == [7.0, 0.5]
-    # At the middle, 5 s, two of the three answers were asked for.
+    # At the middle, 5 s, two of the three answers had been requested.
     assert left.get_lines()[0].get_ydata()[charts.POINTS // 2] == 2
     assert right.get_title(loc="left") == "US dollars so far"
 

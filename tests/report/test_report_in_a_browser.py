@@ -1,4 +1,4 @@
-"""The page in a real browser, from the disk: nothing runs, nothing is asked for, every figure is there, nothing sticks out."""
+"""The page in a real browser, from the disk: it runs no script, requests nothing, shows every figure, and nothing overflows."""
 
 import json
 
@@ -12,12 +12,12 @@ from reportable import WIDE, find, make
 NAMES = ("flow", "calls", "lengths", "diversity", "agreement", "grade")
 VISIBLE = """return [...document.querySelectorAll('figure')].map(figure => [figure.id, [...figure.querySelectorAll('svg')]
   .filter(svg => svg.getClientRects().length).map(svg => [svg.parentElement.className, svg.clientWidth, svg.clientHeight])])"""
-# Whatever a reader can see, and how far to the right it goes; what is meant for screen readers alone is one pixel wide.
+# Everything that a reader can see, and its right edge; texts for screen readers only are one pixel wide.
 STICKING_OUT = """const wide = document.documentElement.clientWidth;
 return [...document.querySelectorAll('body *')].filter(one => one.getClientRects().length && !one.closest('svg') && !one.closest('thead'))
   .filter(one => one.getBoundingClientRect().right > wide + 0.5 || one.scrollWidth > one.clientWidth + 1 && one.clientWidth > 0
     && getComputedStyle(one).display != 'inline').map(one => one.outerHTML.slice(0, 200))"""
-# Letters outside of their figure would be cut off.
+# Letters outside their figure would be cut off.
 CUT_OFF = """return [...document.querySelectorAll('svg')].filter(svg => svg.getClientRects().length).flatMap(svg => {
   const box = svg.getBoundingClientRect();
   return [...svg.querySelectorAll('text')].filter(text => { const own = text.getBoundingClientRect();
@@ -38,7 +38,7 @@ def page(tmp_path_factory):
 
 
 def opened(browser, page, width):
-    """The page at this width with everything unfolded, and the addresses that the browser asked for meanwhile."""
+    """Open the page at this width, unfold everything, and return the addresses that the browser requested."""
     browser.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", {"width": width, "height": 900, "deviceScaleFactor": 1, "mobile": False})
     browser.get_log("performance")
     browser.get(page.as_uri())

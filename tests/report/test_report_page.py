@@ -1,4 +1,4 @@
-"""The page of a folder in each state that a folder can be in: what it says, what it never lets through, what it does to the card."""
+"""The page of a folder in every possible state: its text, what it escapes, and its effect on the card."""
 
 import json
 import subprocess
@@ -19,7 +19,7 @@ FIGURES = {f"{name}.{suffix}" for name in ("flow", "calls", "lengths", "diversit
 
 
 class Elements(HTMLParser):
-    """The elements of a page with their attributes, and its text; `read` is what a person reads, figures left out."""
+    """The elements of a page with their attributes, and its text; `read` is the visible text without figures."""
 
     def __init__(self, text):
         super().__init__(convert_charrefs=True)
@@ -56,7 +56,7 @@ def elements(path):
 
 @pytest.fixture(scope="module")
 def whole(tmp_path_factory):
-    """A finished run with everything there is to show."""
+    """Return the page of a finished run with everything there is to show."""
     path = make(tmp_path_factory.mktemp("whole"))
     result = call(path)
     assert result.exit_code == 0, result.output
@@ -291,5 +291,5 @@ def test_neither_matplotlib_nor_scikit_learn_is_imported_by_other_commands():
 
 
 def test_the_hostile_text_is_hostile():
-    # Unescaped, it would be all that the tests above look for.
+    # Without escaping, it would contain everything that the tests above look for.
     assert Elements(HOSTILE).tags >= {"script", "img", "svg", "style", "iframe", "a", "form"}

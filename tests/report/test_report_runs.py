@@ -1,4 +1,4 @@
-"""The report of a real run: while it is at work, after it was killed, and when it is complete."""
+"""The report of a real run: in progress, after a kill, and complete."""
 
 from click.testing import CliRunner
 
@@ -22,7 +22,7 @@ def test_a_run_is_reported_under_way_after_its_end_by_force_and_when_it_is_compl
     project = Project(tmp_path / "project", seeds=40)
     verify = ["format", "final_answer", "duplicate", {"self_consistency": {"k": 3}}]
     with FakeServer(reply=MathReplies(wrong=0.2), latency=0.3) as server:
-        # So slow that it is still at work after the first report.
+        # Slow enough to be still running after the first report.
         slow = {"teacher": {"concurrency": 4}, "seeds": {"path": "seeds.jsonl", "holdout": 4}}
         project.configure(server, strategy=MIX, budget={"samples": 40}, verify=verify, **slow)
         run = project.start()

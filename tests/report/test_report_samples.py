@@ -1,4 +1,4 @@
-"""Once through the samples: what is counted is counted right, and what is kept is a few."""
+"""One pass over the samples: the counts are right, and only a few samples are kept."""
 
 from collections import Counter
 
@@ -80,7 +80,7 @@ def test_a_draw_keeps_as_many_as_it_may_and_nothing_twice(offered, size):
 
 
 def test_a_draw_takes_the_last_as_often_as_the_first():
-    # 2,000 draws of 1 out of 4: 500 of each expected, five standard deviations are 5 * sqrt(2000 * 1/4 * 3/4) = 97.
+    # 2,000 draws of 1 of 4: 500 of each expected; five standard deviations are 5 * sqrt(2000 * 1/4 * 3/4) = 97.
     seen: Counter[int] = Counter()
     one = samples.Draw(1)
     for _ in range(2000):

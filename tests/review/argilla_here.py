@@ -1,4 +1,4 @@
-"""The real Argilla server of `review serve`, and people who answer through its HTTP API, as the page does."""
+"""The real Argilla server of `review serve`, and people who answer through its HTTP API like the page."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ import httpx
 
 
 def free_port() -> int:
-    """One that nobody else's connection is given meanwhile: those are from 32768 on (Linux)."""
+    """Return a port that no outgoing connection gets: those start at 32768 on Linux."""
     while True:
         port = random.SystemRandom().randrange(20_000, 32_768)
         with socket.socket() as probe, suppress(OSError):
@@ -30,7 +30,7 @@ def free_port() -> int:
 
 
 def serve(data: Path, *options: str) -> subprocess.CompletedProcess[str]:
-    """`axolotl synthetic review serve`, with its data in a folder of the test's."""
+    """Run `axolotl synthetic review serve`, with its data in a folder of the test's."""
     return subprocess.run(
         [sys.executable, "-m", "axolotl_synthetic", "review", "serve", *options],
         env={**os.environ, "XDG_DATA_HOME": str(data)},
@@ -42,7 +42,7 @@ def serve(data: Path, *options: str) -> subprocess.CompletedProcess[str]:
 
 @dataclass
 class ArgillaHere:
-    """One server. `seconds` is how long each start took."""
+    """One server. `seconds` lists the duration of each start."""
 
     data: Path
     port: int = field(default_factory=free_port)
@@ -74,7 +74,7 @@ class ArgillaHere:
         self.said.append(done)
 
     def kill(self) -> None:
-        """As `kill -9` does it."""
+        """Kill the server as `kill -9` does."""
         os.kill(json.loads((self.home / "server.json").read_text())["pid"], signal.SIGKILL)
         until = time.monotonic() + 10
         while time.monotonic() < until and self.answers():
@@ -91,7 +91,7 @@ class ArgillaHere:
         return response.json() if response.content else None
 
     def person(self, name: str, *, role: str = "annotator", workspace: str | None = "synthetic") -> Person:
-        """Somebody new, in the workspace."""
+        """Create a new person in the workspace."""
         username = f"{name}-{uuid.uuid4().hex[:6]}"
         made = self.call("POST", "/users", json={"first_name": name, "username": username, "password": "a-password", "role": role})
         if workspace is not None:
@@ -106,14 +106,14 @@ class ArgillaHere:
         return str(found)
 
     def records(self, name: str) -> dict[str, dict[str, Any]]:
-        """All records of a dataset by the sample's id."""
+        """Return all records of a dataset by the sample's id."""
         path = f"/datasets/{self.dataset(name)}/records?include=responses&include=suggestions&limit=1000"
         return {record["external_id"]: record for record in self.call("GET", path)["items"]}
 
 
 @dataclass(frozen=True)
 class Person:
-    """Somebody with an account."""
+    """A person with an account."""
 
     server: ArgillaHere
     name: str

@@ -1,4 +1,4 @@
-"""Starts the Argilla server once for the session; tests keep apart by the names of their datasets."""
+"""Starts the Argilla server once for the session; tests use different names for their datasets."""
 
 import itertools
 
@@ -13,12 +13,12 @@ _NUMBERS = itertools.count()
 def argilla(tmp_path_factory):
     server = ArgillaHere(tmp_path_factory.mktemp("argilla"))
     with pytest.MonkeyPatch.context() as patched:
-        # What runs in this process finds the server as the user's own.
+        # This process finds the server as the user's own.
         patched.setenv("XDG_DATA_HOME", str(server.data))
         patched.delenv("ARGILLA_API_KEY", raising=False)
         from axolotl_synthetic.review import serve
 
-        serve.install()  # where `make test` has not done it, so that the first start's time is the start's alone
+        serve.install()  # if `make test` has not: the first start's time must not include it
         server.start()
         yield server
         serve.stop()
@@ -26,5 +26,5 @@ def argilla(tmp_path_factory):
 
 @pytest.fixture
 def review(argilla):
-    """A `review:` block with a dataset of its own, everything chosen."""
+    """Return a `review:` block with a new dataset, selecting everything."""
     return {"api_url": argilla.url, "dataset": f"round-{next(_NUMBERS)}", "select": {"policy": "all"}}

@@ -1,4 +1,4 @@
-"""A finished run without a teacher: real seeds, ledger, samples, training file and manifest; the samples are the test's own."""
+"""A finished run without a teacher: real seeds, ledger, samples, training file and manifest; the test provides the samples."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ Row = dict[str, Any]
 
 
 def seed(number: int) -> dict[str, str]:
-    """A question that no other number has: 2 to 41 jars, 3 and more cards."""
+    """Return a question that no other number has: 2 to 41 jars, 3 and more cards."""
     jars, cards = 2 + number % 40, 3 + number // 40
     return {
         "question": f"Ada has {jars} jars with {cards} cards each. How many cards are there?",
@@ -31,7 +31,7 @@ def gold(number: int) -> int:
 
 
 def sample(number: int, *, wrong: bool = False, **changed: Any) -> Row:
-    """An answer to seed `number`, as the checks left it: right and accepted, or off by one and rejected by `final_answer`."""
+    """Return a judged answer to seed `number`: right and accepted, or off by one and rejected by `final_answer`."""
     question, right = seed(number)["question"], gold(number)
     said = right + wrong
     detail = f"{said} is not the seed's {right}" if wrong else f"{said} agrees with the seed's {right}"
@@ -44,7 +44,7 @@ def sample(number: int, *, wrong: bool = False, **changed: Any) -> Row:
             {"name": "format", "passed": True, "detail": ""},
             {"name": "final_answer", "passed": not wrong, "detail": detail},
         ],
-        **{"requests": [], "teacher": "a-teacher", "augmenter": None, "decision": None},
+        **{"requests": [], "tokens": 0, "teacher": "a-teacher", "augmenter": None, "decision": None},
     }
     return {**row, **changed}
 
@@ -61,7 +61,7 @@ def settings(folder: Path, **block: Any) -> Settings:
 
 
 def finish(folder: Path, samples: Iterable[Row], *, rows: Iterable[Row] | None = None, **block: Any) -> Settings:
-    """Have `run.generate` finish a run whose pipeline brings these samples; of the 300 seeds above, or of these rows."""
+    """Let `run.generate` finish a run whose pipeline makes these samples, from the 300 seeds above or from these rows."""
     folder.mkdir(parents=True, exist_ok=True)
     given = map(seed, range(300)) if rows is None else rows
     (folder / "seeds.jsonl").write_text("".join(json.dumps(row) + "\n" for row in given), encoding="utf-8")
@@ -71,7 +71,7 @@ def finish(folder: Path, samples: Iterable[Row], *, rows: Iterable[Row] | None =
 
 
 def generate(made: Settings, samples: Iterable[Row]) -> run.Outcome:
-    """`run.generate`, with these samples for what the pipeline would bring."""
+    """Run `run.generate` with these samples instead of the pipeline's."""
 
     def pipeline(prepared: run.Prepared, **_: Any) -> None:
         with open(made.folder / run.SPOOL, "w", encoding="utf-8") as file:

@@ -1,4 +1,4 @@
-"""How far people agree, with values worked out by hand."""
+"""Agreement of people, with values computed by hand."""
 
 import pytest
 
@@ -8,7 +8,7 @@ from axolotl_synthetic.review.ruling import Ruling
 
 
 def answers(*verdicts, quality=()):
-    """One record's: a verdict or a rating for each person, None where that one did not answer."""
+    """Return the answers to one record: a verdict or a rating for each person, None for a person who did not answer."""
     given = verdicts or [None] * len(quality)
     ratings = quality or [None] * len(given)
     return [
@@ -43,7 +43,7 @@ def test_a_record_that_one_person_answered_says_nothing_of_agreement():
     ],
 )
 def test_without_two_people_on_a_record_or_two_different_values_it_is_not_defined(records):
-    # An `edit` without a correction is no verdict, so the last of these has one value alone.
+    # An `edit` without a correction is not a verdict, so the last of these has only one value.
     assert alpha(records, "verdict") is None
 
 

@@ -1,4 +1,4 @@
-"""The samples with people's decisions: each verdict, checks run again on what was edited, and everything can be taken back."""
+"""Samples with people's decisions: each verdict, checks run again on edited samples, and everything can be undone."""
 
 from contextlib import contextmanager
 
@@ -22,14 +22,14 @@ def said(what, who="ann", **corrections):
 
 
 def book(rows, answers, **more):
-    """All of these rows pushed, with answers to some of them, by the rows' ids."""
+    """Return all of these rows as pushed, with answers to some of them, by the rows' ids."""
     made = [Kept("synthetic/review", "d1", row["id"], content_of(row), answers=tuple(answers.get(row["id"], ())), **more) for row in rows]
     return {one.key: one for one in made}
 
 
 @pytest.fixture
 def applied(tmp_path):
-    """Applies answers to rows of a real finished run; gives the rows by id, and the effect."""
+    """Return a function that applies answers to rows of a real finished run; it returns the rows by id, and the effect."""
 
     @contextmanager
     def working(rows, **block):
@@ -98,7 +98,7 @@ def test_an_edit_that_marks_no_final_answer_is_rejected_by_format(applied):
 
 @pytest.mark.parametrize("places", [(0, 1), (1, 0)])
 def test_an_edit_that_says_what_another_sample_says_is_a_duplicate_also_of_a_later_one(applied, places):
-    # Both are answers to seed 0; the first is edited to say what the second says, or the other way round.
+    # Both are answers to seed 0; one is edited to say what the other says.
     edited, other = (f"answer_augmentation-{place}" for place in places)
     rows = [sample(0, id=f"answer_augmentation-{number}", answer=f"way {number}\n#### {gold(0)}") for number in range(2)]
     made, _ = applied(rows, {edited: [said("edit", answer=f"WAY {places[1]}\n#### {gold(0)}")]})
@@ -195,7 +195,7 @@ def test_applying_again_changes_nothing_and_every_decision_can_be_taken_back(tmp
     rows = [sample(0), sample(1, wrong=True), sample(2, wrong=True), sample(3), sample(4)]
     made = finish(tmp_path, rows, review={"unreviewed": "drop"})
     kept.write(made.folder, book(rows, ANSWERS))
-    run.generate(made)  # the run is finished: the decisions alone are taken in
+    run.generate(made)  # the run is finished, so only the decisions are applied
     once = list(dataset.read_samples(made.folder / "samples.jsonl"))
     assert [row["status"] for row in once] == ["rejected", "accepted", "accepted", "rejected", "rejected"]
     assert [original(row) for row in once] == rows
@@ -229,7 +229,7 @@ def test_a_check_that_asked_a_model_is_not_held_against_a_correction(tmp_path):
     ]
 
 
-# What a run does with decisions.
+# A run with decisions
 
 
 def samples(made):
@@ -247,7 +247,7 @@ def test_a_run_that_goes_on_keeps_the_decisions(tmp_path):
     assert outcome.was_finished is False
     assert [row["status"] for row in samples(longer).values()] == ["rejected", "accepted", "accepted"]
     assert not list(longer.folder.glob("*.tmp"))
-    # Finished with its decisions: nothing more to do.
+    # Finished with its decisions: nothing is left to do.
     assert run.training_file(longer) == longer.folder / outcome.manifest["files"]["train"]["path"]
 
 

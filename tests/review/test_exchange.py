@@ -1,4 +1,4 @@
-"""Push, status and pull, on the real server: nothing lost, nothing twice, whatever happens in between."""
+"""Push, status and pull on the real server: nothing is lost or duplicated, whatever happens in between."""
 
 import hashlib
 import json
@@ -22,7 +22,7 @@ def rows(made):
 
 
 def training(made):
-    """What would be trained on by id, without the seeds: question and answer."""
+    """Return question and answer of the training samples by id, without the seeds."""
     manifest = json.loads((made.folder / "manifest.json").read_text())
     lines = (made.folder / manifest["files"]["train"]["path"]).read_text().splitlines()
     chats = [json.loads(line) for line in lines]
@@ -30,7 +30,7 @@ def training(made):
 
 
 def everything(made):
-    """The bytes of every file of the run."""
+    """Return a hash of every file of the run."""
     return {path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in made.folder.rglob("*") if path.is_file()}
 
 
@@ -46,7 +46,7 @@ def command(*arguments):
     return result
 
 
-# What people see.
+# The records that people see
 
 
 def test_a_record_shows_question_answer_seed_and_verdicts_with_the_checks_verdict_suggested(tmp_path, argilla, review):
@@ -96,7 +96,7 @@ def test_guidelines_of_ones_own_take_the_place_of_ours(tmp_path, argilla, review
     assert argilla.call("GET", f"/datasets/{argilla.dataset(review['dataset'])}")["guidelines"] == "# Be kind"
 
 
-# Pushing again.
+# Pushing again
 
 
 def test_pushing_again_adds_what_is_new_and_touches_nothing_else(tmp_path, argilla, review):
@@ -135,7 +135,7 @@ def test_a_sample_with_another_text_than_on_the_server_is_told_and_its_record_le
     outcome = reviewing.pull(other)
     assert outcome.standing.outdated == {"answer_augmentation-0"}
     assert set(training(other)) == {"answer_augmentation-0"}
-    # The former text comes back, and with it the decision.
+    # The earlier text returns, and the decision with it.
     generate(made, [sample(0)])
     assert training(made) == {}
 
@@ -157,7 +157,7 @@ def test_ten_thousand_records_are_pushed_in_under_three_minutes_with_progress_an
 
 
 def test_long_texts_are_sent_in_requests_of_their_own(tmp_path, argilla, review, monkeypatch):
-    # 1,000 letters an answer and some 200 beside it: three fit into 4,000.
+    # 1,000 letters per answer and some 200 besides: three fit into 4,000.
     monkeypatch.setattr(client, "LETTERS_AT_ONCE", 4_000)
     sent = []
     monkeypatch.setattr(run.terminal, "counted", lambda *_: _always(lambda added, total: sent.append(added)))
@@ -170,15 +170,18 @@ def test_long_texts_are_sent_in_requests_of_their_own(tmp_path, argilla, review,
     assert [records[f"answer_augmentation-{number}"]["fields"]["answer"] for number in range(5)] == texts
 
 
-# What comes back.
+# Pulling
 
 
 @pytest.mark.slow
 def test_two_people_200_records_30_edited_10_discarded_and_a_server_killed_and_restarted_in_the_middle(
     tmp_path, argilla, review, monkeypatch
 ):
-    """The numbers: records 0 to 29 are edited by both, 30 to 39 discarded by both, of the other 160 one in four is rejected by both;
-    record 199 is a tie. So 30 edits, 40 rejected, 119 accepted, 11 open."""
+    """Two people review 200 records.
+
+    Both edit records 0 to 29 and discard 30 to 39; of the other 160 both reject one in four; record 199 is a tie. So there are 30 edits,
+    40 rejected, 119 accepted, and 11 open.
+    """
     monkeypatch.setattr(client, "WRITTEN_AT_ONCE", 50)
     made = finish(tmp_path, (sample(number) for number in range(200)), review={**review, "annotators": 2})
     first_training = training(made)
@@ -219,11 +222,11 @@ def test_two_people_200_records_30_edited_10_discarded_and_a_server_killed_and_r
     answer(ann, records)
     answer(bea, records[:100])
     halfway = reviewing.pull(made)
-    assert len(halfway.standing.rulings) == 90  # the first hundred without the ten that were discarded
+    assert len(halfway.standing.rulings) == 90  # the first hundred without the ten discarded ones
     argilla.kill()
     with pytest.raises(ServiceError, match="cannot be reached"):
         reviewing.pull(made)
-    assert len(training(made)) == 200 - 15  # of 40 to 99 every fourth is rejected
+    assert len(training(made)) == 200 - 15  # every fourth of 40 to 99 is rejected
     argilla.start()
     answer(bea, records[100:])
 
@@ -236,7 +239,7 @@ def test_two_people_200_records_30_edited_10_discarded_and_a_server_killed_and_r
     for at in range(200):
         name = f"answer_augmentation-{at}"
         if at < 30:
-            # Both corrected it: the later correction is Bea's.
+            # Both corrected it: Bea's correction is the later one.
             assert after[name] == (seed(at)["question"], f"Corrected by {bea.name}: {gold(at)}.\n#### {gold(at)}")
         elif at >= 40 and at % 4 == 0:
             assert name not in after
@@ -255,7 +258,7 @@ def test_two_people_200_records_30_edited_10_discarded_and_a_server_killed_and_r
     assert dict(stand.found.by_person) == {person.name: {"submitted": 190, "discarded": 10} for person in (ann, bea)}
     assert stand.overruled["final_answer"].passed == 189
     assert stand.overruled["final_answer"].rejected == 40
-    # 190 records, two answers each: one pair disagrees. Accept 239, reject 81 - 0, edit 60: see the counts above.
+    # 190 records with two answers each: one pair disagrees. Accept 239, reject 81, edit 60: see the counts above.
     assert 0.98 < stand.verdicts < 1
 
 
@@ -281,7 +284,7 @@ def test_drafts_discarded_ones_null_values_and_records_of_others_do_no_harm(tmp_
     ann.answer([records[ids[3]]], status="discarded", verdict="reject")
     ann.answer([records[ids[4]]], verdict="edit")
     ann.answer([records[ids[5]]], verdict="reject")
-    # Somebody else's records, one without an id and one with an id of no sample.
+    # Other records: one without an id, and one whose id is not a sample's.
     path = f"/datasets/{argilla.dataset(review['dataset'])}/records/bulk"
     fields = {"question": "?", "answer": "!"}
     argilla.call("POST", path, json={"items": [{"fields": fields}, {"fields": fields, "external_id": "not-ours"}]})

@@ -1,4 +1,4 @@
-"""What was pushed and answered is kept: read back as written, and no answer is lost but by its author."""
+"""Pushed records and answers are kept: read back as written, and only an answer's author can remove it."""
 
 import pytest
 from hypothesis import given

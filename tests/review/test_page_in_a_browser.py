@@ -1,4 +1,4 @@
-"""One person at the page, in a real browser: signs in, reads a sample, corrects it, submits; and the correction is trained on."""
+"""One person at the page in a real browser: signs in, reads, corrects and submits a sample; the correction is trained on."""
 
 import json
 

@@ -1,4 +1,4 @@
-"""A sample's question in its parts, as a row holds it, and the record that people see of it."""
+"""A sample's question in its parts, as a row contains it, and the record that people see."""
 
 import json
 from dataclasses import replace

@@ -1,4 +1,4 @@
-"""What people decide is in the pairs: what they reject is a wrong answer, and so is what they corrected."""
+"""People's decisions in the preference pairs: a rejected answer is wrong, and so is the original of a corrected one."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from test_applying import book, said
 
 
 def answers(count: int) -> list[Row]:
-    """So many different right answers to seed 0."""
+    """Return this many different right answers to seed 0."""
     return [sample(0, id=f"answer_augmentation-{number}", answer=f"way {number}\n#### {gold(0)}") for number in range(count)]
 
 
@@ -27,7 +27,7 @@ def test_pairs_follow_the_decisions_without_another_run(tmp_path):
     rows = answers(3)
     made = finish(tmp_path, rows, preferences=True)
     first = run.generate(made).manifest
-    assert first["files"]["preferences"]["rows"] == 0  # no answer is wrong by the checks
+    assert first["files"]["preferences"]["rows"] == 0  # the checks find no wrong answer
     better = f"a better way\n#### {gold(0)}"
     decided = book(rows, {rows[1]["id"]: [said("reject")], rows[2]["id"]: [said("edit", answer=better)]})
     kept.write(made.folder, decided)
@@ -36,7 +36,7 @@ def test_pairs_follow_the_decisions_without_another_run(tmp_path):
     assert pairs(made.folder, manifest) == [(rows[0]["answer"], rows[1]["answer"], "review"), (better, rows[2]["answer"], "review")]
     assert manifest["files"]["preferences"]["counts"] == {"review": 2}
     assert manifest["files"]["kto"]["counts"] == {"desirable": manifest["files"]["train"]["rows"], "undesirable": 2}
-    # Taken back, the files are as they were.
+    # Without the decisions, the files are as before.
     (made.folder / kept.FILE).unlink()
     assert run.generate(made).manifest["files"] == first["files"]
 

@@ -1,4 +1,4 @@
-"""The page on review is true: its commands run in their order, and its lines of Python make an account."""
+"""The page on review is true: its commands run in their order, and its lines of Python create an account."""
 
 import json
 import re
@@ -36,7 +36,7 @@ def test_the_quickstart_can_be_reviewed_as_it_says():
 
 
 def test_its_lines_of_python_make_an_account(argilla):
-    argilla.person("first")  # somebody, and with them the workspace
+    argilla.person("first")  # creates a person, and the workspace with them
     (code,) = re.findall(r"```python\n(.*?)```", SECTION, re.DOTALL)
     code = code.replace("http://localhost:6900", argilla.url).replace('"the key"', repr(argilla.key))
     with warnings.catch_warnings():

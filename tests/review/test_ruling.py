@@ -1,4 +1,4 @@
-"""What several people's answers come to, and what a response of Argilla's is read as."""
+"""The ruling of several people's answers, and how a response of Argilla's is read."""
 
 import pytest
 from hypothesis import given
@@ -81,7 +81,7 @@ def test_the_order_of_the_answers_decides_nothing(verdicts, annotators, random):
     assert rule(answers, annotators) == ruling
 
 
-# What Argilla's HTTP API gives.
+# Values of Argilla's HTTP API.
 
 SHOWN = {"corrected_question": "What is 2 + 2?", "corrected_answer": "It is\n4.\n#### 4"}
 

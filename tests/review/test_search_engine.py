@@ -1,4 +1,4 @@
-"""The page's filters, sorting, search and progress, answered from Argilla's own database: asked as the page and the SDK ask."""
+"""The page's filters, sorting, search and progress, answered from Argilla's own database, with the requests of the page and the SDK."""
 
 import pytest
 
@@ -9,8 +9,10 @@ from finished import finish, sample
 
 @pytest.fixture(scope="module")
 def reviewed(argilla, tmp_path_factory):
-    """Six records: 0 to 3 accepted, 4 and 5 rejected; agreement 0.0 to 0.4 for the first five. Ann has submitted 0 (quality 4) and 1
-    (quality 2), discarded 2 and drafted 3."""
+    """Return six records: 0 to 3 accepted, 4 and 5 rejected; agreement 0.0 to 0.4 for the first five.
+
+    Ann has submitted 0 (quality 4) and 1 (quality 2), discarded 2 and drafted 3.
+    """
     name = "search"
     rows = [
         sample(
@@ -32,7 +34,7 @@ def reviewed(argilla, tmp_path_factory):
 
 
 def found(reviewed, *, mine=True, sort=None, text=None, field=None, **filters):
-    """Numbers of the records that a search gives, in its order."""
+    """Return the numbers of the records that a search gives, in its order."""
     argilla, dataset, ann = reviewed
     body = {}
     if filters:

@@ -1,4 +1,4 @@
-"""Which samples people see: each policy, and that the same samples and seed give the same choice."""
+"""The samples that people see: each policy, and that the same samples and seed give the same choice."""
 
 from hypothesis import given
 from hypothesis import strategies as st
@@ -57,7 +57,7 @@ def test_stratified_takes_the_same_number_of_each_strategy_and_each_kind_of_reje
     among = [choice(f"a{n}") for n in range(50)]
     among += [choice(f"n{n}", strategy="new_question") for n in range(3)]
     among += [choice(f"r{n}", reason="final_answer") for n in range(50)]
-    # 15 places, three kinds: five each, and the two that new_question cannot fill go to the others.
+    # 15 samples of three kinds: five each, and the two that new_question cannot fill go to the others.
     kinds = [name[0] for name in chosen(among, "stratified", 15)]
     assert (kinds.count("n"), kinds.count("a"), kinds.count("r")) == (3, 6, 6)
 

@@ -1,4 +1,4 @@
-"""`review serve`: a real server with one command, its secrets kept to their owner, its data kept between starts."""
+"""`review serve`: a real server with one command; only its owner can read its secrets, and its data is kept between starts."""
 
 import fcntl
 import json
@@ -22,7 +22,7 @@ from projects import until
 
 
 def test_once_installed_it_is_ready_in_under_15_seconds(argilla):
-    if argilla.seconds[0] >= 15:  # the machine may have had other work to do at that moment
+    if argilla.seconds[0] >= 15:  # the machine may have been busy at that moment
         serve(argilla.data, "--stop")
         argilla.start()
     assert min(argilla.seconds) < 15
@@ -75,7 +75,7 @@ def test_its_redis_has_no_port(argilla):
 
 
 def runs(pid: int) -> bool:
-    """Whether there is such a process; one that has ended may stay in the list until somebody asks for its exit code."""
+    """Return whether there is such a process; one that has ended may be listed until its exit code is read."""
     try:
         with open(f"/proc/{pid}/stat") as stat:
             return stat.read().rpartition(")")[2].split()[0] != "Z"
@@ -149,7 +149,7 @@ def test_what_it_keeps_and_somebody_damaged_is_named_with_what_to_do(argilla, na
 
 
 def test_looking_whether_a_server_runs_is_never_taken_for_one_that_runs(tmp_path):
-    # One that ended without taking its file away; two look at the same time.
+    # The server ended without removing its file; two processes check at the same time.
     (tmp_path / "server.json").write_text('{"pid": 1, "port": 1}')
     with open(tmp_path / "server.lock", "w") as other:
         fcntl.flock(other, fcntl.LOCK_SH)
@@ -171,7 +171,7 @@ def test_stop_ends_it_with_its_redis_and_the_next_start_has_its_data_even_when_t
     said = sorted((one.get().stdout for one in starting), key=lambda text: "runs already" in text)
     assert ["runs already" in one for one in said] == [False, True]
     assert argilla.call("GET", "/me", key=person.key)["username"] == person.name
-    # The former key and password are worth nothing any more, and the new ones are those that were shown.
+    # The old key and password are invalid, and the new ones are those that were shown.
     assert argilla.key != former["api_key"]
     assert argilla.key in said[0] and argilla.credentials["password"] in said[0]
     assert argilla.call("GET", "/me")["username"] == "argilla"

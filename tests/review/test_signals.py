@@ -1,4 +1,4 @@
-"""How sure the checks are, from the numbers of their verdicts; what is missing is nothing, never an error."""
+"""How certain the checks are, by the numbers of their verdicts; a missing number counts as absent, never as an error."""
 
 import pytest
 from hypothesis import given
@@ -34,7 +34,7 @@ def test_a_row_of_format_1_says_nothing_of_numbers():
 
 
 def test_checks_that_did_not_apply_take_no_side():
-    # One of three failed; the fourth said nothing.
+    # One of three failed; the fourth did not apply.
     checks = row(("format", True, {}), ("final_answer", False, {}), ("duplicate", True, {}), ("self_check", None, {}))
     assert read_signals(checks).dissent == pytest.approx(1 / 3)
 

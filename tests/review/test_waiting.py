@@ -1,4 +1,4 @@
-"""`unreviewed: wait`: Axolotl does not start to train while people have not decided, and says how many samples are open."""
+"""`unreviewed: wait`: Axolotl does not start to train while decisions are missing, and says how many samples are open."""
 
 import json
 import subprocess
@@ -16,7 +16,7 @@ A, B, C = (f"answer_augmentation-{number}" for number in range(3))
 
 
 def start_training(made):
-    """What Axolotl does in `train` and `preprocess`; the training file it is pointed at."""
+    """Do what Axolotl does in `train` and `preprocess`; return the training file."""
     cfg = {"synthetic": made.model_dump(mode="json")}
     plugin = SyntheticPlugin()
     plugin.register(cfg)
@@ -38,7 +38,7 @@ def finished(tmp_path):
 
 @pytest.fixture(autouse=True)
 def generate_here(monkeypatch):
-    """What the hook runs as a command of its own, in this process."""
+    """Run in this process what the hook runs as a separate command."""
     from axolotl_synthetic import plugin, run
 
     monkeypatch.setattr(plugin, "_command", lambda command, cfg, settings: run.generate(settings) and 0)

@@ -1,4 +1,4 @@
-"""Servers that cannot be used: each ends with exit code 3 and a message that says what to do, and shows no key."""
+"""Unusable servers: each ends with exit code 3 and a message that says what to do, and shows no key."""
 
 import json
 import threading
@@ -224,7 +224,7 @@ def test_while_a_run_is_at_work_push_and_pull_wait_for_nobody(made, argilla, rev
     import subprocess
     import sys
 
-    with held(tmp_path / "out"):  # a lock of this process's own, which another process sees
+    with held(tmp_path / "out"):  # this process's own lock, which another process sees
         done = subprocess.run([sys.executable, "-m", "axolotl_synthetic", "review", "pull", path], capture_output=True, text=True)
     assert done.returncode == 4
     assert "another run is at work there" in done.stderr

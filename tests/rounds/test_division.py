@@ -1,4 +1,4 @@
-"""The parts of a budget, and how scores become the times that seeds come. Expected values worked out by hand."""
+"""The parts of a budget, and the seeds' weights by their scores. Expected values are computed by hand."""
 
 import math
 from collections import Counter
@@ -40,7 +40,7 @@ def test_parts_never_shrink_never_are_nothing_and_never_exceed_the_budget(sample
 
 
 def test_weights_are_in_proportion_to_the_scores_within_their_bounds():
-    # The mean is 2: a quarter of it, itself, and ten times it, which is held at four.
+    # The mean is 2: a quarter of it, itself, and ten times it, which is limited to four.
     assert weights(list("abc"), {"a": 1.0, "b": 2.0, "c": 3.0}) == {"a": 0.5, "b": 1.0, "c": 1.5}
     found = weights(list("abcdefghijk"), {**dict.fromkeys("abcdefghij", 0.1), "k": 21.0})
     assert (found["a"], found["k"]) == (LEAST, MOST)
@@ -64,9 +64,9 @@ def test_what_moved_is_half_of_what_the_shares_differ():
 def test_seeds_come_in_proportion_to_their_weights_and_evenly_spread():
     phase = Phase(2, {"a": 1.0, "b": 2.0, "c": 1.0, "d": 4.0})
     planned = list(islice(schedule(SEEDS, {"one": 1.0}, None, [phase]), 10))
-    # First in turn; then d is due at 1/8, 3/8, 5/8, 7/8, b at 1/4 and 3/4, a and c at 1/2: eight candidates.
+    # First each in turn; then d is due at 1/8, 3/8, 5/8, 7/8, b at 1/4 and 3/4, a and c at 1/2: eight candidates.
     assert [one.seed.id for one in planned] == [*"ab", *"dbdacdbd"]
-    # A seed's rounds go on where they were: its calls are others than before.
+    # A seed's rounds continue: its calls differ from earlier ones.
     assert [one.round for one in planned if one.seed.id == "b"] == [0, 1, 2]
     assert [one.candidate.number for one in planned] == list(range(10))
 

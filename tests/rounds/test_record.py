@@ -1,4 +1,4 @@
-"""What is kept of rounds, and what the manifest and the report say of them."""
+"""The record of rounds, and the manifest's and the report's entries about them."""
 
 import json
 
@@ -31,7 +31,7 @@ def test_a_record_that_is_damaged_is_named_with_what_to_do(tmp_path, text):
 def test_the_manifest_says_of_each_round_its_budget_its_scores_and_what_moved():
     counts = Counts(12, 2, 1, {"final_answer": 2}, {}, {})
     first, last = summary([ROUND], "loss", ["a", "b", "c"], {"samples": 12}, counts)
-    # Weights 1/2, 3/2 and, of the seed without a score, 1: shares 1/6, 1/2, 1/3 instead of 1/3 each.
+    # Weights 1/2, 3/2 and, for the seed without a score, 1: shares 1/6, 1/2, 1/3 instead of 1/3 each.
     assert first == {
         "round": 1,
         "budget": {"samples": 4},

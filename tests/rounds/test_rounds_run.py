@@ -59,7 +59,7 @@ def test_a_second_round_asks_more_about_the_seeds_that_cost_the_student_most_and
     assert (first["budget"], first["accepted"], first["by"], first["scored"]) == ({"samples": 4}, 4, "loss", 6)
     assert (last["budget"], last["accepted"], last["score"]) == ({"samples": 12}, 12, None)
     assert project.manifest["queries"]["total"] == project.manifest["counts"]["planned"] == calls
-    # The candidates are those that the scores ask for, and no others.
+    # The candidates are exactly those that the scores ask for.
     record = of_file(project)
     assert len(record["scores"]) == 6 and all(value > 0 for value in record["scores"].values())
     monkeypatch.chdir(project.folder)
@@ -124,7 +124,7 @@ def test_rounds_by_the_answers_that_are_wrong_score_each_seed_by_the_tasks_own_c
         configure(project, server, model, rounds={"count": 2, "by": "wrong", "launcher": "python"}, grade={"max_new_tokens": 8})
         done = project.run()
     assert done.code == 0, done.err
-    # A student of random weights is right about nothing, so all seeds go on getting as much.
+    # A student of random weights answers nothing correctly, so all seeds keep the same weight.
     assert set(of_file(project)["scores"].values()) == {1.0}
     assert project.manifest["rounds"][0]["moved"] == 0
 
@@ -138,7 +138,7 @@ def test_seeds_without_answers_are_scored_by_an_accepted_one(tmp_path, model):
         configure(project, server, model)
         done = project.run()
     assert done.code == 0, done.err
-    # Four samples were there, of four seeds; the fifth counts as one of mean score.
+    # There were four samples of four seeds; the fifth counts as one of mean score.
     assert len(of_file(project)["scores"]) == 4
 
 

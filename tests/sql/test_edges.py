@@ -1,4 +1,4 @@
-"""Values, schemas and queries at the edge of what SQLite, Python and sqlglot take: each is judged, or costs one candidate."""
+"""Values, schemas and queries at the limits of SQLite, Python and sqlglot: each is judged, or costs one candidate."""
 
 import sqlite3
 import time
@@ -15,7 +15,7 @@ from shop import EMPTY, asked, make_shop
 
 EVENTS = Database("CREATE TABLE t (id INTEGER PRIMARY KEY, label TEXT, n INTEGER, r REAL, x NUMERIC, d DATE, at DATETIME);")
 
-# A column, and a literal that it is compared with.
+# A column, and a literal to compare with it.
 EDGES = [
     *(
         ("d", f"'{day}'")
@@ -35,7 +35,7 @@ EDGES = [
 ]
 
 
-# What means the same as `<=` in a column of that type: nothing is smaller than some, no whole number is just 1e20, no real 2^63 - 1.
+# Comparisons equal to `<=` in a column of that type: some values have none below, no integer is just 1e20, no real 2^63 - 1.
 SAME = {
     ("d", "'0001-01-01'"): {"="},
     ("at", "'0001-01-01 00:00:00'"): {"="},
@@ -76,7 +76,7 @@ def test_a_gold_query_that_overflows_on_some_rows_is_judged_on_the_others():
     assert not sql.compare(gold, "SELECT count(n) FROM t WHERE n >= 9223372036854775806", EVENTS).stands
 
 
-# JSON.
+# JSON
 
 PEOPLE = Database("CREATE TABLE person (id INTEGER PRIMARY KEY, data TEXT, tags JSON);")
 
@@ -123,12 +123,12 @@ def test_a_gold_query_that_finds_no_json_in_generated_rows_is_judged_on_the_data
     gold = "SELECT id FROM t WHERE json_extract(substr(data, 2), '$.a') = 1"
     assert sql.compare(gold, "SELECT id FROM t WHERE substr(data, 2) ->> 'a' = 1", Database(schema, str(file))).stands
     assert not sql.compare(gold, "SELECT id FROM t WHERE json_extract(substr(data, 2), '$.a') = 2", Database(schema, str(file))).stands
-    # Without rows nothing could tell a wrong query from it.
+    # Without rows, nothing could distinguish a wrong query from it.
     with pytest.raises(sql.GoldFailed, match="malformed JSON"):
         sql.compare(gold, "SELECT id FROM t WHERE json_extract(substr(data, 2), '$.a') = 2", Database(schema))
 
 
-# Schemas.
+# Schemas
 
 
 @pytest.mark.parametrize("count", [501, 2_000])
@@ -213,7 +213,7 @@ def test_a_view_may_take_json_apart(tmp_path):
     )
 
 
-# What is done beside queries takes its time too.
+# Work around a query counts against its time too
 
 WIDE = Database("\n".join(f"CREATE TABLE t{table} ({', '.join(f'c{number} TEXT' for number in range(20))});" for table in range(60)))
 
@@ -226,7 +226,7 @@ def test_columns_that_a_query_brings_together_are_linked_within_the_time():
     began = time.process_time(), time.monotonic()
     verdict = sql.compare("SELECT count(*) FROM t1", query, WIDE, Limits(seconds=0.5))
     assert not verdict.stands
-    assert time.monotonic() - began[1] < 20  # 2 s of processor time at the most, on a machine that may be busy
+    assert time.monotonic() - began[1] < 20  # at most 2 s of processor time, on a machine that may be busy
 
 
 def test_twenty_joins_without_a_condition_are_read_at_once_and_run():
@@ -240,7 +240,7 @@ def test_twenty_joins_without_a_condition_are_read_at_once_and_run():
 
 
 def test_what_is_read_and_made_beside_a_query_counts_against_its_time():
-    # SQLite takes two seconds or so to make them; the query takes none.
+    # SQLite takes about two seconds to create them; the query takes none.
     many = Database("\n".join(f"CREATE TABLE t{number} (id INTEGER PRIMARY KEY, name TEXT);" for number in range(10_000)))
     began = time.monotonic()
     assert sql.runs("SELECT 1 FROM t1", many, Limits(seconds=0.01)) == sql.Verdict(False, sql.TOO_MUCH)
@@ -248,7 +248,7 @@ def test_what_is_read_and_made_beside_a_query_counts_against_its_time():
     assert sql.runs("SELECT 1", EMPTY).stands
 
 
-# The clock.
+# The clock
 
 
 @pytest.mark.parametrize(
@@ -281,7 +281,7 @@ def test_a_verdict_does_not_change_with_the_clock(tmp_path):
     assert not sql.compare(events, "SELECT label FROM t WHERE d <= date('now')", EVENTS).stands
 
 
-# A mistake of ours.
+# A bug in our code
 
 
 def test_a_broken_worker_costs_the_candidate_and_is_said_to_be_ours(monkeypatch, tmp_path):

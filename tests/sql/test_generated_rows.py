@@ -1,4 +1,4 @@
-"""Generated rows: they keep a schema's types and keys, are the same everywhere, and put a query's literals to the test."""
+"""Generated rows: they keep a schema's types and keys, are the same everywhere, and test a query's literals."""
 
 import random
 import sqlite3
@@ -37,7 +37,7 @@ def column(rows: dict[str, list[tuple]], table: str, name: str, schema=SHOP) -> 
     return [row[at] for row in rows[table]]
 
 
-# Schemas of every make: types, composite keys, references to themselves, to what comes later, and round a circle.
+# Schemas of every kind: types, composite keys, and references to themselves, to later tables, and in a circle.
 
 TYPES = ["INTEGER", "INT", "REAL", "NUMERIC(10, 2)", "TEXT", "VARCHAR(20)", "DATE", "DATETIME", "BOOLEAN", "BLOB", ""]
 
@@ -58,7 +58,7 @@ def schemas(draw) -> str:
         if key == "two" and len(columns) > 1:
             constraints.append("PRIMARY KEY (c0, c1)")
         if draw(st.booleans()):
-            # A key that SQLite takes names something unique; one that it does not is declared all the same in many a schema.
+            # SQLite accepts a key only if it names something unique, but many schemas declare others.
             columns.append(f"up INTEGER REFERENCES t{draw(st.integers(0, count - 1))} (c0)")
         tables.append(f"CREATE TABLE t{number} ({', '.join(columns + constraints)});")
     return "\n".join(tables)
@@ -72,7 +72,7 @@ def test_every_schema_is_filled_and_its_keys_hold(text, profile):
     connection = sqlite3.connect(":memory:")
     connection.deserialize(image_of(schema, rows))
     for table in schema.tables:
-        # SQLite took each of them: no constraint was broken.
+        # SQLite accepted every row: no constraint was broken.
         [[count]] = connection.execute(f"SELECT count(*) FROM {quoted(table.name)}")
         assert count == len(rows[table.name])
         for key in table.foreign_keys:
@@ -86,7 +86,7 @@ def test_every_schema_is_filled_and_its_keys_hold(text, profile):
 
 
 def _cut(schema, table) -> bool:
-    """Whether a circle of references goes through it: those are cut, and name nothing."""
+    """Return whether a table is in a circle of references: those references are cut, and name nothing."""
     ways = {one.name: {key.table for key in one.foreign_keys} for one in schema.tables}
     reached, todo = set(), [table.name]
     while todo:
@@ -116,7 +116,7 @@ def test_the_same_rows_come_out_in_every_process():
         "query = \"SELECT name FROM singer WHERE country IN ('France', 'Peru') AND age > 30\"\n"
         "print([Ground(schema, hints_of(parsed(query), schema.columns)).fill(profile) for profile in PROFILES])"
     )
-    # Sets are in another order in each process.
+    # The order of sets differs between processes.
     said = {
         subprocess.run(
             [sys.executable, "-c", program], env={"PYTHONPATH": ":".join(sys.path), "PYTHONHASHSEED": seed}, capture_output=True
@@ -127,7 +127,7 @@ def test_the_same_rows_come_out_in_every_process():
     assert len(said.pop()) > 1_000
 
 
-# Literals.
+# Literals
 
 
 def test_a_literal_and_its_neighbours_are_in_the_column_that_is_compared_with_it():
@@ -175,7 +175,7 @@ def test_the_literals_of_check_constraints_are_used_because_sqlite_would_take_no
         connection = sqlite3.connect(":memory:")
         connection.deserialize(image_of(schema, ground.fill(profile)))
         taken |= {g for [g] in connection.execute("SELECT g FROM t")}
-    assert taken - {None} == {"M", "F"}  # NULL is no mistake to a CHECK
+    assert taken - {None} == {"M", "F"}  # NULL satisfies a CHECK
 
 
 def test_a_primary_key_that_is_a_row_number_takes_whole_numbers_alone_and_no_row_that_has_none_ends_the_filling():
@@ -196,7 +196,7 @@ def test_neighbours_of_numbers_dates_and_texts():
     assert list(near("%Hey%", "text")) == ["hEY", "Heys", "He", "aHey"]
 
 
-# Spreads.
+# Spreads
 
 
 @pytest.mark.parametrize("size", [1, 2, 7, 24, 40])
@@ -207,7 +207,7 @@ def test_stairs_have_no_two_groups_of_one_size(size):
 
 
 def test_columns_in_stairs_differ_in_how_many_values_they_have():
-    # 12 rows hold 1 + 2 + 3 + 4 and two more: at most four groups, and up to two fewer.
+    # 12 rows are 1 + 2 + 3 + 4 and two more: at most four groups, and up to two fewer.
     assert {len(set(spread_out(random.Random(seed), range(60), 12, "stairs"))) for seed in range(40)} == {2, 3, 4}
 
 

@@ -1,4 +1,4 @@
-"""Databases that somebody else made: nothing that is written in them is run, and no file is made, opened for writing or deleted."""
+"""Databases from strangers: nothing in them is executed, and no file is made, opened for writing or deleted."""
 
 import os
 import re
@@ -18,7 +18,7 @@ FOR_EVER = "WITH RECURSIVE c(x) AS (SELECT 1 UNION ALL SELECT x + 1 FROM c) SELE
 
 
 def snapshot(folder: Path) -> dict[str, tuple[int, int, bytes]]:
-    """All files below a folder: their sizes, when they were written, and what is in them."""
+    """Return all files below a folder: their sizes, modification times and contents."""
     return {
         str(path.relative_to(folder)): (path.stat().st_size, path.stat().st_mtime_ns, path.read_bytes() if path.is_file() else b"")
         for path in folder.rglob("*")
@@ -26,7 +26,7 @@ def snapshot(folder: Path) -> dict[str, tuple[int, int, bytes]]:
 
 
 def with_text(file: Path, text: str, table: str = "singer") -> Path:
-    """A database in which another text is written as a table's CREATE TABLE statement."""
+    """Write a database with another text as a table's CREATE TABLE statement."""
     make_shop(file)
     with closing(sqlite3.connect(file)) as connection:
         connection.execute("PRAGMA writable_schema = 1")
@@ -50,7 +50,7 @@ def test_a_journal_that_names_another_file_is_refused_and_the_file_stays(tmp_pat
     before = snapshot(tmp_path)
     with pytest.raises(sql.BadDatabase, match=r"shop\.sqlite-journal beside it belongs to a change that was broken off"):
         sql.schema_of(str(file))
-    # Also where a question already has its schema, as in grading.
+    # This holds also if a question already has its schema, as in grading.
     assert "shop.sqlite-journal beside it" in sql.runs("SELECT name FROM singer", Database(SCHEMA, str(file))).why
     with pytest.raises(sql.GoldFailed, match=r"shop\.sqlite-journal beside it"):
         sql.compare("SELECT name FROM singer", "SELECT id FROM singer", Database(SCHEMA, str(file)))
@@ -85,7 +85,7 @@ def test_rows_of_a_change_that_was_broken_off_are_not_read_as_if_it_were_whole(t
         connection.execute(
             "INSERT INTO singer (name) WITH RECURSIVE c(x) AS (SELECT 1 UNION ALL SELECT x + 1 FROM c LIMIT 4000) SELECT x FROM c"
         )
-        # As a machine leaves it whose power fails here.
+        # The state that a power failure at this point would leave.
         content, journal = file.read_bytes(), Path(f"{file}-journal").read_bytes()
         connection.execute("ROLLBACK")
     file.write_bytes(content)
@@ -127,7 +127,7 @@ def test_a_statement_behind_a_create_table_is_refused_and_not_run(tmp_path, behi
 
 @pytest.mark.parametrize("behind", BEHIND)
 def test_a_schema_that_comes_with_a_question_runs_nothing_but_its_tables(tmp_path, behind):
-    """Return a row as from `lm_eval/heldout.jsonl` of somebody else's."""
+    """A row as from a stranger's `lm_eval/heldout.jsonl`."""
     victim = tmp_path / "victim.txt"
     victim.write_text("mine")
     trap(tmp_path / "trap.sqlite", victim)

@@ -1,4 +1,4 @@
-"""Schemas out of files and texts: tables, columns and keys, and what a file that gives none is told."""
+"""Schemas from files and texts: tables, columns and keys, and the errors of a file without any."""
 
 import sqlite3
 

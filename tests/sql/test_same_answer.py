@@ -1,4 +1,4 @@
-"""When two results are the same answer, and what two queries give on rows of a database and on generated ones."""
+"""Equality of two results, and of two queries on a database's rows and on generated ones."""
 
 import itertools
 
@@ -104,7 +104,7 @@ def test_a_difference_is_told_in_a_few_words():
     assert difference(result((1,), (2,)), result((2,), (1,)), ordered=True) == "it gives the same rows in another order"
 
 
-# Several databases.
+# Several databases
 
 
 def test_one_order_of_columns_must_do_for_all_of_them():
@@ -126,7 +126,7 @@ def test_a_database_on_which_the_gold_query_depends_on_how_rows_lie_is_passed_ov
     comparison = Comparison(ordered=True)
     assert comparison.takes(result(("a",)), result(("b",)), lambda: [result(("c",))])
     assert (comparison.agreed, comparison.passed_over) == (0, 1)
-    # … but that alone is no agreement.
+    # … but that alone is no agreement
     assert not comparison.ends_well()
     assert comparison.takes(result(("a",)), result(("a",)), list)
     assert comparison.ends_well()
@@ -138,7 +138,7 @@ def test_another_number_of_columns_is_told_apart_without_a_row():
     assert comparison.against == "it gives 2 columns where the seed's query gives 1 column"
 
 
-# Whole queries. Each pair agrees on the shop's own rows.
+# Whole queries; each pair agrees on the shop's own rows
 
 
 @pytest.fixture(scope="module")
@@ -189,7 +189,7 @@ SAME = [
     ("SELECT avg(age) FROM singer", "SELECT sum(age) * 1.0 / count(age) FROM singer"),
     ("SELECT name FROM singer ORDER BY age DESC", "SELECT name FROM (SELECT * FROM singer) AS x ORDER BY x.age DESC"),
     ("SELECT country, count(*) FROM singer GROUP BY country", "SELECT count(id), country FROM singer GROUP BY 2"),
-    # Ties before a LIMIT may be broken in any way, and so may those within an order.
+    # Ties before a LIMIT or within an order may be broken in any way.
     ("SELECT name FROM stadium ORDER BY capacity DESC LIMIT 1", "SELECT name FROM stadium ORDER BY capacity DESC, id DESC LIMIT 1"),
     ("SELECT name FROM singer ORDER BY age", "SELECT name FROM singer ORDER BY age, name DESC"),
     (
@@ -206,7 +206,7 @@ def test_queries_that_say_the_same_in_other_words_agree(shop, gold, other):
         assert verdict.stands, verdict.why
 
 
-# One query in other words: SQLite compiles both to the same steps.
+# One query in other words: SQLite compiles both to the same steps
 
 
 @pytest.fixture(scope="module")
@@ -274,7 +274,7 @@ def test_a_query_with_one_change_is_another_program(program, changed):
 @pytest.mark.parametrize("blob", ["x'0001'", "x'0002'"])
 def test_of_what_explain_leaves_out_no_program_is_made(program, blob):
     assert program(f"SELECT name FROM singer WHERE name = {blob}") is None
-    # … and rows tell them apart, as far as rows can.
+    # Rows distinguish them, as far as rows can.
     assert sql.compare(f"SELECT hex({blob}) FROM singer", "SELECT hex(x'0001') FROM singer", EMPTY).stands is (blob == "x'0001'")
 
 
@@ -310,7 +310,7 @@ def test_a_verdict_does_not_depend_on_what_was_judged_before():
     assert sql._compared("SELECT name FROM singer WHERE age > 30", query, EMPTY, sql.LIMITS, True) == first
 
 
-# Where a query takes the first or the largest: another filter or no order must give another one.
+# If a query takes the first or the largest, another filter or no order must give another result
 
 HALLS = sql.Database(
     "CREATE TABLE hall (hall_id INTEGER PRIMARY KEY, name TEXT, seats NUMERIC, city TEXT, kind TEXT);\n"

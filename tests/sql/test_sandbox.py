@@ -1,4 +1,4 @@
-"""Hostile queries: none stands, none hangs, none leaves a trace; and the process that runs them is always there for the next."""
+"""Hostile queries: none passes, none hangs, none leaves a trace; and the process that runs them is ready for the next."""
 
 import os
 import signal
@@ -19,11 +19,11 @@ from axolotl_synthetic.sql.reader import Clock, QueryFailed, Reader
 
 from shop import EMPTY, SCHEMA, make_shop
 
-# Little time, so that what would hang costs the tests little.
+# A short time limit, so that hanging queries cost the tests little.
 SHORT = Limits(seconds=0.2, rows=10_000, result_bytes=1_000_000)
 COUNT_FOR_EVER = "WITH RECURSIVE c(x) AS (SELECT 1 UNION ALL SELECT x + 1 FROM c)"
 
-# `{folder}` holds the database; whatever is made there is found afterwards.
+# `{folder}` contains the database; new files in it are detected afterwards.
 STATEMENTS = [
     "ATTACH DATABASE '{folder}/stolen.db' AS stolen",
     "DETACH DATABASE main",
@@ -100,7 +100,7 @@ BOMBS = [
     "SELECT randomblob(1000000000)",
     "SELECT zeroblob(1000000000)",
     "SELECT hex(zeroblob(1000000000))",
-    # One step of SQLite's that takes seconds: its own clock does not look meanwhile, so the kernel ends it.
+    # A single step of SQLite that takes seconds: SQLite's own clock is not checked meanwhile, so the kernel ends it.
     "SELECT printf('%.*c', 1000000000, 'x')",
     "SELECT quote(zeroblob(600000000))",
     "SELECT replace(hex(zeroblob(2000000)), '0', 'aaaaaaaa')",
@@ -138,13 +138,13 @@ def test_a_hostile_query_does_not_stand_does_not_hang_and_leaves_nothing_behind(
     query = query.replace("{folder}", str(folder))
     began = time.monotonic()
     verdicts = [sql.runs(query, EMPTY, SHORT), sql.compare("SELECT name FROM singer", query, shop, SHORT)]
-    # Twice its processor time and the kernel's grace, on a machine that may be busy.
+    # Twice its processor time and the kernel's grace period, on a machine that may be busy.
     assert time.monotonic() - began < 40
     assert [verdict.stands for verdict in verdicts] == [False] * 2
     assert all(verdict.why for verdict in verdicts)
     assert files(folder) == before
     assert set(os.listdir("/")) == root
-    # The next query is not the worse for it.
+    # The next query still works.
     assert sql.compare("SELECT count(*) FROM singer", "SELECT count(id) FROM singer", shop).stands
 
 
@@ -157,14 +157,14 @@ def test_the_connection_alone_refuses_what_the_parser_would_have_stopped(shop, q
             result = reader.of_file(shop.file, query.replace("{folder}", str(folder)))
         except QueryFailed:
             result = None
-    # EXPLAIN and VACUUM-like no-ops are the parser's to stop; here it counts that nothing was read or written.
+    # The parser must refuse EXPLAIN and no-ops like VACUUM; here only reads and writes count.
     assert result is None or query == "EXPLAIN SELECT 1"
     assert files(folder) == before
 
 
 def test_a_file_is_opened_so_that_nothing_can_be_written_even_without_the_authorizer(shop):
     with Reader(frozenset(("singer",)), frozenset(), Clock(1), rows=10, result_bytes=1_000) as reader:
-        reader._ours = True  # as if the authorizer let everything pass
+        reader._ours = True  # as if the authorizer allowed everything
         for query in ("DELETE FROM singer", "CREATE TABLE evil (x)"):
             with pytest.raises(QueryFailed, match="readonly"):
                 reader.of_file(shop.file, query)
@@ -210,7 +210,7 @@ def test_what_only_reads_runs(shop, query):
 
 
 def test_a_limit_holds_for_all_places_of_a_query_together():
-    # Millions of rows to count on each of ten fillings: 0.4 s in all on a fast machine, on none of them alone more than the limit.
+    # Millions of rows to count on each of ten fillings: 0.4 s in total on a fast machine, but below the limit on each filling.
     slow = "SELECT count(*) FROM " + ", ".join(f"singer AS s{n}" for n in range(6))
     assert sql.compare(slow, slow, EMPTY).stands
     assert "takes longer than 0.15 s" in sql.compare(slow, slow.replace("count(*)", "count(1)"), EMPTY, Limits(seconds=0.15)).why
@@ -236,7 +236,7 @@ def test_a_database_in_the_middle_of_a_change_is_not_read_as_if_it_were_whole(tm
     open_elsewhere.close()
 
 
-# The process.
+# The process
 
 
 def test_it_works_in_a_thread_and_in_a_fork():

@@ -1,4 +1,4 @@
-"""What prompts share comes first in them, the same byte for byte, and what shares it goes out together."""
+"""Prompts begin with their shared part, byte for byte, and prompts that share it are sent together."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ def test_two_prompts_differ_in_nothing_before_what_is_the_seeds(task, purpose):
     differ = [at for at, (first, second) in enumerate(zip(one, other, strict=True)) if first != second]
     texts = [turns[differ[0]]["content"] for turns in (one, other)]
     shared = beginning(*texts)
-    # The seed's own text is the first thing that differs, and behind it comes no turn that all share.
+    # The seed's own text is the first difference, and no shared turn follows it.
     assert texts[0][len(shared) :].startswith(others[0].question.text.removeprefix("Question ")[:1])
     assert all(at >= differ[0] for at in differ)
     assert not [turn for turn in one[differ[-1] + 1 :] if len(turn["content"]) > 120]
@@ -84,7 +84,7 @@ def contexts(pattern: str) -> list[Seed]:
 def test_seeds_of_one_context_are_asked_one_after_the_other_in_every_round():
     planned = list(islice(schedule(contexts("abcab"), {"one": 1.0}), 10))
     assert [one.seed.id for one in planned] == ["0a", "3a", "1b", "4b", "2c"] * 2
-    # What identifies a candidate, and its calls in the ledger, is what it was: seed and round.
+    # A candidate and its calls in the ledger are still identified by seed and round.
     assert [one.candidate.id for one in planned[:2]] == ["one-0a-0", "one-3a-0"]
     assert [one.round for one in planned] == [0] * 5 + [1] * 5
 
@@ -103,7 +103,7 @@ def test_no_seed_moves_further_than_a_stretch_and_none_is_lost(pattern):
         assert seeds.index(seed) // NEAR == place // NEAR
 
 
-# What `plan` says of it.
+# The plan's statements about it
 
 
 def test_the_plan_counts_what_prompts_share_and_whole_prompts_of_later_rounds():
@@ -114,10 +114,10 @@ def test_the_plan_counts_what_prompts_share_and_whole_prompts_of_later_rounds():
     assert 0.8 < found["answer"].shared < 1
     once = costs.assume(settings, found)["answer_augmentation"]
     assert once.cacheable_tokens / once.prompt_tokens == pytest.approx(found["answer"].shared)
-    # Four rounds: three quarters were asked before as they are, of the other quarter the shared part.
+    # Four rounds: three quarters are complete repetitions; of the other quarter, the shared part repeats.
     often = costs.assume(settings, found, rounds=4)["answer_augmentation"]
     assert often.cacheable_tokens / often.prompt_tokens == pytest.approx(0.75 + 0.25 * found["answer"].shared)
-    # An answer to a new question is asked for once.
+    # An answer to a new question is requested once.
     new, lone = (costs.assume(settings, found, rounds=rounds)["new_question"] for rounds in (4, 1))
     assert new.cacheable_tokens - lone.cacheable_tokens == pytest.approx(
         0.75 * (1 - found["new_question"].shared) * found["new_question"].prompt
@@ -136,5 +136,5 @@ def test_the_plan_pays_once_for_a_prompt_whose_answers_come_together():
     assert four.prompt_tokens == pytest.approx(one.prompt_tokens / 4)
     assert one.usd.value - four.usd.value == pytest.approx(0.75 * one.prompt_tokens / 1e6)
     assert four.queries == one.queries
-    # Answers to new questions are asked for one by one.
+    # Answers to new questions are requested one by one.
     assert made[0]["new_question"].prompt_tokens == made[1]["new_question"].prompt_tokens

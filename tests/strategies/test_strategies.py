@@ -1,4 +1,4 @@
-"""The three strategies: which calls they make, in which order, and what becomes of replies that cannot be read."""
+"""The three strategies: their calls, the order of these, and the result of unreadable replies."""
 
 import asyncio
 
@@ -98,7 +98,7 @@ def test_a_cut_off_answer_is_marked_for_the_checks():
 
 
 def test_an_answer_is_what_is_left_without_thoughts_and_is_counted_so():
-    # Of 40 characters of thoughts and 10 of the answer: a fifth of the 50 tokens.
+    # 40 characters of thoughts and 10 of the answer: a fifth of the 50 tokens.
     made, _ = run("answer_augmentation", {"answer": Reply("<think>" + "t" * 40 + "</think>" + "a" * 10, completion_tokens=50)})
     assert (made.answer, made.answer_tokens) == ("a" * 10, 10)
 

@@ -18,7 +18,7 @@ BUDGETS = (50, 200, 800, 3_200)
 
 
 def cells(strategy: str, law: Callable[[float], float], *, repeats: int = 2, seeds: int = 20, spread: float = 0.0) -> list[Result]:
-    """Cells on a curve; the repeats stand `spread` above and below it in turn."""
+    """Return cells on a curve; the repeats alternate `spread` above and below it."""
     return [
         Result(strategy, seeds, q, repeat, law(q) + spread * (-1) ** repeat, None, calls=2 * q)
         for q in BUDGETS
@@ -41,7 +41,7 @@ MANY = (50, 100, 200, 400, 800, 1_600)
 
 
 def test_cells_that_are_flat_at_first_have_the_rectified_law_for_it_predicts_the_largest_better():
-    # 0.8 - 40 / (100 + Q): 0.533 at 50, where a power law would fall much lower than it does.
+    # 0.8 - 40 / (100 + Q): 0.533 at 50, where a power law would be much lower.
     accuracies = [0.8 - 40 / (100 + q) for q in MANY]
     law = fit(MANY, accuracies)
     assert law is not None and law.missed is not None and law.missed[1] is not None
@@ -61,7 +61,7 @@ def test_cells_on_a_power_law_keep_it_and_it_misses_nothing():
 def test_the_largest_budget_is_left_out_only_where_enough_are_left():
     three, four = (fit(MANY[:count] * 2, [0.8 - 3 * q**-0.5 for q in MANY[:count]] * 2) for count in (3, 4))
     assert three is not None and three.missed is None
-    # Three budgets are left for the power law, and too few for one parameter more.
+    # Three budgets remain for the power law, but that is too few for one more parameter.
     assert four is not None and four.missed is not None and four.missed[1] is None
 
 
@@ -85,7 +85,7 @@ def test_a_law_never_falls_and_never_ends_outside_0_and_1(accuracies):
 
 @pytest.mark.parametrize("budgets", [(50, 200), (50, 200, 800), (50, 50, 200, 200)])
 def test_too_few_cells_have_no_law(budgets):
-    # Two budgets, or three cells for three parameters: whatever curve were drawn, it would be invented.
+    # With two budgets, or three cells for three parameters, any curve would be a guess.
     assert fit(budgets, [0.1 * place for place in range(len(budgets))]) is None
 
 
@@ -129,7 +129,7 @@ def test_a_lead_that_does_not_change_says_who_has_it(then, seen):
 def test_a_lead_that_changes_twice_changes_for_good_at_the_last():
     wavy = line(NQ, (100, 0.5), (1_000, 0.3), (10_000, 0.7))
     kind, at = crossing(line(AA, (100, 0.4), (1_000, 0.4), (10_000, 0.4)), wavy)
-    # From 0.3 to 0.7 between 1,000 and 10,000: 0.4 is passed after a quarter of the decade.
+    # From 0.3 to 0.7 between 1,000 and 10,000: 0.4 is reached after a quarter of the decade.
     assert kind == "within" and at == pytest.approx(1_000 * 10**0.25, rel=0.01)
 
 
@@ -171,7 +171,7 @@ def test_every_draw_keeps_a_repeat_together():
     for drawn in resampled(results, 20, seed=1):
         assert len(drawn) == len(results)
         above = {(one.repeat, one.accuracy > (answers if one.strategy == AA else inventions)(one.samples)) for one in drawn}
-        assert len(above) == 3  # one side of the curve for each place, whatever the strategy
+        assert len(above) == 3  # one side of the curve for each repeat, whatever the strategy
 
 
 def test_the_same_seed_draws_the_same():
@@ -184,4 +184,4 @@ def test_the_fewest_samples_for_an_accuracy_are_where_the_curve_passes_it():
     # 0.5 = 0.55 - 0.5 * Q^-0.5 at Q = 100.
     assert samples_for(curve, 0.5) == pytest.approx(100, rel=0.02)
     assert samples_for(curve, 0.56) is None
-    assert samples_for(curve, 0.1) == 50  # nothing is said below what was measured
+    assert samples_for(curve, 0.1) == 50  # nothing is said below the measured range

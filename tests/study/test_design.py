@@ -1,4 +1,4 @@
-"""Cells, their order, their configs, their cost; and the law that a smaller cell is the beginning of a larger one."""
+"""Cells, their order, their configs, their cost; and the rule that a smaller cell is the beginning of a larger one."""
 
 from __future__ import annotations
 
@@ -94,7 +94,7 @@ def test_a_smaller_cell_is_the_beginning_of_a_larger_one(statuses, one, other):
 
 
 def test_a_cut_line_is_byte_for_byte_what_a_run_with_the_smaller_budget_writes(tmp_path, monkeypatch):
-    """The promise that everything else of a study rests on, with a teacher that is wrong now and then."""
+    """Everything else of a study depends on this; the teacher is sometimes wrong."""
     from fake_replies import MathReplies
 
     project = Project(tmp_path / "project", seeds=8)
@@ -159,7 +159,7 @@ def test_arms_that_cannot_be_are_refused(arms, said):
 def test_an_arm_costs_what_it_asks_beyond_the_others_of_its_strategy(seeds):
     arms = {"unverified": {"strategy": "new_question", "verify": []}, "by_loss": {"strategy": "new_question", "rounds": {"count": 2}}}
     made = cost(study(strategies=["new_question"], arms=arms), settings(), run.plan)
-    # 2 repeats of 8 samples at 3 calls for each of two sizes, in each of three arms, of which two find them in the ledger.
+    # 2 repeats of 8 samples at 3 calls for each of two sizes, in each of three arms; two arms get their replies from the ledger.
     assert set(made.calls.values()) == {48.0} and len(made.calls) == 6
     assert made.total == 96
 
@@ -173,10 +173,10 @@ def test_the_hours_to_come_follow_the_cells_that_are_done():
     asked = study(strategies=["new_question"], seed_sizes=[4], repeats=2)
     every: dict[Cell, CellResult | None] = {cell: None for line in lines(asked) for cell in cells(asked, line)}
     assert hours(asked, every) is None
-    # 2 samples took 10 s, so 8 are taken to last 40; each is graded in 2.
+    # 2 samples took 10 s, so 8 are assumed to take 40; each is graded in 2.
     first = hours(asked, every | dict([done("new_question", 2, 0, 10.0)]))
     assert first is not None and first.seconds == pytest.approx(40 + 10 + 40 + 3 * 2) and first.sizes == 1
-    # 10 s and 16 s: 8 s for whatever samples, and one for each.
+    # 10 s and 16 s: a constant 8 s, and one per sample.
     then = hours(asked, every | dict([done("new_question", 2, 0, 10.0), done("new_question", 8, 0, 16.0)]))
     assert then is not None and then.seconds == pytest.approx(10 + 16 + 2 * 2) and then.cells == 2
 
@@ -187,7 +187,7 @@ def test_the_hours_to_come_count_the_students_of_rounds():
     cell = Cell(Line(0, 4, "by_loss", 8), 8)
     known = dict([done("new_question", 2, 0, 10.0), done("new_question", 8, 0, 16.0)])
     found = hours(asked, {**known, cell: None})
-    # A student of 4 samples in between, and that of 8.
+    # The intermediate student of 4 samples, and that of 8.
     assert found is not None and found.seconds == pytest.approx((8 + 4) + (8 + 8) + 2)
 
 
@@ -205,7 +205,7 @@ def test_how_long_the_students_are_trained_is_said(training, said):
 
 def test_a_study_costs_its_largest_cells(seeds):
     made = cost(study(), settings(), run.plan)
-    # Two repeats of 8 samples at 1, 2 and 3 calls, for each of two sizes; one by one the cells of 2 samples come on top.
+    # Two repeats of 8 samples at 1, 2 and 3 calls, for each of two sizes; as separate runs, the cells of 2 samples are added.
     assert made.calls == {
         (name, size): 16 * calls
         for size in (4, 10)

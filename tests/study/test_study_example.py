@@ -1,5 +1,7 @@
-"""What `examples/study` consists of: problems whose sums are right, a task that reads their answers, the student's guesses, the design
-of the study, the teacher's server. Teacher, student and study themselves take half an hour: `examples/study/run.sh`."""
+"""The parts of `examples/study`: correct problems, a task that reads their answers, the student's guesses, the design, the server.
+
+Teacher, student and the study itself take half an hour: `examples/study/run.sh`.
+"""
 
 from __future__ import annotations
 
@@ -32,7 +34,7 @@ def load(name: str) -> ModuleType:
     spec = importlib.util.spec_from_file_location(name, EXAMPLE / f"{name}.py")
     assert spec is not None and spec.loader is not None
     module = importlib.util.module_from_spec(spec)
-    sys.modules[name] = module  # dataclasses look their module up, and models.py imports family
+    sys.modules[name] = module  # dataclasses look up their module, and models.py imports family
     spec.loader.exec_module(module)
     return module
 
@@ -69,7 +71,7 @@ def test_every_story_is_answered_by_its_last_sum_however_it_is_told(number):
 def test_a_guess_is_right_where_there_is_one_sum(number):
     one = family.story(random.Random(number))
     right = one.guessed() == f"#### {one.sums()[-1][3]}"
-    # A second sum adds or takes away at least one.
+    # A second sum adds or subtracts at least one.
     assert right == (len(one.kind.steps) == 1)
 
 
@@ -77,7 +79,7 @@ def test_what_the_student_reads_first_is_most_often_a_guess():
     draw = random.Random(1)
     answers = [models.students_lesson(draw)[1] for _ in range(4_000)]
     beginnings = [answer.split()[0] for answer in answers]
-    # 35 % guesses against six openings of 11 % each.
+    # 35 % guesses, against six openings of 11 % each.
     assert max(set(beginnings), key=beginnings.count) == "####"
     assert beginnings.count("####") / len(answers) == pytest.approx(0.35, abs=0.03)
 
@@ -126,7 +128,7 @@ def test_the_teachers_server_answers_in_batches_and_ends_with_its_commands_code(
     assert done.returncode == 7, done.stderr
     replies = json.loads(done.stdout)
     texts = [reply["choices"][0]["message"]["content"] for reply in replies]
-    # Greedy: the same question has the same answer, whatever stands beside it in a batch.
+    # Greedy decoding: the same question has the same answer, whatever else is in the batch.
     assert len({texts[place] for place in (0, 1, 3, 7)}) == 1
     for reply in replies:
         assert reply["usage"]["completion_tokens"] <= 5 and reply["choices"][0]["finish_reason"] in ("stop", "length")

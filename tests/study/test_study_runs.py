@@ -1,5 +1,7 @@
-"""`axolotl synthetic study` as a user runs it, on real parts: the fake server as the teacher, Axolotl's own training of a tiny model,
-lm-eval. The one study of this file is killed on its way and started again, because each of its cells takes some twenty seconds."""
+"""`axolotl synthetic study` as a user runs it, on real parts: the fake server as the teacher, Axolotl's training of a tiny model, lm-eval.
+
+This file's only study is killed in progress and started again, because each of its cells takes some twenty seconds.
+"""
 
 from __future__ import annotations
 
@@ -34,7 +36,7 @@ STUDY = {
 
 
 def prepare(project: Project, base_url: str, study: dict[str, Any], **synthetic: Any) -> None:
-    """The files of a user who wants a study."""
+    """Write the files of a user who wants a study."""
     project.configure(base_url, strategy="auto", budget={"samples": 6}, seeds={"path": "seeds.jsonl", "holdout": 4}, **synthetic)
     config = axolotl_config(Path("model"), Path(), plugins=["axolotl_synthetic.SyntheticPlugin"])
     config |= yaml.safe_load((project.folder / "config.yml").read_text())
@@ -48,13 +50,13 @@ def start(project: Project, *options: str) -> Running:
 
 @dataclass
 class Studied:
-    """A study that was killed after its first cell, and what became of it.
+    """A study that was killed after its first cell, and the results.
 
     Attributes:
-        first: of the first cell, as it was written before the kill.
-        beside: a second study that was started while the first was at work.
-        left: processes that the killed one left behind.
-        done: of the second start.
+        first: the first cell's result, as written before the kill.
+        beside: a second study that was started while the first was running.
+        left: processes that the killed one left running.
+        done: the second start's end.
     """
 
     project: Project
@@ -76,7 +78,7 @@ class Studied:
 def studied(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Studied]:
     project = Project(tmp_path_factory.mktemp("study") / "project", seeds=12)
     save_tiny_model(project.folder / "model")
-    # Whoever asks for a new question doubts it at once: that line can make no sample.
+    # The self-check rejects every new question, so New Question's line can make no sample.
     with FakeServer(api_key=KEY, reply=MathReplies(doubt=1.0), vary_repeats=True) as server:
         prepare(project, server.base_url, STUDY, teacher={"generation": {"max_new_tokens": 64}, "price": {"input": 1.0, "output": 2.0}})
         running = start(project)
@@ -125,7 +127,7 @@ def test_every_cell_is_a_row_with_what_it_took(studied):
         ("new_question", 8, "failed"),
     ]
     first, second = rows[:2]
-    # An answer each; beside them the three seeds are in the file.
+    # One call per answer; the file also has the three seeds.
     assert (first["candidates"], first["calls"], first["rows"]) == (4, 4, 7)
     assert (second["candidates"], second["calls"], second["rows"]) == (8, 8, 11)
     assert (first["questions"], first["metric"], first["budget_ratio"]) == (4, "exact_match", pytest.approx(4 / 3))
@@ -145,7 +147,7 @@ def test_a_cell_that_cannot_be_made_says_why_and_the_rest_goes_on(studied):
 
 @pytest.mark.slow
 def test_what_it_will_cost_is_said_first_and_was_not_more(studied):
-    # 8 answers; 8 new questions of three calls each. The four cells by themselves: half as much again.
+    # 8 answers; 8 new questions of three calls each. The four cells as separate runs: half as much again.
     assert "32 calls in all, those of the largest cells (the cells one by one would take 48)" in " ".join(studied.done.err.split())
     answers = studied.result("answer_augmentation", 8)["calls"]
     assert answers == 8
@@ -190,7 +192,7 @@ def test_auto_goes_by_the_finished_study_and_says_so(studied):
     assert any("8 seeds are outside the 3 to 3 that it measured" in reason for reason in data["reasons"])
 
 
-# Without a study being made.
+# Without making a study
 
 
 @pytest.fixture

@@ -1,4 +1,4 @@
-"""Chats: what is asked within a conversation, what is trained on, and whole runs by the real command."""
+"""Chats: the questions within a conversation, the training data, and whole runs by the real command."""
 
 import contextlib
 import json
@@ -44,12 +44,12 @@ ROWS = [seed_row(topic, earlier=place % 3 == 0) for place, topic in enumerate(TO
 
 
 def invented(key):
-    """Return four words that hardly another key has."""
+    """Return four words that hardly any other key has."""
     return " ".join(WORDS[(key >> shift) % len(WORDS)] for shift in (3, 11, 19, 27))
 
 
 def conversing(body):
-    """Return what a model would say in these conversations, or about them."""
+    """Return a model's reply in these conversations, or about them."""
     last, key = body["messages"][-1]["content"], request_key(body)
     purpose = purpose_of(body)
     if purpose == "judge":
@@ -146,7 +146,7 @@ def test_a_run_answers_reworded_and_new_messages_within_their_conversations(proj
     expected = ["self_check", "rephrase_fidelity", "format", "style", "judge", "decontamination", "duplicate", "near_duplicate"]
     assert names == expected
     assert project.manifest["queries"]["judge"] == project.manifest["counts"]["planned"]
-    # Judges, and who judges its own message, read the conversation as one text; all others are in it.
+    # The judge and the self-check read the conversation as one text; all other calls are within it.
     within = [messages for messages in asked if purpose_of({"messages": messages}) not in ("judge", "self_check")]
     assert all(messages[0] == {"role": "system", "content": DESK} for messages in within)
     for row in training_rows(project):
@@ -154,7 +154,7 @@ def test_a_run_answers_reworded_and_new_messages_within_their_conversations(proj
         assert roles in (["system", "user", "assistant"], ["system", "user", "assistant", "user", "assistant"])
         assert row["messages"][0] == {"role": "system", "content": DESK, "train": False}
         trained = [turn["role"] for turn in row["messages"] if turn["train"]]
-        # A seed's own row trains all its answers; what was made of it, the new one alone.
+        # A seed's own row trains all its answers; a generated row trains only the new one.
         assert trained == (["assistant"] * roles.count("assistant") if row["strategy"] == "seed" else ["assistant"])
         assert row["messages"][-1]["train"]
     assert sum(row["strategy"] == "seed" for row in training_rows(project)) == len(ROWS)
@@ -171,7 +171,7 @@ def test_a_whole_conversation_of_so_many_turns_is_played_through(project):
         roles = [turn["role"] for turn in row["messages"]]
         assert roles == ["system", *["user", "assistant"] * 3]
         assert [turn["train"] for turn in row["messages"]] == [False] * 6 + [True]
-    # Three messages of the user's, the judgement of the last, and three answers.
+    # Three user messages, the judgement of the last, and three answers.
     assert project.manifest["queries"] == {
         **project.manifest["queries"],
         **{"total": 4 * 7, "new_question": 4 * 3, "self_check": 4, "answer": 4 * 3},
@@ -186,7 +186,7 @@ def test_a_budget_of_calls_holds_for_whole_conversations_and_a_larger_one_goes_o
     with FakeServer(conversing, vary_repeats=True) as server:
         project.configure(server, budget={"queries": 12}, **block)
         assert project.run().code == 0
-        # Two messages of the user's, two answers and a judgement each: two conversations are ten calls, and a third has no room.
+        # Two user messages, two answers and a judgement each: two conversations are ten calls, and a third does not fit.
         assert (server.count, project.manifest["counts"]["accepted"]) == (10, 2)
         project.configure(server, budget={"queries": 15}, **block)
         assert project.run().code == 0

@@ -27,7 +27,7 @@ LABELS = ("billing", "card lost", "card", "account_access")
 TICKET = Question("I was charged twice.", labels=("billing", "shipping"))
 BOTH = Question("Charged twice, and the parcel is late.", labels=("billing", "shipping"), several=True)
 
-# What the fake model knows a ticket's label by.
+# Words by which the fake model recognises a ticket's label.
 SIGNS = {"billing": "invoice", "shipping": "parcel", "account": "password"}
 TICKETS = [
     {"text": text, "label": label}
@@ -41,7 +41,7 @@ TICKETS = [
 
 
 def labelling(drift=0):
-    """Return a model that labels tickets by their words, and writes every `drift`-th new one for another label than it was asked for."""
+    """Return a model that labels tickets by their words, and writes every `drift`-th new one for another label than requested."""
 
     def reply(body):
         last, key = body["messages"][-1]["content"], request_key(body)

@@ -1,4 +1,4 @@
-"""Math: which final answer a reply marks, and which two are the same. Plain numbers by the fast path, the rest by math-verify."""
+"""Math: the final answer that a reply marks, and equality of two. Plain numbers use the fast path, others math-verify."""
 
 import os
 import threading
@@ -295,7 +295,7 @@ def test_a_verifier_that_died_is_started_again():
 
 
 def test_plain_numbers_are_compared_without_the_slow_verifier(monkeypatch):
-    # How fast that is, tests/benchmarks/verification_answers.py measures.
+    # tests/benchmarks/verification_answers.py measures the speed.
     monkeypatch.setattr("axolotl_synthetic.tasks.equality.same_expression", lambda *_: pytest.fail("asked math-verify"))
     assert not any(same(f"{n}", f"${n + 1}.00") for n in range(100_000, 104_000))
     assert all(same(f"{n}", f"${n:,}.00") for n in range(100_000, 104_000))

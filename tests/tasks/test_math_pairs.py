@@ -1,8 +1,7 @@
-"""Pairs of gold answer and reply that are equal or are not, each with its reason.
+"""Pairs of gold answer and reply that are equal or not, each with its reason.
 
-Most have the shape of a case in a public issue, named as `owner/repository#number`; numbers and wording are our own, and where the right
-verdict can be argued about there is no pair. `cases` are shapes that users' own seeds had; `algebra` needs no source. Pairs that words
-decide are defined in `word_pairs.py`.
+Most have the form of a case in a public issue, named as `owner/repository#number`; numbers and wording are our own. Cases with a debatable
+verdict are left out. `cases` are forms of users' own seeds; `algebra` needs no source. `word_pairs.py` has the pairs that words decide.
 """
 
 from __future__ import annotations
@@ -44,7 +43,7 @@ ONE_IS_ONE = "maths/moodle-qtype_stack#167"
 CASES, ALGEBRA = "cases", "algebra"
 
 EQUAL = [
-    # Numbers in other spellings.
+    # Numbers in other spellings
     ("29", "$29.00", MONEY, "a sum of money is its number"),
     ("29", "29.0", CENTS, "zeros behind the point"),
     ("29", "29.", MONEY, "a full stop"),
@@ -90,7 +89,7 @@ EQUAL = [
     ("100,000", "1,00,000", CASES, "groups as in India"),
     ("1000", "1 000", SILENT, "groups by spaces"),
     ("1000", "1’000", SILENT, "groups as in Switzerland"),
-    # Units.
+    # Units
     ("12 cm", "12 centimetres", UNITS, "a unit in words"),
     ("12", r"12\text{ cm}", UNITS, "a unit that the gold leaves out"),
     ("12 cm", "12", UNITS, "a unit that the reply leaves out"),
@@ -112,7 +111,7 @@ EQUAL = [
     ("25", "25%", CASES, "a percentage whose sign the gold leaves out"),
     ("72 apples", "72", CASES, "what is counted is left out"),
     ("5", "5 more pages", CASES, "what is counted, with another word"),
-    # Numbers with a word of another language.
+    # Numbers with a word of another language
     ("12", "12 支", CASES, "Chinese"),
     ("12 支", "12支铅笔", CASES, "Chinese without a space"),
     ("12", "12 ручек", CASES, "Russian"),
@@ -131,7 +130,7 @@ EQUAL = [
     ("3000", "3 тысячи рублей", CASES, "a magnitude in Russian"),
     ("2000000", "2 Millionen", CASES, "a magnitude in German"),
     ("5000", "5 mil", CASES, "a magnitude in Spanish"),
-    # Equations.
+    # Equations
     ("3x-2y+13=0", "3x - 2y + 13 = 0", LINES, "the same line with spaces"),
     ("3x-2y+13=0", "3x + 13 = 2y", LINES, "the same line, sorted otherwise"),
     ("3x-2y+13=0", "6x-4y+26=0", LINES, "the same line, doubled"),
@@ -149,7 +148,7 @@ EQUAL = [
     ("x=1, y=2", "y = 2, x = 1", PARTS, "two unknowns in another order"),
     ("x=1,y=2", "x = 1 and y = 2", PARTS, "two unknowns with a word between"),
     ("x = ±2", "x = 2 or x = -2", ERRORS, "both signs spelled out"),
-    # Lists, sets, tuples and intervals.
+    # Lists, sets, tuples and intervals
     ("1331 and 1728", "1728 and 1331", PARTS, "both values in another order"),
     ("1331 and 1728", "1331, 1728", PARTS, "`and` or a comma"),
     (r"19, 46, \text{ and } 82", "19, 46 and 82", ERRORS, "`and` in LaTeX"),
@@ -166,7 +165,7 @@ EQUAL = [
     ("D = (0, 1)", "(0, 1)", ERRORS, "an interval whose name is left out"),
     ("x > 5", "5 < x", ALGEBRA, "an inequality from the other side"),
     (r"x \geq 5", "x >= 5", ALGEBRA, "an inequality in plain text"),
-    # Ratios, ranges, times, dates.
+    # Ratios, ranges, times, dates
     ("3:2", "3 : 2", ERRORS, "a ratio with spaces"),
     ("3:2", "6:4", ERRORS, "a ratio that can be reduced"),
     ("3:2", "3 to 2", ERRORS, "a ratio in words"),
@@ -181,7 +180,7 @@ EQUAL = [
     ("March 5, 2024", "5 March 2024", CASES, "a date in two orders"),
     ("March 5, 2024", "2024-03-05", CASES, "a date as computers write it"),
     ("March 5", "the 5th of March", CASES, "a date in words"),
-    # Expressions.
+    # Expressions
     (r"\frac{\sqrt{3}}{3}", "sqrt(3)/3", PLAIN, "a root in plain text"),
     (r"\sqrt{17}", "√17", "huggingface/Math-Verify#29", "a root in Unicode"),
     (r"\sqrt{2}", "1.414214", ALGEBRA, "six decimals of a root"),
@@ -199,7 +198,7 @@ EQUAL = [
     ("x² + 1", "x^2 + 1", ALGEBRA, "a raised exponent"),
     ("sin(x)", r"\sin x", PLAIN, "a function in plain text"),
     (r"\begin{pmatrix}1\\2\end{pmatrix}", r"\begin{pmatrix} 1 \\ 2 \end{pmatrix}", GOLDS, "spaces in a vector"),
-    # Text.
+    # Text
     ("Evelyn", r"\text{Evelyn}", LEFT, "a name in LaTeX"),
     ("Monday", "monday.", WORDS, "capitals and a full stop"),
     ("yes", "Yes", WORDS, "capitals"),
@@ -208,7 +207,7 @@ EQUAL = [
 ]
 
 DIFFERENT = [
-    # Numbers.
+    # Numbers
     ("0.001", "0.0010004", CASES, "decimals are not rounded"),
     ("72", "72.0000004", CASES, "decimals are not rounded"),
     ("1000000", "1000000.0000001", CASES, "nor those of a large number"),
@@ -235,7 +234,7 @@ DIFFERENT = [
     ("1", "1e400", CASES, "a number that is too large"),
     (r"0.\overline{3}", "0.3", CASES, "a repeating decimal is no short one"),
     ("99", "9 9", CASES, "two digits apart"),
-    # Units.
+    # Units
     ("25%", "0.25%", CASES, "two percentages"),
     ("25%", "2.5%", CASES, "two percentages"),
     ("0.25%", "25%", CASES, "two percentages"),
@@ -260,7 +259,7 @@ DIFFERENT = [
     ("2 hours 30 minutes", "30 minutes", CASES, "the last number alone"),
     ("5 feet 6 inches", "6 inches", CASES, "the last number alone"),
     (r"2\sqrt{3}\text{ cm}", r"2\sqrt{3}\text{ m}", UNITS, "two lengths"),
-    # Other languages.
+    # Other languages
     ("12", "13 支", CASES, "another number in Chinese"),
     ("3", "3万人", CASES, "a magnitude in Chinese"),
     ("3", "3 тысячи рублей", CASES, "a magnitude in Russian"),
@@ -270,7 +269,7 @@ DIFFERENT = [
     ("12", "12 или 13", CASES, "two values in Russian"),
     ("12", "12 oder 13", CASES, "two values in German"),
     ("72", "٧٣", CASES, "another number in Arabic digits"),
-    # Equations.
+    # Equations
     ("3x-2y+13=0", "3x + 4y + 14 = 0", LINES, "another line"),
     ("3x-2y+13=0", "3x-2y-13=0", LINES, "a parallel line"),
     ("3x-2y+13=0", "0", LINES, "the last number alone"),
@@ -297,7 +296,7 @@ DIFFERENT = [
     ("x=1, y=2", "x=2, y=1", PARTS, "two unknowns swapped"),
     ("x = 2 or x = 3", "x = 2", PARTS, "one of two solutions"),
     ("x = 2 or x = 3", "x = 3", PARTS, "the last of two solutions"),
-    # Lists, sets, tuples and intervals.
+    # Lists, sets, tuples and intervals
     ("1331 and 1728", "1728", PARTS, "one of two values"),
     ("1331 and 1728", "1331, 1728, 2197", PARTS, "a value too many"),
     ("1331", "1331 and 1728", PARTS, "a value too many"),
@@ -323,7 +322,7 @@ DIFFERENT = [
     ("5", "x > 5", ALGEBRA, "the last number alone, from the other side"),
     ("1 < x < 5", "1 < x < 6", ALGEBRA, "another end"),
     (r"x \neq 3", "3", ALGEBRA, "the one value that it is not"),
-    # Ratios, ranges, times, dates.
+    # Ratios, ranges, times, dates
     ("3:2", "2:3", ERRORS, "a ratio has an order"),
     ("3:2", "2", ERRORS, "the last number alone"),
     ("3:2", "3/20", ERRORS, "other numbers"),
@@ -346,7 +345,7 @@ DIFFERENT = [
     ("March 5", "5", CASES, "the last number alone"),
     ("2024-03-05", "2016", CASES, "a date is no difference"),
     ("555-0199", "356", CASES, "a telephone number is no difference"),
-    # Expressions.
+    # Expressions
     (r"\frac{1}{2004!}", r"\frac{1}{2006!}", ERRORS, "two tiny numbers"),
     (r"\frac{1}{2^{99}}", r"\frac{1}{2^{98}}", ERRORS, "two tiny numbers"),
     (r"\frac{2^{2005}+1}{3 \cdot 2^{2006}}", r"\frac{1}{3 \cdot 2^{2006}}", ERRORS, "a summand is missing"),
@@ -375,7 +374,7 @@ DIFFERENT = [
     ("256_8", "256_9", BASES, "two bases"),
     ("a_1", "a_2", BASES, "two members of a row"),
     (r"\frac{1}{2}", r"\frac{2}{1}", FRACTIONS, "turned over"),
-    # Text.
+    # Text
     ("Evelyn", "Evelyn or Carla", LEFT, "a name too many"),
     ("Evelyn", "Carla", LEFT, "another name"),
     ("no", "on", WORDS, "the same letters"),
@@ -386,7 +385,7 @@ DIFFERENT = [
     *((gold, reply, CASES, why) for gold, reply, why in word_pairs.DIFFERENT),
 ]  # fmt: skip
 
-# Under a decimal comma, which the seeds have or `seeds.decimal: comma` says.
+# With a decimal comma, which the seeds have or `seeds.decimal: comma` states
 COMMA = [
     ("3.600 Schrauben", "3600", True, GERMAN, "groups by a point"),
     ("3.600", "3600 Schrauben", True, GERMAN, "groups by a point"),

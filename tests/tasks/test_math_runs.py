@@ -1,4 +1,4 @@
-"""Whole runs on seeds that are no plain English numbers: what is trained on, what is accepted, what the user is told."""
+"""Whole runs on seeds that are not plain English numbers: the training data, the accepted samples, the messages."""
 
 from __future__ import annotations
 

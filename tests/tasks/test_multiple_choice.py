@@ -1,4 +1,4 @@
-"""Multiple choice: a letter counts where it is marked, a choice's text counts as its letter."""
+"""Multiple choice: a letter counts if it is marked, a choice's text counts as its letter."""
 
 import pytest
 from hypothesis import given
@@ -188,7 +188,7 @@ def test_a_number_that_may_be_a_choice_or_its_place_is_refused_until_labels_say_
         (("12", "15", "18", "20"), "15", "B"),  # there is no sixteenth choice
         (("0", "5", "9", "7"), "9", "C"),
         (("12", "15", "18", "20"), "The sum is 15.\nAnswer: 15", "B"),
-        (("2", "3", "4", "1"), "It has 3.\nAnswer: 3", "B"),  # a worked answer ends in what it found
+        (("2", "3", "4", "1"), "It has 3.\nAnswer: 3", "B"),  # a worked answer ends with its result
     ],
 )
 def test_a_number_that_can_be_no_place_is_the_choice_of_that_text(choices, answer, label):

@@ -1,4 +1,4 @@
-"""A task of the user's own, by its dotted path."""
+"""A user's own task, by its dotted path."""
 
 import subprocess
 import sys
@@ -73,7 +73,7 @@ def test_a_class_in_the_working_directory_is_found_by_the_script_as_by_python_m(
     (project.folder / "folder_of_tasks" / "__init__.py").write_text(
         "from axolotl_synthetic.tasks.math import Math\n\n\nclass Sums(Math):\n    pass\n"
     )
-    # A library's namesake there hides nothing.
+    # A file with a library's name in that folder does not replace the library.
     (project.folder / "jinja2.py").write_text("raise RuntimeError('this is not jinja2')\n")
     script = Path(sys.executable).with_name("axolotl-synthetic")
     with FakeServer() as server:
@@ -81,7 +81,7 @@ def test_a_class_in_the_working_directory_is_found_by_the_script_as_by_python_m(
         done = subprocess.run([script, "generate", "config.yml"], cwd=project.folder, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     assert project.manifest["counts"]["accepted"] == 6
-    # Axolotl's own script looks for the training file, in a process that has no working directory on its path either.
+    # Axolotl's own script looks for the training file, also in a process whose path lacks the working directory.
     code = (
         "import yaml; from axolotl_synthetic.config import load_settings; from axolotl_synthetic import run;"
         "print(run.training_file(load_settings(yaml.safe_load(open('config.yml'))['synthetic'])))"

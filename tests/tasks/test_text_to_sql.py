@@ -1,4 +1,4 @@
-"""Text to SQL: what models are asked, how a query is found in a reply, and when two are the same answer."""
+"""Text to SQL: the prompts, finding a query in a reply, and equality of two."""
 
 from dataclasses import replace
 
@@ -19,7 +19,7 @@ def texts(messages) -> str:
     return "\n".join(message["content"] for message in messages)
 
 
-# What is asked.
+# The prompts
 
 
 def test_the_student_reads_the_schema_and_the_question():
@@ -55,7 +55,7 @@ def test_new_questions_are_patterned_on_those_about_the_same_database():
     beside = Seed("b", asked("How many stadiums are there?"), None)
     said = texts(TASK.new_question_messages(QUESTION, [elsewhere, beside]))
     assert "How many stadiums are there?" in said and "late" not in said
-    # The seed's own is the last that is seen.
+    # The seed's own question comes last.
     assert said.index("How many stadiums") < said.index(QUESTION.text)
 
 
@@ -77,7 +77,7 @@ def test_what_the_student_is_to_write_is_the_query_in_a_block():
     assert TASK.final_answer(TASK.solution(SEED), QUESTION) == GOLD
 
 
-# Replies.
+# Replies
 
 
 @pytest.mark.parametrize(
@@ -87,7 +87,7 @@ def test_what_the_student_is_to_write_is_the_query_in_a_block():
         ("```SQL\nSELECT 1\n```\nand", "SELECT 1"),
         ("```sqlite\nSELECT 1\n```", "SELECT 1"),
         ("```\nSELECT 1\n```", "SELECT 1"),
-        # The last block counts: those before it are drafts.
+        # The last block counts: earlier ones are drafts.
         ("```sql\nSELECT 1\n```\nBetter:\n```sql\nSELECT 2\n```", "SELECT 2"),
         ("```sql\nWITH a AS (SELECT 1)\nSELECT * FROM a\n```", "WITH a AS (SELECT 1) SELECT * FROM a"),
         ("SELECT name FROM singer", "SELECT name FROM singer"),
@@ -95,7 +95,7 @@ def test_what_the_student_is_to_write_is_the_query_in_a_block():
         ("Answer: SELECT 1;", "SELECT 1"),
         ("SELECT id FROM a\nUNION\nSELECT id FROM b", "SELECT id FROM a UNION SELECT id FROM b"),
         ("With this, all is said:\nSELECT 1", "SELECT 1"),
-        # What is no query, is not closed, or is another dialect's is not answered by something else in the reply.
+        # If it is not a query, is not closed, or is in another dialect, nothing else in the reply replaces it.
         ("```sql\nSELECT 1\n```\n```sql\nDROP TABLE singer\n```", None),
         ("```postgresql\nSELECT 1\n```", None),
         ("```python\nprint('SELECT 1')\n```", None),
@@ -126,7 +126,7 @@ def test_a_runaway_reply_costs_little_and_holds_no_query(reply):
     assert TASK.loose_answer(reply, QUESTION) is None
 
 
-# Seeds.
+# Seeds
 
 
 def test_a_seed_needs_a_schema_but_no_answer():
@@ -149,13 +149,13 @@ def test_a_gold_query_that_sqlite_does_not_take_is_said_to_be_one(answer, why):
     assert TASK.problem(replace(SEED, answer=answer)).startswith(why)
 
 
-# Equivalence.
+# Equivalence
 
 
 def test_queries_are_the_same_by_what_they_give_on_rows_and_on_generated_ones(tmp_path):
     question = asked("Which singers are older than 30?", make_shop(tmp_path / "shop.sqlite").file)
     assert TASK.equivalent(GOLD, "SELECT singer.name FROM singer WHERE 30 < singer.age", question)
-    # The same on the four rows of the file: the generated ones tell them apart.
+    # The same result on the file's four rows; the generated ones distinguish them.
     assert not TASK.equivalent(GOLD, "SELECT name FROM singer WHERE age >= 31 AND name <> 'Ida' AND id < 5", question)
     assert not TASK.equivalent(GOLD, "SELECT nope FROM singer", question)
 

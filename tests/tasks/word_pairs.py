@@ -1,9 +1,9 @@
-"""Pairs for the table in `test_math_pairs.py` that words decide: units outside the table, what is counted, dates, names, conditions."""
+"""Pairs for `test_math_pairs.py` that words decide: units outside the table, counted things, dates, names, conditions."""
 
 from __future__ import annotations
 
 EQUAL = [
-    # Remainders, places and bounds.
+    # Remainders, places and bounds
     ("2 R 3", "2 remainder 3", "a remainder in letters and words"),
     ("2R3", "2 with a remainder of 3", "a remainder without spaces"),
     ("1st", "first", "a place in digits and in words"),
@@ -11,7 +11,7 @@ EQUAL = [
     ("at least 5", "≥ 5", "a bound in words and by its sign"),
     ("at most $5", r"\le \$5", "a bound in LaTeX, with a unit"),
     ("$5 per hour", "$5", "money an hour, cut short"),
-    # Dates and times.
+    # Dates and times
     ("December 25th", "25 December", "a date in two orders"),
     ("25 December 2024", "December 25, 2024", "a date that begins with its day"),
     ("2024年3月5日", "2024-03-05", "a Chinese date"),
@@ -21,7 +21,7 @@ EQUAL = [
     ("12 noon", "12:00 PM", "noon with its number"),
     ("12 midnight", "midnight", "midnight with its number"),
     ("half past seven", "Half past seven.", "a time in words is text"),
-    # Money.
+    # Money
     ("€5", "5,00 €", "cents behind a comma, beside a currency"),
     ("5,00 €", "5 Euro", "cents behind a comma, and the currency in words"),
     ("$5/hour", "$5 per hour", "a slash for `per`"),
@@ -35,7 +35,7 @@ EQUAL = [
     ("5000", "5k", "thousands by a letter"),
     ("2500000", "2.5M", "millions by a letter"),
     ("$5k", "$5,000", "thousands of dollars by a letter"),
-    # Units.
+    # Units
     ("1 L", "1000 cm³", "a volume by its measure and by its edges"),
     ("1 L", "1000 mL", "two volumes"),
     ("1 m³", "1000 litres", "a volume by its edges and by its measure"),
@@ -56,7 +56,7 @@ EQUAL = [
     ("5 km of road", "5 km", "words behind a unit of two letters"),
     ("72 (apples)", "72", "what is counted in brackets"),
     ("72", "72 (cards)", "what is counted in brackets"),
-    # What is counted.
+    # Counted things
     ("12 ручек", "12 ручки", "two cases of one Russian noun"),
     ("5 рублей", "5 рубля", "two cases of one Russian noun"),
     ("12 boxes", "12 box", "one English noun"),
@@ -78,7 +78,7 @@ EQUAL = [
     ("$2 per pound", "$2/lb", "a price for a mass"),
     ("60 words per minute", "1 word per second", "a rate of things in two units"),
     ("5 человек", "5 людей", "a Russian noun with two stems"),
-    # Numbers in words.
+    # Numbers in words
     ("1.5 hours", "an hour and a half", "a unit between the number's parts"),
     ("3.75", "three and three quarters", "a mixed number in words"),
     ("二分之一", "1/2", "a Chinese fraction"),
@@ -100,12 +100,12 @@ EQUAL = [
     ("3⁄4", "3/4", "the fraction slash of Unicode"),
     ("2∕3", "2/3", "the division slash of Unicode"),
     ("500000", "half a million", "a half of a magnitude"),
-    # Bounds.
+    # Bounds
     ("at most 5", "5 at most", "a bound in two orders"),
     ("at least 5", "5 or more", "a bound in two ways"),
     ("up to 5", "no more than 5", "a bound in two ways"),
     ("about 5", "approximately 5", "a hedge in two ways"),
-    # Inequalities and sets.
+    # Inequalities and sets
     ("[2,5]", "2≤x≤5", "an interval as an inequality"),
     ("(2,5)", "2 < x < 5", "an open interval as an inequality"),
     ("[2,5)", r"2 \leq x < 5", "a half open interval as an inequality"),
@@ -124,7 +124,7 @@ EQUAL = [
     ("2 and 3", "x = 2 or x = 3", "the variable is left out of a list"),
     ("9:00 to 10:00", "9:00-10:00", "two times of day"),
     (r"36\pi \text{ cm}^3", "36π cm³", "a volume with π"),
-    # Names.
+    # Names
     ("72", "= 72", "the sign alone"),
     ("72", r"\(= 72\)", "the sign alone in LaTeX"),
     ("5", "AB = 5", "a name of two letters is left out"),
@@ -142,7 +142,7 @@ EQUAL = [
 ]
 
 DIFFERENT = [
-    # Rates, remainders, places and bounds.
+    # Rates, remainders, places and bounds
     ("5 m/s", "5 m", "a speed is no length"),
     ("60 km/h", "60 km", "a speed is no distance"),
     ("5 m³/s", "5 m³", "a flow is no volume"),
@@ -154,14 +154,14 @@ DIFFERENT = [
     ("first", "1", "a place is no count"),
     ("at least 5", "> 5", "a bound with and without its end"),
     ("at least 5", "≤ 5", "the other side of a bound"),
-    # Each side has a word that the other lacks, though they share one.
+    # Each side has a word that the other lacks, though they share one
     ("5 leap years", "5 light years", "a shared word, and one of its own on each side"),
     ("5 red apples", "5 green apples", "two colours"),
     ("9 happy kids", "9 unhappy kids", "a negation by a prefix"),
     ("9 adult tickets", "9 child tickets", "two kinds of ticket"),
     ("3 full boxes", "3 empty boxes", "contraries, of which one says nothing by itself"),
     ("5 apples left", "5 apples eaten", "what is left and what is gone"),
-    # Dates and times.
+    # Dates and times
     ("25 December", "25 January", "another month"),
     ("25 December", "24 December", "another day"),
     ("25 December", "25", "a day is no count"),
@@ -180,7 +180,7 @@ DIFFERENT = [
     ("7 o'clock", "7 apples", "a time is no count"),
     ("5 BC", "5 AD", "before and after"),
     ("5 days ago", "5 days later", "before and after"),
-    # Units outside of the table, and in other languages.
+    # Units outside the table, and in other languages
     ("5小时", "5分钟", "hours and minutes in Chinese"),
     ("5天", "5周", "days and weeks in Chinese"),
     ("5公里", "5公斤", "a length and a mass in Chinese"),
@@ -235,7 +235,7 @@ DIFFERENT = [
     ("5元", "5角", "a tenth of it"),
     ("5 short tons", "5 long tons", "two masses with one name"),
     ("20 miles per day", "20 miles per week", "two rates"),
-    # What is counted.
+    # Counted things
     ("12 years old", "12 years ago", "an age is no time gone"),
     ("30° N", "30° S", "the contrary by its letter"),
     ("90° clockwise", "90° counterclockwise", "the contrary"),
@@ -265,7 +265,7 @@ DIFFERENT = [
     ("12名男生", "12名女生", "boys and girls in Chinese"),
     ("12 яблок", "12 груш", "another fruit in Russian"),
     ("12 Äpfel", "12 Birnen", "another fruit in German"),
-    # Numbers in words.
+    # Numbers in words
     ("one in three", "one in four", "another chance"),
     ("one in three", "1", "a chance is not its first number"),
     ("1 in 3", "3", "a chance is not its last number"),
@@ -282,13 +282,13 @@ DIFFERENT = [
     ("3⁄4", "4/3", "turned over"),
     ("5k", "50000", "another number of thousands"),
     ("5k", "5", "a letter counts"),
-    # Money.
+    # Money
     ("€5", "5,00 $", "two currencies"),
     ("€5", "500 €", "the comma"),
     ("$3 and 25 cents", "$3", "the cents count"),
     ("$3 and 25 cents", "25 cents", "the last number alone"),
     ("$5/hour", "$5 per day", "two wages"),
-    # Bounds.
+    # Bounds
     ("5 at most", "5", "a bound is no number"),
     ("at most 5", "at least 5", "the other bound"),
     ("5 or more", "5 or less", "the other bound"),
@@ -297,7 +297,7 @@ DIFFERENT = [
     ("at least 5", "at least 6", "another bound"),
     ("$10 at most", "$10", "a bound is no sum"),
     ("5 approximately", "5", "a hedge is no number"),
-    # Inequalities and sets.
+    # Inequalities and sets
     ("x>2 and x<5", "x>2 or x<5", "all numbers are more than 2 or less than 5"),
     ("x<2 or x>5", "x<2 and x>5", "no number is both"),
     ("x>2 and x<5", "x>2 and x<6", "another end"),
@@ -313,7 +313,7 @@ DIFFERENT = [
     ("x>2", "x>2 or x<1", "a part of the line more"),
     ("2<x<5 or x>7", "2<x<5", "a part of the line less"),
     ("0.333...", "0.333", "decimals that go on"),
-    # Names.
+    # Names
     ("speed = 5", "time = 5", "another name"),
     ("P(A|B) = 1/2", "P(B|A) = 1/2", "the condition and the event swapped"),
     ("length = 5, width = 3", "length = 3, width = 5", "two names swapped"),

@@ -1,4 +1,4 @@
-"""How a call stands in a batch, how a line of its results is read, and what a provider's refusal means. No server is asked."""
+"""The line of a call in a batch, the reading of a line of results, and a provider's refusals. No server is called."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def settings(**model: Any) -> OpenAIModel:
 
 
 def using(model: OpenAIModel, work: Callable[[Any], Any]) -> Any:
-    """Do something with the model's batches, which want an event loop."""
+    """Do something with the model's batches, which need an event loop."""
 
     async def inside() -> Any:
         client = open_batches(model)
@@ -78,7 +78,7 @@ def message(content: list[dict[str, Any]], reason: str = "end_turn", **usage: in
     return {"custom_id": "token-1", "result": {"type": "succeeded", "message": {"content": content, "stop_reason": reason, "usage": usage}}}
 
 
-# What is sent.
+# The request
 
 
 def test_a_line_of_openais_names_the_endpoint_and_has_the_body_of_a_call():
@@ -86,7 +86,7 @@ def test_a_line_of_openais_names_the_endpoint_and_has_the_body_of_a_call():
         "custom_id": "token-1",
         "method": "POST",
         "url": "/v1/chat/completions",
-        # The sample's number is added to the seed, as for a call outside batches.
+        # As for a call outside batches, the sample's number is added to the seed.
         "body": {"model": "m", "messages": list(MESSAGES), "max_tokens": 9, "seed": 13},
     }
 
@@ -143,7 +143,7 @@ def test_the_pages_yamls_can_be_read_and_lead_where_it_says():
     assert using(anthropic, lambda client: client._at()) == "https://api.anthropic.com/v1/messages/batches"
 
 
-# What comes back.
+# The results
 
 
 @pytest.mark.parametrize(
@@ -213,7 +213,7 @@ def test_a_call_that_failed_says_whether_it_is_asked_again_and_what_it_cost(data
     assert isinstance(error, CallFailed) and type(error) is kind
     assert (error.reason, error.cost) == (reason, cost)
     if isinstance(error, RetryableCall):
-        # It goes out with the next wave: there is nothing to wait for.
+        # It goes out with the next wave, so there is nothing to wait for.
         assert (error.retry_after, error.slow_down) == (0.0, False)
 
 
@@ -232,7 +232,7 @@ def test_rows_of_a_batch_that_used_the_wrong_name_of_the_limit_all_go_out_again_
                 client.read(Result("token-1", row(400, said)), sent(), PLAIN)
         body = json.loads(client.line("token-1", sent()))["body"]
         seen.append("max_completion_tokens" in body and "max_tokens" not in body)
-        # Refused under the new name as well, it is the config's to change.
+        # If the new name is refused as well, the config must change.
         with pytest.raises(ServiceError):
             client.read(Result("token-1", row(400, "max_completion_tokens is not supported")), sent(), client.spelling)
         return seen
@@ -240,7 +240,7 @@ def test_rows_of_a_batch_that_used_the_wrong_name_of_the_limit_all_go_out_again_
     assert using(settings(), work) == [True]
 
 
-# What a refusal of a request about batches means.
+# Refusals of requests about batches
 
 
 @pytest.mark.parametrize(

@@ -59,7 +59,7 @@ def test_thoughts_are_no_part_of_its_answer(monkeypatch):
 def test_a_reply_without_an_answer_fails_with_what_was_billed_for_it(monkeypatch, content):
     with FakeServer(reply=lambda body: message(content, usage=counted(20, 32))) as server:
         (error,) = ask(openai_llm(server, monkeypatch))
-    assert isinstance(error, RefusedCall)  # it came to the limit of 32 tokens
+    assert isinstance(error, RefusedCall)  # it reached the limit of 32 tokens
     assert "raise `generation.max_new_tokens`" in str(error)
     assert (error.reply.prompt_tokens, error.reply.completion_tokens) == (20, 32)
 
@@ -92,8 +92,8 @@ def test_the_environments_keys_are_cut_out_of_what_its_server_says(monkeypatch):
 
 def test_secrets_of_its_arguments_are_not_echoed(monkeypatch):
     monkeypatch.setenv("OPENAI_API_KEY", "sk-test")
-    headers = {"Authorization": ["Bearer recognisable-0123456789"]}  # a list is no header
-    # The config refuses it under this name; what it lets pass must not be echoed either.
+    headers = {"Authorization": ["Bearer recognisable-0123456789"]}  # a list is not a valid header
+    # The config would refuse this argument; the copy skips that, since an argument that passes must not be echoed either.
     settings = DistilabelModel(provider="distilabel", llm="OpenAILLM").model_copy(
         update={"kwargs": {"model": "m", "default_headers": headers}}
     )
@@ -113,7 +113,7 @@ def test_a_transformers_llm_answers_what_waits_together_in_one_batch(tmp_path):
     model = save_tiny_model(tmp_path / "model")
     settings = DistilabelModel(provider="distilabel", llm="TransformersLLM", kwargs={"model": str(model), "device": "cpu"}, concurrency=3)
     replies = ask(settings, calls=5, generation=Generation(max_new_tokens=4))
-    # A model of random weights says anything, but it says something, and how much is counted.
+    # A model of random weights replies with arbitrary text, but its tokens are counted.
     told = [reply for reply in replies if isinstance(reply, Reply)]
     assert told
     assert all(reply.completion_tokens for reply in told)

@@ -1,4 +1,4 @@
-"""The embedded teacher: a real SmolLM2 on the CPU, there for as long as the run and no longer."""
+"""The embedded teacher: a real SmolLM2 on the CPU, which runs exactly as long as the run."""
 
 import asyncio
 import os

@@ -1,4 +1,4 @@
-"""Calls to one model over several servers: which server gets a call, which is put out of use, and how it comes back."""
+"""Calls to one model on several servers: the choice of a server, its suspension after failures, and its return."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def chat(number: int) -> Any:
 
 
 class Scripted:
-    """A server that answers as it is told, and can be held."""
+    """A server with scripted answers, which can be made to wait."""
 
     def __init__(self, error: Exception | None = None) -> None:
         self.error = error
@@ -53,7 +53,7 @@ class Clock:
 
 
 async def ask(teacher: Any, number: int = 1) -> str:
-    """The reply's text, or the reason why there is none."""
+    """Return the reply's text, or the reason why there is none."""
     try:
         return (await teacher.complete(chat(number), Generation(), 0)).text
     except (RetryableCall, RefusedCall) as error:
@@ -68,7 +68,7 @@ def refused_connection() -> RetryableCall:
     return RetryableCall("connection", "refused", cost="none", slow_down=True)
 
 
-# Which server gets a call.
+# The choice of a server
 
 
 def test_equal_prompts_stay_on_one_server_and_different_ones_spread():
@@ -84,7 +84,7 @@ def test_equal_prompts_stay_on_one_server_and_different_ones_spread():
     prompts = [Counter(messages[0]["content"] for messages in server.asked) for server in servers]
     assert all(set(count.values()) == {10} for count in prompts)
     assert sum(len(count) for count in prompts) == 60
-    # 60 prompts at random over 3 servers: 20 each, give or take three standard deviations of 3.7.
+    # 60 prompts at random on 3 servers: 20 each, plus or minus three standard deviations of 3.7.
     assert all(9 <= len(count) <= 31 for count in prompts)
 
 
@@ -102,7 +102,7 @@ def test_calls_that_share_a_prompt_go_to_others_once_their_server_is_overloaded(
         await asyncio.gather(*calls)
 
     asyncio.run(scene())
-    # 1.25 times 30 calls by 3 servers is 12.5: at most 13 at one.
+    # 1.25 times 30 calls on 3 servers is 12.5: at most 13 on one.
     assert max(counts(servers)) <= 13
     assert min(counts(servers)) >= 30 - 2 * 13
 
@@ -135,7 +135,7 @@ def test_the_order_of_preference_is_that_of_the_config_and_not_of_addresses():
     assert firsts[0] == firsts[1]
 
 
-# Which server is out of use.
+# Suspended servers
 
 
 def test_a_refused_connection_moves_the_call_on_without_an_error():
@@ -163,7 +163,7 @@ def test_a_call_that_may_have_been_billed_is_for_the_ledger_to_repeat_at_once():
         return found
 
     [error] = asyncio.run(scene())
-    # The window stays as wide as it is: the other server has not complained.
+    # The window keeps its width: the other server has not complained.
     assert (error.retry_after, error.slow_down) == (0.0, False)
     assert len(servers[0].asked) == 1
 
@@ -194,7 +194,7 @@ def test_a_server_that_is_out_is_tried_by_one_call_after_breaks_that_double():
             tried += [second] * (len(bad.asked) - before)
         return tried
 
-    # Out at 0; back and out again after 1, 2, 4 and 8 seconds.
+    # Suspended at 0; it returns and is suspended again after 1, 2, 4 and 8 seconds.
     assert asyncio.run(scene()) == [0, 1, 3, 7, 15]
 
 
@@ -211,7 +211,7 @@ def test_a_server_that_is_back_gets_its_share_again():
             await ask(teacher, number)
 
     asyncio.run(scene())
-    assert 5 <= len(once.asked) <= 16  # 1 refused, 1 to try, and the half of 19 that prefer it
+    assert 5 <= len(once.asked) <= 16  # 1 refused, 1 trial, and half of the 19 that prefer it
 
 
 def test_one_call_alone_tries_a_server_that_was_out():
@@ -263,7 +263,7 @@ def test_a_refused_prompt_shows_that_its_server_works():
     assert len(server.asked) > 5
 
 
-# Over HTTP.
+# Over HTTP
 
 
 def several(*servers: FakeServer, **settings: Any) -> OpenAIModel:
@@ -360,7 +360,7 @@ def test_a_server_that_only_fails_gets_three_calls_at_most_and_a_few_to_try_it(k
             for number in range(60):
                 try:
                     await teacher.complete(chat(number), Generation(), 0)
-                except RetryableCall:  # the run's own attempt, which may hit the same server twice while it is in use
+                except RetryableCall:  # the run's own attempt may reach the same server twice while it is in use
                     while await ask(teacher, number) == kind:
                         pass
             await teacher.close()

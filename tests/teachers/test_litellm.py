@@ -1,4 +1,4 @@
-"""LiteLLM as a teacher, on a local server that speaks Anthropic's own API: what its replies and errors become, and what it does not do."""
+"""LiteLLM as a teacher, on a local server with Anthropic's own API: its replies and errors, and its limits."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ THINKS = {"thinking": {"type": "enabled", "budget_tokens": 1024}}
 
 @pytest.fixture(autouse=True)
 def _key(monkeypatch: pytest.MonkeyPatch) -> None:
-    # A name that does not say that it holds a key.
+    # The variable's name does not show that it holds a key.
     monkeypatch.setenv("MINE", KEY)
 
 
@@ -40,7 +40,7 @@ def settings(server: FakeServer, **more: Any) -> LiteLLMModel:
 
 
 def ask(model: LiteLLMModel, *, times: int = 1, **generation: Any) -> Any:
-    """What becomes of one call, or the list of what becomes of several at once."""
+    """Return the result of one call, or the list of results of several concurrent calls."""
 
     async def all_at_once() -> list[Any]:
         teacher = teachers.open_teacher(model)
@@ -145,7 +145,7 @@ def test_many_calls_at_once_are_all_answered():
         found = ask(settings(server), times=64)
     assert all(isinstance(reply, Reply) for reply in found)
     assert server.count == 64
-    # The library alone would open as many as there are threads.
+    # The library alone would open as many calls as there are threads.
     assert server.peak >= 32
 
 

@@ -1,4 +1,4 @@
-"""Proxies and certificates by the environment's variables, with real sockets: the fake server plays the proxy, and one speaks TLS."""
+"""Proxies and certificates by environment variables, with real sockets: one fake server is the proxy, and one uses TLS."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def ask(base_url: str) -> Reply:
     return asyncio.run(once())
 
 
-# Proxies.
+# Proxies
 
 
 @pytest.mark.parametrize("name", ["HTTP_PROXY", "http_proxy", "ALL_PROXY"])
@@ -54,7 +54,7 @@ def test_a_server_elsewhere_is_asked_through_the_proxy_of_the_environment(monkey
     with FakeServer(reply=lambda body: "60") as proxy:
         monkeypatch.setenv(name, f"http://user:secret@127.0.0.1:{proxy.port}")
         check(OpenAIModel(base_url="http://teacher.invalid/v1"))
-        # The host has no address: only the proxy can have answered.
+        # The host has no address, so only the proxy can have answered.
         assert ask("http://teacher.invalid/v1").text == "60"
         [call] = proxy.calls
     assert "proxy-authorization" in [header.lower() for header in call.headers]
@@ -114,12 +114,12 @@ def test_a_proxy_that_is_away_is_named_as_what_is_wrong(monkeypatch):
     assert "secret" not in str(caught.value)
 
 
-# Certificates.
+# Certificates
 
 
 @pytest.fixture(scope="module")
 def authority(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A certificate for this machine that signs itself, with its key beside it."""
+    """Make a self-signed certificate for this machine, with its key beside it."""
     if shutil.which("openssl") is None:
         pytest.skip("openssl makes the certificate")
     folder = tmp_path_factory.mktemp("authority")

@@ -1,4 +1,4 @@
-"""The OpenAI-compatible teacher against a real local server that misbehaves: what each way of failing means for the call and the run."""
+"""The OpenAI-compatible teacher against a real local server that misbehaves: the effect of each failure on the call and the run."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def ask(base_url: str, *, timeout: float = 5, **generation: Any) -> Reply:
 
 
 def failure(fault: Fault | None, **server: Any) -> Exception:
-    """How a call ends that this fault strikes."""
+    """Return the error of a call with this fault."""
     with FakeServer(faults=[fault] if fault else [], api_key=KEY, **server) as running:
         with pytest.raises((CallFailed, ServiceError)) as caught:
             ask(running.base_url, timeout=0.3 if fault and fault.kind == "timeout" else 5)
@@ -54,7 +54,7 @@ def failure(fault: Fault | None, **server: Any) -> Exception:
 def test_a_reply_with_its_tokens():
     with FakeServer(reply=lambda body: "60 cards.\n#### 60", api_key=KEY) as server:
         reply = ask(server.base_url, temperature=0.3, max_new_tokens=77, top_p=0.9)
-    # The fake counts four characters as a token, and one more.
+    # The fake server counts a token per four characters, and one more.
     assert (reply.text, reply.finish_reason) == ("60 cards.\n#### 60", "stop")
     assert (reply.prompt_tokens, reply.completion_tokens) == (len(MESSAGES[0]["content"]) // 4 + 1, 17 // 4 + 1)
     assert 0 < reply.seconds < 5
@@ -199,7 +199,7 @@ def test_a_key_is_cut_out_of_what_a_server_says():
 
     for status in (400, 401, 404, 429, 500):
         with pytest.MonkeyPatch.context() as monkey:
-            # Cut short at 300 characters, the first half of the key would be left.
+            # If cut at 300 characters, the first half of the key would remain.
             assert KEY[:5] not in str(echo(status, monkey))
 
 
@@ -263,7 +263,7 @@ def test_a_key_with_a_control_character_in_it_is_refused_before_the_run(monkeypa
     assert "0123456789" not in str(caught.value)
 
 
-# Errors within a 200.
+# Errors within a 200
 
 
 @pytest.mark.parametrize(
@@ -310,7 +310,7 @@ def test_geminis_quota_of_a_day_ends_the_run_and_that_of_a_minute_is_waited_for(
     assert isinstance(quota("GenerateRequestsPerDayPerProjectPerModel-FreeTier"), ServiceError)
 
 
-# Redirects.
+# Redirects
 
 
 @pytest.mark.parametrize("status", [301, 302, 303])
@@ -380,7 +380,7 @@ def test_a_redirect_of_the_first_look_is_refused_before_the_run(monkeypatch):
             check(OpenAIModel(base_url=server.base_url))
 
 
-# Replies that are odd in themselves.
+# Unusual replies
 
 
 def body(text: object = "4", finish: str = "stop", usage: object = None) -> bytes:
@@ -424,7 +424,7 @@ def test_counts_that_cannot_be_true_are_none(usage):
     assert (reply.prompt_tokens, reply.completion_tokens) == (None, None)
 
 
-# Before a run.
+# Before a run
 
 
 def test_a_server_that_cannot_be_reached_is_found_before_the_run():

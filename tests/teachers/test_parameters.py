@@ -1,4 +1,4 @@
-"""What is sent to servers that refuse parameters, roles and addresses in their own ways, and what becomes of a call that they refuse."""
+"""Requests to servers that refuse parameters, roles and addresses in their own ways, and the result of a refused call."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ KEY = "sk-recognisable-0123456789abcdef"
 QUESTION = "Ada has 6 jars with 10 cards each. How many cards are there?"
 USER = ({"role": "user", "content": QUESTION},)
 CHAT = ({"role": "system", "content": "You solve problems."}, *USER)
-# With the default 0.7 and 512: what the version before sent, byte for byte.
+# With the default 0.7 and 512: the same bytes as the previous version sent.
 DEFAULT = b'{"model":"fake-model","messages":[{"role":"user","content":"%s"}],"temperature":0.7,"max_tokens":512}' % QUESTION.encode()
 
 
@@ -40,7 +40,7 @@ def ask(
     settings: dict[str, Any] | None = None,
     **generation: Any,
 ) -> list[Reply | BaseException]:
-    """The replies to calls that are made at once, samples 0, 1, …; what one alone raises is raised."""
+    """Return the replies to concurrent calls for samples 0, 1, …; a single call's error is raised."""
 
     async def all_at_once() -> list[Reply | BaseException]:
         teacher = OpenAITeacher(model(base_url=base_url, model="fake-model", timeout=5, **(settings or {})))
@@ -54,7 +54,7 @@ def ask(
 
 
 def in_turn(base_url: str, *chats: Any, **settings: Any) -> list[Any]:
-    """What becomes of calls of one run, one after the other."""
+    """Return the results of one run's calls, made one after another."""
 
     async def one_by_one() -> list[Any]:
         teacher = OpenAITeacher(OpenAIModel(base_url=base_url, model="fake-model", timeout=5, **settings))
@@ -93,14 +93,14 @@ def test_a_seed_is_another_for_each_sample_or_answers_would_be_the_same(model, s
     assert sorted(call.body["seed"] for call in server.calls) == sent
 
 
-# Of the limit's two names.
+# The limit's two names
 
 
 def test_a_limit_that_goes_by_its_other_name_is_asked_for_once_more_and_remembered():
     with FakeServer(reply=o_series) as server:
         replies = ask(server.base_url, times=4, temperature=None, max_new_tokens=99)
         assert all(isinstance(reply, Reply) for reply in replies)
-        # All four left before the first was refused; each is asked once more, and none is asked a third time.
+        # All four left before the first was refused; each is asked again once, and none a third time.
         assert [("max_tokens" in call.body, call.body.get("max_completion_tokens")) for call in server.calls].count((False, 99)) == 4
         assert server.count == 8
 
@@ -122,7 +122,7 @@ def test_a_prompt_that_is_too_long_fails_its_call_alone_although_both_names_of_t
     assert server.count == 1
 
 
-# Of parameters that are refused by name.
+# Parameters that are refused by name
 
 
 @pytest.mark.parametrize(
@@ -200,7 +200,7 @@ def test_a_parameter_that_was_taken_before_does_not_end_the_run_later():
     assert (first.text, type(second)) == ("60", RefusedCall)
 
 
-# Of the system role.
+# The system role
 
 
 def test_a_system_role_that_is_refused_is_folded_once_more_and_remembered():
@@ -255,7 +255,7 @@ def test_folding_keeps_every_other_turn():
     assert fold([user, assistant]) == [user, assistant]
 
 
-# Of addresses, queries and headers.
+# Addresses, queries and headers
 
 
 @pytest.mark.parametrize("lm_studio", [False, True])

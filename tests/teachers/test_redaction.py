@@ -1,4 +1,4 @@
-"""Keys in what servers say, in every spelling: cut out of errors, and no reply holds one."""
+"""Keys in servers' texts, in every spelling: they are removed from errors, and no reply contains one."""
 
 from __future__ import annotations
 
@@ -74,7 +74,7 @@ SPELLINGS = {
 
 
 def shows(text: str) -> bool:
-    """Return whether eight letters of the key in a row, or of what it is encoded as, are left."""
+    """Return whether eight consecutive letters of the key, or of its encodings, are left."""
     plain = text.lower()
     encoded = [coded(KEY)[2:-2], coded(f"u:{KEY}")[6:-2], KEY.encode().hex(), "".join(f"%{ord(letter):02X}" for letter in KEY)]
     runs = [

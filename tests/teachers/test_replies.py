@@ -1,4 +1,4 @@
-"""The bodies of many servers, and which replies are of use. Shapes as the named servers send them."""
+"""The bodies of many servers, and which replies are usable. Shapes as the named servers send them."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def refused(*content: Any, **fields: Any) -> CallFailed:
     return caught.value
 
 
-# Content and thoughts.
+# Content and thoughts
 
 
 @pytest.mark.parametrize("name", ["reasoning_content", "reasoning", "thinking"])
@@ -57,7 +57,7 @@ def test_the_raw_reply_is_kept_as_it_was_received():
     assert (reply.raw, reply.text) == ("<think>6 * 10</think>60<|im_end|>", "60")
 
 
-# Replies of no use.
+# Unusable replies
 
 
 @pytest.mark.parametrize(
@@ -76,7 +76,7 @@ def test_the_raw_reply_is_kept_as_it_was_received():
 )
 def test_thoughts_without_an_answer_are_paid_for_once_and_say_what_to_do(content, fields, finish, said):
     error = refused(content, finish, counted(120, 512), **fields)
-    assert isinstance(error, RefusedCall)  # what was thought away once would be again, at the same price
+    assert isinstance(error, RefusedCall)  # a reply that was only thoughts would be so again, at the same price
     assert error.reason == "empty_reply"
     with pytest.raises(RefusedCall, match=said):
         raise error
@@ -165,7 +165,7 @@ def test_a_body_that_is_no_json_shows_its_beginning():
         read_reply(b"<html><body>\nSign in to the guest network</body></html>", 0.1)
 
 
-# What proxies pass on under other names.
+# Other names that proxies use
 
 
 def with_choice(content: str = "There are sixt", *, body: dict[str, Any] | None = None, **choice: Any) -> bytes:

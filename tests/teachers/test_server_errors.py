@@ -1,4 +1,4 @@
-"""Errors in the bodies of many servers, and the status that each stands for. Shapes as the named servers send them."""
+"""Errors in the bodies of many servers, and the equivalent status. Shapes as the named servers send them."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from axolotl_synthetic.teachers.server_errors import ServersError, status_inside
         ({"error": {"message": "x"}}, None),
         ({"error": None, "choices": [{"message": {"content": 'It says {"error": {"code": 401}}.'}}]}, None),
         ({"choices": [{"message": {"content": "x"}}], "error": {"code": 401}}, None),
-        # Without a code, or with one elsewhere.
+        # Without a code, or with one elsewhere
         ({"error": "Unauthorized"}, 401),
         ({"error": {"message": "Invalid API key"}}, 401),
         ({"code": 401, "message": "no"}, 401),
@@ -52,7 +52,7 @@ from axolotl_synthetic.teachers.server_errors import ServersError, status_inside
         ({"detail": "The model is overloaded"}, 503),
         ({"choices": [], "error": "Unauthorized"}, 401),
         ({"choices": None, "message": "Unauthorized"}, 401),
-        # Nothing to be told.
+        # No error
         ({"code": 0, "message": "ok"}, None),
         ({"code": 200, "data": {}}, None),
         ({"base_resp": {"status_code": 0, "status_msg": ""}, "choices": [{"message": {"content": "Unauthorized"}}]}, None),

@@ -1,4 +1,4 @@
-"""vLLM started by the run: how its servers are started, waited for and ended, by a fake with the real one's command line."""
+"""vLLM started by the run: starting, awaiting and ending its servers, with a fake that has the real one's command line."""
 
 from __future__ import annotations
 
@@ -173,7 +173,7 @@ def test_servers_die_with_their_guard(records, tmp_path):
         guard = int(Path(f"/proc/{one['process']}/stat").read_text().rpartition(")")[2].split()[1])
         os.kill(guard, signal.SIGKILL)
         assert until(lambda: not is_alive(one["process"]), 5)
-    if is_alive(one["worker"]):  # the kernel gives nobody its end to hear of
+    if is_alive(one["worker"]):  # the kernel killed its parent, which could not end it
         os.kill(one["worker"], signal.SIGKILL)
 
 

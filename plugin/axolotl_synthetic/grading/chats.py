@@ -1,7 +1,7 @@
-"""What an exported task of held-out chats calls while lm-eval runs it: how likely a model finds the seeds' own answers.
+"""Functions of an exported task of held-out chats, called by lm-eval: the likelihood of the seeds' own answers.
 
-Nothing in a chat can be told right from wrong, so a student is measured by what it would say: the bits that each byte of the user's own
-answer costs it, after the real turns before it. Imported only by the `metrics.py` that `export.py` writes, inside lm-eval's process.
+A chat has no right or wrong answer. So the metric is how many bits each byte of the user's own answer costs the student, given the real
+turns before it. Only the `metrics.py` that `export.py` writes imports this file, inside lm-eval's process.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ SAID = {"system": "System", "user": "User", "assistant": "Assistant"}
 
 
 class Chats(ConfigurableTask):  # type: ignore[misc]  # lm_eval is not typed
-    """Chats whose turns reach the model's template as turns; lm-eval's own tasks know one message and worked examples."""
+    """Chats whose turns the model's template receives as turns; lm-eval's own tasks have only one message and worked examples."""
 
     def __init__(self, config: Mapping[str, Any] | None = None) -> None:
         super().__init__(config={name: value for name, value in (config or {}).items() if name != "class"})

@@ -1,8 +1,8 @@
-"""The process that lm-eval runs in: `python -m axolotl_synthetic.grading.child JOB`, with a job that `evaluate.py` wrote.
+"""The process that runs lm-eval: `python -m axolotl_synthetic.grading.child JOB`, with a job that `evaluate.py` wrote.
 
-Apart, because torch and lm-eval take long to import, may take all of a GPU's memory, and print what they like. It is lm-eval's
-own `simple_evaluate` and not its command line, for three things that the command line cannot do: choose the device and the type
-of numbers after looking, apply a chat template only where there is one, and not read its 14,000 tasks (about 10 s) for ours.
+It is a separate process because torch and lm-eval take long to import, may fill a GPU's memory, and print freely. It uses lm-eval's
+own `simple_evaluate`, since the command line cannot do three things: choose device and dtype after checking the hardware, apply a
+chat template only if there is one, and skip reading lm-eval's 14,000 tasks (about 10 s) for ours.
 """
 
 from __future__ import annotations
@@ -19,11 +19,14 @@ from typing import Any
 from axolotl_synthetic.grading.export import HELD_OUT_TASK
 
 UNKNOWN_TASKS = 3
-"""Exit code when a task's name is not known; the names stand in the result."""
+"""Exit code for unknown task names; the result lists them."""
 THOUGHTS_END = "</think>"
 MOST_ON_A_GPU = 8
-"""Sequences at once on a GPU. Llama 2 7B keeps 0.5 MiB a token (keys and values of 32 layers, 4,096 wide, 2 bytes each) and GSM8K's five
-examples make some 1,200 tokens with the reply: 5 GiB for 8 of them beside 13 GiB of weights, where 24 GB have room for no 20."""
+"""Sequences per batch on a GPU.
+
+Llama 2 7B needs 0.5 MiB per token (keys and values of 32 layers, 4,096 wide, 2 bytes each). GSM8K's five examples and the reply make some
+1,200 tokens, so 8 sequences need 5 GiB beside 13 GiB of weights; 20 would not fit into 24 GB.
+"""
 
 
 def main() -> None:
@@ -37,7 +40,7 @@ def main() -> None:
 
 
 def run(job: Mapping[str, Any], result: dict[str, Any]) -> None:
-    # Before anything reads them: one process for tokenizing is enough, and forking after threads have started warns.
+    # Set this before any import: one tokenizing process is enough, and forking after threads have started warns.
     os.environ["TOKENIZERS_PARALLELISM"] = "false"
     from lm_eval.tasks import TaskManager, get_task_dict
     from lm_eval.utils import setup_logging
@@ -56,7 +59,7 @@ def run(job: Mapping[str, Any], result: dict[str, Any]) -> None:
     if HELD_OUT_TASK in names:
         task = get_task_dict([HELD_OUT_TASK], manager)[HELD_OUT_TASK]
         result["shortened"] = fit(task, model.max_length, job["max_gen_toks"])
-        if job["system"] is not None:  # which comes before every question, and so before these
+        if job["system"] is not None:  # it comes before every question, these included
             task.set_config("description", "")
         tasks[names.index(HELD_OUT_TASK)] = task
     results = simple_evaluate(
@@ -67,7 +70,7 @@ def run(job: Mapping[str, Any], result: dict[str, Any]) -> None:
         system_instruction=job["system"],
         apply_chat_template=getattr(model.tokenizer, "chat_template", None) is not None,
         fewshot_as_multiturn=getattr(model.tokenizer, "chat_template", None) is not None,
-        log_samples=True,  # for each question's score
+        log_samples=True,  # gives each question's score
     )
     result["scores"] = {name: results["results"][name] for name in names if name in results["results"]}
     result["questions"] = {name: counts["effective"] for name, counts in results["n-samples"].items()}
@@ -75,13 +78,15 @@ def run(job: Mapping[str, Any], result: dict[str, Any]) -> None:
 
 
 def each_score(samples: Sequence[Mapping[str, Any]]) -> dict[str, dict[str, float]]:
-    """Return what each question of a task scored, by the metric (with its filter) and the question's number. What is no number, such as the
-    pairs that an F1 is made of, is left out."""
+    """Return each question's score, by the metric (with its filter) and the question's number.
+
+    Values that are not numbers, such as the pairs of an F1, are left out.
+    """
     found: dict[str, dict[str, float]] = {}
     for sample in samples:
         for metric in sample["metrics"]:
             value = sample[metric]
-            if metric == "bits_per_byte":  # until they are added up: the log-likelihood of a text, and its bytes
+            if metric == "bits_per_byte":  # not aggregated yet: a text's log-likelihood and its bytes
                 value = -value[0] / (math.log(2) * max(1, value[1]))
             try:
                 found.setdefault(f"{metric},{sample['filter']}", {})[str(sample["doc_id"])] = float(value)
@@ -91,11 +96,12 @@ def each_score(samples: Sequence[Mapping[str, Any]]) -> dict[str, dict[str, floa
 
 
 def fit(task: Any, context: int, asked: int | None) -> int | None:
-    """Set the longest reply to the held-out questions: as asked for, or as they were exported; at most half of the model's context, since
-    lm-eval ends where no room is left for a question, and cuts questions off where there is little.
+    """Set the longest reply to the held-out questions: as requested or as exported, but at most half of the model's context.
+
+    Without room for a question lm-eval ends, and with little room it truncates the question.
 
     Returns:
-        What it was lowered to, None when it was not.
+        The lowered limit, None if it was not lowered.
     """
     if task.OUTPUT_TYPE != "generate_until":
         return None
@@ -106,7 +112,7 @@ def fit(task: Any, context: int, asked: int | None) -> int | None:
 
 
 def resolve(manager: Any, asked: Sequence[str]) -> tuple[list[str], list[str]]:
-    """The tasks and groups that names stand for (a name may be a tag or have wildcards), and the names that stand for none."""
+    """Return the tasks and groups that names match (a name may be a tag or have wildcards), and the names without a match."""
     names: list[str] = []
     unknown: list[str] = []
     for name in asked:
@@ -115,7 +121,7 @@ def resolve(manager: Any, asked: Sequence[str]) -> tuple[list[str], list[str]]:
             unknown.append(name)
         for match in found:
             entry = manager.task_index[match]
-            # A tag has no score of its own, its tasks have.
+            # A tag has no score, but its tasks do.
             names += entry["task"] if entry["type"] == "tag" else [match]
     return list(dict.fromkeys(names)), unknown
 
@@ -139,8 +145,10 @@ def load_model(model: Mapping[str, Any], batch_size: int) -> Any:
 
 
 def thinking(template: str, wanted: bool) -> dict[str, Any]:
-    """Return what lm-eval needs to know of a model that thinks, by its chat template: whether to ask it to, and what its thoughts end with,
-    so that tasks read the answer behind them. Nothing for a template that knows no thoughts."""
+    """Return lm-eval's arguments for a model with thoughts, by its chat template: whether to ask for them, and the text that ends them.
+
+    Tasks then read the answer after the thoughts. Empty for a template without thoughts.
+    """
     asked = {"enable_thinking": wanted} if "enable_thinking" in template else {}
     return asked | ({"think_end_token": THOUGHTS_END} if THOUGHTS_END in template else {})
 
@@ -150,7 +158,7 @@ def _template(model: Mapping[str, Any]) -> str:
 
     try:
         tokenizer = AutoTokenizer.from_pretrained(model["tokenizer"] or model["base"], trust_remote_code=model["trust_remote_code"])
-    except Exception:  # of a model that lm-eval will not load either, and says why
+    except Exception:  # lm-eval cannot load such a model either, and reports the reason
         return ""
     found = tokenizer.chat_template
     return "\n".join(found.values()) if isinstance(found, dict) else found or ""

@@ -1,4 +1,4 @@
-"""The student against the base model: what `grade.json` holds and the terminal shows. Pure; who writes and prints is `run.py`."""
+"""Comparison of the student with the base model, for `grade.json` and the terminal. Pure; `run.py` writes and prints it."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from rich.table import Table
 from axolotl_synthetic.grading.evaluate import Score
 from axolotl_synthetic.grading.pairs import paired
 
-# Metrics that are shares, shown in percent; others, such as perplexity, are shown as they are.
+# Metrics that are shares, shown in percent; others, such as perplexity, are shown unchanged.
 SHARES = (
     *("exact_match", "execution_accuracy", "test_suite_accuracy", "acc", "f1", "macro_f1", "em", "mc1", "mc2", "pass"),
     *("prompt_level", "inst_level"),
@@ -22,14 +22,14 @@ SHARES = (
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One task. Standard errors are None where lm-eval gives none.
+    """Result of one task. Standard errors are None if lm-eval gives none.
 
     Attributes:
-        difference_stderr: over pairs of answers to the same question; as `unpaired_stderr` where the questions' scores are not known.
-        unpaired_stderr: as if the two had been asked different questions.
+        difference_stderr: over pairs of answers to the same question; equals `unpaired_stderr` if the questions' scores are unknown.
+        unpaired_stderr: as if the two models had been asked different questions.
         interval: of the difference: the middle 95 % of a bootstrap over questions.
         better, worse: questions on which the student scores higher than the base model, and lower.
-        p: of an exact McNemar test, where each answer is right or wrong.
+        p: of an exact McNemar test; None unless each answer is right or wrong.
     """
 
     task: str
@@ -53,7 +53,7 @@ class Grade:
     """A comparison: `base` and `student` name the models.
 
     Attributes:
-        each: for each task what the two scored on each question, by the question's number.
+        each: for each task, both scores of each question, by the question's number.
     """
 
     base: str
@@ -62,18 +62,18 @@ class Grade:
     each: Mapping[str, Mapping[str, tuple[float, float]]] = field(default_factory=dict)
 
     def to_dict(self) -> dict[str, Any]:
-        """What `grade.json` holds."""
+        """Return the content of `grade.json`."""
         return {"base": self.base, "student": self.student, "rows": [asdict(row) for row in self.rows], "questions": dict(self.each)}
 
 
 def read_grade(text: str) -> Grade:
-    """What `Grade.to_dict` made, back from JSON; files of older releases have less in them."""
+    """Read the JSON of `Grade.to_dict`; files of older releases have fewer fields."""
     data = json.loads(text)
     return Grade(data["base"], data["student"], tuple(Row(**row) for row in data["rows"]), data.get("questions", {}))
 
 
 def compare(*, base: str, student: str, base_scores: Mapping[str, Score], student_scores: Mapping[str, Score]) -> Grade:
-    """Put the scores of two evaluations side by side, in the order of the base's; what only one of them has is left out."""
+    """Compare the scores of two evaluations, in the order of the base's; tasks that only one has are left out."""
     both = [task for task in base_scores if task in student_scores]
     each = {
         task: {number: (score, student_scores[task].each[number]) for number, score in base_scores[task].each.items()}
@@ -88,7 +88,7 @@ def _row(task: str, base: Score, student: Score) -> Row:
     unpaired = None if None in errors else math.hypot(*(error for error in errors if error is not None))
     pairs = paired(base.each, student.each)
     return Row(
-        # Two metrics of one task have its name in common.
+        # Two metrics of one task share its name.
         task=task.partition(" ")[0],
         metric=base.metric,
         questions=base.questions,
@@ -107,7 +107,7 @@ def _row(task: str, base: Score, student: Score) -> Row:
 
 
 def notes(rows: Sequence[Row]) -> list[str]:
-    """Say below the table how sure each difference is, where both answered the same questions."""
+    """State the uncertainty of each difference, if both models answered the same questions."""
     found = []
     for row in rows:
         if row.interval is None:
@@ -122,12 +122,12 @@ def notes(rows: Sequence[Row]) -> list[str]:
 
 
 def p_value(p: float) -> str:
-    """Return a probability as papers write it."""
+    """Format a probability as papers do."""
     return "< 0.001" if p < 0.001 else f"= {p:.3f}" if p < 0.1 else f"= {p:.2f}"
 
 
 def table(rows: Sequence[Row]) -> Table:
-    """The rows for a terminal: a value ± its standard error."""
+    """Return the rows as a table for a terminal: a value ± its standard error."""
     shown = Table()
     for heading in ("task", "metric"):
         shown.add_column(heading, no_wrap=True)
@@ -139,14 +139,14 @@ def table(rows: Sequence[Row]) -> Table:
 
 
 def cells(row: Row) -> tuple[str, str, str]:
-    """Base, student and difference as a person reads them."""
+    """Format base, student and difference for display."""
     show = _percent if is_share(row) else _plain
     difference = ("+" if row.difference > 0 else "") + show(row.difference, row.difference_stderr)
     return show(row.base, row.base_stderr), show(row.student, row.student_stderr), difference
 
 
 def is_share(row: Row) -> bool:
-    """Whether the metric is a share, from 0 to 1."""
+    """Return whether the metric is a share, from 0 to 1."""
     return row.metric.startswith(SHARES)
 
 

@@ -1,4 +1,4 @@
-"""Runs lm-eval on one model in a process of its own (`child.py`): its output to a log file, its progress to the caller."""
+"""Runs lm-eval on one model in a separate process (`child.py`): its output goes to a log file, its progress to the caller."""
 
 from __future__ import annotations
 
@@ -24,23 +24,23 @@ from axolotl_synthetic.grading.models import ModelArgs
 from axolotl_synthetic.grading.spider import SPIDER_TASK
 from axolotl_synthetic.processes import without_ranks
 
-# Sequences in one batch of lm-eval: enough to keep two CPU cores busy, and not so many that the progress stands still for a minute.
-# On a GPU `child.py` takes fewer.
+# Sequences per batch of lm-eval: enough to keep two CPU cores busy, and few enough that the progress moves every minute.
+# On a GPU `child.py` uses fewer.
 AT_ONCE = 20
-# The one metric that is shown beside a task's main one.
+# The only metric that is shown in addition to a task's main one.
 MACRO_F1 = "macro_f1"
 
 
 @dataclass(frozen=True, slots=True)
 class Score:
-    """What lm-eval measured on one task.
+    """lm-eval's result for one task.
 
     Attributes:
-        value: of the metric, between 0 and 1 where it is a share.
-        stderr: standard error of `value`; None when lm-eval gives none, as for a single question.
-        metric: with the filter of replies where a task has several, as in `exact_match,strict-match`.
-        questions: how many were asked, None when lm-eval does not say.
-        each: what each question scored, by its number; empty where `value` is not their mean.
+        value: of the metric, between 0 and 1 if it is a share.
+        stderr: standard error of `value`; None if lm-eval gives none, as for a single question.
+        metric: with the filter of replies if a task has several, as in `exact_match,strict-match`.
+        questions: number of questions asked, None if lm-eval does not report it.
+        each: each question's score, by its number; empty if `value` is not their mean.
     """
 
     value: float
@@ -66,23 +66,23 @@ def evaluate(
     """Grade one model.
 
     Args:
-        model: what is graded.
+        model: the model to grade.
         tasks: names of lm-eval's tasks, groups and tags, wildcards allowed, and of a task in `include_path`.
         include_path: a folder with tasks besides lm-eval's own.
-        log: a file that everything lm-eval prints is added to.
-        limit: at most this many questions a task.
+        log: file to which lm-eval's output is appended.
+        limit: most questions per task.
         batch_size: sequences at once.
         on_progress: is called with the requests done and all requests; starts again at 0 for each kind of request.
-        databases: where `spider_execution` finds its databases, as in `seeds.databases`.
+        databases: path of `spider_execution`'s databases, as in `seeds.databases`.
         max_gen_toks: the longest reply to a held-out question; None: as its task was exported.
-        system: the system message that every question comes after; None: those of the tasks themselves, the held-out seeds' among them.
+        system: the system message before every question; None: those of the tasks themselves, including the held-out seeds'.
 
     Returns:
-        A score for each task; for a group its own, for a tag or a wildcard those of its tasks. Where a task has a macro-F1 as well, that
-        is behind it, under the task's name and the metric's.
+        A score for each task; for a group its own, for a tag or a wildcard those of its tasks. If a task also has a macro-F1, that
+        follows it, under the task's name and the metric's.
 
     Raises:
-        ConfigError: if a task is not known; no model is loaded then.
+        ConfigError: if a task is unknown; no model is loaded then.
         TrainingError: if lm-eval ends with an error.
         StorageError: if the log cannot be written.
     """
@@ -107,12 +107,12 @@ def scores_of_each(
     on_progress: Callable[[int, int], None] = lambda done, total: None,
     max_gen_toks: int | None = None,
 ) -> Mapping[str, float]:
-    """Return what a model scores on each row of an exported task, by the row's place.
+    """Return a model's score on each row of an exported task, by the row's index.
 
     Args:
-        model: what is graded.
+        model: the model to grade.
         folder: the task's.
-        metrics: whose scores are wanted: the first of these that the task has.
+        metrics: the first of these that the task has is used.
         log, on_progress, max_gen_toks: as for `evaluate`.
 
     Raises:
@@ -128,7 +128,7 @@ def scores_of_each(
 
 
 def refuse_unknown_tasks(tasks: Sequence[str], *, log: Path, include_path: Path | None = None) -> None:
-    """Check names of tasks without loading a model, for before anything is paid for. Takes about 10 s unless `tasks` is empty.
+    """Check task names without loading a model, before anything is paid for. Takes about 10 s unless `tasks` is empty.
 
     Raises:
         ConfigError: if lm-eval knows no such task.
@@ -138,15 +138,15 @@ def refuse_unknown_tasks(tasks: Sequence[str], *, log: Path, include_path: Path 
 
 
 def choose(metrics: Mapping[str, Any], questions: int | None = None, each: Mapping[str, Mapping[str, float]] | None = None) -> Score:
-    """The main one of a task's metrics, which lm-eval hands over as `metric,filter` and `metric_stderr,filter`.
+    """Return a task's main metric. lm-eval names them `metric,filter` and `metric_stderr,filter`.
 
     Args:
-        each: what each question scored, by metric and filter.
+        each: each question's score, by metric and filter.
     """
     names = [key for key, value in metrics.items() if "," in key and "_stderr," not in key and isinstance(value, int | float)]
     if not names:
         raise TrainingError(f"lm-eval reported no metric, only {', '.join(metrics)}; leave the task out of synthetic.grade.tasks")
-    # Exact match before accuracy: a task that has both generates, and its accuracy is a detail.
+    # Prefer exact match to accuracy: a task that has both generates replies, and its accuracy is a detail.
     preferred = ("exact_match,strict-match", "exact_match,", "acc_norm,", "acc,", "")
     name = next(name for start in preferred for name in names if name.startswith(start))
     metric, _, chosen_filter = name.partition(",")
@@ -156,7 +156,7 @@ def choose(metrics: Mapping[str, Any], questions: int | None = None, each: Mappi
         scored = {}
     return Score(
         value=float(metrics[name]),
-        # The text "N/A" where there is none.
+        # lm-eval gives the text "N/A" if there is none.
         stderr=float(stderr) if isinstance(stderr, int | float) else None,
         metric=metric if chosen_filter == "none" else name,
         questions=questions,
@@ -203,7 +203,7 @@ def _run(
 
 
 def _child(job: Path, log: Path, on_progress: Callable[[int, int], None]) -> tuple[int, str]:
-    """Run the child to its end; its exit code and the line that says the most about a failure."""
+    """Run the child to its end; return its exit code and the line that best explains a failure."""
     command = [sys.executable, "-P", "-m", "axolotl_synthetic.grading.child", str(job)]
     last_lines: deque[str] = deque(maxlen=200)
     try:
@@ -229,7 +229,7 @@ def _child(job: Path, log: Path, on_progress: Callable[[int, int], None]) -> tup
                     last_lines.append(line)
             return child.wait(), telling_line(last_lines)
         finally:
-            # Whatever ended us - Ctrl-C, an error in `on_progress` - must not leave a model in memory.
+            # After Ctrl-C or an error in `on_progress`, no model may stay in memory.
             if child.poll() is None:
                 child.kill()
                 child.wait()
@@ -237,37 +237,37 @@ def _child(job: Path, log: Path, on_progress: Callable[[int, int], None]) -> tup
 
 
 def environment() -> dict[str, str]:
-    """The child's environment: what is importable here is importable there, and it is no rank of a distributed training."""
+    """Return the child's environment: it imports from the same paths, and is not a rank of a distributed training."""
     kept = without_ranks(os.environ)
     kept |= {"PYTHONPATH": os.pathsep.join(path for path in sys.path if path), "PYTHONUNBUFFERED": "1"}
-    # A batch's questions are done at the same moment; unless each is reported, the bar would show the first of them until the next.
+    # A batch's questions end at the same moment; unless each is reported, the bar would show only the first until the next batch.
     kept["TQDM_MININTERVAL"] = "0"
-    # Threads that wait without spinning. Where other programs want the same cores, torch's would spend their time on waiting:
-    # on two cores under load, 16 tokens for 16 questions took 10.6 s so and 107.8 s otherwise.
+    # Threads must wait without spinning: if other programs use the same cores, torch's threads would waste time on waiting.
+    # On two cores under load, 16 tokens for 16 questions took 10.6 s with this and 107.8 s without.
     return {"OMP_WAIT_POLICY": "PASSIVE", **kept}
 
 
 def _lines(stream: IO[bytes]) -> Iterator[tuple[str, bool]]:
-    """The stream's lines as they come, False for those that a progress bar will overwrite."""
+    """Yield the stream's lines as they come, with False for those that a progress bar will overwrite."""
     rest = b""
     while chunk := os.read(stream.fileno(), 65536):
         *lines, rest = re.split(rb"(?<=[\r\n])", rest + chunk)
         for line in lines:
             yield line.decode("utf-8", "replace").rstrip("\r\n"), line.endswith(b"\n")
-        # tqdm ends a bar's state when it writes the next one, which may be minutes later.
+        # tqdm ends a state of its bar only when it writes the next one, which may be minutes later.
         yield rest.decode("utf-8", "replace"), False
     if rest:
         yield rest.decode("utf-8", "replace"), True
 
 
 def read_progress(line: str) -> tuple[int, int] | None:
-    """Done and all of lm-eval's own bars, `Running generate_until requests:  15%|█▌  | 12/80 [00:05<…`."""
+    """Return done and total of lm-eval's own bar, `Running generate_until requests:  15%|█▌  | 12/80 [00:05<…`."""
     found = re.search(r"Running \w+ requests:.*\| *(\d+)/(\d+) \[", line)
     return (int(found[1]), int(found[2])) if found else None
 
 
 def telling_line(lines: Sequence[str]) -> str:
-    """The last line that names an error, else the last line with words."""
+    """Return the last line that names an error, else the last line with words."""
     words = [line.strip() for line in lines if line.strip()]
     errors = [line for line in words if re.match(r"[\w.]*(Error|Exception|Interrupt|NotFound)\b", line)]
     return (errors or words or ["it printed nothing"])[-1]

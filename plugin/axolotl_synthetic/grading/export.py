@@ -1,6 +1,6 @@
-"""Writes the held-out seeds as a task of lm-eval that runs by plain `lm_eval --include_path FOLDER`, wherever the folder is moved.
+"""Export of the held-out seeds as an lm-eval task. Plain `lm_eval --include_path FOLDER` runs it, also after the folder has moved.
 
-How its replies are graded stands in `heldout.py`; its YAML is the template `heldout.yaml`.
+`heldout.py` grades its replies; its YAML comes from the template `heldout.yaml`.
 """
 
 from __future__ import annotations
@@ -21,10 +21,10 @@ from axolotl_synthetic.records import Question, Seed
 from axolotl_synthetic.tasks import BUILT_IN, Task, has_turns, load_task
 
 HELD_OUT_TASK = "synthetic_heldout"
-# The column that holds the system message of a row's question.
+# Column of the system message before a row's question.
 SYSTEM = "system"
 
-# lm-eval looks for a `!function` in a Python file beside the YAML, so there has to be one.
+# lm-eval looks for a `!function` in a Python file beside the YAML, so the folder needs one.
 METRICS = '''"""Lets lm-eval find this folder's rows, and axolotl-synthetic's own reading of final answers. Written by axolotl-synthetic."""
 
 from pathlib import Path
@@ -43,7 +43,7 @@ CHAT_METRICS = METRICS.replace("import answer, grade, macro_f1, prompt, read_row
     '\n\n__all__ = ["answer", "dataset", "grade", "macro_f1", "prompt"]',
     '\nfrom axolotl_synthetic.grading.chats import Chats, likelihood\n\n__all__ = ["Chats", "answer", "dataset", "likelihood", "prompt"]',
 )
-# What a reply is measured by: the metrics with their aggregation, and what they mean.
+# The metrics of a reply with their aggregation, and a comment that explains them.
 BY_ANSWER = (
     {"exact_match": "mean", "strict_match": "mean"},
     "# A reply scores 1 when its final answer is equivalent to the seed's, by the same code that verified the training samples:\n"
@@ -68,16 +68,16 @@ def export_task(
     """Write the task.
 
     Args:
-        folder: `lm_eval/` in the run's output folder; made when it is not there.
-        task: whose prompts and equivalence are used.
+        folder: `lm_eval/` in the run's output folder; created if missing.
+        task: provides prompts and equivalence.
         held_out: seeds kept out of generation; those without a final answer, and chats without an answer, are left out.
-        task_name: what lm-eval calls it.
-        max_gen_toks: a reply is cut off after this many tokens; None: `GRADED_TOKENS`, more where a held-out answer is long.
-        system: the system message before each question; None: that of a chat, and none before another question.
+        task_name: its name in lm-eval.
+        max_gen_toks: most tokens of a reply; None: `GRADED_TOKENS`, or more if a held-out answer is long.
+        system: the system message before each question; None: a chat's own, and none before other questions.
 
     Returns:
-        `task_name`; None when there is nothing to grade, because the task has no final answers or no held-out seed has one.
-        Then what an earlier run exported is removed.
+        `task_name`; None if there is nothing to grade, because the task has no final answers or no held-out seed has one.
+        In that case an earlier run's export is removed.
 
     Raises:
         StorageError: if the folder cannot be written.
@@ -92,17 +92,17 @@ def export_task(
         metrics="\n".join(
             f"  - metric: {name}\n    aggregation: {aggregation}\n    higher_is_better: true" for name, aggregation in metrics.items()
         ),
-        # lm-eval takes the text of the column that a description names.
+        # lm-eval replaces a description that names a column by that column's text.
         description=f"\ndescription: {SYSTEM}" if system is not None else "",
     )
 
 
 def export_answers(folder: Path, rows: Sequence[Mapping[str, Any]]) -> str | None:
-    """Write answers as a task that measures how likely a model finds each, as held-out chats are.
+    """Write answers as a task that measures how likely a model finds each, like held-out chats.
 
     Args:
-        folder: as for `export_task`, and what is returned and raised as well.
-        rows: `id`, `prompt`, `messages` up to the answer, and `answer` of each.
+        folder: as for `export_task`, as are the return value and errors.
+        rows: each with `id`, `prompt`, `messages` up to the answer, and `answer`.
     """
     return _write_task(folder, HELD_OUT_TASK, rows, by_likelihood=True)
 
@@ -112,7 +112,7 @@ def _write_task(folder: Path, name: str, rows: Sequence[Mapping[str, Any]], by_l
     files = {
         FILE: "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows),
         "metrics.py": CHAT_METRICS if by_likelihood else METRICS,
-        # The last to come and the first to go: lm-eval sees the folder by its YAML.
+        # Written last and removed first: lm-eval recognizes the folder by its YAML.
         f"{name}.yaml": Template(template).substitute(task=name, **said),
     }
     if not rows:
@@ -127,7 +127,7 @@ def _write_task(folder: Path, name: str, rows: Sequence[Mapping[str, Any]], by_l
 
 
 def _longest_reply(task: Task, held_out: Sequence[Seed]) -> int:
-    """Return the tokens that a reply may have: twice as many as the longest answer, which has about four bytes to a token."""
+    """Return the most tokens of a reply: twice those of the longest answer, at about four bytes per token."""
     longest = max((len((task.solution(seed) or "").encode()) for seed in held_out), default=0)
     return max(GRADED_TOKENS, longest // 2)
 
@@ -139,7 +139,7 @@ def _rows(task: Task, held_out: Sequence[Seed], folder: Path, system: str | None
         if gold is None:
             continue
         question = seed.question
-        # Every row has every key: the first row's keys decide the columns of a dataset.
+        # Every row has every key: a dataset's columns are the first row's keys.
         yield {
             "id": seed.id,
             "task": reference,
@@ -150,7 +150,7 @@ def _rows(task: Task, held_out: Sequence[Seed], folder: Path, system: str | None
             "labels": list(question.labels),
             "context": question.context,
             "database": question.database,
-            # Seen from the folder: it may be published, and an absolute path names this machine's folders and its user.
+            # The path is relative to the folder: it may be published, and an absolute path would reveal this machine's folders and user.
             "database_file": None if question.database_file is None else os.path.relpath(question.database_file, folder.resolve()),
             "decimal": question.decimal,
             **({"several": question.several} if _is_labelled(question) else {}),
@@ -166,12 +166,12 @@ def _chats(task: Task, held_out: Sequence[Seed], system: str | None) -> Iterator
 
 
 def _is_labelled(question: Question) -> bool:
-    """Say whether a question is a text with a closed set of labels, and no choices."""
+    """Say whether a question is a text with a closed set of labels but without choices."""
     return bool(question.labels) and not question.choices
 
 
 def _reference(task: Task) -> str:
-    """What `load_task` finds this task by, also when a class of the user's inherits a built-in task's name."""
+    """Return the name by which `load_task` finds this task, also if a user's class inherits a built-in task's name."""
     if task.name in BUILT_IN and type(load_task(task.name)) is type(task):
         return task.name
     return f"{type(task).__module__}.{type(task).__qualname__}"

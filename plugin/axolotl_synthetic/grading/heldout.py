@@ -1,6 +1,6 @@
-"""What an exported task calls while lm-eval runs it: reads its rows and grades replies as the run verified its samples.
+"""Functions of an exported task, called by lm-eval: they read its rows and grade replies as the run verified its samples.
 
-Imported only by the `metrics.py` that `export.py` writes beside the rows, inside lm-eval's process.
+Only the `metrics.py` that `export.py` writes beside the rows imports this file, inside lm-eval's process.
 """
 
 from __future__ import annotations
@@ -23,22 +23,22 @@ FILE = "heldout.jsonl"
 
 
 def read_rows(folder: Path, databases: str | None = None) -> Mapping[str, Any]:
-    """Return the rows beside a task, as lm-eval wants them: a dataset for each split.
+    """Return the rows beside a task in lm-eval's form: a dataset for each split.
 
     Args:
         folder: the task's.
-        databases: where a row's database is, as in `seeds.databases`; None: where the row says, seen from the folder.
+        databases: path of a row's database, as in `seeds.databases`; None: the row's own path, relative to the folder.
     """
     from datasets import Dataset
 
-    # Only `\n` ends a line of JSON: `splitlines` would also divide at a U+2028 or U+0085 within a question.
+    # Only `\n` ends a line of JSON: `splitlines` would also split at a U+2028 or U+0085 within a question.
     with open(folder / FILE, "rb") as lines:
         rows = [json.loads(line) for line in lines]
     for row in rows:
         if (file := row.get("database_file")) is not None:
             file = databases.replace("{database}", row["database"]) if databases else str(folder / file)
             row["database_file"] = str(Path(file).expanduser().resolve())
-    # Made in memory: a dataset loaded by path would come from the cache after the file has changed.
+    # Made in memory: loading by path would use an outdated cache after the file has changed.
     return {"test": Dataset.from_list(rows)}
 
 
@@ -53,13 +53,13 @@ def answer(row: Mapping[str, Any]) -> str:
 
 
 def grade(row: Mapping[str, Any], replies: Sequence[str]) -> dict[str, Any]:
-    """Whether the reply's final answer is the seed's.
+    """Grade whether the reply's final answer is the seed's.
 
     Returns:
-        `exact_match`, where a lenient reader finds the answer, so that an untrained model is not marked down for a form that it
-        was never shown; `strict_match`, where only an answer in the task's form counts. A reply without an answer is wrong. Of a text
-        with labels `acc` takes the place of `exact_match`, and `macro_f1` is the seed's labels and the reply's, for the function below.
-        What a model thinks before it answers is not read, and one that only thinks is wrong.
+        `exact_match` uses a lenient reader, so that an untrained model is not marked down for a form that it was never shown.
+        `strict_match` accepts only an answer in the task's form. A reply without an answer is wrong. For a text with labels, `acc`
+        replaces `exact_match`, and `macro_f1` is the seed's labels and the reply's, for the function below. Thoughts before the answer
+        are not read, and a reply with only thoughts is wrong.
     """
     task = _task(row["task"])
     question = question_of(row)
@@ -77,7 +77,7 @@ def grade(row: Mapping[str, Any], replies: Sequence[str]) -> dict[str, Any]:
 
 
 def macro_f1(pairs: Sequence[tuple[Sequence[str], Sequence[str]]]) -> float:
-    """Return the mean of the F1 of each label that any pair holds.
+    """Return the mean of the F1 of each label that any pair has.
 
     Args:
         pairs: the right labels of a text, and those given.
@@ -109,7 +109,7 @@ def _there(file: str | None) -> str | None:
     """Return the path of a database.
 
     Raises:
-        ConfigError: if it is not there: every query would be marked as wrong.
+        ConfigError: if it is missing: every query would be marked as wrong.
     """
     if file is not None and not Path(file).is_file():
         raise ConfigError(

@@ -1,4 +1,4 @@
-"""Which model is graded: the base model, a LoRA adapter on it, or full weights. Looks at file names only; loads nothing."""
+"""The model to grade: the base model, a LoRA adapter on it, or full weights. Reads file names only; loads nothing."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ class ModelArgs:
 
     Attributes:
         base: a folder or a Hub name, as Axolotl's `base_model`.
-        adapter: a folder with a LoRA adapter that goes on top of it.
+        adapter: a folder with a LoRA adapter for the base.
         tokenizer: a folder with the tokenizer and chat template that the model was trained with; None: the base's.
-        dtype: as lm-eval's `dtype`; None: float32 on a CPU, else what the weights were saved in.
+        dtype: as lm-eval's `dtype`; None: float32 on a CPU, else the saved weights' type.
         trust_remote_code: as Axolotl's.
-        thinking: whether it is to think before it answers, where its chat template can ask for that or for the opposite.
+        thinking: whether it thinks before it answers, if its chat template can turn that on or off.
     """
 
     base: str
@@ -34,7 +34,7 @@ class ModelArgs:
 
 
 def student_in(folder: Path, *, base: str, dtype: str | None = None, trust_remote_code: bool = False, thinking: bool = False) -> ModelArgs:
-    """The model that Axolotl left in its `output_dir`.
+    """Return the model that Axolotl saved in its `output_dir`.
 
     Args:
         folder: Axolotl's `output_dir`.
@@ -45,7 +45,7 @@ def student_in(folder: Path, *, base: str, dtype: str | None = None, trust_remot
         ConfigError: if there is no trained model in it.
     """
     tokenizer = str(folder) if (folder / "tokenizer_config.json").is_file() else None
-    # Axolotl writes a config.json beside an adapter too, so the adapter is looked for first.
+    # Axolotl also writes a config.json beside an adapter, so check for the adapter first.
     if (folder / "adapter_config.json").is_file():
         return ModelArgs(base, str(folder), tokenizer, dtype, trust_remote_code, thinking)
     if (folder / "config.json").is_file():

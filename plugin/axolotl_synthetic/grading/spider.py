@@ -1,4 +1,4 @@
-"""What `tasks/spider_execution.yaml` calls while lm-eval runs it: Spider's questions as the student reads them, and execution accuracy.
+"""Functions of `tasks/spider_execution.yaml`, called by lm-eval: Spider's questions as the student reads them, and execution accuracy.
 
 Queries are found in replies as in verification (`tasks/text_to_sql.py`) and run in the same sandbox (`sql/`).
 """
@@ -18,21 +18,21 @@ from axolotl_synthetic.sql import Database, GoldFailed, compare
 from axolotl_synthetic.tasks import load_task
 
 SPIDER_TASK = "spider_execution"
-# Spider's questions on the Hub; the databases are not there.
+# The Hub has Spider's questions but not its databases.
 HUB_DATASET = "xlangai/spider"
 HUB_SPLIT = "validation"
 _log = logging.getLogger(__name__)
 
 
 def dataset(*, databases: str | None = None, questions: str | None = None, **_: Any) -> Mapping[str, Any]:
-    """Spider's questions, as lm-eval wants them: a dataset for each split.
+    """Return Spider's questions in lm-eval's form: a dataset for each split.
 
     Args:
-        databases: where they are, such as `database/{database}/{database}.sqlite`; None: what SPIDER_DATABASES says.
-        questions: a file of objects with `question`, `query` and `db_id`; None: what SPIDER_QUESTIONS says, else the Hub's.
+        databases: their path, such as `database/{database}/{database}.sqlite`; None: SPIDER_DATABASES.
+        questions: a file of objects with `question`, `query` and `db_id`; None: SPIDER_QUESTIONS, else the Hub's.
 
     Raises:
-        ConfigError: if a question's database is missing, or a row is none of Spider's.
+        ConfigError: if a question's database is missing, or a row is not one of Spider's.
     """
     from datasets import Dataset
 
@@ -60,7 +60,7 @@ def _questions(asked: str, databases: str) -> Iterator[dict[str, Any]]:
             raise ConfigError(f"spider_execution: {row.place}: {error}") from error
         seed = Seed(row.place, question, row.values["query"])
         if (problem := task.problem(seed)) is not None:
-            # Nobody could be right.
+            # No reply could be right.
             _log.warning("spider_execution: %s is left out: %s", row.place, problem)
             continue
         yield {
@@ -84,7 +84,7 @@ def gold(row: Mapping[str, Any]) -> str:
 
 
 def grade(row: Mapping[str, Any], replies: Sequence[str]) -> dict[str, float]:
-    """Whether the reply's query gives what the gold query gives.
+    """Grade whether the reply's query gives the gold query's result.
 
     Returns:
         `execution_accuracy`, on the database's rows, and `test_suite_accuracy`, on generated rows as well. A reply without a query

@@ -1,10 +1,15 @@
-"""The paper's decision: the ratio of budget to seeds says which strategy is worth it. Pure functions; each constant has its source.
+"""The paper's decision: the ratio of budget to seeds determines the best strategy. Pure functions; each constant has its source.
 
-`decide` is the way in. Where the lead changes stands in `crossing.py`, whether the augmenter is strong in `augmenter.py`, what the
-strategies cost in `costs.py` (measured: `pilot.py`), what a budget buys in `estimates.py`, what grading can show in `power.py`, reasons in
-`words.py`, output in `show.py`, several models in `side_by_side.py`, `words_of_pilots.py` and
-`show_pilots.py`.
-A finished study of the user's own decides instead of the paper: `measured.py`.
+`decide` is the entry point.
+
+- `crossing.py`: where new prompts take the lead
+- `augmenter.py`: whether the augmenter is strong
+- `costs.py`: what the strategies cost, assumed; `pilot.py`: the same, measured
+- `estimates.py`: what a budget buys
+- `power.py`: what difference grading can show
+- `words.py`: the reasons; `show.py`: the output
+- `side_by_side.py`, `words_of_pilots.py`, `show_pilots.py`: comparison of several models
+- `measured.py`: the decision by a finished study of the user's, which replaces the paper's
 """
 
 from __future__ import annotations
@@ -30,16 +35,16 @@ __all__ = ["Case", "Forecast", "Plan", "decide"]
 
 @dataclass(frozen=True)
 class Plan:
-    """What `auto` decided, or what the user did.
+    """A run's strategy, chosen by `auto` or by the user, and why.
 
     Attributes:
         strategy: name and share; the shares add up to 1.
-        budget_ratio: samples that the budget buys for each seed: of new prompts under `auto`, whatever is then chosen, so that it
-            can be held against the crossover and rises with the budget; of the strategy that the user named otherwise. None when
-            what limits the budget costs nothing.
+        budget_ratio: samples that the budget buys per seed. Under `auto` these are samples of new prompts, whatever is then chosen, so
+            the ratio is comparable with the crossover and rises with the budget. Otherwise they are samples of the strategy that the
+            user named. None if what limits the budget costs nothing.
         crossover: the ratio at which new prompts take the lead for this many seeds.
         band: the ratios between which `auto` mixes.
-        reasons: why, in words that a user can check.
+        reasons: explanations that a user can check.
     """
 
     strategy: Mapping[str, float]
@@ -51,18 +56,18 @@ class Plan:
 
 @dataclass(frozen=True)
 class Forecast:
-    """All that `axolotl synthetic plan` says.
+    """Result of `axolotl synthetic plan`.
 
     Attributes:
-        case: what was decided about.
-        plan: the decision. It is the run's own, so it never rests on a pilot.
-        estimates, planned: what the budget buys of each strategy by itself, and of what was decided.
-        assumed: what stands in for a measurement, in words.
+        case: the case that was decided.
+        plan: the decision. It is the run's own, so it never depends on a pilot.
+        estimates, planned: what the budget buys of each strategy by itself, and of the planned mix.
+        assumed: the assumptions used instead of measurements, in words.
         pilot: candidates of each strategy that a pilot was asked for, None without one.
-        by_pilot: what `auto` would decide at the costs that it measured, None without one.
-        prices: what the models cost; see `priced.py`.
-        graded_on: held-out questions whose answers are right or wrong, 0 where there are none.
-        pilots: of several teachers and augmenters, the config's own first; empty where no others were measured.
+        by_pilot: the decision of `auto` at the costs that the pilot measured, None without one.
+        prices: the models' prices; see `priced.py`.
+        graded_on: number of held-out questions whose answers are right or wrong, 0 if there are none.
+        pilots: of several teachers and augmenters, the config's own first; empty if no others were measured.
     """
 
     case: Case
@@ -80,14 +85,14 @@ class Forecast:
 def decide(
     settings: Settings, case: Case, rates: Mapping[str, Rates], measured: Measured | None = None, by_pilots: Strength | None = None
 ) -> Plan:
-    """Which strategies to use.
+    """Choose the strategies.
 
     Args:
         settings: the user's.
-        case: what the decision is about beside them.
-        rates: each strategy's cost; they matter where calls, tokens or dollars limit the samples.
+        case: facts other than the settings.
+        rates: each strategy's cost; they matter if calls, tokens or dollars limit the samples.
         measured: a finished study, by which `auto` then decides.
-        by_pilots: the augmenter's strength as pilots measured it; it counts where the config says nothing of it.
+        by_pilots: the augmenter's strength as pilots measured it, used if the config does not state it.
     """
     if measured is not None and settings.strategy == "auto":
         return _by_study(measured, settings, case, rates)
@@ -112,7 +117,7 @@ def decide(
 
 
 def _by_study(measured: Measured, settings: Settings, case: Case, rates: Mapping[str, Rates]) -> Plan:
-    """The study's decision, with what the paper would say."""
+    """Return the study's decision; its last reason states the paper's."""
     chosen = choose(measured, settings, case, rates)
     paper = decide(settings, case, rates)
     change = lead_changes(measured, case.seeds)

@@ -1,9 +1,10 @@
-"""Is the augmenter strong enough to invent questions? By what the config says, else by what pilots measured, else by the sizes in the
-models' names.
+"""Decision whether the augmenter is strong enough to invent questions.
+
+It uses the config's own statement, else what pilots measured, else the sizes in the models' names.
 
 The paper's strong augmenter was as large as the teacher (Llama 3.1 70B), its weak one was Llama 2 7B (arXiv 2409.19759). A size is a poor
 guess: how well a model solves problems does not say how well it writes data for others to learn from (AgoraBench, arXiv 2412.03679). So it
-decides only while nothing was measured; what pilots of several models show is in `words_of_pilots.py`.
+decides only if nothing was measured. `words_of_pilots.py` explains what pilots of several models measured.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ import re
 from dataclasses import dataclass
 from typing import Literal
 
-# "70B", "135M", "1.5b"; "8x7B" is a mixture of experts. "A3B" (active parameters), "4bit" and "Llama-3.1" are no sizes.
+# "70B", "135M", "1.5b"; "8x7B" is a mixture of experts. "A3B" (active parameters), "4bit" and "Llama-3.1" are not sizes.
 _SIZE = re.compile(r"(?<![a-z0-9.])(?:(\d+)x)?(\d+(?:\.\d+)?)([mbt])(?![a-z0-9])", re.IGNORECASE)
 _BILLIONS = {"m": 1e-3, "b": 1.0, "t": 1e3}
 
@@ -22,7 +23,7 @@ PAPERS_WEAK = 7.0
 
 @dataclass(frozen=True)
 class Strength:
-    """The augmenter's, and how it is known. `said`: the config says it."""
+    """An augmenter's strength and its reason. `said`: the config states it."""
 
     weak: bool
     why: str
@@ -30,19 +31,19 @@ class Strength:
 
 
 def billions(name: str) -> float | None:
-    """Parameters by a model's name, in billions: 70 for `Llama-3.1-70B`, 56 for `Mixtral-8x7B`; None when it names no size.
+    """Return the parameters that a model's name states, in billions: 70 for `Llama-3.1-70B`, 56 for `Mixtral-8x7B`; None without a size.
 
-    The largest number counts: others tell of contexts (`7B-1M`).
+    The largest number counts: smaller ones may be context lengths (`7B-1M`).
     """
     sizes = [int(experts or 1) * float(number) * _BILLIONS[unit.lower()] for experts, number, unit in _SIZE.findall(name)]
     return max(sizes, default=None)
 
 
 def strength(said: Literal["strong", "weak"] | None, *, augmenter: str, teacher: str) -> Strength:
-    """How strong the augmenter is.
+    """Return whether the augmenter is weak, and why.
 
     Args:
-        said: `augmenter.strength` of the config, which is believed.
+        said: the config's `augmenter.strength`, which is trusted.
         augmenter, teacher: names of the models.
     """
     if said is not None:

@@ -1,7 +1,7 @@
-"""What a candidate of each strategy costs: calls, tokens, dollars, seconds. what a budget buys of it stands in `estimates.py`.
+"""Cost of a candidate of each strategy: calls, tokens, dollars, seconds. `estimates.py` computes what a budget buys at that cost.
 
-`assume` works the costs out from the lengths of the seeds and of the prompts; `pilot.py` measures them instead. All numbers carry an
-interval, which has no width where nothing was measured.
+`assume` computes the costs from the lengths of the seeds and prompts; `pilot.py` measures them. Every number has an interval, whose width
+is zero if nothing was measured.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ CALLS: Mapping[str, Mapping[Purpose, float]] = {
     QUESTION_REPHRASE: {"rephrase": 1, "answer": 1},
     NEW_QUESTION: {"new_question": 1, "self_check": 1, "answer": 1},
 }
-# The call of each strategy whose prompt is the same in every round of a seed.
+# For each strategy, the call whose prompt is the same in every round of a seed.
 REPEATED: Mapping[str, Purpose] = {ANSWER_AUGMENTATION: "answer", QUESTION_REPHRASE: "rephrase", NEW_QUESTION: "new_question"}
 ROLES: Mapping[Purpose, Role] = {
     "answer": "teacher",
@@ -31,13 +31,13 @@ ROLES: Mapping[Purpose, Role] = {
     "difficulty": "student",
 }
 
-# What stands in for a measurement. Four characters a token is OpenAI's rule of thumb for English; the others are our own.
+# Assumed without a measurement. Four characters per token is OpenAI's rule of thumb for English; the other constants are our own.
 CHARACTERS_PER_TOKEN = 4
-# A bare value as a seed's answer says nothing of how long a worked one is.
+# If a seed's answer is a bare value, the length of a worked answer is unknown; assume at least this many tokens.
 SHORTEST_ANSWER = 100.0
-# "Think briefly, then end with one word."
+# Our prompt asks: "Think briefly, then end with one word."
 SELF_CHECK_TOKENS = 40.0
-# Of one call among many to a served model of tens of billions of parameters.
+# Speed of one call among many to a served model with tens of billions of parameters.
 TOKENS_PER_SECOND = 30.0
 # SmolLM2-135M on two cores gave about 130 tokens/s over its 8 slots.
 EMBEDDED_TOKENS_PER_SECOND = 16.0
@@ -45,7 +45,7 @@ EMBEDDED_TOKENS_PER_SECOND = 16.0
 
 @dataclass(frozen=True, slots=True)
 class Value:
-    """A mean and its interval; `high` is infinite where too little was seen."""
+    """A mean and its interval; `high` is infinite if there are too few observations."""
 
     value: float
     low: float
@@ -56,18 +56,18 @@ class Value:
 
 
 def sure(value: float) -> Value:
-    """Without an interval: assumed, or known."""
+    """Return a value without an interval: it is assumed or known exactly."""
     return Value(value, value, value)
 
 
 @dataclass(frozen=True, slots=True)
 class Length:
-    """One kind of call, in tokens.
+    """Length of one kind of call, in tokens.
 
     Attributes:
-        prompt, completion: what is expected.
-        worst_prompt: what the ledger would reserve for the shortest prompt of its kind.
-        shared: the share of a prompt that the one before it begins with as well.
+        prompt, completion: expected lengths.
+        worst_prompt: the prompt tokens that the ledger would reserve for the shortest prompt of its kind.
+        shared: share of a prompt that is also the beginning of the prompt before it.
     """
 
     prompt: float
@@ -78,17 +78,17 @@ class Length:
 
 @dataclass(frozen=True)
 class Rates:
-    """What one candidate of a strategy comes to, on average.
+    """Average cost of one candidate of a strategy.
 
     Attributes:
         accepted: share of the candidates, 0 to 1.
         queries: calls.
         tokens: prompt and completion together.
-        usd: None without the prices of the models that are asked.
-        seconds: of waiting for each model.
-        prompt_tokens, cacheable_tokens: of the prompts, and those of them that a server's prefix cache can serve.
-        least_tokens, least_usd: what must be free before a candidate is let in, since calls are reserved at their worst case.
-        measured: candidates that this was measured on; 0 when it is assumed.
+        usd: US dollars; None if a model's price is unknown.
+        seconds: seconds of each model's replies.
+        prompt_tokens, cacheable_tokens: tokens of the prompts, and those of them that a server's prefix cache can serve.
+        least_tokens, least_usd: budget that must be free to admit a candidate, since calls are reserved at their worst case.
+        measured: candidates that this was measured on; 0 if it is assumed.
     """
 
     accepted: Value
@@ -106,12 +106,12 @@ class Rates:
 def calls_per_sample(
     settings: Settings, answered: float = 1.0, extra: Mapping[str, Mapping[Purpose, float]] | None = None
 ) -> dict[str, dict[Purpose, float]]:
-    """Calls for one sample of each strategy under these settings, by purpose, in their order.
+    """Return the calls for one sample of each strategy under these settings, by purpose, in their order.
 
     Args:
         settings: the user's.
         answered: share of the seeds that have an answer.
-        extra: for each strategy, calls that checks make beyond its own, by purpose.
+        extra: for each strategy, additional calls made by checks, by purpose.
     """
     calls = {name: dict(purposes) for name, purposes in CALLS.items()}
     if settings.reuse_seed_answers:
@@ -127,13 +127,13 @@ def calls_per_sample(
 def assume(
     settings: Settings, lengths: Mapping[Purpose, Length], calls: Mapping[str, Mapping[Purpose, float]] | None = None, rounds: float = 1
 ) -> dict[str, Rates]:
-    """Each strategy's costs where nothing was measured: every candidate accepted, no retries.
+    """Return each strategy's costs without a measurement: every candidate is accepted and no call retried.
 
     Args:
-        settings: whose prices are taken.
-        lengths: of each kind of call; one that is missing is taken to be as long as an answer.
+        settings: provide the prices.
+        lengths: of each kind of call; a missing kind is assumed to be as long as an answer.
         calls: calls for one sample; by default the paper's.
-        rounds: samples for each seed.
+        rounds: samples per seed.
     """
     return {name: _assumed(settings, lengths, purposes, REPEATED[name], rounds) for name, purposes in (calls or CALLS).items()}
 
@@ -145,7 +145,7 @@ def _assumed(
     tokens = usd = least_tokens = least_usd = 0.0
     priced = True
     seconds: dict[Role, float] = dict.fromkeys(settings.models, 0.0)
-    # A candidate is let in when all its calls would fit at the worst case of the first (`pipelines/admission.py`).
+    # A candidate is admitted if all its calls fit at the worst case of the first (`pipelines/admission.py`).
     promised = sum(max(1, math.ceil(number)) for number in calls.values())
     for purpose, number in calls.items():
         if not number:
@@ -155,14 +155,14 @@ def _assumed(
         longest = model.generation.max_new_tokens
         price = model.charged or Price(input=0, output=0)
         priced = priced and model.charged is not None
-        # … and each call when it fits beside those before it, which have cost what they cost by then.
+        # A later call must fit after the actual cost of the earlier ones.
         least_tokens = max(least_tokens, tokens + promised * (length.worst_prompt + longest))
         least_usd = max(least_usd, usd + promised * price.worst_usd(length.worst_prompt, longest))
         promised = 1
-        # Several answers to one prompt pay for it once.
+        # Several answers requested in one call share its prompt tokens.
         together = max(1.0, min(model.at_once, math.floor(rounds))) if purpose == repeated == "answer" else 1.0
         prompt = length.prompt / together
-        # Where a seed is asked again, in later rounds, the whole prompt was asked before.
+        # In later rounds of a seed, the whole prompt repeats an earlier one.
         again = 1 - min(1.0, together / max(1.0, rounds)) if purpose == repeated else 0.0
         tokens += number * (prompt + length.completion)
         prompts += number * prompt
@@ -187,7 +187,7 @@ def _speed(model: Model) -> float:
 
 
 def assumptions(settings: Settings, lengths: Mapping[Purpose, Length]) -> str:
-    """What `assume` takes for granted, in words."""
+    """Describe the assumptions of `assume`."""
     answer = lengths["answer"]
     return (
         f"prompts as they will be sent, {answer.prompt:.0f} tokens for an answer ({CHARACTERS_PER_TOKEN} characters a token), replies of"
@@ -199,7 +199,7 @@ def assumptions(settings: Settings, lengths: Mapping[Purpose, Length]) -> str:
 
 
 def batches(settings: Settings) -> str:
-    """Return what calls in batches mean for cost and time, in words; empty where there are none."""
+    """Describe how batches change cost and time; return an empty text without batches."""
     sent = [model.known_price for model in settings.models.values() if isinstance(model, OpenAIModel) and model.batch is not None]
     if not sent:
         return ""
@@ -213,7 +213,7 @@ def batches(settings: Settings) -> str:
 
 
 def blend(rates: Mapping[str, Rates], shares: Mapping[str, float]) -> Rates:
-    """The costs of a candidate of a mix. Its intervals are as wide as those of its parts together, which is wide enough."""
+    """Return the costs of a candidate of a mix. Adding up the parts' intervals gives an interval that is wide enough."""
     parts = [(rates[name], share) for name, share in shares.items() if share > 0]
     usd = [(one.usd, share) for one, share in parts if one.usd is not None]
     return Rates(
@@ -231,13 +231,12 @@ def blend(rates: Mapping[str, Rates], shares: Mapping[str, float]) -> Rates:
 
 
 def certain(rates: Rates) -> Rates:
-    """What is sure without a measurement: how many calls a candidate takes, what must be free for the first, and that none is quite
-    free."""
+    """Return what is known without a measurement: calls per candidate, the budget to admit the first, and that none is quite free."""
     usd = None if rates.usd is None else sure(rates.usd.value * 1e-9)
     return replace(rates, tokens=sure(1.0), usd=usd)
 
 
 def total(parts: Iterable[tuple[Value, float]]) -> Value:
-    """Values, so much of each, together."""
+    """Return the weighted sum of values and of their intervals."""
     scaled = [value.scaled(share) for value, share in parts]
     return Value(sum(one.value for one in scaled), sum(one.low for one in scaled), sum(one.high for one in scaled))

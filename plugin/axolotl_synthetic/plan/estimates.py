@@ -1,4 +1,4 @@
-"""What a budget buys of a strategy, or of a mix, at given costs; and whether that is enough. The first limit that is reached ends it."""
+"""Estimates of what a budget buys of a strategy or a mix, and whether that is enough. A run ends at the first limit that it reaches."""
 
 from __future__ import annotations
 
@@ -15,17 +15,17 @@ from axolotl_synthetic.wording import number_of
 
 @dataclass(frozen=True)
 class Estimate:
-    """What a budget buys of a strategy. None where it cannot be known.
+    """Samples that a budget buys of a strategy, and their cost. None means unknown.
 
     Attributes:
-        queries, tokens, usd: in all.
+        queries, tokens, usd: totals.
         hours: at the models' concurrency.
         accepted: samples.
-        usd_per_accepted: US dollars for one of them.
+        usd_per_accepted: US dollars per accepted sample.
         acceptance: share of the candidates.
-        meets_budget: whether the samples asked for (one, when none are) fit into the other limits.
-        measured: candidates that it rests on, 0 when it is assumed.
-        cacheable: share of the prompts' tokens that a server's prefix cache can serve, None where there are none.
+        meets_budget: whether the requested samples (one by default) fit into the other limits.
+        measured: number of measured candidates; 0 if all is assumed.
+        cacheable: share of the prompts' tokens that a server's prefix cache can serve, None if there are no prompt tokens.
     """
 
     queries: Value | None
@@ -42,7 +42,7 @@ class Estimate:
 
 @dataclass(frozen=True, slots=True)
 class Limit:
-    """One limit of the budget: how much there is of what a candidate takes `each` of."""
+    """One limit of the budget: its amount, and how much of it a candidate uses (`each`)."""
 
     name: str
     much: float
@@ -50,7 +50,7 @@ class Limit:
 
 
 def limits(budget: Budget, rates: Rates) -> list[Limit]:
-    """What may end a run of these candidates."""
+    """Return the limits that may end a run of these candidates."""
     found = []
     if budget.samples is not None:
         found += [
@@ -67,14 +67,14 @@ def limits(budget: Budget, rates: Rates) -> list[Limit]:
 
 
 def _usable(much: float, least: float, each: Value) -> float:
-    """The last candidate must fit at its worst case, of which it then uses a part: the rest of that is never used."""
+    """Return the part of a limit that can be used: the last candidate must fit at its worst case and uses less than that."""
     return 0.0 if much < least else min(much, much - least + each.value)
 
 
 def affordable(budget: Budget, rates: Rates) -> tuple[float, str]:
-    """Accepted samples that a budget buys, and the limit that they end at.
+    """Return how many accepted samples a budget buys, and the limit that ends them.
 
-    It never falls when a limit rises. Infinite where all that is limited costs nothing; 0 where not one candidate fits.
+    The number never falls when a limit rises. It is infinite if everything limited costs nothing, and 0 if no candidate fits.
     """
     ends = [(_ratio(one.much, one.each.value), one.name) for one in limits(budget, rates)]
     candidates, by = min(ends, default=(math.inf, ""))
@@ -84,9 +84,9 @@ def affordable(budget: Budget, rates: Rates) -> tuple[float, str]:
 
 
 def of_each(settings: Settings, rates: Mapping[str, Rates], shares: Mapping[str, float]) -> tuple[dict[str, Estimate], Estimate]:
-    """What the budget buys of each strategy by itself, and of the mix of `shares`.
+    """Return what the budget buys of each strategy by itself, and of the mix of `shares`.
 
-    What a pilot spent on other strategies is gone for the one at hand; what it spent on this one is used again.
+    A pilot's spending on other strategies is subtracted; its spending on the strategy itself is used again.
     """
 
     def one(names: Mapping[str, float]) -> Estimate:
@@ -97,10 +97,10 @@ def of_each(settings: Settings, rates: Mapping[str, Rates], shares: Mapping[str,
 
 
 def refuse_too_small(budget: Budget, rates: Mapping[str, Rates]) -> None:
-    """Tell of a budget that no strategy can meet: the samples asked for (one, when none are) do not fit into its other limits.
+    """Refuse a budget with which no strategy can make the requested samples (one by default).
 
     Raises:
-        ConfigError: with what each strategy would need.
+        ConfigError: with each strategy's needs.
     """
     wanted = budget.samples or 1
     most = max(affordable(budget, one)[0] for one in rates.values())
@@ -123,7 +123,7 @@ def refuse_too_small(budget: Budget, rates: Mapping[str, Rates]) -> None:
 
 
 def _needs(rates: Rates, wanted: int, limited: Sequence[str]) -> str:
-    """Of each thing that is limited."""
+    """Describe how much a strategy needs of each limit."""
     candidates = _ratio(wanted, rates.accepted.value)
     if not limited:
         return f"{_number(candidates)} candidates, where a run ends after {CANDIDATES_PER_SAMPLE * wanted:,}"
@@ -142,7 +142,7 @@ def _number(much: float) -> str:
 
 
 def _without(budget: Budget, others: Iterable[Rates]) -> Budget:
-    """What is left when the candidates that these were measured on are paid for."""
+    """Return the budget that is left after paying for the candidates measured for `others`."""
     queries = tokens = usd = 0.0
     for one in others:
         queries += one.measured * one.queries.value
@@ -157,12 +157,12 @@ def _without(budget: Budget, others: Iterable[Rates]) -> Budget:
 
 
 def estimate(settings: Settings, budget: Budget, rates: Rates) -> Estimate:
-    """What a budget buys at these costs, of one strategy or of a mix.
+    """Return what a budget buys of one strategy or a mix at these costs.
 
     Args:
-        settings: whose concurrency counts.
-        budget: what is left of it.
-        rates: of a candidate.
+        settings: provide the concurrency.
+        budget: the remaining budget.
+        rates: costs of a candidate.
     """
     samples, by = affordable(budget, rates)
     found = limits(budget, rates)
@@ -184,9 +184,9 @@ def estimate(settings: Settings, budget: Budget, rates: Rates) -> Estimate:
 
 
 def _total(found: list[Limit], name: str, each: Value) -> Value | None:
-    """How much comes together of what a candidate has `each` of, None when nothing limits it.
+    """Return the total of something of which a candidate uses `each`; None if nothing limits it.
 
-    What is limited itself ends at its limit, whatever a candidate takes; of the rest the interval spans those of both numbers.
+    A limited quantity ends at its own limit, however much a candidate uses. For others, the interval combines those of both numbers.
     """
 
     def end(limit: Limit, much: float, limited: float) -> float:
@@ -201,7 +201,7 @@ def _total(found: list[Limit], name: str, each: Value) -> Value | None:
 
 
 def _hours(settings: Settings, rates: Rates, found: list[Limit]) -> Value | None:
-    """Of the busiest model, which may do the work of several roles; never less than one candidate takes."""
+    """Return the hours of the busiest model, which may have several roles; never less than one candidate takes."""
     first = first_of_same(settings.models)
     busy: dict[Role, Value] = {}
     for role, each in rates.seconds.items():
@@ -223,11 +223,11 @@ def _hours(settings: Settings, rates: Rates, found: list[Limit]) -> Value | None
 
 
 def per_accepted(cost: Value, share: Value) -> Value | None:
-    """Return the cost of an accepted candidate, None where none was accepted.
+    """Return the cost of an accepted candidate, None if none was accepted.
 
     Args:
         cost: of a candidate.
-        share: of those that were accepted.
+        share: accepted share of the candidates.
     """
     if not share.value:
         return None

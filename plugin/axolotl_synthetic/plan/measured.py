@@ -1,6 +1,6 @@
-"""A finished study's curves, and the decision by them: what `strategy: auto` goes by where `synthetic.study` names one.
+"""A finished study's curves and the decision by them, which `strategy: auto` follows if `synthetic.study` names a study.
 
-A study writes `study.json` last of all; `read_measured` is the one place that opens it. How the curves come about is for `study/`.
+A study writes `study.json` last; only `read_measured` reads it. `study/` computes the curves.
 """
 
 from __future__ import annotations
@@ -23,20 +23,21 @@ from axolotl_synthetic.wording import number_of
 
 FILE = "study.json"
 FORMAT = 1
-# Two means are told apart where they differ by more than this many standard errors of the difference: 90 % of a normal distribution.
+# Two means differ if they are more than this many standard errors of the difference apart: 90 % of a normal distribution.
 TOLD_APART = 1.645
 
 
 @dataclass(frozen=True, slots=True)
 class Law:
-    """accuracy = a - b / (d + Q^c), which saturates at `a`; Q in samples.
+    """A fitted curve: accuracy = a - b / (d + Q^c), which saturates at `a`; Q in samples.
 
-    With d = 0 it is a power law; else the rectified one, which is flat where data are few (Lin et al., arXiv 2402.02314).
+    With d = 0 it is a power law; otherwise it is the rectified law, which is flat at few samples (Lin et al., arXiv 2402.02314).
 
     Attributes:
-        r2: share of the cells' variance that it explains; None where they do not vary.
-        missed: by how much the power law and the rectified one miss the largest number of samples when they are fitted without it; the
-            latter None where there were too few numbers of samples for it, and None for both where there were for neither.
+        r2: explained share of the cells' variance; None if they do not vary.
+        missed: errors of the power law and of the rectified law at the largest number of samples when they are fitted without it. The
+            second
+            is None with too few numbers of samples for it; `missed` is None with too few for either.
     """
 
     a: float
@@ -52,7 +53,7 @@ class Law:
 
 @dataclass(frozen=True, slots=True)
 class Point:
-    """The mean over repeats at one number of samples. `stderr` is its standard error, None where it is not known."""
+    """The mean over repeats at one number of samples. `stderr` is its standard error, None if unknown."""
 
     samples: int
     accuracy: float
@@ -62,13 +63,13 @@ class Point:
 
 @dataclass(frozen=True, slots=True)
 class Curve:
-    """Accuracy over samples, of one strategy from one number of seeds.
+    """Accuracy over samples, of one strategy with one number of seeds.
 
     Attributes:
-        strategy: its name; or that of an arm of the study's, which `auto` does not choose.
+        strategy: its name, or that of one of the study's arms, which `auto` does not choose.
         points: at least one, by rising samples.
-        law: fitted to the cells; None where there were too few.
-        calls: to the models, for an accepted sample.
+        law: fitted to the cells; None if there were too few.
+        calls: calls to the models per accepted sample.
     """
 
     strategy: str
@@ -82,9 +83,9 @@ class Curve:
         return self.points[0].samples, self.points[-1].samples
 
     def at(self, samples: float) -> float:
-        """Expected accuracy: by the law where there is one, between the means (over log Q) where not.
+        """Return the expected accuracy by the law, or interpolated between the means over log Q without a law.
 
-        Below what was measured it is that of the smallest cell; beyond, the law goes on and the means do not.
+        Below the measured range it is the smallest cell's accuracy. Above it, the law extrapolates and the means stay constant.
         """
         samples = max(samples, self.points[0].samples)
         if self.law is not None:
@@ -96,19 +97,19 @@ class Curve:
         return left.accuracy + part * (right.accuracy - left.accuracy)
 
     def stderr(self, samples: float) -> float | None:
-        """Of the cell that is nearest (over log Q)."""
+        """Return the standard error of the nearest cell (over log Q)."""
         return min(self.points, key=lambda point: abs(math.log(max(samples, 1e-9) / point.samples))).stderr
 
 
 @dataclass(frozen=True, slots=True)
 class Crossing:
-    """Where one strategy takes the lead from another.
+    """The point at which one strategy takes the lead from another.
 
     Attributes:
-        first, then: who leads before and behind it.
-        samples: Q; None where it was not seen.
-        seen: `within` what was measured; `before`: `then` leads everywhere; `beyond`: `first` does.
-        low, high: of 90 % of the draws; an end of what was measured stands for all that lies outside it.
+        first, then: the leaders before and after it.
+        samples: Q; None if no crossing was seen.
+        seen: `within` the measured range; `before`: `then` always leads; `beyond`: `first` always leads.
+        low, high: interval of 90 % of the draws; an end of the measured range represents everything outside it.
     """
 
     seeds: int
@@ -125,12 +126,12 @@ class Measured:
     """A finished study.
 
     Attributes:
-        folder: where it is.
+        folder: its path.
         task, teacher, augmenter, student: what was measured.
-        metric, questions: by what, and by how many held-out questions a cell.
-        untrained: accuracy of the student before.
-        repeats: asked for.
-        failed: cells that could not be made.
+        metric, questions: the metric, and the number of held-out questions per cell.
+        untrained: accuracy of the student before training.
+        repeats: as configured.
+        failed: number of cells that failed.
     """
 
     folder: str
@@ -158,9 +159,9 @@ class Measured:
         return next((curve for curve in self.curves if (curve.strategy, curve.seeds) == (strategy, seeds)), None)
 
     def expected(self, strategy: str, seeds: int, samples: float) -> tuple[float, float | None] | None:
-        """Accuracy and its standard error, interpolated over log |S| at the same Q; that of the nearest size outside the measured.
+        """Return accuracy and standard error, interpolated over log |S| at the same Q; outside the measured sizes those of the nearest.
 
-        None where the strategy was not measured.
+        None if the strategy was not measured.
         """
         curves = sorted((curve for curve in self.curves if curve.strategy == strategy), key=lambda curve: curve.seeds)
         if not curves:
@@ -175,19 +176,19 @@ class Measured:
 
 
 def to_dict(measured: Measured) -> dict[str, Any]:
-    """What `study.json` holds."""
+    """Return the content of `study.json`."""
     return {"format": FORMAT, **{name: value for name, value in asdict(measured).items() if name != "folder"}}
 
 
 def read_measured(folder: Path, *, task: str) -> Measured:
-    """A finished study.
+    """Read a finished study.
 
     Args:
         folder: the study's `output_dir`.
-        task: what it must have measured.
+        task: the task that it must have measured.
 
     Raises:
-        ConfigError: if there is no study, it is not finished, it cannot be read, or it is of another task.
+        ConfigError: if the study is missing, unfinished, unreadable, or about another task.
     """
     path, key = folder / FILE, f"synthetic.study: {str(folder)!r}"
     try:
@@ -229,8 +230,8 @@ class Choice:
 
     Attributes:
         strategy: the one with the highest expected accuracy.
-        ratio: samples a seed that the budget buys of it; None without an end.
-        reasons: why, in words.
+        ratio: samples per seed that the budget buys of it; None if unlimited.
+        reasons: explanations in words.
     """
 
     strategy: str
@@ -239,16 +240,16 @@ class Choice:
 
 
 def choose(measured: Measured, settings: Settings, case: Case, rates: Mapping[str, Rates]) -> Choice:
-    """The strategy with the highest expected accuracy for what the budget buys of it.
+    """Return the strategy with the highest expected accuracy at the number of samples that the budget buys of it.
 
     Args:
         measured: the study.
-        settings: whose budget counts.
-        case: whose seeds and models are decided about.
-        rates: what a sample of each strategy costs, in calls, tokens and dollars.
+        settings: provide the budget.
+        case: provides the seeds and models.
+        rates: each strategy's cost per sample, in calls, tokens and dollars.
 
     Raises:
-        ConfigError: if the study compared no strategy as it is.
+        ConfigError: if the study compared no plain strategy.
     """
     measured = replace(measured, curves=tuple(curve for curve in measured.curves if curve.strategy in STRATEGIES))
     if not measured.curves:
@@ -321,7 +322,7 @@ def _range(measured: Measured, case: Case, samples: float, best: str) -> str:
 
 
 def lead_changes(measured: Measured, seeds: int) -> Crossing | None:
-    """Where new questions take the lead over answers, for the measured size that is nearest to this one; None where it was not seen."""
+    """Return where new questions take the lead over answers, at the measured size nearest to this one; None if it was not seen."""
     seen = [one for one in measured.crossings if one.samples is not None and (one.first, one.then) == (ANSWER_AUGMENTATION, NEW_QUESTION)]
     return min(seen, key=lambda one: abs(math.log(one.seeds / seeds)), default=None)
 
@@ -337,7 +338,7 @@ def _crossings(measured: Measured, case: Case) -> str:
 
 
 def interval(measured: Measured, one: Crossing) -> str:
-    """Of a crossing: `120 to 640`, `≤ 50 to 640` where it reaches to the end of what was measured."""
+    """Describe a crossing's interval: `120 to 640`, or `≤ 50 to 640` if it reaches the end of the measured range."""
     both = [curve for name in (one.first, one.then) if (curve := measured.of(name, one.seeds)) is not None]
     first, last = max(curve.range[0] for curve in both), min(curve.range[1] for curve in both)
 
@@ -349,7 +350,7 @@ def interval(measured: Measured, one: Crossing) -> str:
 
 
 def _others(measured: Measured, case: Case) -> list[str]:
-    """Where the case is another than the study's."""
+    """Describe how the case differs from the study's."""
     pairs = (("teacher", measured.teacher, case.teacher), ("augmenter", measured.augmenter, case.augmenter))
     texts = [f"not measured: the {role} {ours}; the study's was {theirs}" for role, theirs, ours in pairs if theirs != ours]
     if case.student is not None and case.student != measured.student:

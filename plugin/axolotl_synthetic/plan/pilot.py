@@ -1,7 +1,7 @@
-"""What a short run says of each strategy's costs. Statistics only: who makes the run and reads the ledger stands in `run.py`.
+"""Costs of each strategy, measured by a short run. Statistics only: `run.py` makes the run and reads the ledger.
 
-The share of accepted candidates has a Wilson interval, everything else the t interval of a mean. Each is one of 97.5 %, so that what
-is worked out of two of them (calls for a sample that was accepted, say) holds with 95 % (Bonferroni).
+The share of accepted candidates has a Wilson interval, everything else the t interval of a mean. Each is one of 97.5 %, so that a number
+computed from two of them, such as calls per accepted sample, has 95 % (Bonferroni).
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ Row = Mapping[str, Any]
 
 @dataclass(frozen=True, slots=True)
 class Paid:
-    """One call that brought a reply. Tokens are None where the server does not count them."""
+    """One call that brought a reply. Tokens are None if the server does not count them."""
 
     role: Role
     prompt_tokens: int | None
@@ -34,12 +34,12 @@ class Paid:
 
 
 def measure(settings: Settings, assumed: Mapping[str, Rates], rows: Sequence[Row], calls: Mapping[int, Paid]) -> dict[str, Rates]:
-    """Each strategy's costs, from a pilot's candidates.
+    """Return each strategy's costs, from a pilot's candidates.
 
     Args:
-        settings: whose prices are taken, today's, whatever the calls cost when they were made.
-        assumed: what stays where nothing was measured: a strategy without a candidate, tokens that nobody counted.
-        rows: the candidates, those that a budget cut short tell nothing and are left out.
+        settings: provide today's prices, which are used whatever the calls cost when they were made.
+        assumed: kept for everything that was not measured: a strategy without a candidate, uncounted tokens.
+        rows: the candidates; those that a budget cut short are left out.
         calls: the ledger's, by id.
     """
     by_strategy: dict[str, list[Row]] = {name: [] for name in assumed}
@@ -50,12 +50,12 @@ def measure(settings: Settings, assumed: Mapping[str, Rates], rows: Sequence[Row
 
 
 def tells(row: Row) -> bool:
-    """Return whether a candidate is a measurement: it cost something, and nobody cut it short."""
+    """Return whether a candidate is a measurement: it made calls and was not cut short."""
     return bool(row["requests"]) and not (row["status"] == "failed" and str(row["reason"]).startswith(("budget:", "stopped")))
 
 
 def measured(settings: Settings, assumed: Rates, rows: Sequence[Row], calls: Mapping[int, Paid]) -> Rates:
-    """Return the costs of the candidates given, of whatever strategies, together; see `measure`.
+    """Return the costs of candidates of any strategies together; see `measure`.
 
     Args:
         rows: at least one; each is a measurement.
@@ -80,7 +80,7 @@ def measured(settings: Settings, assumed: Rates, rows: Sequence[Row], calls: Map
 
 
 def usd_of(settings: Settings, call: Paid) -> float:
-    """Return US dollars for a call at today's price, 0 where there is none."""
+    """Return US dollars for a call at today's price, 0 without a price."""
     price = settings.model_for(call.role).charged
     if price is None:
         return 0.0
@@ -88,20 +88,20 @@ def usd_of(settings: Settings, call: Paid) -> float:
 
 
 def proportion(successes: int, trials: int, confidence: float = CONFIDENCE) -> Value:
-    """A share with its Wilson interval.
+    """Return a share with its Wilson interval.
 
     Args:
         successes, trials: counts; at least one trial.
         confidence: of the interval; the default is for a share that another number is divided by.
     """
-    from scipy.stats import binomtest  # a second to load, for pilots alone
+    from scipy.stats import binomtest  # takes a second to import; only pilots need it
 
     interval = binomtest(successes, trials).proportion_ci(confidence, method="wilson")
     return Value(successes / trials, float(interval.low), float(interval.high))
 
 
 def mean(values: Sequence[float]) -> Value:
-    """A mean with its t interval, which ends at 0; of a single value, which says nothing of the spread, from 0 to infinity."""
+    """Return a mean with its t interval, cut off at 0. One value gives no spread: its interval is 0 to infinity."""
     from scipy.stats import t
 
     middle = sum(values) / len(values)

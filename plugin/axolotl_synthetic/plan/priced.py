@@ -1,4 +1,4 @@
-"""Which prices a run reckons with and where they are from, for `plan` and the manifest."""
+"""The prices that a run uses and their sources, for `plan` and the manifest."""
 
 from __future__ import annotations
 
@@ -9,12 +9,15 @@ from axolotl_synthetic import prices
 from axolotl_synthetic.config import Settings
 
 Priced = Mapping[str, Mapping[str, Any] | None]
-"""For each role, None where a price is unknown: `input` and `output` in US dollars per million tokens, `cached_input`,
-`cache_write` and `batch` as shares, `from` (config or the table's name), and `date`, which only a table has."""
+"""Prices by role, None if unknown.
+
+`input` and `output` are US dollars per million tokens; `cached_input`, `cache_write` and `batch` are shares; `from` is `config` or the name
+of the price table; only a table has a `date`.
+"""
 
 
 def priced(settings: Settings) -> dict[str, dict[str, Any] | None]:
-    """Return the price of each model, an augmenter's and a student's where there is one."""
+    """Return the price of each model; the augmenter's and the student's only if the config has them."""
     found: dict[str, dict[str, Any] | None] = {}
     for role, model in settings.models.items():
         if role == "augmenter" and settings.augmenter is None:
@@ -30,7 +33,7 @@ def priced(settings: Settings) -> dict[str, dict[str, Any] | None]:
 
 
 def in_words(found: Priced) -> list[str]:
-    """Return a line for each price that was looked up: who wrote a price into the config knows it."""
+    """Return a line for each price from a table; the user knows the prices in the config."""
     lines = []
     for role, price in found.items():
         if price is None or price["date"] is None:

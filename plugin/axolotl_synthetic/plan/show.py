@@ -1,4 +1,4 @@
-"""A plan as a person reads it in 80 columns, and as the JSON object that programs read."""
+"""Output of a plan: text in 80 columns for people, and a JSON object for programs."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ MIX = "the mix"
 
 
 def to_dict(forecast: Forecast) -> dict[str, Any]:
-    """What `plan --json` prints. Infinite and unknown numbers are null."""
+    """Return the output of `plan --json`. Infinite and unknown numbers are null."""
     plan, by_pilot = forecast.plan, forecast.by_pilot
     pilot = None
     if by_pilot is not None:
@@ -73,7 +73,7 @@ def show(console: Console, forecast: Forecast) -> None:
         f" ({low:.1f} to {high:.1f})",
         highlight=False,
     )
-    # The numbers first: they are what most people want to know, and the reasons can fill a screen.
+    # Numbers come first: most people want those, and the reasons can fill a screen.
     console.print(_table({**estimates, MIX: forecast.planned} if len(plan.strategy) > 1 else estimates, plan))
     remarks = _remarks(forecast)
     if any(one.measured for one in estimates.values()):
@@ -126,7 +126,7 @@ def _ratio(plan: Plan) -> str:
 
 
 def _item(console: Console, text: str) -> None:
-    """A paragraph that hangs behind its dash."""
+    """Print a paragraph with a hanging indent after its dash."""
     if not console.is_terminal:
         console.print(f"  - {text}", markup=False, highlight=False)
         return

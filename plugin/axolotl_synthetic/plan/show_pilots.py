@@ -1,4 +1,4 @@
-"""Pilots of several teachers as a person reads them in 80 columns, and as the value of `pilots` in the JSON object."""
+"""Output of several teachers' pilots: text in 80 columns, and the value of `pilots` in the JSON object."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ from axolotl_synthetic.wording import number_of, short
 
 COSTS = ("acceptance", "usd_per_accepted", "seconds_per_accepted")
 QUESTIONS = ("distinct", "usable", "similarity", "agreement")
-# What there is of each pair, null where it could not be measured.
+# Keys of each pair; null if a value could not be measured.
 KEYS = ("candidates", *COSTS, "planned", "strategies", "new_questions", "compared", *QUESTIONS, "intervals")
 
 
 def to_list(pilots: Sequence[Piloted]) -> list[dict[str, Any]] | None:
-    """Return what `plan --json` prints of them; None where only one teacher was asked."""
+    """Return the pilots for `plan --json`; None with only one teacher."""
     return [_pilot(one) for one in pilots] or None
 
 
@@ -61,19 +61,19 @@ def _interval(value: Value | None) -> list[float | None] | None:
 
 
 def show(console: Console, pilots: Sequence[Piloted], number: int) -> None:
-    """Print them.
+    """Print the pilots.
 
     Args:
-        console: where.
+        console: the output.
         pilots: of several teachers.
-        number: candidates of each strategy that were asked for.
+        number: requested candidates of each strategy.
     """
     title = f"pilots: {number_of(number, 'candidate')} of each strategy, from the same seeds"
     console.print(title, style="bold", highlight=False)
     for place, one in enumerate(pilots, 1):
         few = "" if one.cost is None or one.cost.candidates == number * len(STRATEGIES) else f": {one.cost.candidates} could be made"
         failed = f": was not measured: {one.error}" if one.error else ""
-        # Names are other people's: not as markup, and broken where they are long.
+        # Third parties chose these names: print them without markup, and wrap long ones.
         console.print(f"  {place}  {one.name} ({one.source}){few}{failed}", markup=False, highlight=False)
     places = [(f"{place}", one) for place, one in enumerate(pilots, 1) if one.cost is not None]
     console.print(_side_by_side(places))

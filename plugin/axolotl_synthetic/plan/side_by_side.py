@@ -1,9 +1,10 @@
-"""Pilots of several teachers and augmenters side by side: what an accepted sample costs of each, how different the new questions are that
-it writes, and how far its answers agree. Statistics only: `axolotl_synthetic/pilots.py` reads what the pilots made, and what it means is
-said in `words_of_pilots.py`.
+"""Comparison of pilots of several teachers and augmenters.
 
-Shares have the Wilson interval, costs what `pilot.py` gives (t and Wilson together), the mean similarity that of the jackknife; all of 95 %
-or more. Wilson takes its trials for independent, which the questions of one augmenter are not quite.
+It compares the cost of an accepted sample, the diversity of the new questions, and the agreement of the answers. Statistics only:
+`axolotl_synthetic/pilots.py` reads the pilots, and `words_of_pilots.py` interprets the numbers.
+
+Shares have the Wilson interval, costs that of `pilot.py` (t and Wilson together), the mean similarity that of the jackknife; all have 95 %
+or more. Wilson assumes independent trials, which the questions of one augmenter are not quite.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ from axolotl_synthetic.plan.pilot import Paid, Row, measure, measured, proportio
 from axolotl_synthetic.records import NEW_QUESTION
 
 CONFIDENCE = 0.95
-# Of more new questions the first so many are compared with one another, each with each: half a million pairs.
+# At most this many new questions are compared pairwise: half a million pairs.
 MOST_COMPARED = 1_000
 
 
@@ -41,12 +42,12 @@ class Written:
 
 @dataclass(frozen=True)
 class Cost:
-    """What an accepted sample costs: of one strategy, of all candidates, or of what is planned. None where it cannot be known.
+    """Cost of an accepted sample of one strategy, of all candidates, or of the planned mix. None means unknown.
 
     Attributes:
-        candidates: that it was measured on.
-        acceptance: share of them; of 95 %.
-        usd_per_accepted, seconds_per_accepted: US dollars, and seconds of calls one after another.
+        candidates: number of measured candidates.
+        acceptance: accepted share of them, with its 95 % interval.
+        usd_per_accepted, seconds_per_accepted: US dollars, and seconds of calls made one after another.
     """
 
     candidates: int
@@ -62,14 +63,14 @@ class Piloted:
     Attributes:
         teacher, augmenter: names of the models.
         source: the file that names them.
-        writer: by what the ledger knows the augmenter's replies: the same model that samples otherwise is another writer.
-        error: why nothing was measured, empty where something was.
+        writer: key of the augmenter's replies in the ledger; the same model with other sampling settings is another writer.
+        error: why nothing was measured; empty if something was.
         cost: of all its candidates; None with an `error`.
-        strategies: of each strategy that has candidates.
-        planned: of what is planned; None where a strategy in it has no candidate.
-        written: new questions, of `asked` candidates of New Question.
+        strategies: cost of each strategy that has candidates.
+        planned: cost of the planned mix; None if one of its strategies has no candidate.
+        written: new questions from `asked` candidates of New Question.
         distinct: share of the written ones that are new.
-        usable: share of the `asked` ones that brought a new question and were accepted.
+        usable: share of the `asked` ones that gave a new question and were accepted.
         similarity: mean over all pairs of new questions, 0 to 1 (Jaccard); None with fewer than two.
         agreement: share of the `compared` answers that agree with their reference.
     """
@@ -92,7 +93,7 @@ class Piloted:
 
     @property
     def name(self) -> str:
-        """Return the models as a person reads them."""
+        """Return the models' names for display."""
         return self.teacher if self.augmenter == self.teacher else f"{self.teacher} with questions by {self.augmenter}"
 
 
@@ -110,10 +111,10 @@ def piloted(
 
     Args:
         blank: its names.
-        settings: whose prices are taken.
+        settings: provide the prices.
         assumed: as for `pilot.measure`.
-        planned: the shares of the strategies that are planned.
-        rows: the pilot's candidates; at least one of them `tells`.
+        planned: the shares of the planned strategies.
+        rows: the pilot's candidates; for at least one of them `tells` is true.
         calls: the ledger's, by id.
         written: the new questions, in their order.
         agreed: for each answer that has a reference, whether it agrees.
@@ -124,7 +125,7 @@ def piloted(
     asked = len(by_strategy.get(NEW_QUESTION, ()))
     count, new = len(written), sum(one.is_new for one in written)
     used = sum(one.is_new and one.accepted for one in written)
-    # Tokens that no server counted are assumed, and no measurement of dollars.
+    # If a server did not count tokens, they are assumed, so the dollars are not a measurement.
     counted = all(call.prompt_tokens is not None and call.completion_tokens is not None for call in calls.values())
 
     def cost(of: Rates, some: Sequence[Row], acceptance: Value | None = None) -> Cost:
@@ -139,7 +140,7 @@ def piloted(
     if shares.keys() <= strategies.keys():
         some = [row for name in shares for row in by_strategy[name]]
         mix = cost(blend(rates, shares), some, total((strategies[name].acceptance, share) for name, share in shares.items()))
-    # All strategies together have no assumptions of their own; those of one without a price leave the dollars unknown.
+    # Measured together, the strategies need no assumed costs; but if one has no price, the total in dollars is unknown.
     of_any = next((one for one in assumed.values() if one.usd is None), next(iter(assumed.values())))
     return Piloted(
         teacher=blank.teacher,
@@ -160,17 +161,17 @@ def piloted(
 
 
 def similarity(questions: Sequence[AbstractSet[str]]) -> Value | None:
-    """Return the mean Jaccard similarity over all pairs, with its jackknife interval (Arvesen 1969, for U-statistics); None without a pair.
+    """Return the mean Jaccard similarity over all pairs with its jackknife interval (Arvesen 1969, U-statistics); None without a pair.
 
     Args:
         questions: the runs of words of each.
     """
-    from scipy.stats import t  # a second to load, for pilots alone
+    from scipy.stats import t  # takes a second to import; only pilots need it
 
     number = len(questions)
     if number < 2:
         return None
-    # What each has in common with all others together.
+    # Sum each question's similarities to all others.
     sums = [0.0] * number
     for one, runs in enumerate(questions):
         for other in range(one):
@@ -180,7 +181,7 @@ def similarity(questions: Sequence[AbstractSet[str]]) -> Value | None:
             sums[other] += alike
     pairs = sum(sums) / 2
     mean = pairs / (number * (number - 1) / 2)
-    if number == 2:  # one pair says nothing of the spread
+    if number == 2:  # one pair gives no spread
         return Value(mean, 0.0, 1.0)
     without = [(pairs - one) / ((number - 1) * (number - 2) / 2) for one in sums]
     middle = sum(without) / number

@@ -1,5 +1,7 @@
-"""Why a plan is what it is, in words that a user can check: what led to it, how far the case is from what was measured, and how much
-the choice matters. Findings are those of arXiv 2409.19759, in our own words with its numbers.
+"""Reasons of a plan, in words that a user can check.
+
+They say what led to it, how far the case is from what was measured, and how much the choice matters. The findings are those of
+arXiv 2409.19759, in our own words with its numbers.
 """
 
 from __future__ import annotations
@@ -16,35 +18,35 @@ from axolotl_synthetic.plan.estimates import affordable
 from axolotl_synthetic.records import ANSWER_AUGMENTATION, NEW_QUESTION
 from axolotl_synthetic.wording import number_of
 
-# The paper's benchmarks and our tasks of their kind.
+# Our tasks and the paper's benchmarks of the same kind.
 MEASURED_TASKS = {"math": "GSM8K", "multiple_choice": "ARC-Challenge", "text_to_sql": "Spider"}
 MEASURED_STUDENTS = {"llama-2-7b": "Llama 2 7B", "mistral-7b": "Mistral 7B"}
-# The crossing with Mistral 7B as the student; the others are of Llama 2 7B.
+# The crossing with Mistral 7B as the student; the others are for Llama 2 7B.
 MISTRALS_CROSSOVER = 12
-# Samples a seed up to which the paper followed New Question: 50,000 from 100 seeds of GSM8K.
+# Samples per seed up to which the paper measured New Question: 50,000 from 100 seeds of GSM8K.
 LARGEST_RATIO = 500
-# A size this near (as a factor) to a measured one counts as measured.
+# A size within this factor of a measured one counts as measured.
 NEAR = 1.1
-# Answers to one question from which on `plan` warns where no answer is right or wrong.
+# Number of answers to one question from which `plan` warns if no answer is right or wrong.
 MANY_ANSWERS = 20
-# So many seeds to one answer's text: labels, not worked solutions.
+# With at least this many seeds per distinct answer, the answers are labels rather than worked solutions.
 SEEDS_AN_ANSWER = 5
 NAMES = {"answer_augmentation": "answers", "question_rephrase": "reworded questions", "new_question": "new questions"}
 
 
 @dataclass(frozen=True)
 class Case:
-    """What a decision is about, beside the settings.
+    """The facts that a decision depends on, other than the settings.
 
     Attributes:
         seeds: |S|, without the held-out ones.
         teacher, augmenter: names of the models.
-        student: Axolotl's `base_model`; None when it is not known. Only the words depend on it.
-        checkable: whether the task has final answers that can be told right from wrong.
+        student: Axolotl's `base_model`; None if unknown. Only the words depend on it.
+        checkable: whether the task has final answers that are right or wrong.
         answered: share of the seeds that have an answer.
-        solutions: how many different texts these answers are, as the student is to write them; None when nobody counted.
-        one_answer: a question has one answer, such as a label: a second one to it says nothing new.
-        piloted: what pilots of several models measured, in words; they take the place of what is said of the augmenter.
+        solutions: number of different answer texts, as the student is to write them; None if not counted.
+        one_answer: whether a question has only one answer, such as a label, so that a second one adds nothing.
+        piloted: the results of several models' pilots in words, which replace the statement about the augmenter.
     """
 
     seeds: int
@@ -60,13 +62,13 @@ class Case:
 
 @dataclass(frozen=True)
 class Found:
-    """What `decide` found.
+    """Findings of `decide`.
 
     Attributes:
-        new_prompts: the strategy that makes them.
-        ratio: samples a seed, if all were new prompts.
-        share: of new prompts among the samples.
-        samples, by: what the budget buys of new prompts, and the limit that says so.
+        new_prompts: the strategy that makes new prompts.
+        ratio: samples per seed, if all were new prompts.
+        share: share of new prompts among the samples.
+        samples, by: samples of new prompts that the budget buys, and the limit that ends them.
     """
 
     case: Case
@@ -79,7 +81,7 @@ class Found:
 
 
 def reasons(settings: Settings, found: Found, rates: Mapping[str, Rates]) -> tuple[str, ...]:
-    """Of a plan that `auto` made, the most important first."""
+    """Return the reasons of a plan that `auto` made, the most important first."""
     texts = (
         _decision(found),
         _counted(found, rates),
@@ -97,7 +99,7 @@ def reasons(settings: Settings, found: Found, rates: Mapping[str, Rates]) -> tup
 
 
 def reasons_of_the_user(settings: Settings, found: Found, auto: Mapping[str, float], rates: Mapping[str, Rates]) -> tuple[str, ...]:
-    """Of a plan that the config names, with what `auto` would do."""
+    """Return the reasons of a plan that the config names, with what `auto` would do."""
     named = settings.strategy if isinstance(settings.strategy, dict) else {settings.strategy: 1.0}
     texts = (
         "the config names the strategy",
@@ -115,7 +117,7 @@ def reasons_of_the_user(settings: Settings, found: Found, auto: Mapping[str, flo
 
 
 def shares(strategy: Mapping[str, float]) -> str:
-    """`answer_augmentation 40%, new_question 60%`."""
+    """Return `answer_augmentation 40%, new_question 60%`."""
     return ", ".join(f"{name} {share:.0%}" for name, share in strategy.items())
 
 
@@ -178,10 +180,10 @@ def _crossing(seeds: int) -> str:
 
 
 def _contested(found: Found, share: float) -> str:
-    """Say what speaks against new prompts where answers can be checked and the ratio is high, and what more seeds would change by the rule.
+    """Describe the evidence against new prompts, if answers can be checked and the ratio is high, and what more seeds would change.
 
     Args:
-        share: of new prompts in what is planned.
+        share: of new prompts in the plan.
     """
     case = found.case
     if not case.checkable or case.one_answer or not share or found.ratio <= band(case.seeds)[0]:
@@ -205,7 +207,7 @@ def _augmenter(found: Found) -> str:
 
 
 def _unsaid(found: Found) -> str:
-    """Say what a run goes by after pilots of several models, as it knows nothing of them."""
+    """Warn that a run does not use several models' pilots, and say what it uses."""
     if not found.case.piloted or found.augmenter.said or not found.augmenter.weak:
         return ""
     return (
@@ -215,7 +217,7 @@ def _unsaid(found: Found) -> str:
 
 
 def matters(seeds: int) -> str:
-    """How much the choice of a strategy matters with so many seeds: much, less or little."""
+    """Say how much the choice of a strategy matters with this many seeds: much, less or little."""
     return "little" if seeds >= LARGEST else "less" if seeds > CROSSOVERS[1][0] else "much"
 
 
@@ -231,7 +233,7 @@ def _matters(found: Found) -> str:
 
 
 def _distance(settings: Settings, found: Found) -> list[str]:
-    """How far the case is from what was measured, a text for each respect."""
+    """Describe how far the case is from what was measured, one text for each respect."""
     case = found.case
     texts = []
     if not SMALLEST <= case.seeds <= LARGEST:
@@ -279,7 +281,7 @@ def _student(student: str | None) -> str:
 
 
 def _closed(settings: Settings, case: Case, strategy: Mapping[str, float]) -> str:
-    """Return a warning where the seeds' answers come from a set so small that a seed may have no other answer left."""
+    """Warn if the seeds have so few different answers that a seed may have no other answer left."""
     answered = round(case.answered * case.seeds)
     if case.solutions is None or case.solutions * SEEDS_AN_ANSWER > answered or not strategy.get(ANSWER_AUGMENTATION):
         return ""
@@ -294,7 +296,7 @@ def _closed(settings: Settings, case: Case, strategy: Mapping[str, float]) -> st
 
 
 def _repeated(settings: Settings, case: Case, strategy: Mapping[str, float], rates: Mapping[str, Rates]) -> str:
-    """Warn of many answers to one question where none is right or wrong: what is learnt from them is one question."""
+    """Warn of many answers to one question if none is right or wrong: they teach only that question."""
     share = strategy.get(ANSWER_AUGMENTATION, 0)
     shares_of_all = {name: one for name, one in strategy.items() if one > 0}
     answers = share * affordable(settings.budget, blend(rates, shares_of_all))[0] / case.seeds
@@ -318,5 +320,5 @@ def _verification(settings: Settings, case: Case) -> str:
 
 
 def number(value: float) -> str:
-    """A budget ratio, with one digit behind the point where that says something."""
+    """Format a budget ratio, with decimals only if they are significant."""
     return f"{value:,.0f}" if value >= 1000 else f"{value:.1f}" if value >= 1 else f"{value:.2g}"

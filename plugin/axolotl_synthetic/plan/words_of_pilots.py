@@ -1,7 +1,9 @@
-"""What pilots of several teachers and augmenters say, in words: the cheapest accepted sample, the better writer of new questions, and how
-strong the config's own augmenter is by them. The numbers come from `side_by_side.py`.
+"""Conclusions from pilots of several teachers and augmenters, in words.
 
-A strong solver is not always a good writer of questions (AgoraBench, arXiv 2412.03679), so that none of this goes by the size in a name.
+They name the cheapest accepted sample and the better writer of new questions, and say how strong the config's own augmenter is. The
+numbers come from `side_by_side.py`.
+
+A strong solver is not always a good writer of questions (AgoraBench, arXiv 2412.03679), so nothing here uses the size in a name.
 """
 
 from __future__ import annotations
@@ -24,7 +26,7 @@ def in_words(pilots: Sequence[Piloted], planned: Mapping[str, float]) -> tuple[s
 
     Args:
         pilots: of several pairs.
-        planned: the shares of the strategies that are planned.
+        planned: the shares of the planned strategies.
     """
     found = [one for one in pilots if not one.error]
     return _cheapest(found, planned), _writers(found)
@@ -53,7 +55,7 @@ def _cheapest(found: Sequence[Piloted], planned: Mapping[str, float]) -> str:
 
 
 def _warning(best: Piloted, others: Sequence[Piloted]) -> str:
-    """Say where the cheapest answers agree less than another's, which the checks of a new question need not notice."""
+    """Warn if the cheapest pair's answers agree less than another pair's: the checks of a new question may not notice wrong answers."""
     better = [one for one in others if one.agreement is not None and best.agreement and one.agreement.low > best.agreement.high]
     if not better:
         return ""
@@ -95,9 +97,9 @@ def _writer(one: Piloted) -> str:
 
 
 def writers(found: Iterable[Piloted]) -> list[Piloted]:
-    """Return one pair for each augmenter of which new questions were asked for, the one that wrote most usable ones first.
+    """Return one pair for each augmenter that was asked for new questions, the writer of most usable ones first.
 
-    Of pairs with the same augmenter the first counts; among equals the more different questions come first.
+    The first pair of each augmenter counts; among equals, the more diverse questions come first.
     """
     by_writer: dict[str, Piloted] = {}
     for one in found:
@@ -111,9 +113,9 @@ def writers(found: Iterable[Piloted]) -> list[Piloted]:
 
 
 def measured_strength(pilots: Sequence[Piloted]) -> Strength | None:
-    """Return how strong the first pair's augmenter is by its new questions: weak where another one's are better beyond both intervals.
+    """Return the strength of the first pair's augmenter: weak if another's questions are better and the intervals do not overlap.
 
-    None where nothing was measured of it, or of no other.
+    None if nothing was measured for it, or for no other.
     """
     found = writers(pilots)
     own = next((one for one in found if one.writer == pilots[0].writer), None)

@@ -1,11 +1,11 @@
-"""A run in rounds: part of the budget, a student trained on what there is, and the next part for the seeds that it is worst at.
+"""A run in rounds: generate a part of the budget, train a student on all samples so far, and give its worst seeds more of the next part.
 
-    division.py   the parts of the budget; scores → how often each seed comes
-    scoring.py    how bad a student is at each seed
-    record.py     `rounds.json`: the rounds that are over
+    division.py   divides the budget; turns scores into weights of the seeds
+    scoring.py    scores how badly a student does on each seed
+    record.py     `rounds.json`: the finished rounds
 
-`conduct` is the way in. How samples are made is handed in by `run.py`. Each part is a run of the whole pipeline from its first candidate
-on, whose calls up to the former part's end are in the ledger: so budgets, resuming and the training file's bytes are those of any run.
+`conduct` is the entry point. `run.py` passes in how samples are made. Each part is a run of the whole pipeline from its first candidate
+on. The calls of earlier parts are in the ledger, so budgets, resuming and the training file's bytes are those of any run.
 """
 
 from __future__ import annotations
@@ -32,13 +32,13 @@ from axolotl_synthetic.wording import number_of
 __all__ = ["conduct", "of_manifest", "phases", "refuse_untrainable", "said"]
 
 Generate = Callable[[Budget, Sequence[Phase], str], Path]
-"""Runs the pipeline up to a budget, with phases, under a title; the file of its samples."""
+"""Function that runs the pipeline up to a budget, with phases, under a title, and returns the file of its samples."""
 
 UNITS = {"loss": "bits a byte", "wrong": "of its answers wrong"}
 
 
 def conduct(prepared: Prepared, training: Mapping[str, Any], generate: Generate) -> list[Round]:
-    """Make every round but the last, as far as they are not known: generate a part, train a student on all there is, score the seeds.
+    """Make every round but the last, unless it is recorded: generate a part, train a student on all samples so far, score the seeds.
 
     Args:
         prepared: the run, with `rounds`.
@@ -46,12 +46,12 @@ def conduct(prepared: Prepared, training: Mapping[str, Any], generate: Generate)
         generate: makes the samples up to a budget.
 
     Returns:
-        The rounds, whose `phases` the last part is to be made with.
+        The rounds, whose `phases` are for the last part.
 
     Raises:
-        ConfigError: if the YAML says no student to train.
-        TrainingError: if Axolotl or lm-eval fails; the same command goes on at this round.
-        The same as `run.generate`.
+        ConfigError: if the YAML names no student to train.
+        TrainingError: if Axolotl or lm-eval fails; the same command resumes at this round.
+        Any error of `run.generate`.
     """
     settings = prepared.settings
     assert settings.rounds is not None
@@ -76,13 +76,13 @@ def conduct(prepared: Prepared, training: Mapping[str, Any], generate: Generate)
 
 
 def phases(rounds: Iterable[Round], prepared: Prepared) -> tuple[Phase, ...]:
-    """Return from which candidate on which seeds come more often."""
+    """Return the seeds' weights of each phase and the candidate that it begins at."""
     ids = [seed.id for seed in prepared.seeds.seeds]
     return tuple(Phase(one.candidates, weights(ids, one.scores)) for one in rounds)
 
 
 def of_manifest(rounds: Sequence[Round], prepared: Prepared, counts: dataset.Counts) -> list[dict[str, Any]]:
-    """Return what the manifest says of the rounds; nothing of a run without any."""
+    """Return the manifest's entry about the rounds; empty for a run without rounds."""
     settings = prepared.settings
     if settings.rounds is None:
         return []
@@ -115,7 +115,7 @@ def refuse_untrainable(settings: Settings, training: Mapping[str, Any], has_fina
 
 
 def said(settings: Settings) -> list[str]:
-    """Return the plan's words on the rounds; none without any."""
+    """Describe the rounds for the plan; return no lines without rounds."""
     if settings.rounds is None:
         return []
     name = next(iter(settings.budget.model_dump(exclude_none=True)))
@@ -136,7 +136,7 @@ def _parts(prepared: Prepared) -> list[Budget]:
 
 
 def _key(prepared: Prepared, training: Mapping[str, Any]) -> str:
-    """Return what the scores of a round are known by. Another budget or another way to train changes no round that is over."""
+    """Return the key of the recorded scores. Another budget or another way to train does not invalidate finished rounds."""
     rounds = prepared.settings.rounds
     assert rounds is not None
     decisive = [rounds.by, rounds.growth, dict(prepared.plan.strategy), prepared.seeds.sha256, str(training.get("base_model"))]
@@ -160,7 +160,7 @@ def _scores(prepared: Prepared, training: Mapping[str, Any], spool: Path, number
     settings, task, seeds = prepared.settings, prepared.task, prepared.seeds.seeds
     assert settings.rounds is not None
     folder = settings.folder / "rounds" / f"round-{number}"
-    remove(folder)  # of an attempt that was killed
+    remove(folder)  # left by an attempt that was killed
     make_folder(folder)
     file = training_file(folder, spool, settings, task, seeds)
     if not file.rows:

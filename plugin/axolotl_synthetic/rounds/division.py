@@ -1,4 +1,4 @@
-"""How a budget is divided into rounds, and how a round's scores decide which seeds come more often. Pure."""
+"""Division of a budget into rounds, and of a round's scores into weights of the seeds. Pure."""
 
 from __future__ import annotations
 
@@ -7,20 +7,20 @@ from collections.abc import Mapping, Sequence
 
 from axolotl_synthetic.config import Budget, Rounds, first_share
 
-# A seed comes at least and at most so many times as often as one of mean score: none is dropped, and a score that is high by chance, or
-# because nobody could learn the seed's answer, does not take the whole budget.
+# Bounds of a seed's weight, where a seed of mean score has 1. No seed is dropped; and a score that is high by chance, or because the
+# seed's answer cannot be learned, does not take the whole budget.
 LEAST, MOST = 0.25, 4.0
 
 
 def parts(budget: Budget, rounds: Rounds, *, only_samples: bool = False) -> list[Budget]:
-    """Return the budget at the end of each round, all rounds before it included; the last is the whole.
+    """Return the budget at the end of each round, including all rounds before it; the last is the whole.
 
-    Each part is `growth` times as large as the one before, for parts that grow converge where equal ones do not (arXiv 2501.18962).
+    Each part is `growth` times as large as the one before: growing parts converge where equal ones do not (arXiv 2501.18962).
 
     Args:
         budget: the whole.
-        rounds: how many, and how they grow.
-        only_samples: leave the other limits whole, for they hold for several runs together.
+        rounds: their number and growth.
+        only_samples: leave the other limits whole, as several runs share them.
     """
     first, found = first_share(rounds), []
     for number in range(1, rounds.count):
@@ -36,13 +36,13 @@ def parts(budget: Budget, rounds: Rounds, *, only_samples: bool = False) -> list
 
 
 def weights(seeds: Sequence[str], scores: Mapping[str, float]) -> dict[str, float]:
-    """Return how often each seed is to come, in proportion to its score, where a seed of mean score has 1.
+    """Return each seed's weight, in proportion to its score; a seed of mean score has 1.
 
-    Seeds that the student does badly on are a simple and good choice (arXiv 2512.00884).
+    Preferring seeds that the student does badly on is a simple and good choice (arXiv 2512.00884).
 
     Args:
         seeds: the ids of all.
-        scores: the higher, the more a seed needs; 0 or more. A seed without one counts as one of mean score.
+        scores: 0 or more; higher for a seed that needs more samples. A seed without a score counts as one of mean score.
     """
     mean = sum(scores.values()) / len(scores) if scores else 0.0
     if mean <= 0:
@@ -51,6 +51,6 @@ def weights(seeds: Sequence[str], scores: Mapping[str, float]) -> dict[str, floa
 
 
 def moved(weighted: Mapping[str, float]) -> float:
-    """Return the share of candidates that goes to other seeds than if all came as often: half the sum of what the shares differ."""
+    """Return the share of candidates that moves to other seeds compared with equal weights: half the sum of the shares' differences."""
     total, even = sum(weighted.values()), 1 / len(weighted)
     return sum(abs(weight / total - even) for weight in weighted.values()) / 2

@@ -1,4 +1,4 @@
-"""What is known of the rounds that are over: `rounds.json` in the output folder, written after each, so that none is trained twice."""
+"""Record of the finished rounds: `rounds.json` in the output folder, written after each round so that no student is trained twice."""
 
 from __future__ import annotations
 
@@ -20,13 +20,13 @@ FORMAT = 1
 
 @dataclass(frozen=True)
 class Round:
-    """A round that is over, its student scored.
+    """A finished round with its student's scores.
 
     Attributes:
-        budget: what the run might use up to its end, all rounds before it included.
-        candidates: up to its end; the number of the next round's first.
+        budget: what the run might use up to its end, all earlier rounds included.
+        candidates: number up to its end, which is also the number of the next round's first.
         accepted: samples up to its end.
-        scores: of the seeds, by id, by the student that was trained on these samples: the higher, the more a seed needs.
+        scores: scores of the seeds, by id, of the student trained on these samples; higher for a seed that needs more samples.
     """
 
     budget: Mapping[str, float]
@@ -36,11 +36,11 @@ class Round:
 
 
 def read(folder: Path, key: str) -> list[Round]:
-    """Return the rounds that are known; none where the file is of other settings.
+    """Return the recorded rounds; none if the file is for other settings.
 
     Args:
         folder: the run's.
-        key: what the rounds were made for.
+        key: identifies the settings of the rounds.
 
     Raises:
         StorageError: if the file cannot be read.
@@ -66,12 +66,14 @@ def write(folder: Path, key: str, rounds: Sequence[Round]) -> None:
 def summary(
     rounds: Sequence[Round], by: str, seeds: Sequence[str], budget: Mapping[str, float], counts: dataset.Counts
 ) -> list[dict[str, Any]]:
-    """Return what the manifest says of each round, the last included, which has no scores: `weight` is how often the seeds come in the next
-    one, where 1 is the weight of a seed of mean score, and `moved` the share of its candidates that this gives to other seeds.
+    """Return the manifest's entry for each round, including the last, which has no scores.
+
+    `weight` is the weight of the seeds in the next round, 1 for a seed of mean score; `moved` is the share of its candidates that these
+    weights give to other seeds.
 
     Args:
         rounds: those with scores.
-        by: what the scores are.
+        by: the kind of the scores.
         seeds: the ids of all.
         budget: the whole.
         counts: of the finished run.
@@ -97,7 +99,7 @@ def summary(
 
 
 def _spread(values: Iterable[float]) -> dict[str, float] | None:
-    """Return mean and quartiles, None of no values."""
+    """Return mean and quartiles; None without values."""
     ordered = sorted(values)
     if not ordered:
         return None

@@ -1,4 +1,4 @@
-"""Scores seeds by a student's state: what their answers cost it, or whether its own answers are wrong. lm-eval does the asking."""
+"""Scores of seeds by a student: the loss on their answers, or whether the student's own answers are wrong. lm-eval asks the student."""
 
 from __future__ import annotations
 
@@ -24,15 +24,15 @@ def score(
     *,
     on_progress: Callable[[int, int], None] = lambda done, total: None,
 ) -> dict[str, float]:
-    """Return each seed's score, the higher the more it needs; none of a seed without an answer, its own or an accepted one.
+    """Return each seed's score, higher for a seed that needs more; none for a seed without an own or an accepted answer.
 
     Args:
         model: the student.
         settings: the block, with `rounds`.
         task: the block's.
         seeds: those of the run.
-        samples: rows of `samples.jsonl`; the first accepted one of a seed without an answer takes the answer's place.
-        folder: where the questions are written for lm-eval, and its log.
+        samples: rows of `samples.jsonl`; a seed without an answer uses its first accepted one.
+        folder: the place of lm-eval's questions and log.
 
     Raises:
         TrainingError: if lm-eval ends with an error.
@@ -58,7 +58,7 @@ def score(
 
 
 def _first_accepted(samples: Iterable[Mapping[str, Any]], only: str | None) -> dict[str, Mapping[str, Any]]:
-    """Return the first accepted sample of each seed, of one strategy where one is named."""
+    """Return the first accepted sample of each seed, of one strategy if one is named."""
     found: dict[str, Mapping[str, Any]] = {}
     for row in samples:
         if row["status"] == "accepted" and only in (None, row["strategy"]):

@@ -2,14 +2,15 @@
 
     settings.py      STUDY.yml
     design.py        the lines and cells of a study, and the config of each
-    sweep.py         makes them: generate, train, grade; goes on where it stopped
-    arms.py          what differs between arms of one strategy
+    costs.py         what a study will cost
+    sweep.py         makes the cells: generate, train, grade; resumes where it stopped
+    arms.py          the difference between arms of one strategy
     curves.py        means, the fitted law, crossings, intervals
-    findings.py      what it all says
-    summary.py       the files, and the terminal
+    findings.py      the conclusions
+    summary.py       the files, and the output in the terminal
 
-`conduct` is the way in. How samples are made is handed in by whoever calls it (`run.py` knows), and so is what they will cost and how the
-curves are drawn (`report/curves.py`). What `strategy: auto` then makes of a finished study stands in `plan/measured.py`.
+`conduct` is the entry point. Its caller (`run.py`) passes in functions that make samples, estimate their cost and draw the curves
+(`report/curves.py`). `plan/measured.py` lets `strategy: auto` decide by a finished study.
 """
 
 from __future__ import annotations
@@ -39,12 +40,12 @@ Draw = Callable[[Measured], Mapping[str, bytes]]
 
 
 def look_ahead(study: Study, settings: Settings, training: Mapping[str, Any], *, plan: Plan) -> Cost:
-    """Everything that can be found wrong before the first call, and what the study will cost; shown, and asks nobody.
+    """Find every problem before the first call, and show what the study will cost; call no model.
 
     Args:
-        study: what is asked for.
-        settings, training: the config's `synthetic:` block, and all of the config.
-        plan: what a block will cost (`run.plan`).
+        study: the study's settings.
+        settings, training: the config's `synthetic:` block, and the whole config.
+        plan: estimates the cost of a block (`run.plan`).
 
     Raises:
         ConfigError: with every problem between the study and its config.
@@ -66,22 +67,22 @@ def look_ahead(study: Study, settings: Settings, training: Mapping[str, Any], *,
 
 
 def conduct(study: Study, settings: Settings, training: Mapping[str, Any], *, plan: Plan, generate: Generate, draw: Draw) -> Measured:
-    """The whole study; started again, it goes on at the cell where it stopped.
+    """Conduct the whole study; started again, it resumes at the cell where it stopped.
 
     Args:
-        study: what is asked for.
-        settings, training: the config's `synthetic:` block, and all of the config.
-        plan: what a block will cost and `auto` decides (`run.plan`).
+        study: the study's settings.
+        settings, training: the config's `synthetic:` block, and the whole config.
+        plan: estimates the cost of a block and decides for `auto` (`run.plan`).
         generate: makes the samples of a block (`run.generate`).
-        draw: the figure's files, by name (`report.study_figures`).
+        draw: returns the figure's files, by name (`report.study_figures`).
 
     Returns:
-        What was found, as `study.json` holds it.
+        The results, as `study.json` holds them.
 
     Raises:
         ConfigError: if the study or its config is wrong, or the folder holds a study of another config.
         ServiceError: if the teacher cannot be used.
-        FolderInUseError: if another study holds the folder.
+        FolderInUseError: if another study uses the folder.
         Interrupted: if the user asked to stop.
     """
     look_ahead(study, settings, training, plan=plan)
@@ -90,7 +91,7 @@ def conduct(study: Study, settings: Settings, training: Mapping[str, Any], *, pl
         sweep.claim()
         (study.folder / FILE).unlink(missing_ok=True)
         swept = sweep.run()
-        # scipy takes a second to import: not before there is something to fit.
+        # Import scipy, which takes a second, only once there is something to fit.
         from axolotl_synthetic.study import findings, summary
 
         found = findings.find(study, settings, swept, student=str(training["base_model"]))
@@ -104,7 +105,7 @@ def conduct(study: Study, settings: Settings, training: Mapping[str, Any], *, pl
 
 
 def recommend(study: Study, settings: Settings, plan: Plan, measured: Measured) -> list[str]:
-    """What `auto` does for the config's own budget and seeds when it goes by this study, with its reasons."""
+    """Return what `auto` decides by this study for the config's own budget and seeds, with its reasons."""
     if not measured.curves:
         return ["no cell could be made, so the study recommends nothing"]
     asking = settings.model_copy(update={"strategy": "auto", "study": str(study.folder)})
@@ -122,7 +123,7 @@ def _budget(budget: Budget) -> str:
 
 
 def _described(arm: Arm) -> str:
-    """Say what an arm is, in the YAML's words."""
+    """Describe an arm in the YAML's words."""
     rounds = [] if arm.rounds is None else [f"in {arm.rounds.count} rounds by {arm.rounds.by}, each {arm.rounds.growth:g} times the last"]
     verified = [] if arm.verify is None else [f"verified by {', '.join(map(str, arm.verify))}" if arm.verify else "nothing verified"]
     return ", ".join([arm.strategy, *rounds, *verified])

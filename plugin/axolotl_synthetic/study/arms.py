@@ -1,8 +1,8 @@
-"""What a study says of arms of one strategy that differ in a single thing: rounds, or verification. Pure.
+"""Differences between arms of one strategy that differ only in rounds or verification. Pure.
 
-The students of both answered the same held-out questions, so they are compared question by question. The interval is of a bootstrap in two
-steps: repeats are drawn with replacement, for two trainings on other samples differ more than chance in the questions would have it; then
-questions within each.
+The students of both arms answered the same held-out questions, so they are compared question by question. The interval is from a bootstrap
+in two steps. First repeats are drawn with replacement, because two trainings on different samples differ more than chance in the questions
+explains; then questions within each repeat.
 """
 
 from __future__ import annotations
@@ -24,15 +24,15 @@ ROUNDS, VERIFICATION = "rounds", "verification"
 
 @dataclass(frozen=True)
 class Difference:
-    """Of two arms, at one number of seeds and of samples.
+    """Difference between two arms, at one number of seeds and of samples.
 
     Attributes:
         what: `rounds` or `verification`.
         first, second: the arms; the second has more of it.
-        repeats: that both were made in.
-        mean: of the second's share of right answers less the first's, over repeats.
-        low, high: 90 % of the draws; None where there are no scores of single questions.
-        calls: a sample, of the first and of the second.
+        repeats: number of repeats that both have.
+        mean: the second's share of right answers minus the first's, averaged over repeats.
+        low, high: 90 % of the draws; None without scores of single questions.
+        calls: per sample, of the first and of the second.
     """
 
     what: str
@@ -48,7 +48,7 @@ class Difference:
 
 
 def differences(arms: Mapping[str, Arm], results: Sequence[CellResult]) -> tuple[Difference, ...]:
-    """Return every pair of arms that differ in one thing, where both have cells."""
+    """Return the differences of every pair of arms that differ in one thing and both have cells."""
     done = {(one.strategy, one.seeds, one.samples, one.repeat): one for one in results if one.accuracy is not None}
     found = []
     for what, first, second in pairs(arms):
@@ -65,7 +65,7 @@ def differences(arms: Mapping[str, Arm], results: Sequence[CellResult]) -> tuple
 
 
 def pairs(arms: Mapping[str, Arm]) -> Iterator[tuple[str, str, str]]:
-    """Yield what differs, and the names of the arm with less of it and of that with more."""
+    """Yield what differs, and the names of the arm with less of it and of the arm with more."""
     for first, one in arms.items():
         for second, other in arms.items():
             if first == second or one.strategy != other.strategy:
@@ -77,7 +77,7 @@ def pairs(arms: Mapping[str, Arm]) -> Iterator[tuple[str, str, str]]:
 
 
 def _looks(arm: Arm) -> int:
-    """Return how much an arm looks at its student: not at all, in rounds without scores, in rounds with scores."""
+    """Rank how much an arm uses its student: 0 without rounds, 1 in rounds without scores, 2 in rounds with scores."""
     return 0 if arm.rounds is None else 2 if arm.is_in_rounds else 1
 
 
@@ -108,7 +108,7 @@ def _interval(of_each: Sequence[Sequence[float]]) -> tuple[float, float]:
 
 
 def said(found: Sequence[Difference]) -> list[str]:
-    """Return a line on each pair at the largest number of samples: what rounds and verification are worth here."""
+    """Return a line on each pair at the largest number of samples, saying what rounds or verification are worth here."""
     lines = []
     for what, first, second in dict.fromkeys((one.what, one.first, one.second) for one in found):
         last = [one for one in found if (one.what, one.first, one.second) == (what, first, second)][-1]

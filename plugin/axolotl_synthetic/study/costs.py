@@ -1,4 +1,4 @@
-"""What a study will cost, before it begins: its largest cells, since all others are their first samples."""
+"""Cost of a study before it begins. Only its largest cells count, since smaller cells are their first samples."""
 
 from __future__ import annotations
 
@@ -23,15 +23,15 @@ from axolotl_synthetic.wording import number_of
 
 @dataclass(frozen=True)
 class Cost:
-    """Of a whole study, when every candidate is accepted and no call repeated: it costs no less.
+    """Least cost of a whole study: every candidate is accepted and no call repeated.
 
     Attributes:
-        cells: to train and grade.
+        cells: number to train and grade.
         calls: of each strategy or arm and number of seeds, over all repeats.
-        shared: those of them that arms have in common with others of their strategy and find in the ledger.
-        separately: calls that the cells would take if each were a run by itself.
+        shared: those of them that an arm shares with others of its strategy, so the ledger already has their replies.
+        separately: calls that the cells would take if each were a separate run.
         tokens, usd: estimated; `usd` None without a price.
-        assumed: what the estimate of tokens rests on.
+        assumed: assumptions of the estimate of tokens.
     """
 
     cells: int
@@ -47,7 +47,7 @@ class Cost:
         return sum(self.calls.values()) - self.shared
 
     def problems(self, budget: Limits) -> list[str]:
-        """Limits that cannot be kept for sure. Tokens and dollars are estimates, and refuse nothing."""
+        """Return the limits that will certainly be exceeded. Tokens and dollars are estimates, so they refuse nothing."""
         if budget.queries is not None and budget.queries < self.total:
             return [
                 f"study.budget.queries: {budget.queries:,}: the study takes at least {self.total:,.0f} calls; raise it, or ask for fewer"
@@ -57,7 +57,7 @@ class Cost:
 
 
 def cost(study: Study, settings: Settings, plan: Callable[..., Forecast]) -> Cost:
-    """Ask the plan about the largest cell of each strategy and number of seeds.
+    """Estimate the largest cell of each strategy and number of seeds with the plan.
 
     Raises:
         ConfigError: if the config, the seeds, the task or a check is wrong.
@@ -76,7 +76,7 @@ def cost(study: Study, settings: Settings, plan: Callable[..., Forecast]) -> Cos
             largest = study.repeats * (one.queries.value if one.queries else 0.0)
             calls[name, seeds] = largest
             separately += sum(largest * samples / study.samples[-1] for samples in study.samples)
-            # Equal questions are asked once, so what an arm takes beyond the others of its strategy is what its lines cost.
+            # Equal questions are asked once, so an arm costs only what it needs beyond the other arms of its strategy.
             before = most.get(arm.strategy, 0.0)
             most[arm.strategy] = max(before, largest)
             added = (most[arm.strategy] - before) / largest if largest else 0.0
@@ -90,13 +90,13 @@ def cost(study: Study, settings: Settings, plan: Callable[..., Forecast]) -> Cos
 
 @dataclass(frozen=True)
 class Hours:
-    """What training and grading the cells that are missing will take, by those that are done.
+    """Time to train and grade the missing cells, estimated from those that are done.
 
     Attributes:
-        seconds: in all.
-        cells: that are missing.
-        measured: that are done, of how many numbers of samples.
-        sizes: how many numbers of samples these have; with one, a student's training is taken to last in proportion to its samples.
+        seconds: in total.
+        cells: number missing.
+        measured: number done.
+        sizes: different numbers of samples among these; with one, training time is assumed proportional to the samples.
     """
 
     seconds: float
@@ -106,14 +106,14 @@ class Hours:
 
 
 def hours(study: Study, results: Mapping[Cell, CellResult | None]) -> Hours | None:
-    """Return what the missing cells will take; None where none is done yet.
+    """Estimate the time for the missing cells; None if none is done yet.
 
-    Training lasts as its samples do, and some seconds whatever they are: a straight line through the cells that are done. The students
-    of rounds count too.
+    Training takes a constant time plus a time per sample: a straight line is fitted to the cells that are done. The students of rounds
+    are counted too.
 
     Args:
-        study: what is asked for.
-        results: of each cell, None where it was not made.
+        study: the study's settings.
+        results: of each cell, None if it was not made.
     """
     done = {
         cell: one for cell, one in results.items() if one is not None and one.train_seconds is not None and one.grade_seconds is not None
@@ -139,7 +139,7 @@ def hours(study: Study, results: Mapping[Cell, CellResult | None]) -> Hours | No
 
 
 def show_hours(console: Console, found: Hours | None) -> None:
-    """Print it."""
+    """Print the time."""
     if found is None:
         console.print("hours of training and grading: known once the first cell is done; ask again then", highlight=False)
     elif found.cells:
@@ -152,7 +152,7 @@ def show_hours(console: Console, found: Hours | None) -> None:
 
 
 def show_cost(console: Console, study: Study, made: Cost, paid: int, training: Any) -> None:
-    """Print it."""
+    """Print the cost."""
     table = Table(title="calls, if every candidate is accepted", title_justify="left", box=box.SIMPLE_HEAD, padding=(0, 1), pad_edge=False)
     table.add_column("seeds", justify="right")
     for name in study.compared:

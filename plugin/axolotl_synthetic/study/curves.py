@@ -1,8 +1,8 @@
-"""From cells to curves: means and errors over repeats, a fitted law, where one curve overtakes another. Pure.
+"""Curves from cells: means and errors over repeats, a fitted law, and where one curve overtakes another. Pure.
 
-Intervals are of a bootstrap in two steps: repeats are drawn with replacement, for all strategies together since a repeat's held-out
-questions are the same for all; then each cell's share of right answers is drawn anew from a binomial of as many questions as it was
-graded on, since two or three repeats alone would make the intervals too short.
+Intervals are from a bootstrap in two steps. First repeats are drawn with replacement, for all strategies together because they share a
+repeat's held-out questions. Then each cell's share of right answers is drawn from a binomial with its number of questions, because two or
+three repeats alone would make the intervals too short.
 """
 
 from __future__ import annotations
@@ -19,14 +19,14 @@ from scipy.optimize import minimize_scalar
 from axolotl_synthetic.plan.measured import Crossing, Curve, Law, Point
 from axolotl_synthetic.records import STRATEGIES
 
-# Three parameters want three budgets, and one cell more to say anything about the fit.
+# Three parameters need three budgets, and one more cell to judge the fit.
 FEWEST_BUDGETS = 3
 FEWEST_CELLS = 4
-# Exponents that are looked at: below the first the law is a straight line over log Q, above the last a step.
+# Range of exponents: below it the law is a straight line over log Q, above it a step.
 EXPONENTS = (0.02, 3.0)
 GRID = 60
-# Of the rectified law: where its flat part ends, in units of the smallest cell's Q^c. It has one parameter more, so that with one budget
-# left out for it to predict it wants five.
+# End of the rectified law's flat part, in units of the smallest cell's Q^c. The law has four parameters and is judged by how it
+# predicts a budget that is left out, so it needs five budgets.
 SHIFTS = (0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0, 20.0, 50.0, 100.0)
 FEWEST_BUDGETS_RECTIFIED = 5
 DRAWS = 400
@@ -35,13 +35,13 @@ INTERVAL = (5, 95)
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    """A cell that was graded.
+    """A graded cell.
 
     Attributes:
         strategy: the strategy, or the arm by its name.
         accuracy: share of the questions.
-        questions: how many, None when lm-eval did not say.
-        calls: to the models, for its samples.
+        questions: their number, None if lm-eval did not report it.
+        calls: calls to the models for its samples.
     """
 
     strategy: str
@@ -54,7 +54,7 @@ class Result:
 
 
 def curves(results: Sequence[Result]) -> tuple[Curve, ...]:
-    """A curve for each strategy and number of seeds that has a cell, with its law where there are cells enough."""
+    """Return a curve for each strategy and number of seeds that has a cell, with its law if there are enough cells."""
     found = []
     for (seeds, strategy), group in _grouped(results).items():
         points = tuple(_point(samples, cells) for samples, cells in _by_samples(group).items())
@@ -82,16 +82,16 @@ def _point(samples: int, cells: Sequence[Result]) -> Point:
 
 
 def fit(samples: Sequence[float], accuracies: Sequence[float]) -> Law | None:
-    """The power law a - b * Q^-c, or the rectified one a - b / (d + Q^c), with 0 <= a <= 1, b >= 0 and c within `EXPONENTS`.
+    """Fit the power law a - b * Q^-c or the rectified law a - b / (d + Q^c), with 0 <= a <= 1, b >= 0 and c within `EXPONENTS`.
 
-    Both are fitted by least squares to all but the largest number of samples; the one that predicts that better is fitted to all. With
-    too few numbers of samples to leave one out it is the power law.
+    Both are fitted by least squares to all but the largest number of samples. The one that predicts that number better is then fitted to
+    all. With too few numbers of samples to leave one out, the power law is used.
 
     Args:
-        samples, accuracies: of each cell, repeats by themselves.
+        samples, accuracies: of each cell; repeats are separate cells.
 
     Returns:
-        None for fewer than three numbers of samples, or three cells: such a curve would be invented.
+        None with too few budgets or cells (`FEWEST_BUDGETS`, `FEWEST_CELLS`): such a fit would mean nothing.
     """
     budgets = sorted(set(samples))
     if len(budgets) < FEWEST_BUDGETS or len(samples) < FEWEST_CELLS:
@@ -110,11 +110,11 @@ def fit(samples: Sequence[float], accuracies: Sequence[float]) -> Law | None:
 
 
 def _fitted(q: Any, y: Any, shifts: Sequence[float]) -> Law:
-    """The nearest law with one of these shifts.
+    """Return the best law with one of these shifts.
 
-    For a given c and d it is linear in a and b, so that only c is searched for: on a grid, then between its best points.
+    For given c and d the law is linear in a and b, so only c is searched: first on a grid, then between the grid's best points.
     """
-    scale = q.min()  # so that b is of the size of an accuracy, whatever c is
+    scale = q.min()  # so that b is about as large as an accuracy, whatever c is
     grid = np.geomspace(*EXPONENTS, GRID)
     best: tuple[float, float, float] | None = None
     for shift in shifts:
@@ -136,29 +136,28 @@ def _fitted(q: Any, y: Any, shifts: Sequence[float]) -> Law:
 
 
 def _linear(q: Any, y: Any, c: Any, d: float = 0.0) -> tuple[Any, Any, Any]:
-    """The best a and b for each c, and the sum of squares that is left.
+    """Return the best a and b for each c, and the remaining sum of squares.
 
     Args:
         q, y: samples and accuracies, shape (cells,).
-        c: exponents, shape () or (exponents,), which is that of each of the three results.
+        c: exponents, shape () or (exponents,); each of the three results has the same shape.
         d: the shift.
     """
     x = 1 / (d + q ** np.asarray(c)[..., None])
     dx = x - x.mean(-1, keepdims=True)
     b = np.maximum(0.0, -(dx * y).sum(-1) / (dx**2).sum(-1))
     a = y.mean() + b * x.mean(-1)
-    # Above 1 the best that is allowed has a = 1; below 0 it cannot come, for no accuracy is.
+    # If the best a is above 1, the best allowed one is 1. It cannot be below 0, since no accuracy is.
     b = np.where(a > 1, np.maximum(0.0, (x * (1 - y)).sum(-1) / (x**2).sum(-1)), b)
     a = np.minimum(a, 1.0)
     return a, b, ((y - a[..., None] + b[..., None] * x) ** 2).sum(-1)
 
 
 def crossing(first: Curve, then: Curve) -> tuple[str, float | None]:
-    """Where `then` takes the lead from `first` for good, within what both measured.
+    """Return where `then` finally takes the lead from `first`, within the range measured for both.
 
     Returns:
-        `within` and Q; `before` or `beyond` and None when one of them leads everywhere (`beyond` also when the lead changes the
-        other way).
+        `within` and Q, or `before` or `beyond` and None if one of them always leads (`beyond` also if the lead changes the other way).
     """
     low, high = _ends(first, then)
 
@@ -179,12 +178,12 @@ def crossing(first: Curve, then: Curve) -> tuple[str, float | None]:
 
 
 def crossings(results: Sequence[Result], pairs: Sequence[tuple[str, str]], *, draws: int = DRAWS, seed: int = 0) -> tuple[Crossing, ...]:
-    """The crossings of pairs of strategies, for each number of seeds, with intervals.
+    """Return the crossings of pairs of strategies, for each number of seeds, with intervals.
 
     Args:
         results: of the study.
-        pairs: who leads at first, and who is to overtake.
-        draws: of the bootstrap.
+        pairs: the leader at few samples, and the one that may overtake it.
+        draws: number of bootstrap draws.
         seed: of the draws.
     """
     made = {(one.strategy, one.seeds): one for one in curves(results)}
@@ -202,19 +201,19 @@ def crossings(results: Sequence[Result], pairs: Sequence[tuple[str, str]], *, dr
         kind, at = crossing(made[first, size], made[then, size])
         low, high = _ends(made[first, size], made[then, size])
         order = sorted(seen[size, first, then])
-        # By order: infinite values have no mean.
+        # Use order statistics: infinite values have no mean.
         ends = [min(high, max(low, order[min(len(order) - 1, int(len(order) * percent / 100))])) for percent in INTERVAL]
         found.append(Crossing(size, first, then, at, kind, ends[0], ends[1]))
     return tuple(found)
 
 
 def _ends(first: Curve, then: Curve) -> tuple[int, int]:
-    """The numbers of samples between which both were measured."""
+    """Return the range of samples in which both were measured."""
     return max(first.range[0], then.range[0]), min(first.range[1], then.range[1])
 
 
 def resampled(results: Sequence[Result], draws: int, seed: int) -> Iterable[list[Result]]:
-    """The two-step bootstrap of this file's first paragraph."""
+    """Yield bootstrap draws as this file's first paragraph describes."""
     source = np.random.default_rng(seed)
     repeats = sorted({one.repeat for one in results})
     of: Mapping[int, list[Result]] = {repeat: [one for one in results if one.repeat == repeat] for repeat in repeats}
@@ -232,7 +231,7 @@ def resampled(results: Sequence[Result], draws: int, seed: int) -> Iterable[list
 def parameter_intervals(
     results: Sequence[Result], *, draws: int = DRAWS, seed: int = 0
 ) -> dict[tuple[str, int], dict[str, tuple[float, float]]]:
-    """90 % of the draws' a, b and c, for each strategy and number of seeds that has a law."""
+    """Return the interval of 90 % of the draws' a, b and c, for each strategy and number of seeds with a law."""
     laws: dict[tuple[str, int], list[Law]] = {}
     for drawn in resampled(results, draws, seed):
         for curve in curves(drawn):
@@ -245,7 +244,7 @@ def parameter_intervals(
 
 
 def samples_for(curve: Curve, accuracy: float) -> float | None:
-    """The fewest samples with which a curve is expected at this accuracy; None when it does not get there within what was measured."""
+    """Return the fewest samples with which a curve reaches this accuracy; None if it does not within the measured range."""
     low, high = curve.range
     for q in np.geomspace(low, high, 400):
         if curve.at(float(q)) >= accuracy:

@@ -1,8 +1,8 @@
-"""What a study is made of: lines (a strategy or other arm, a number of seeds, a repeat), and along each, cells of more samples. Pure.
+"""Parts of a study: lines (a strategy or other arm, a number of seeds, a repeat), and cells of more samples on each. Pure.
 
-The candidates of a line come in an order that its number of samples does not change, so a smaller cell's samples are the first of a
-larger one's: a line is generated once, up to its largest cell. Rounds alone depend on it, so there a line has one cell. Its
-seeds are the first of those that a larger line of the same repeat has, and what is held out is the same for all lines of a repeat.
+A line's candidates come in an order that does not depend on the number of samples, so a smaller cell's samples are the first of a larger
+one's. A line is therefore generated once, up to its largest cell. Only rounds depend on the number of samples, so with rounds each line
+has one cell. A line's seeds are the first of a larger line's of the same repeat. All lines of a repeat hold out the same seeds.
 """
 
 from __future__ import annotations
@@ -17,12 +17,12 @@ from axolotl_synthetic.study.settings import Study
 
 @dataclass(frozen=True, order=True)
 class Line:
-    """What is generated together.
+    """Cells that are generated together.
 
     Attributes:
         repeat: from 0.
         arm: its name: a strategy's, or one of `arms`.
-        samples: of its one cell; 0 where it has all.
+        samples: of its only cell; 0 if it has all.
     """
 
     repeat: int
@@ -38,7 +38,7 @@ class Line:
 
 @dataclass(frozen=True, order=True)
 class Cell:
-    """What is trained and graded: the first `samples` accepted ones of a line."""
+    """One student to train and grade: on the first `samples` accepted samples of a line."""
 
     line: Line
     samples: int
@@ -50,7 +50,7 @@ class Cell:
 
 
 def lines(study: Study) -> Iterator[Line]:
-    """In the order in which they are made: a whole repeat before the next, so that a study which is stopped has one."""
+    """Yield the lines in the order of their making: repeat by repeat, so that a stopped study has whole repeats."""
     for repeat in range(study.repeats):
         for seeds in study.seed_sizes:
             for name, arm in study.compared.items():
@@ -63,7 +63,7 @@ def cells(study: Study, line: Line) -> list[Cell]:
 
 
 def settings_of(study: Study, line: Line, settings: Settings) -> Settings:
-    """The `synthetic:` block that a line is generated with: the user's, with another draw for each repeat."""
+    """Return the `synthetic:` block that generates a line: the user's, with another draw for each repeat."""
     arm = study.compared[line.arm]
     return settings.model_copy(
         update={
@@ -81,7 +81,7 @@ def settings_of(study: Study, line: Line, settings: Settings) -> Settings:
 
 
 def first_accepted(rows: Iterable[Mapping[str, Any]], samples: int) -> list[Mapping[str, Any]] | None:
-    """The candidates up to the one that makes so many accepted: what a run with that budget makes. None when there are fewer."""
+    """Return the candidates that a run with a budget of `samples` makes; None if fewer are accepted."""
     found, accepted = [], 0
     for row in rows:
         found.append(row)
@@ -92,7 +92,7 @@ def first_accepted(rows: Iterable[Mapping[str, Any]], samples: int) -> list[Mapp
 
 
 def epochs(training: Mapping[str, Any]) -> str:
-    """How long the students are trained, in words. The paper trains for 3 epochs, so that more samples also mean more steps."""
+    """Describe how long the students are trained. The paper trains for 3 epochs, so more samples also mean more steps."""
     if (steps := training.get("max_steps")) and steps > 0:
         return f"every student for the same {steps:,} steps (`max_steps`), where the paper's train longer on more samples (3 epochs)"
     number = training.get("num_epochs") or 1

@@ -1,4 +1,4 @@
-"""What a study says: its curves, where they cross, the cheapest way to an accuracy. Pure; who writes and shows it is `summary.py`."""
+"""Findings of a study: its curves, their crossings, the cheapest way to an accuracy. Pure; `summary.py` writes and shows them."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from axolotl_synthetic.study.settings import Study
 from axolotl_synthetic.study.sweep import CellResult, Swept
 from axolotl_synthetic.teachers import model_name
 
-# Who leads at few samples and who may overtake (arXiv 2409.19759).
+# The leader at few samples, and the strategy that may overtake it (arXiv 2409.19759).
 PAIRS = ((ANSWER_AUGMENTATION, NEW_QUESTION), (ANSWER_AUGMENTATION, QUESTION_REPHRASE), (QUESTION_REPHRASE, NEW_QUESTION))
 Intervals = Mapping[tuple[str, int], Mapping[str, tuple[float, float]]]
 
@@ -25,7 +25,7 @@ class Way:
     """The fewest samples with which a strategy reaches an accuracy.
 
     Attributes:
-        samples, calls: None where it does not reach it within what was measured.
+        samples, calls: None if it does not reach the accuracy within the measured range.
         usd: None without a price.
     """
 
@@ -38,14 +38,14 @@ class Way:
 
 @dataclass(frozen=True)
 class Findings:
-    """All that a summary shows.
+    """Everything that a summary shows.
 
     Attributes:
-        measured: what `study.json` holds.
+        measured: the content of `study.json`.
         intervals: of the laws' parameters.
-        targets: an accuracy, and each strategy's way there, the cheapest first.
+        targets: each accuracy, and every strategy's way to it, the cheapest first.
         results: of all cells.
-        differences: of arms that differ in one thing.
+        differences: between arms that differ in one thing.
     """
 
     measured: Measured
@@ -56,11 +56,11 @@ class Findings:
 
 
 def find(study: Study, settings: Settings, swept: Swept, *, student: str) -> Findings:
-    """Work all of it out.
+    """Compute all findings.
 
     Args:
-        study, settings: what was asked for.
-        swept: what came out.
+        study, settings: the study and the config's block.
+        swept: the results.
         student: Axolotl's `base_model`.
     """
     done = [one for one in swept.results if one.status == "done" and one.accuracy is not None]
@@ -88,7 +88,7 @@ def find(study: Study, settings: Settings, swept: Swept, *, student: str) -> Fin
 
 
 def _targets(study: Study, measured: Measured) -> list[float]:
-    """The user's, or every ten percent between the worst and the best point."""
+    """Return the user's target, or every ten percent between the worst and the best point."""
     if study.target_accuracy is not None:
         return [study.target_accuracy]
     means = [point.accuracy for curve in measured.curves for point in curve.points]
@@ -99,7 +99,7 @@ def _targets(study: Study, measured: Measured) -> list[float]:
 
 
 def _usd_per_sample(done: Sequence[CellResult]) -> dict[tuple[str, int], float]:
-    """What an accepted sample cost, where the price is known; the larger cells count for more."""
+    """Return what an accepted sample cost, if the price is known; larger cells have more weight."""
     found: dict[tuple[str, int], float] = {}
     for key in {(one.strategy, one.seeds) for one in done}:
         of = [one for one in done if (one.strategy, one.seeds) == key]

@@ -1,4 +1,4 @@
-"""STUDY.yml: its fields, their defaults, and every problem of a file at once, each with its path, the value and the remedy."""
+"""STUDY.yml: its fields and defaults. All problems of a file are reported at once, each with its path, the value and the remedy."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ Strategy = Literal["answer_augmentation", "question_rephrase", "new_question"]
 
 
 class Limits(Block):
-    """What the whole study may use. A line of it that reaches one ends there, and its larger cells are marked as failed."""
+    """Limits of the whole study. A line that reaches one ends there, and its larger cells are marked as failed."""
 
     queries: Count | None = None
     """Calls of every kind, retries included."""
@@ -31,23 +31,23 @@ class Limits(Block):
 
 
 class Arm(Block):
-    """One way to make samples, compared with the others of a study. What it leaves out is as for a strategy of `strategies`."""
+    """One way to make samples, compared with the others of a study. Unset fields are as for a strategy of `strategies`."""
 
     strategy: Strategy
-    """What it makes samples by."""
+    """The strategy that makes its samples."""
     rounds: Rounds | None = None
-    """As in the block: the budget divided, and the seeds that the student is worst at asked more. Null: none, whatever the config says."""
+    """As in the block: divide the budget, and ask more about the student's worst seeds. Null: none, whatever the config says."""
     verify: Checks | None = None
     """As in the block; `[]` verifies nothing. Null: as the config says."""
 
     @property
     def is_in_rounds(self) -> bool:
-        """Return whether its samples depend on how many are asked for, so that smaller cells are not the beginning of larger ones."""
+        """Return whether its samples depend on their number, so that smaller cells are not the beginning of larger ones."""
         return self.rounds is not None and self.rounds.trains
 
 
 class Study(Block):
-    """What stands under `study:`."""
+    """The content of `study:`."""
 
     config: PathText
     """The Axolotl YAML with the `synthetic:` block."""
@@ -56,21 +56,21 @@ class Study(Block):
     samples: list[Count] = Field(min_length=1)
     """Numbers of accepted samples: Q."""
     strategies: list[Strategy] = Field(default=list(STRATEGIES), min_length=1)  # type: ignore[arg-type]
-    """Which strategies are compared."""
+    """The strategies to compare."""
     arms: dict[Annotated[str, Field(pattern=r"^[A-Za-z]\w{0,59}$")], Arm] = Field(default={})
-    """Further ways to be compared, by names of your own: {by_loss: {strategy: new_question, rounds: {by: loss}}}."""
+    """Further ways to compare, by names of your own: {by_loss: {strategy: new_question, rounds: {by: loss}}}."""
     repeats: int = Field(default=3, ge=1, le=1_000)
-    """So often is each cell made, with another draw of seeds and another training seed."""
+    """How often to make each cell, each time with another draw of seeds and another training seed."""
     output_dir: PathText = "./study"
-    """Where the study's files go."""
+    """The folder of the study's files."""
     target_accuracy: float | None = Field(default=None, gt=0, lt=1)
-    """A share of right answers, of which the cheapest way is asked for; null: steps of ten percent."""
+    """A share of right answers; the study reports the cheapest way to it. Null: steps of ten percent."""
     budget: Limits = Limits()
-    """What the study may cost; nothing of it is set unless you do."""
+    """Limits of the study's cost; by default there are none."""
     launcher: Launcher | None = None
-    """As `axolotl train --launcher`; null: Axolotl's own default."""
+    """As in `axolotl train --launcher`; null: Axolotl's own default."""
     keep_students: bool = False
-    """Keep the trained models, which are as many as there are cells; otherwise each is removed once it is graded."""
+    """Keep the trained models, one for each cell; otherwise each is removed after grading."""
 
     @field_validator("arms")
     @classmethod
@@ -93,7 +93,7 @@ class Study(Block):
 
     @property
     def compared(self) -> Mapping[str, Arm]:
-        """Return all that is compared, by name: each strategy as it is, and the arms."""
+        """Return everything to compare, by name: each strategy as it is, and the arms."""
         return {**{name: Arm(strategy=name) for name in self.strategies}, **self.arms}
 
 
@@ -101,7 +101,7 @@ def load_study(path: Path) -> Study:
     """Read a STUDY.yml.
 
     Raises:
-        ConfigError: with every problem of the file, one a line.
+        ConfigError: with every problem of the file, one per line.
     """
     document = read_yaml(path, "the path of your STUDY.yml")
     if not isinstance(document, dict) or not isinstance(document.get("study"), dict):
@@ -110,26 +110,26 @@ def load_study(path: Path) -> Study:
     try:
         return Study.model_validate(raw)
     except ValidationError as error:
-        # A list's items have a problem each; a union's branches (none is used here) would have several.
+        # Each item of a list has its own problem. A union would report one for each branch, but there are no unions here.
         refuse(path, [_describe(detail) for detail in error.errors(include_url=False)])
         raise AssertionError from error
 
 
 def refuse(path: Path | str, problems: Sequence[str]) -> None:
-    """End with all problems, if there are any."""
+    """Raise an error with all problems, if there are any."""
     if problems:
         count = "a problem" if len(problems) == 1 else f"{len(problems)} problems"
         raise ConfigError(f"{path}: the study has {count}:\n" + "\n".join(f"  - {problem}" for problem in dict.fromkeys(problems)))
 
 
 def problems_with(study: Study, settings: Settings, training: Mapping[str, Any], *, has_final_answer: bool, rows: int) -> Iterator[str]:
-    """What is wrong between a study and its config.
+    """Yield the problems between a study and its config.
 
     Args:
-        study: what is asked for.
-        settings, training: the config's `synthetic:` block, and all of the config.
+        study: the study's settings.
+        settings, training: the config's `synthetic:` block, and the whole config.
         has_final_answer: whether the task's held-out seeds can be graded.
-        rows: usable rows of the seeds' file beyond those that are held out.
+        rows: usable rows of the seeds' file that are not held out.
     """
     for key in ("base_model", "output_dir"):
         if not training.get(key):
@@ -159,7 +159,7 @@ def problems_with(study: Study, settings: Settings, training: Mapping[str, Any],
 
 
 def _describe(detail: ErrorDetails) -> str:
-    """One problem as a line: where, what stands there, what to do."""
+    """Describe one problem in a line: its path, the value and the remedy."""
     location = list(detail["loc"])
     path = ".".join(["study", *(str(part) for part in location)])
     if detail["type"] == "extra_forbidden":

@@ -1,4 +1,4 @@
-"""Writes what a study found: the tables, the figures, `README.md`, and last `study.json`; and shows it in a terminal."""
+"""Output of a study: the tables, the figures, `README.md`, and last `study.json`; and the output in a terminal."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ COLUMNS = pa.schema(
 
 
 def rows(results: Sequence[CellResult], untrained: Mapping[int, float]) -> list[dict[str, Any]]:
-    """The results' table, a row a cell; `untrained` is by repeat, from 1."""
+    """Return the table of results, one row per cell; `untrained` is by repeat, from 1."""
     found = []
     for one in results:
         values = {**asdict(one), "budget_ratio": one.samples / one.seeds, "untrained": untrained.get(one.repeat)}
@@ -55,12 +55,12 @@ def rows(results: Sequence[CellResult], untrained: Mapping[int, float]) -> list[
 
 
 def write(findings: Findings, folder: Path, *, untrained: Mapping[int, float], draw: Draw) -> None:
-    """Everything but `README.md`, which also says what the study recommends; `study.json` last.
+    """Write everything but `README.md`, which also states the recommendation; `study.json` comes last.
 
     Args:
-        findings: what there is to say.
+        findings: the content.
         folder: the study's.
-        untrained: the student's accuracy before, by repeat, from 1.
+        untrained: the student's accuracy before training, by repeat, from 1.
         draw: see `conduct`.
 
     Raises:
@@ -83,13 +83,13 @@ def write(findings: Findings, folder: Path, *, untrained: Mapping[int, float], d
 
 
 def write_readme(findings: Findings, folder: Path, *, done_by: Sequence[str], recommendation: Sequence[str], title: str) -> None:
-    """The summary as Markdown.
+    """Write the summary as Markdown.
 
     Args:
-        findings: what there is to say.
+        findings: the content.
         folder: the study's.
-        done_by: how it was done, a text each.
-        recommendation: for the config's budget, a text each.
+        done_by: texts that describe the method.
+        recommendation: texts that recommend a strategy for the config's budget.
         title: of the page.
     """
     measured = findings.measured

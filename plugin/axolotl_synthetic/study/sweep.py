@@ -1,7 +1,7 @@
-"""Makes the cells: generate a line, train and grade each cell of it, note what came out. Goes on at the cell where it stopped.
+"""Makes the cells: generate a line, train and grade each of its cells, record the results. Resumes at the cell where it stopped.
 
-Each cell's result is a file that is written in one step, so a study that is killed loses the cell under way and nothing else. Calls
-to the models stand in the one ledger of the study.
+Each cell's result is a file that is written atomically, so a killed study loses only the cell in progress. The study has one ledger for
+all calls to the models.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ LEDGER = "ledger.sqlite"
 DESIGN = "design.json"
 RESULT = "result.json"
 LM_EVAL = "lm_eval"
-# What of the block changes no cell's result.
+# Parts of the block that change no cell's result.
 IRRELEVANT: dict[str, Any] = {
     **dict.fromkeys(("strategy", "budget", "rounds", "output_dir", "engine", "study", "review"), True),
     **dict.fromkeys(("teacher", "augmenter", "student"), OF_THE_WAY),
@@ -47,17 +47,17 @@ Generate = Callable[..., object]
 
 @dataclass(frozen=True)
 class CellResult:
-    """What came of a cell. Numbers are None where it failed.
+    """Result of a cell. Numbers are None if it failed.
 
     Attributes:
         status, reason: `done`, or `failed` and why.
-        accuracy, stderr: of the graded questions, shares; the error is lm-eval's, of this one cell.
-        metric, questions: what lm-eval measured, and on how many.
-        each: what each of them scored, by its number; empty where that is not known.
-        candidates: that were needed for the samples.
-        calls, tokens, usd: for those candidates alone, as a run of this cell by itself would have paid; `usd` None without a price.
+        accuracy, stderr: of the graded questions, shares; the error is lm-eval's, for this one cell.
+        metric, questions: lm-eval's metric, and the number of questions.
+        each: each question's score, by its number; empty if unknown.
+        candidates: number needed for the samples.
+        calls, tokens, usd: for those candidates alone, as a separate run of this cell would have paid; `usd` None without a price.
         rows: of the training file, seed pairs included.
-        train_seconds, grade_seconds: what they took.
+        train_seconds, grade_seconds: durations.
     """
 
     strategy: str
@@ -82,7 +82,7 @@ class CellResult:
 
 @dataclass(frozen=True)
 class Swept:
-    """All results, and the untrained student's score of each repeat."""
+    """All results, and the untrained student's score in each repeat."""
 
     results: tuple[CellResult, ...]
     untrained: Mapping[int, grading.Score]
@@ -90,11 +90,11 @@ class Swept:
 
 @dataclass
 class Sweep:
-    """One study under way.
+    """One study in progress.
 
     Attributes:
-        study: what is asked for.
-        settings, training: the config's block, and all of the config.
+        study: the study's settings.
+        settings, training: the config's block, and the whole config.
         generate: makes the samples of a block (`run.generate`).
     """
 
@@ -112,16 +112,16 @@ class Sweep:
         return _folder(self.study, cell)
 
     def result(self, cell: Cell) -> CellResult | None:
-        """Return what is known of a cell; None when it was not made."""
+        """Return the result of a cell; None if it was not made."""
         return result_of(self.study, cell)
 
     def done(self, cell: Cell) -> bool:
-        """Whether it need not be made: a failed one is tried again by the next study in this folder."""
+        """Return whether a cell is done; the next study in this folder tries a failed one again."""
         found = self.result(cell)
         return found is not None and found.status == "done"
 
     def claim(self) -> None:
-        """Note what the folder is for, once.
+        """Record which study the folder belongs to, once.
 
         Raises:
             ConfigError: if it holds a study of another config, or one with another arm of the same name.
@@ -153,10 +153,10 @@ class Sweep:
         write_text(path, json.dumps(content, indent=2) + "\n")
 
     def run(self) -> Swept:
-        """Make what is missing.
+        """Make the missing cells.
 
         Raises:
-            ServiceError: if the teacher cannot be used: the cells would all fail, so the study waits to be started again.
+            ServiceError: if the teacher cannot be used: all cells would fail, so the study ends and can be resumed.
             Interrupted: if the user asked to stop.
             StorageError: if the disk is full.
         """
@@ -193,7 +193,7 @@ class Sweep:
 
     def _one(self, cell: Cell, settings: Settings) -> CellResult:
         folder = self.folder(cell)
-        shutil.rmtree(folder, ignore_errors=True)  # of an attempt that was killed
+        shutil.rmtree(folder, ignore_errors=True)  # left by an attempt that was killed
         make_folder(folder)
         all_samples = settings.folder / dataset.SAMPLES
         rows = first_accepted(dataset.read_samples(all_samples), cell.samples)
@@ -233,7 +233,7 @@ class Sweep:
 
     def _graded(self, model: grading.ModelArgs, settings: Settings, log: Path, title: str) -> grading.Score:
         held_out = settings.folder / LM_EVAL
-        # What chats are measured by is no share of right answers, and curves are of these.
+        # The metric of chats is not a share of right answers, which curves need.
         has_held_out = self.task.has_final_answer and (held_out / f"{grading.HELD_OUT_TASK}.yaml").exists()
         tasks = [*([grading.HELD_OUT_TASK] if has_held_out else []), *settings.grade.tasks]
         with terminal.counted(title, "questions") as on_progress:
@@ -250,7 +250,10 @@ class Sweep:
         return next(iter(scores.values()))
 
     def _untrained(self, line: Line) -> grading.Score | None:
-        """The student before, on what this repeat holds out; None while no line of it was generated, or when it cannot be graded."""
+        """Return the untrained student's score on what this repeat holds out.
+
+        None if no line of the repeat was generated yet, or the student cannot be graded.
+        """
         path = self.study.folder / "untrained" / f"repeat-{line.repeat + 1}.json"
         if path.exists():
             return grading.Score(**json.loads(path.read_text(encoding="utf-8")))
@@ -270,7 +273,7 @@ class Sweep:
         return score
 
     def _paid(self, rows: Sequence[Mapping[str, Any]]) -> tuple[int, int, float | None]:
-        """Calls, tokens and dollars of these candidates."""
+        """Return calls, tokens and dollars of these candidates."""
         with Ledger(self.study.folder / LEDGER, read_only=True) as ledger:
             paid = ledger.paid(sorted({call for row in rows for call in row["requests"]}))
         tokens, usd = 0, 0.0
@@ -297,7 +300,7 @@ class Sweep:
 
 
 def result_of(study: Study, cell: Cell) -> CellResult | None:
-    """Return what is known of a cell; None when it was not made.
+    """Return the result of a cell; None if it was not made.
 
     Raises:
         StorageError: if its result cannot be read.
@@ -324,7 +327,7 @@ def _failed(cell: Cell, reason: str) -> CellResult:
 
 
 def seeds_of(settings: Settings, task: Task, line: Line | None) -> SeedSet:
-    """The seeds of a line's settings; of all that there are for no line.
+    """Read the seeds of a line's settings; without a line, all seeds.
 
     Raises:
         SeedsError: if they cannot be read.
@@ -343,7 +346,7 @@ def seeds_of(settings: Settings, task: Task, line: Line | None) -> SeedSet:
 
 @contextmanager
 def _terminated_as_interrupted() -> Iterator[None]:
-    """SIGTERM ends a study as Ctrl-C does, also while it trains."""
+    """End a study on SIGTERM as on Ctrl-C, also while it trains."""
 
     def handle(number: int, frame: FrameType | None) -> None:
         raise KeyboardInterrupt

@@ -1,6 +1,6 @@
-"""bespokelabs-curator: one `LLM` class a prompt; three dependent calls are three passes over the rows.
+"""bespokelabs-curator: one `LLM` class per prompt; three dependent calls are three passes over the rows.
 
-Its limits on requests and tokens a minute are lifted, and its cache starts empty.
+Its limits on requests and tokens per minute are lifted, and its cache starts empty.
 """
 
 from __future__ import annotations

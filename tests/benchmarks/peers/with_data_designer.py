@@ -1,4 +1,4 @@
-"""NeMo data-designer: a column of generated text for each prompt; it runs the rows of a group on their own."""
+"""NeMo data-designer: a column of generated text for each prompt; it runs the rows of a group independently."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def main() -> None:
         columns = [("new_question", NEW_QUESTION, "question"), ("verdict", SELF_CHECK, "new_question"), ("reply", ANSWER, "new_question")]
     for name, prompt, column in columns:
         builder.add_column(dd.LLMTextColumnConfig(name=name, prompt=template(prompt, column), model_alias="teacher"))
-    # It orders columns by what their prompts refer to; the self-check is nobody's input, as in the other contestants' chains.
+    # It orders columns by the references in their prompts; no prompt refers to the self-check, as in the other contestants' chains.
     designer = DataDesigner(
         artifact_path=options.folder,
         model_providers=[dd.ModelProvider(name="local", endpoint=options.base_url, provider_type="openai", api_key=KEY)],

@@ -1,7 +1,7 @@
-"""distilabel's own way: a pipeline of `TextGeneration` steps with `OpenAILLM`.
+"""Plain distilabel: a pipeline of `TextGeneration` steps with `OpenAILLM`.
 
-Its steps wait for the slowest request of a batch, so a large batch is what serves it best: one batch for up to 2,000 rows where
-a row is one call, and half of the rows where three steps follow one another.
+Its steps wait for the slowest request of a batch, so large batches suit it best: one batch for up to 2,000 rows if a row is one call,
+and half of the rows if three steps follow one another.
 """
 
 from __future__ import annotations

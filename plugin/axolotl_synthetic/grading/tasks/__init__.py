@@ -1,2 +1,4 @@
-"""Tasks of lm-eval that come with the package. This folder is what `lm_eval --include_path` takes; it holds a YAML for each task, and
-`metrics.py`, where lm-eval looks for the functions that they name."""
+"""lm-eval tasks of this package, as a folder for `lm_eval --include_path`.
+
+It holds a YAML for each task, and `metrics.py`, in which lm-eval looks for the functions that they name.
+"""

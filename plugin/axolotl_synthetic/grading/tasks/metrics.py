@@ -1,4 +1,4 @@
-"""Lets lm-eval find what `spider_execution.yaml` names: it looks for a `!function` in a Python file beside the YAML."""
+"""The functions that `spider_execution.yaml` names: lm-eval looks for a `!function` in a Python file beside the YAML."""
 
 from axolotl_synthetic.grading.spider import dataset, gold, grade, prompt
 
