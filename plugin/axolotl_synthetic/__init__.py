@@ -1,5 +1,7 @@
-"""Synthetic data for Axolotl. Exports the plugin alone, and imports it when it is asked for, so that neither the commands nor
-the schema wait for Axolotl and torch."""
+"""Synthetic data for Axolotl.
+
+The package exports the plugin alone and imports it on demand, so that neither the commands nor the schema wait for Axolotl and torch.
+"""
 
 from __future__ import annotations
 
@@ -19,7 +21,7 @@ def __getattr__(name: str) -> Any:
     try:
         from axolotl_synthetic.plugin import SyntheticPlugin
     except ImportError as error:
-        # Axolotl prints an ImportError, ignores the `synthetic:` block and trains on whatever else there is.
+        # On an ImportError Axolotl would print it, ignore the `synthetic:` block and train on the remaining data.
         message = f"the plugin cannot be imported: {error}\n  install what is missing: pip install axolotl-synthetic"
         print(f"axolotl-synthetic: {message}", file=sys.stderr, flush=True)
         raise SystemExit(2) from None

@@ -5,7 +5,7 @@ import sys
 try:
     from axolotl_synthetic.cli import synthetic
 except KeyboardInterrupt:
-    # As a command ends that was interrupted; none is there yet.
+    # Exit like an interrupted command; none has begun.
     print("axolotl-synthetic: stopped; nothing was begun", file=sys.stderr, flush=True)
     sys.exit(130)
 

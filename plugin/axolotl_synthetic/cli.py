@@ -1,7 +1,7 @@
-"""`axolotl synthetic …`: reads the config, calls `run.py` (or `reviewing.py`), prints what came of it. Decides nothing.
+"""The commands of `axolotl synthetic …`: read the config, call `run.py` (or `reviewing.py`), print the result. They decide nothing.
 
-Only the `synthetic:` block and what grading needs are read from the YAML, without Axolotl's validation of the rest, so that a
-command starts at once and needs no GPU. Heavy imports stay inside the commands.
+Only the `synthetic:` block and what grading needs are read from the YAML, without Axolotl's validation of the rest, so that a command
+starts at once and needs no GPU. Heavy imports stay inside the commands.
 """
 
 from __future__ import annotations
@@ -49,16 +49,16 @@ def _print_version(context: click.Context, _parameter: click.Parameter, wanted: 
     help="Print our version, and those of what we run on, as a bug report needs them.",
 )
 def synthetic() -> None:
-    """Training data from a few seed questions: planned, generated, verified and graded.
+    """Make training data from a few seed questions: plan, generate, verify and grade it.
 
-    Add a `synthetic:` block to the YAML that you train with. `plan` says which strategy is worth your budget and what it will
-    cost, `preview` shows a few samples, `generate` makes the training file. `axolotl train CONFIG` does it all, and trains.
+    Add a `synthetic:` block to the YAML that you train with. `plan` says which strategy is worth your budget and what it will cost,
+    `preview` shows a few samples, `generate` makes the training file. `axolotl train CONFIG` does it all, and trains.
 
     A run that was stopped goes on where it stopped: start it again. Nothing that was paid for is lost.
     """
     if warning := versions.untested():
         _complain(warning)
-    # At its end Python looks through all that torch and the others have made, which takes up to a second and finds nothing.
+    # At exit Python would collect garbage among all objects of torch and others, which takes up to a second and frees nothing useful.
     atexit.register(gc.freeze)
 
 
@@ -66,12 +66,12 @@ def _set_verbosity(_context: click.Context, parameter: click.Parameter, wanted: 
     if wanted:
         from axolotl_synthetic import terminal
 
-        # For the processes that this one starts, too.
+        # Child processes inherit it.
         os.environ[terminal.QUIET if parameter.name == "quiet" else terminal.VERBOSE] = "1"
 
 
 def _one_message(command: Command) -> Command:
-    """Add what all commands share: `--quiet`, `--verbose`, and an end with an error's text and exit code. A traceback is a bug."""
+    """Add what all commands share: `--quiet`, `--verbose`, and an error's text and exit code. A traceback is a bug."""
 
     @functools.wraps(command)
     def wrapped(*args: Any, **kwargs: Any) -> Any:
@@ -81,7 +81,7 @@ def _one_message(command: Command) -> Command:
             _complain(str(error))
             sys.exit(error.exit_code)
         except SystemExit as error:
-            # Code of the user's, such as a task's module; a command ends by an error of ours, and with 0 only when it is done.
+            # Raised by the user's code, such as a task's module. A command exits by our errors, and with 0 only when it is done.
             _complain(f"a module of yours called sys.exit({error.code!r}) when it was imported or used; take that call out of it")
             sys.exit(ConfigError.exit_code)
         except MemoryError:
@@ -109,12 +109,14 @@ def _one_message(command: Command) -> Command:
 @click.option("--json", "as_json", is_flag=True, help="One JSON object, for programs.")
 @_one_message
 def plan(config: Path, pilot: int | None, teachers: tuple[str, ...], as_json: bool) -> None:
-    """Which strategy is worth the budget, why, and what it will cost. Asks no teacher, unless for a pilot.
+    """Say which strategy is worth the budget, why, and what it will cost. Asks no teacher, except for a pilot.
 
     With --teachers, or a list as `teacher:` in the block, a pilot makes the same candidates with each and shows, with intervals: the
-    accepted share; USD and seconds of calls for an accepted sample; distinct, the share of the new questions that say what no seed and no
-    earlier one says; alike, their mean similarity; and agree, the share of answers that end where the seed's answer does (or most of
-    several answers to the question).
+    accepted
+    share; USD and seconds of calls for an accepted sample; distinct, the share of new questions that repeat no seed and no earlier
+    question;
+    alike, their mean similarity; and agree, the share of answers that end where the seed's answer does (or most of several answers to the
+    question).
     """
     from axolotl_synthetic import pilots, run, terminal
     from axolotl_synthetic.plan import show
@@ -136,7 +138,7 @@ def plan(config: Path, pilot: int | None, teachers: tuple[str, ...], as_json: bo
 @click.option("-n", "number", type=click.IntRange(min=1), default=3, show_default=True, help="How many samples.")
 @_one_message
 def preview(config: Path, number: int) -> None:
-    """A few samples with their verdicts. They stay in the ledger, so `generate` does not pay for them again."""
+    """Show a few samples with their verdicts. They stay in the ledger, so `generate` does not pay for them again."""
     from axolotl_synthetic.pipelines.process import waiting
 
     with waiting() as process:
@@ -167,7 +169,7 @@ def preview(config: Path, number: int) -> None:
 @click.option("--json", "as_json", is_flag=True, help="One JSON object a line, for programs.")
 @_one_message
 def show(config: Path, id: str | None, as_json: bool, **wishes: Any) -> None:
-    """Samples with their verdicts and the calls that they came from: messages, reply, tokens, cost. Changes nothing.
+    """Show samples with their verdicts and the calls that they came from: messages, reply, tokens, cost. Changes nothing.
 
     Without an ID some are drawn: `--status rejected --reason final_answer -n 3`.
     """
@@ -187,10 +189,10 @@ def show(config: Path, id: str | None, as_json: bool, **wishes: Any) -> None:
 @CONFIG
 @_one_message
 def generate(config: Path) -> None:
-    """Make the training file. Started again, it goes on where it stopped; Ctrl-C lets calls under way finish and keeps them."""
+    """Make the training file. Started again, it goes on where it stopped. Ctrl-C lets running calls finish and keeps them."""
     from axolotl_synthetic.pipelines.process import waiting
 
-    # Another process imports distilabel and what the calls need while this one reads config and seeds.
+    # Import distilabel and what the calls need in another process while this one reads config and seeds.
     with waiting() as process:
         from axolotl_synthetic import run
 
@@ -205,9 +207,9 @@ def generate(config: Path) -> None:
 @CONFIG
 @_one_message
 def pipeline(config: Path) -> None:
-    """The distilabel pipeline that `generate` runs, as YAML with a drawing at its top. Asks nobody.
+    """Print the distilabel pipeline that `generate` runs, as YAML with a drawing at its top. Asks no model.
 
-    Saved to a file, `distilabel pipeline info --config FILE` tells more of it.
+    Save it to a file, and `distilabel pipeline info --config FILE` shows more about it.
     """
     from axolotl_synthetic import run
 
@@ -220,7 +222,7 @@ def pipeline(config: Path) -> None:
 @click.option("--markdown", is_flag=True, help="A page with every key of both, its default and its meaning.")
 @_one_message
 def schema(of_study: bool, markdown: bool) -> None:
-    """The JSON Schema of the `synthetic:` block, by which editors complete and check a YAML.
+    """Print the JSON Schema of the `synthetic:` block, by which editors complete and check a YAML.
 
     Save it, and name the file in the first line of your YAML: `# yaml-language-server: $schema=synthetic.schema.json`.
     """
@@ -239,7 +241,7 @@ def schema(of_study: bool, markdown: bool) -> None:
 @click.option("--json", "as_json", is_flag=True, help="One JSON object, for programs.")
 @_one_message
 def status(config: Path, as_json: bool) -> None:
-    """Where a run stands: calls, tokens, cost, verdicts. Changes nothing."""
+    """Show the state of a run: calls, tokens, cost, verdicts. Changes nothing."""
     from axolotl_synthetic import run, terminal
 
     settings, _ = _read(config)
@@ -276,7 +278,7 @@ def status(config: Path, as_json: bool) -> None:
 @click.option("--base-model", metavar="MODEL", help="What it was trained from, if `axolotl train` was told so by this option.")
 @_one_message
 def grade(config: Path, output_dir: str | None, base_model: str | None) -> None:
-    """lm-eval on the base model and on the trained student: held-out seeds, and the tasks named in `grade.tasks`."""
+    """Run lm-eval on the base model and on the trained student: held-out seeds, and the tasks named in `grade.tasks`."""
     from axolotl_synthetic import run, terminal
 
     settings, training = _read(config)
@@ -296,16 +298,19 @@ def grade(config: Path, output_dir: str | None, base_model: str | None) -> None:
 @click.option("--plan", "only_plan", is_flag=True, help="Only say what it will cost.")
 @_one_message
 def study(study: Path, only_plan: bool) -> None:
-    """Which strategy is worth it on your own seeds: generate, train and grade every cell. Started again, it goes on where it stopped."""
+    """Measure which strategy is worth it on your own seeds: generate, train and grade every cell.
+
+    Started again, it goes on where it stopped.
+    """
     if not only_plan:
-        # It ends with a figure, and hours of calls come before that.
+        # A study ends with a figure: check for what draws it before hours of calls.
         extras.require("report", "axolotl synthetic study")
     from axolotl_synthetic import run
     from axolotl_synthetic import study as studies
 
     asked = studies.load_study(study)
     settings, training = _read(Path(asked.config).expanduser())
-    # It asks for a plan of each number of seeds, and one time is enough to hear of the rows that are skipped: when they are generated from.
+    # A study plans for each number of seeds. Skipped rows are reported once, when data is generated from them.
     plan_only = functools.partial(run.plan, tell=False)
     if only_plan:
         studies.look_ahead(asked, settings, training, plan=plan_only)
@@ -314,7 +319,7 @@ def study(study: Path, only_plan: bool) -> None:
 
 
 def _study_figures(measured: Measured) -> Mapping[str, bytes]:
-    # matplotlib takes seconds to import: not before there is something to draw.
+    # matplotlib takes seconds to import, so import it only when there is something to draw.
     from axolotl_synthetic import report
 
     return report.study_figures(measured)
@@ -324,7 +329,7 @@ def _study_figures(measured: Measured) -> Mapping[str, bytes]:
 @CONFIG
 @_one_message
 def report(config: Path) -> None:
-    """One HTML page about the run in `output_dir`, finished or not, with figures that the dataset card shows too. Asks no teacher."""
+    """Write one HTML page about the run in `output_dir`, finished or not, with figures that the dataset card shows too. Asks no teacher."""
     extras.require("report", "axolotl synthetic report")
     from axolotl_synthetic import report as reporting
     from axolotl_synthetic import run, terminal
@@ -339,7 +344,7 @@ def report(config: Path) -> None:
 @click.option("--write", is_flag=True, help="Copy them into the folder that `prompts:` names, to be changed there.")
 @_one_message
 def prompts(config: Path, write: bool) -> None:
-    """The prompts that the models are asked with. With `prompts: FOLDER` in the block, a file there takes the place of the one named so."""
+    """Print the prompts that the models are asked with. With `prompts: FOLDER` in the block, a file there replaces the one of its name."""
     from axolotl_synthetic import skeletons, terminal
 
     settings, _ = _read(config)
@@ -359,7 +364,7 @@ def prompts(config: Path, write: bool) -> None:
 @click.option("--folder", type=click.Path(path_type=Path), default=Path(), show_default="this one", help="Where the files go.")
 @_one_message
 def new(kind: str, name: str, folder: Path) -> None:
-    """A task or a check of your own to start from, with its test: `axolotl synthetic new task SupportTicket`."""
+    """Write a task or a check of your own to start from, with its test: `axolotl synthetic new task SupportTicket`."""
     from axolotl_synthetic import skeletons, terminal
 
     file, test = skeletons.write(kind, name, folder)
@@ -375,8 +380,9 @@ def new(kind: str, name: str, folder: Path) -> None:
 @click.option("--dry-run", is_flag=True, help="Only list what would go. Sends nothing.")
 @_one_message
 def push_to_the_hub(config: Path, name: str, public: bool, dry_run: bool) -> None:
-    """The data set to the Hugging Face Hub: Parquet, the card, how it was made. Never the ledger. Started again it sends what is missing.
+    """Push the data set to the Hugging Face Hub: Parquet, the card, how it was made. Never the ledger.
 
+    Started again, it sends what is missing.
     Sign in with `hf auth login`, or export HF_TOKEN. (`review push` is for Argilla.)
     """
     from axolotl_synthetic import publishing, terminal
@@ -404,7 +410,7 @@ def review() -> None:
 @click.option("--stop", is_flag=True, help="End the server. Its data stays.")
 @_one_message
 def serve(port: int, stop: bool) -> None:
-    """An Argilla server on this machine, for one person or a small team. It needs no Docker, no Elasticsearch and no root."""
+    """Start an Argilla server on this machine, for one person or a small team. It needs no Docker, no Elasticsearch and no root."""
     from axolotl_synthetic import reviewing, terminal
 
     if stop:
@@ -432,7 +438,7 @@ def serve(port: int, stop: bool) -> None:
 @CONFIG
 @_one_message
 def push(config: Path) -> None:
-    """Send samples to Argilla. Started again it sends what is new and touches nothing else."""
+    """Send samples to Argilla. Started again, it sends what is new and touches nothing else."""
     extras.require("review", "axolotl synthetic review push")
     from axolotl_synthetic import reviewing, terminal
 
@@ -452,7 +458,7 @@ def push(config: Path) -> None:
 @CONFIG
 @_one_message
 def review_status(config: Path) -> None:
-    """Where a review stands: who answered what, how far people agree, how often they overrule each check. Changes nothing."""
+    """Show the state of a review: who answered what, how far people agree, how often they overrule each check. Changes nothing."""
     extras.require("review", "axolotl synthetic review status")
     from axolotl_synthetic import reviewing
     from axolotl_synthetic.review import show
@@ -493,7 +499,7 @@ def pull(config: Path) -> None:
 
 
 def _read(config: Path) -> tuple[Settings, Mapping[str, Any]]:
-    """The `synthetic:` block and the rest of a config."""
+    """Return the settings of a config's `synthetic:` block, and the whole config."""
     from axolotl_synthetic.config import load_settings
 
     document = _document(config)
@@ -504,7 +510,7 @@ def _read(config: Path) -> tuple[Settings, Mapping[str, Any]]:
 
 
 def _document(config: Path) -> Mapping[str, Any]:
-    """A config with a `synthetic:` block, as YAML gives it."""
+    """Return a config that has a `synthetic:` block, as YAML gives it."""
     from axolotl_synthetic.yaml_reader import read_yaml
 
     document = read_yaml(config, "the path of your Axolotl YAML")
@@ -514,7 +520,7 @@ def _document(config: Path) -> Mapping[str, Any]:
 
 
 def _student(training: Mapping[str, Any]) -> str | None:
-    """The model that will be trained, as the YAML names it."""
+    """Return the name of the model that will be trained."""
     student = training.get("base_model")
     return None if student is None else str(student)
 
@@ -526,7 +532,7 @@ def _complain(text: str) -> None:
 
 
 def _print_summary(folder: Path, manifest: Mapping[str, Any], counts: Counts) -> None:
-    """What a newcomer wants to know of a run: calls, what was accepted, what was rejected and why, where the files are."""
+    """Print a run's summary: calls, accepted samples, rejections with their reasons, and where the files are."""
     from axolotl_synthetic import dataset, terminal
 
     queries, train = manifest["queries"], manifest["files"]["train"]
@@ -550,7 +556,7 @@ def _print_summary(folder: Path, manifest: Mapping[str, Any], counts: Counts) ->
 
 
 def _preferences(folder: Path, manifest: Mapping[str, Any]) -> list[str]:
-    """Lines on the files of right and wrong answers; none where there are none."""
+    """Return lines about the files of right and wrong answers; empty where there are none."""
     if (pairs := manifest["files"].get("preferences")) is None:
         return []
     unpaired = manifest["files"]["kto"]
@@ -563,7 +569,7 @@ def _preferences(folder: Path, manifest: Mapping[str, Any]) -> list[str]:
     ]
 
 
-# What each check's rejections mean, for somebody who has read nothing else.
+# The meaning of each check's rejections, for a reader who knows nothing else.
 REJECTED = {
     "format": "no answer in the task's form, cut off, a refusal, or in another language",
     "length": "shorter or longer than verify.length allows",
@@ -589,7 +595,7 @@ def _calls(queries: Mapping[str, int], reused: int, tokens: int, usd: float | No
 
     parts = [f"{queries['total']:,} to the models"]
     if queries["total"]:
-        # Where the server counts no tokens the ledger has what they can have cost at most.
+        # Where the server counts no tokens, the ledger holds an upper bound of their cost.
         counted, most = (number_of(tokens, "token"), "") if tokens else ("no tokens counted by the server", "at most " if usd else "")
         parts += [counted, most + terminal.dollars(usd)]
     if queries["retried"]:

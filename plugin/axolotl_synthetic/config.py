@@ -1,8 +1,7 @@
-"""The `synthetic:` block: its fields, their defaults (each stated here and nowhere else), and what may not be combined.
+"""The `synthetic:` block: its fields, their defaults (each defined only here), and which of them may not be combined.
 
-`load_settings` is the way in: it reports every problem of a block at once, each with its path, the value and the remedy.
-What a name stands for (a task, a check, a distilabel class) is looked up by the stage that uses it; YAML files are read in
-`yaml_reader.py`.
+`load_settings` is the entry point. It reports every problem of a block at once, each with its path, the value and the remedy. The stage
+that uses a name (a task, a check, a distilabel class) looks it up. `yaml_reader.py` reads YAML files.
 """
 
 from __future__ import annotations
@@ -41,49 +40,49 @@ from axolotl_synthetic.records import STRATEGIES, Role
 from axolotl_synthetic.spoken import named
 from axolotl_synthetic.yaml_reader import plain, short
 
-# Keys that one may expect here: refused with the reason, so that nobody looks for how they are spelled.
+# Keys that a user may expect here. They are refused with the reason, so that nobody searches for their spelling.
 REFUSED: Mapping[tuple[Any, ...], str] = {
     ("engine", "ray", "generators"): (
         "leave it out: the calls are made by one process beside the ledger, which keeps dozens of GPUs busy; spread over several processes"
         " they were measured to be slower"
     ),
 }
-# Names of what must not be written down: `openai_key`, `aws_secret_access_key`, `hf_token`, `X-Api-Key`; not `max_tokens`, nor
-# `api_key_env`, which holds a name.
+# Names of secrets, which must not be in a config: `openai_key`, `aws_secret_access_key`, `hf_token`, `X-Api-Key`. It does not match
+# `max_tokens`, nor `api_key_env`, which holds a variable's name.
 SECRET_KEYS = re.compile(
     r"((^|[_-]|api|access|private|secret)key|token|passwd|pwd|auth|authorization|bearer|cookie)$|secret|password|credential", re.IGNORECASE
 )
-# A text that brings a key along, in an address or a header.
+# Texts that contain a key, in an address or a header.
 SECRET_TEXTS = re.compile(r"[?&;][\w-]*(key|token|secret|password|sig|signature)=|\bbearer\s+\S|://[^/\s]*@", re.IGNORECASE)
 DATABASE_SUFFIXES = (".sqlite", ".sqlite3", ".db", ".sql")
-# Headers that the HTTP client writes by itself.
+# Headers that the HTTP client sets itself.
 OWN_HEADERS = frozenset({"connection", "content-length", "content-type", "host", "transfer-encoding"})
 ENVIRONMENT_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
-# What a file system and the kernel take of a name and of a path, the latter with room for our files' names.
+# The longest name and path in bytes that file systems and the kernel accept; the path leaves room for our files' names.
 LONGEST_NAME, LONGEST_PATH = 255, 4_000
-# No number of calls, tokens or seconds is larger; what is, is a mistake that would break a sum further on.
+# Upper bounds of calls and tokens, of seconds, and of US dollars. A larger number is a mistake and would break later sums.
 MOST, LONGEST_WAIT, DEAREST = 1_000_000_000, 604_800, 1_000_000
-# The share of the price that a call in a batch costs at OpenAI, Azure, Anthropic and Groq.
+# The share of the normal price that a call in a batch costs at OpenAI, Azure, Anthropic and Groq.
 BATCH_SHARE = 0.5
-# The server whose batches are of another form than OpenAI's.
+# The server whose batches have another format than OpenAI's.
 ANTHROPIC_HOST = "api.anthropic.com"
-# Answers to one prompt in a call: OpenAI's limit, and the smallest of other servers (Gemini's), which serves for all.
+# Answers to one prompt in a call: OpenAI's limit, and the smallest limit of other servers (Gemini's), which works for all.
 MOST_AT_ONCE, AUTO_AT_ONCE = 128, 8
-# No server answers in less, in seconds: every call would fail, and might be billed.
+# In seconds. No server answers in less: every call would fail, and might be billed.
 SHORTEST_WAIT = 0.1
-# After 20 candidates for each sample asked for, what is being rejected will go on being rejected: a run ends there.
+# A run ends after this many candidates for each requested sample: what was rejected until then will go on being rejected.
 CANDIDATES_PER_SAMPLE = 20
-# A run ends where none of the last so many candidates (of as many as there are seeds, if these are more) was accepted. At the
-# one in `CANDIDATES_PER_SAMPLE` that is the least a run goes on for, chance makes that happen once in 28,000 times: 0.95 ** 200.
+# A run ends when none of this many candidates in a row, or of as many as there are seeds if these are more, was accepted. At the lowest
+# acceptance that a run tolerates, one in `CANDIDATES_PER_SAMPLE`, this happens by chance once in 28,000 times: 0.95 ** 200.
 FRUITLESS_CANDIDATES = 200
 
 
 def fruitless_after(seeds: int) -> int:
-    """Return how many candidates in a row that were not accepted end a run of so many seeds."""
+    """Return how many candidates in a row must go unaccepted to end a run with this many seeds."""
     return max(FRUITLESS_CANDIDATES, seeds)
 
 
-# The longest reply in grading, where the config names none and no held-out answer needs more.
+# The longest reply in grading, unless the config sets it or a held-out answer needs more.
 GRADED_TOKENS = 512
 
 
@@ -98,11 +97,11 @@ def _items(value: Any) -> list[Any]:
 
 
 class Block(BaseModel):
-    """Any part of the `synthetic:` block: unknown keys are refused, and what was read does not change."""
+    """Any part of the `synthetic:` block: unknown keys are refused, and instances are immutable."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True, allow_inf_nan=False)
     LATER: ClassVar[frozenset[str]] = frozenset()
-    """Fields that are dumped only where they are set, so that the fingerprints of runs that had none of them stay the same."""
+    """Fields that are dumped only where they are set, so that the fingerprints of earlier runs, which lacked them, stay the same."""
 
     @model_serializer(mode="wrap")
     def _without_defaults_of_later_fields(self, dump: Callable[[Block], dict[str, Any]]) -> dict[str, Any]:
@@ -115,7 +114,7 @@ class Block(BaseModel):
     @field_validator("*", mode="before")
     @classmethod
     def validate_no_boolean(cls, value: Any, info: ValidationInfo) -> Any:
-        # pydantic takes true for 1.
+        # pydantic reads true as 1.
         kinds = _kinds_of(cls.model_fields[str(info.field_name)].annotation)
         if not {bool, Any} & kinds and {int, float} & kinds and any(isinstance(one, bool) for one in _items(value)):
             raise ValueError("must be a number; write one")
@@ -138,7 +137,7 @@ def _path(value: str) -> str:
 
 
 def _refuse_special(path: Path) -> None:
-    """Refuse what has no end or waits for somebody: a pipe, a device, a socket. A path where nothing is may be one of a name on the Hub."""
+    """Refuse a pipe, a device or a socket, which may never end. A path that does not exist may be a name on the Hub."""
     try:
         mode = path.stat().st_mode
     except (OSError, ValueError):
@@ -148,18 +147,18 @@ def _refuse_special(path: Path) -> None:
 
 
 PathText = Annotated[str, AfterValidator(_path)]
-"""A path, whose `~` is expanded where it is used. Whether there is something is for whoever uses it."""
+"""A path, whose `~` is expanded where it is used. The user of the path checks that it exists."""
 
 
 def _environment_name(value: object) -> object:
-    # A key pasted here by mistake must not be echoed, so the message shows nothing of the value.
+    # The message shows nothing of the value, because a key pasted here by mistake must not be echoed.
     if isinstance(value, str) and (not ENVIRONMENT_NAME.fullmatch(value) or value.startswith("sk_")):
         raise ValueError("must be the NAME of an environment variable, such as OPENAI_API_KEY; export the key under that name")
     return value
 
 
 EnvironmentName = Annotated[str, BeforeValidator(_environment_name)]
-# A value or a list of them: the branch is chosen before it is read, so that a problem is told once.
+# A value or a list of them. The branch is chosen before it is read, so that a problem is reported once.
 ONE, SEVERAL = "(one)", "(several)"
 ONE_OR_SEVERAL = Discriminator(lambda value: SEVERAL if isinstance(value, list) else ONE)
 OneText = Annotated[str, Tag(ONE)]
@@ -176,7 +175,7 @@ def _url(value: str, example: str) -> str:
     try:
         parts = urlsplit(value)
         fits = bool(parts.hostname) and parts.port != 0 and value.isprintable() and bool((parts.hostname or "").encode("idna"))
-    except ValueError:  # a port that is none, brackets that do not close, a host such as a..b that no name server can be asked for
+    except ValueError:  # an invalid port, brackets that do not close, a host such as a..b that no name server can look up
         fits = False
     if not fits or " " in value:
         raise ValueError(f"must be an address alone, with a port from 1 to 65535 if any and a host that can exist, such as {example}")
@@ -201,35 +200,35 @@ class Seeds(Block):
     LATER = frozenset({"field_messages", "field_system", "message_property_mappings", "roles"})
 
     path: PathText = "seeds.jsonl"
-    """A file (jsonl, json, csv, tsv or parquet, also with .gz or .zst behind it), a pattern of several (`seeds/*.jsonl`), an address of one
-    (`hf://`, `s3://`, `gs://`, `https://`), a folder of files or of `save_to_disk`, or a Hub dataset."""
+    """A file (jsonl, json, csv, tsv or parquet, also with .gz or .zst at its end), a pattern of several (`seeds/*.jsonl`), the address of
+    one (`hf://`, `s3://`, `gs://`, `https://`), a folder of files or of `save_to_disk`, or a Hub dataset."""
     name: str | None = None
     """The Hub dataset's configuration."""
     split: str = "train"
     """The Hub dataset's split."""
     limit: int | None = Field(default=None, ge=1, le=MOST)
-    """|S|: take this many seeds, drawn with `seed`; null takes all."""
+    """|S|: the number of seeds to take, drawn with `seed`; null takes all."""
     holdout: float = Field(default=0, ge=0, le=MOST)
     """Seeds kept out of generation, for grading: a share (below 1) of the file's rows or a count (1 and more)."""
     fields: dict[str, str] = {"question": "question", "answer": "answer"}
-    """The task's names and the file's columns; a dot reaches into a nested column. A name left out means its own column."""
+    """The task's names and the file's columns; a dot reaches into a nested column. A name that is left out is also the column's name."""
     field_messages: str | None = None
     """Chat: the column of the turns, as in Axolotl's `datasets:`; null: messages or conversations."""
     field_system: str | None = None
-    """Chat: the column of a system message that is not among the turns; null: system."""
+    """Chat: the column of a system message that is not one of the turns; null: system."""
     message_property_mappings: dict[str, str] | None = None
     """Chat: a turn's keys, such as {role: from, content: value}; null: those, or role and content."""
     roles: dict[str, list[str]] | None = None
-    """Chat: what the file calls user, assistant and system, such as {user: [customer], assistant: [agent]}; null: Axolotl's own names."""
+    """Chat: the file's names for user, assistant and system, such as {user: [customer], assistant: [agent]}; null: Axolotl's own names."""
     may_fail: float = Field(default=0.02, ge=0, le=1)
-    """The share of rows that may be unusable, and of seeds whose own answer may fail the run's checks; above it a run stops before its
-    first call. 1: it never does."""
+    """The share of rows that may be unusable, and of seeds whose own answer may fail the run's checks. With more, a run stops before its
+    first call. 1: it never stops."""
     decimal: Literal["comma", "point"] | None = None
     """Math: which of `,` and `.` begins the decimals of a number; with `comma`, 3.600 is 3600. Null: found from the seeds."""
     databases: PathText | None = None
     """Text to SQL: where a seed's database is, such as `dbs/{database}.sqlite`, or `.sql` with CREATE TABLE statements."""
     dialect: str = "sqlite"
-    """Text to SQL: whose SQL the queries are. SQLite's is the only one that can be run."""
+    """Text to SQL: the dialect of the queries. SQLite's is the only one that can be run."""
 
     @field_validator("dialect")
     @classmethod
@@ -268,7 +267,7 @@ class Budget(Block):
     """US dollars; needs the models' `price`."""
 
 
-# Parameters that have a key of their own, or whose replies could not be read.
+# Parameters that have a key of their own, or that would make replies unreadable.
 NOT_EXTRA: Mapping[str, str] = {
     "model": "write it as the teacher's `model`",
     "messages": "they are the run's own",
@@ -293,20 +292,20 @@ class Generation(Block):
     stop: Annotated[list[Annotated[str, Field(min_length=1)]], BeforeValidator(_items, json_schema_input_type=str | list[str])] | None = (
         Field(default=None, min_length=1)
     )
-    """A text, or several, at which a reply ends."""
+    """A text, or several, that end a reply."""
     seed: int | None = Field(default=None, ge=0, lt=2**31)
     """Sent with each call, with the sample's number added so that several answers to one prompt differ."""
     reasoning_effort: str | None = Field(default=None, min_length=1)
     """Measure of how much a model thinks, in its server's words: low, medium, high, none, …"""
     extra_body: dict[str, Any] = {}
-    """Further parameters, for whatever else the server takes: {top_k: 20, chat_template_kwargs: {enable_thinking: false}}."""
+    """Further parameters that the server takes: {top_k: 20, chat_template_kwargs: {enable_thinking: false}}."""
 
     @field_validator("extra_body")
     @classmethod
     def validate_extra_body(cls, value: dict[str, Any]) -> dict[str, Any]:
         if (name := next((name for name in value if name in NOT_EXTRA), None)) is not None:
             raise ValueError(f"must not hold `{name}`: {NOT_EXTRA[name]}")
-        # OpenAI's `prompt_cache_key` only tells which calls share a prefix.
+        # OpenAI's `prompt_cache_key` is no secret: it tells which calls share a prefix.
         if (key := secret_in({name: item for name, item in value.items() if name != "prompt_cache_key"})) is not None:
             raise ValueError(f"must not hold `{key}`: keys are never written down; use `api_key_env` or `headers_env`")
         try:
@@ -318,17 +317,17 @@ class Generation(Block):
 
     @cached_property
     def further(self) -> dict[str, Any]:
-        """Those parameters that are set and that the first version's ledgers did not know."""
+        """Return the parameters that are set and that ledgers of the first version did not know."""
         return {name: value for name in sorted(self.LATER) if (value := getattr(self, name)) not in (None, {})}
 
     @cached_property
     def parameters(self) -> str:
-        """All that are set but for the length limit, as JSON."""
+        """Return all parameters that are set, except the length limit, as JSON."""
         return json.dumps(self.model_dump(exclude={"max_new_tokens"}, exclude_none=True))
 
 
 class Price(Block):
-    """US dollars per million tokens, and what is cheaper as a share of them."""
+    """US dollars per million tokens, and discounts as a share of them."""
 
     LATER = frozenset({"cached_input", "cache_write", "batch"})
 
@@ -337,9 +336,9 @@ class Price(Block):
     output: float = Field(ge=0, le=DEAREST)
     """Per million completion tokens."""
     cached_input: float | None = Field(default=None, ge=0)
-    """Cost of a prompt token that the server says it read from its cache, as a share of `input`: 0.1 is a tenth. Null: all of it."""
+    """Cost of a prompt token that the server reads from its cache, as a share of `input`: 0.1 is a tenth. Null: the full price."""
     cache_write: float | None = Field(default=None, ge=0, le=100)
-    """Cost of a prompt token that the server says it wrote to its cache, as a share of `input`: 1.25 for more. Null: all of it."""
+    """Cost of a prompt token that the server writes to its cache, as a share of `input`: 1.25 for a quarter more. Null: the full price."""
     batch: float | None = Field(default=None, ge=0)
     """Cost of a call in a batch, as a share of any other call. Null: 0.5, as OpenAI, Azure, Anthropic and Groq have it."""
 
@@ -351,14 +350,14 @@ class Price(Block):
         return value
 
     def usd(self, prompt: float, completion: float, cached: float = 0, written: float = 0) -> float:
-        """Return US dollars for so many tokens; `cached` and `written` are parts of the prompt's."""
+        """Return US dollars for these numbers of tokens; `cached` and `written` are parts of the prompt's."""
         share = 1.0 if self.cached_input is None else self.cached_input
         surcharge = 1.0 if self.cache_write is None else self.cache_write
         plain = max(0, prompt - cached - written)
         return ((plain + cached * share + written * surcharge) * self.input + completion * self.output) / 1e6
 
     def worst_usd(self, prompt: float, completion: float) -> float:
-        """Return an upper bound: nothing is read from the cache, and all is written to it."""
+        """Return an upper bound: no token is read from the cache, and all are written to it."""
         return self.usd(prompt, completion, written=prompt if (self.cache_write or 0) > 1 else 0)
 
     def in_batches(self) -> Price:
@@ -374,40 +373,41 @@ def _batch(value: object) -> object:
 
 
 class Batch(Block):
-    """Settings for calls that go out in batches. See `plugin/docs/batch.md`."""
+    """Settings for calls that are sent in batches. See `plugin/docs/batch.md`."""
 
     protocol: Literal["openai", "anthropic"] | None = None
-    """OpenAI's files and batches, which Azure and Groq have as well, or Anthropic's message batches; null: by the host of `base_url`."""
+    """OpenAI's files and batches, which Azure and Groq also have, or Anthropic's message batches; null: by the host of `base_url`."""
     poll: float = Field(default=60, ge=0.02, le=3_600)
-    """Seconds between two looks at a batch, at most; the first comes after 5. A batch of Anthropic's whose creation was interrupted is
-    looked for twice, so many seconds apart."""
+    """The most seconds between two polls of a batch; the first comes after 5. A batch of Anthropic's whose creation was interrupted is
+    looked for twice, this many seconds apart."""
     window: str = Field(default="24h", min_length=1)
     """`completion_window` of OpenAI's protocol; Groq takes up to 7d."""
     endpoint: str | None = Field(default=None, pattern=r"^/")
     """`url` of a call in OpenAI's protocol; null: /v1/chat/completions, or /chat/completions for a deployment in the `base_url`."""
     requests: int | None = Field(default=None, ge=1, le=MOST)
-    """Calls in one batch at most; null: 50,000 by OpenAI's protocol, 100,000 by Anthropic's. More go into several."""
+    """The most calls in one batch; null: 50,000 by OpenAI's protocol, 100,000 by Anthropic's. More calls go into several batches."""
     smallest: int = Field(default=1, ge=1, le=4_096)
-    """Calls that a wave must have to be sent in batches; fewer are asked directly, at the full price. 1: none is."""
+    """The fewest calls of a wave that are sent in batches; a smaller wave is asked directly, at the full price. 1: every wave goes in
+    batches."""
     megabytes: float | None = Field(default=None, gt=0, le=MOST)
-    """Size of one batch at most, in millions of bytes; null: 190 by OpenAI's protocol (the limit is 200), 240 by Anthropic's (256)."""
+    """The largest size of a batch, in millions of bytes; null: 190 by OpenAI's protocol (the limit is 200), 240 by Anthropic's (256)."""
 
 
 class Model(Block):
-    """What every provider has."""
+    """Settings that every provider has."""
 
     LATER = frozenset({"thinking"})
 
     concurrency: int = Field(default=64, ge=1, le=4096)
     """Calls open at once."""
     timeout: float = Field(default=600, ge=SHORTEST_WAIT, le=LONGEST_WAIT)
-    """Seconds for one call."""
+    """The most seconds that one call may take."""
     retries: int = Field(default=6, ge=0, le=1_000)
-    """How often a failed call is asked again where that can help."""
+    """How often a failed call is retried, where a retry can help."""
     generation: Generation = Generation()
     """How the model samples."""
     price: Price | None = None
-    """Absent: what a known server asks for a known model; else the cost is unknown, and shown as such."""
+    """Null: the known price of a known model at a known server; else the cost is unknown, and shown as such."""
     thinking: Literal["drop", "keep"] = "drop"
     """Whether the training file keeps what the teacher thought before an accepted answer, as `reasoning_content` of the assistant's
     message. No check or prompt reads it either way."""
@@ -416,17 +416,17 @@ class Model(Block):
 
     @property
     def at_once(self) -> int:
-        """The largest number of answers to one prompt in a call."""
+        """Return the largest number of answers to one prompt in a call."""
         return 1
 
     @property
     def listed(self) -> prices.Listed | None:
-        """The price that is looked up because none is given; None where it is not known."""
+        """Return the price that is looked up because none is given; None where it is not known."""
         return None
 
     @cached_property
     def known_price(self) -> Price | None:
-        """The price to reckon with: the one given, or else the one that is looked up."""
+        """Return the price to use: the given one, or else the one that is looked up."""
         if self.price is not None or (listed := self.listed) is None:
             return self.price
         return Price(
@@ -439,11 +439,11 @@ class Model(Block):
 
     @property
     def charged(self) -> Price | None:
-        """The price of a call as it is sent, None when it is unknown."""
+        """Return the price of a call in the way it is sent, None when it is unknown."""
         return self.known_price
 
 
-# LiteLLM's names of providers with one price for everybody, and where each serves.
+# LiteLLM's names of providers that charge everybody the same price, and the addresses of their servers.
 LITELLM_HOSTS: Mapping[str, str] = {
     "anthropic": "https://api.anthropic.com",
     "cohere_chat": "https://api.cohere.com",
@@ -455,7 +455,7 @@ LITELLM_HOSTS: Mapping[str, str] = {
     "openrouter": "https://openrouter.ai",
     "xai": "https://api.x.ai",
 }
-# Arguments that have a key of their own, or that the run needs to decide.
+# Arguments that have a key of their own, or that the run must decide.
 NOT_LITELLM: Mapping[str, str] = {
     **dict.fromkeys(("model", "api_key"), "write `model` and `api_key_env` beside `kwargs`"),
     **dict.fromkeys(("api_base", "base_url"), "write `base_url` beside `kwargs`"),
@@ -488,7 +488,7 @@ def _texts(value: object) -> object:
     return [str(item) if isinstance(item, int | float) and not isinstance(item, bool) else item for item in value]
 
 
-# Fields of a model that change where and how calls are made, and no reply: a finished run stays finished when they are changed.
+# Fields of a model that change where and how calls are made, but no reply. A finished run stays finished when they change.
 OF_THE_WAY = {
     "concurrency",
     "timeout",
@@ -519,28 +519,28 @@ class OpenAIModel(Model):
     model: str = "meta-llama/Llama-3.1-70B-Instruct"
     """The model's name, as the server knows it."""
     base_url: Annotated[OneText | SeveralTexts, ONE_OR_SEVERAL] = "http://localhost:8000/v1"
-    """The server's address, as a rule up to and with `/v1`; where only the one with it, or without it, serves, that is found out. A list
-    spreads the calls over several servers of the same model."""
+    """The server's address, as a rule up to and including `/v1`. If only the address with it, or without it, works, that one is used. A
+    list spreads the calls over several servers of the same model."""
     api_key_env: Annotated[OneName | SeveralNames, ONE_OR_SEVERAL] = "OPENAI_API_KEY"
     """The NAME of the environment variable that holds the key. A server on this machine may go without one. A list: one for each address
     of `base_url`, or several keys for the one address."""
     headers_env: dict[str, EnvironmentName] = {}
-    """Headers, each with the NAME of the environment variable that holds its value: {api-key: AZURE_OPENAI_API_KEY}. A header that brings
-    a key takes the place of `api_key_env`, unless that names a variable of its own."""
+    """Headers, each with the NAME of the environment variable that holds its value: {api-key: AZURE_OPENAI_API_KEY}. A header that holds a
+    key replaces `api_key_env`, unless that names a variable of its own."""
     query: Annotated[dict[str, str], BeforeValidator(_as_texts)] = {}
-    """Added to the address of each call: {api-version: 2024-10-21}."""
+    """Parameters added to the address of each call: {api-version: 2024-10-21}."""
     system_role: Literal["auto", "fold", "keep"] = "auto"
-    """For models without a system role: `fold` puts its text before the first user turn, `keep` does not, and `auto` folds once the server
-    has refused it."""
+    """For models without a system role: `fold` puts its text before the first user turn, `keep` sends it as a system message, and `auto`
+    folds once the server has refused it."""
     batch: Annotated[Batch | None, BeforeValidator(_batch, json_schema_input_type=bool | Literal["openai", "anthropic"] | Batch | None)] = (
         None
     )
-    """Calls go out in batches, which take up to a day and cost half: true, the protocol (openai or anthropic), or a block of settings."""
+    """Send calls in batches, which take up to a day and cost half: true, the protocol (openai or anthropic), or a block of settings."""
 
     @field_validator("batch")
     @classmethod
     def validate_batch(cls, value: Batch | None, info: ValidationInfo) -> Batch | None:
-        """Fill the protocol in, and refuse parameters that Anthropic's own form does not have."""
+        """Set the protocol, and refuse parameters that Anthropic's format does not have."""
         if value is None:
             return None
         urls, keys = _items(info.data.get("base_url")), _items(info.data.get("api_key_env"))
@@ -564,13 +564,13 @@ class OpenAIModel(Model):
         return price if price is None or self.batch is None else price.in_batches()
 
     samples_per_call: Annotated[int | Literal["auto"], BeforeValidator(_samples_per_call)] = 1
-    """Answers to one prompt that a call asks for (`n`), where the run is sure to want them, so that the prompt is paid once; `auto` is 8.
-    A server that gives one all the same, or refuses, is asked for each by itself from then on. Calls of a batch bring one each."""
+    """Answers to one prompt that a call asks for (`n`), where the run certainly needs them, so that the prompt is paid once; `auto` is 8.
+    If a server still gives one answer, or refuses, each answer gets a call of its own from then on. Calls in a batch ask for one each."""
 
     @property
     def at_once(self) -> int:
-        """The largest number of answers to one prompt in a call."""
-        # A seed counts up with the samples, and a call has one; a batch is half the price as it is.
+        """Return the largest number of answers to one prompt in a call."""
+        # Each sample has its own seed, and a call has one. A batch already costs half.
         if self.generation.seed is not None or self.batch is not None:
             return 1
         return AUTO_AT_ONCE if self.samples_per_call == "auto" else self.samples_per_call
@@ -624,7 +624,7 @@ class OpenAIModel(Model):
 
     @property
     def endpoints(self) -> tuple[OpenAIModel, ...]:
-        """These settings once for each address and key, in the order in which they are written."""
+        """Return these settings once for each address and key, in the order in which they are written."""
         urls, keys = _items(self.base_url), _items(self.api_key_env)
         count = max(len(urls), len(keys))
         pairs = zip(urls * (count // len(urls)), keys * (count // len(keys)), strict=True)
@@ -632,17 +632,17 @@ class OpenAIModel(Model):
 
     @property
     def url(self) -> str:
-        """The address of settings with a single one, as `endpoints` gives them."""
+        """Return the address of settings that have only one, as `endpoints` returns them."""
         return str(_items(self.base_url)[0])
 
     @property
     def key_variable(self) -> str:
-        """The name of the variable with the key, of settings with a single one."""
+        """Return the name of the variable with the key, for settings that have only one."""
         return str(_items(self.api_key_env)[0])
 
 
 class LiteLLMModel(Model):
-    """Any provider that LiteLLM knows, for servers that speak no OpenAI dialect."""
+    """Any provider that LiteLLM knows, for servers that are not OpenAI-compatible."""
 
     provider: Literal["litellm"]
     """Which kind of teacher this is."""
@@ -688,13 +688,13 @@ class VLLMModel(Model):
     tensor_parallel: int = Field(default=1, ge=1, le=1024)
     """GPUs for one copy of the model."""
     replicas: int = Field(default=1, ge=1, le=1024)
-    """Copies of the model, each on GPUs of its own."""
+    """Copies of the model, each on its own GPUs."""
     args: Annotated[list[str], BeforeValidator(_texts)] = []
     """Further arguments of `vllm serve`: [--max-model-len, 8192]."""
     python: PathText | None = None
-    """The Python of an environment that has vLLM; null: the `vllm` of PATH, or that of this environment."""
+    """The Python of an environment with vLLM; null: the `vllm` of PATH, or that of this environment."""
     start_timeout: float = Field(default=1800, ge=1, le=LONGEST_WAIT)
-    """Seconds until all servers must be ready, downloads included."""
+    """Seconds within which all servers must be ready, downloads included."""
     system_role: Literal["auto", "fold", "keep"] = "auto"
     """See `provider: openai`."""
 
@@ -739,7 +739,7 @@ class DistilabelModel(Model):
     model: str | None = None
     """The name to record; null takes it from `kwargs`."""
     kwargs: dict[str, Any] = {}
-    """What the class is made with. Keys stay in the environment variables that the class reads."""
+    """The class's arguments. Keys stay in the environment variables that the class reads."""
 
     @field_validator("generation")
     @classmethod
@@ -821,38 +821,38 @@ Checks = Annotated[list[str | dict[str, dict[str, Any]]], BeforeValidator(_check
 
 
 def _greedy(value: ModelSettings) -> ModelSettings:
-    """Fill in the temperature of a student, whose likeliest answer is asked for."""
+    """Set the temperature of a student to 0 unless it is given, to ask for its likeliest answer."""
     if "temperature" in value.generation.model_fields_set:
         return value
     return value.model_copy(update={"generation": value.generation.model_copy(update={"temperature": 0.0})})
 
 
 def first_of_same(models: Mapping[Role, ModelSettings]) -> dict[Role, Role]:
-    """Return for each role the first one whose model has the same settings; those roles share a server and a window of calls."""
+    """Return for each role the first role whose model has the same settings; such roles share a server and a limit on open calls."""
     return {role: next(one for one in models if models[one] == settings) for role, settings in models.items()}
 
 
 class Grade(Block):
-    """What lm-eval measures, on the base model and on the student."""
+    """What lm-eval grades, on the base model and on the student."""
 
     tasks: list[str] = []
-    """lm-eval tasks besides the held-out seeds' own."""
+    """lm-eval tasks besides the task of the held-out seeds."""
     limit: int | None = Field(default=None, ge=1, le=MOST)
-    """At most this many questions a task."""
+    """The most questions of a task."""
     max_new_tokens: int | None = Field(default=None, ge=1)
-    """The student's longest reply to a held-out question, in tokens; null: 512, more where a held-out answer is long. Lowered to half of
-    the student's context where that is less."""
+    """The student's longest reply to a held-out question, in tokens; null: 512, or more where a held-out answer is long. Limited to half of
+    the student's context."""
     after_train: bool = True
-    """Grade when `axolotl train` is done, if there is a task or a held-out seed."""
+    """Grade after `axolotl train`, if there is a task or a held-out seed."""
 
 
 class Select(Block):
-    """Which samples people see."""
+    """Which samples people review."""
 
     policy: Literal["uncertain", "random", "stratified", "all"] = "uncertain"
-    """The most doubtful first, any, the same number of each kind, or all."""
+    """`uncertain`: the most doubtful first; `random`: any; `stratified`: the same number of each kind; or all."""
     count: int = Field(default=200, ge=1, le=MOST)
-    """How many, accepted and rejected together; `all` takes all."""
+    """How many, accepted and rejected together; `all` ignores it."""
 
 
 class Review(Block):
@@ -863,17 +863,18 @@ class Review(Block):
     api_key_env: EnvironmentName = "ARGILLA_API_KEY"
     """The NAME of the environment variable that holds the key. The server that `review serve` started needs none."""
     workspace: str = Field(default="synthetic", pattern=r"^[a-zA-Z0-9][a-zA-Z0-9_\-]*$")
-    """Argilla's workspace; made if it is missing and the key's user may."""
+    """Argilla's workspace; created if it is missing and the key's user may create one."""
     dataset: str = Field(default="review", pattern=r"^[a-zA-Z0-9][a-zA-Z0-9_\- ]*$", max_length=200)
-    """Argilla's dataset; a round of review each."""
+    """Argilla's dataset; use another one for each round of review."""
     select: Select = Select()
-    """Which samples people see."""
+    """Which samples people review."""
     annotators: int = Field(default=1, ge=1, le=1000)
     """Submitted responses that a record needs."""
     unreviewed: Literal["keep", "drop", "wait"] = "keep"
-    """What becomes of samples that were pushed and not decided: they train, they do not, or training waits for them."""
+    """What happens to samples that were pushed and not decided: they are trained on (`keep`), they are not (`drop`), or training waits for
+    them (`wait`)."""
     guidelines: PathText | None = None
-    """A Markdown file that the page shows to whoever reviews; null: an explanation of the task."""
+    """A Markdown file that the page shows to reviewers; null: an explanation of the task."""
 
     @field_validator("api_url")
     @classmethod
@@ -882,13 +883,13 @@ class Review(Block):
 
 
 class RayCluster(Block):
-    """A Ray cluster whose processors verify."""
+    """A Ray cluster whose processors verify samples."""
 
     address: str = "auto"
-    """`auto`: the cluster that this machine belongs to (RAY_ADDRESS can name it); `local`: one on this machine, for this run alone; or
-    the `host:port` of a cluster's head that this machine has joined."""
+    """`auto`: the cluster that this machine belongs to (RAY_ADDRESS can name it); `local`: one on this machine, for this run only; or the
+    `host:port` of the head of a cluster that this machine has joined."""
     verifiers: int | None = Field(default=None, ge=1, le=4_096)
-    """Processes that verify, on a processor each; null: as many as the cluster has free processors when the run starts."""
+    """Processes that verify, on one processor each; null: as many as the cluster has free processors when the run starts."""
 
     @field_validator("address")
     @classmethod
@@ -901,14 +902,14 @@ class RayCluster(Block):
 
 
 class RayEngine(Block):
-    """The pipeline on this machine, its verification on a Ray cluster."""
+    """An engine that runs the pipeline on this machine and its verification on a Ray cluster."""
 
     ray: RayCluster
     """Which cluster, and how much of it."""
 
 
 ENGINES = ("engine_name", "engine_block")
-"""Tags of the two ways in which an engine is written."""
+"""Tags of the two forms in which an engine is written."""
 
 
 def _engine_kind(value: object) -> str:
@@ -937,15 +938,15 @@ def _labels(value: list[str]) -> list[str]:
     return value
 
 
-# Keys that say something of one task alone.
+# Keys that apply to one task only.
 OF_A_TASK: Mapping[str, str] = {"labels": "classification", "balance": "classification", "turns": "chat"}
 
 
-# The value of `system` that stands for each seed's own.
+# The value of `system` that keeps each seed's own system message.
 OF_THE_SEED = "seed"
-# The verdict of people in review, as a reason for a rejection.
+# The reviewers' verdict, as a reason for a rejection.
 REVIEWED = "review"
-# Reasons for a rejection that say nothing against the answer.
+# Reasons for a rejection that do not make the answer wrong.
 NO_WRONG_ANSWER: Mapping[str, str] = {
     **dict.fromkeys(("duplicate", "near_duplicate", "diversity"), "it rejects what was there before, right or wrong"),
     **dict.fromkeys(("self_check", "rephrase_fidelity"), "it rejects questions"),
@@ -963,10 +964,10 @@ class Preferences(Block):
     """Right and wrong answers to the same question, for `rl:`. See `plugin/docs/training.md`."""
 
     reasons: list[str] = Field(default=["final_answer", "execution", "judge", REVIEWED], min_length=1)
-    """Checks whose rejected answers are wrong ones; `review`: those that people rejected or corrected."""
-    # K in Iterative Reasoning Preference Optimization (arXiv 2404.19733, section 3): more pairs of one question say little that is new.
+    """Checks whose rejected answers count as wrong; `review`: answers that people rejected or corrected."""
+    # K in Iterative Reasoning Preference Optimization (arXiv 2404.19733, section 3): more pairs of one question add little.
     per_question: int | None = Field(default=10, ge=1, le=MOST)
-    """Pairs of one question at most; null: as many as there are wrong answers."""
+    """The most pairs of one question; null: as many as there are wrong answers."""
 
     @field_validator("reasons")
     @classmethod
@@ -976,10 +977,10 @@ class Preferences(Block):
         return value
 
 
-# What `axolotl train --launcher` takes.
+# Values of `axolotl train --launcher`.
 Launcher = Literal["accelerate", "torchrun", "python"]
 
-# Keys of Axolotl's that a round sets itself, or that would train on something else.
+# Axolotl's keys that a round sets itself, or that would train on something else.
 NOT_A_ROUNDS: Mapping[str, str] = {
     **dict.fromkeys(("output_dir", "dataset_prepared_path", "datasets"), "each round has its own"),
     **dict.fromkeys(("synthetic", "plugins", "rl"), "a round trains as the YAML says, on questions and answers"),
@@ -988,21 +989,23 @@ NOT_A_ROUNDS: Mapping[str, str] = {
 
 
 class Rounds(Block):
-    """The budget in parts: after each but the last the student is trained on what there is, and the seeds that it is worse at get more of
-    the next. See `plugin/docs/rounds.md`."""
+    """The budget in parts, between which the student is trained; seeds that it is worse at get more of the next part.
+
+    See `plugin/docs/rounds.md`.
+    """
 
     count: int = Field(default=3, ge=2, le=20)
     """Parts that the budget is divided into."""
     growth: float = Field(default=2, ge=1, le=10)
-    """How many times as large a part is as the one before."""
+    """How many times as large each part is as the one before."""
     by: Literal["loss", "wrong", "uniform"] = "loss"
     """What a seed's need is: `loss`, the bits that each byte of its answer costs the student; `wrong`, whether the student's own answer
-    fails the task's check; `uniform`, nothing, so that no student is trained and every seed gets as much: the control."""
+    fails the task's check; `uniform`, the same for all: no student is trained, as a control."""
     train: dict[str, Any] = {}
-    """Keys of Axolotl's that take the place of the YAML's where a round trains, such as a quick LoRA: {adapter: lora, lora_r: 8,
-    lora_target_linear: true, num_epochs: 1}."""
+    """Axolotl's keys that replace the YAML's where a round trains, such as a quick LoRA: {adapter: lora, lora_r: 8, lora_target_linear:
+    true, num_epochs: 1}."""
     launcher: Launcher | None = None
-    """As `axolotl train --launcher`, for the students of the rounds; null: Axolotl's own default."""
+    """`--launcher` of `axolotl train`, for the students of the rounds; null: Axolotl's own default."""
 
     @field_validator("train")
     @classmethod
@@ -1018,7 +1021,7 @@ class Rounds(Block):
 
 
 def _language(value: str) -> str:
-    # It goes into prompts, so that it may be no sentence of its own.
+    # The name goes into prompts, so it must not hold a sentence.
     if not re.fullmatch(r"[^\W\d_][\w ()'-]{1,59}", value):
         raise ValueError("must be a language's name, such as German or Brazilian Portuguese, or a code such as de")
     return named(value)
@@ -1046,59 +1049,58 @@ class Settings(Block):
     augmenter: AnyModel | None = None
     """The model that rewrites and invents questions; null: the teacher."""
     student: Annotated[AnyModel, AfterValidator(_greedy)] | None = None
-    """The model that the check `difficulty` tries new questions on: the one to be trained, or another weak one. Its temperature is 0 where
-    none is set, and without a price its calls cost nothing."""
+    """The model that the check `difficulty` tries new questions on: the one to be trained, or another weak one. Its temperature is 0 unless
+    set, and its calls cost nothing unless it has a price."""
     verify: Checks | None = None
     """Checks by name, or {name: options}; null: the task's own."""
     review: Review | None = None
     """Human review in Argilla."""
     study: PathText | None = None
-    """A finished study's folder: `auto` then decides by its curves."""
+    """A finished study's folder: `auto` then decides by its results."""
     prompts: PathText | None = None
-    """A folder with prompts of your own: a file there takes the place of the task's of the same name. `axolotl synthetic prompts CONFIG`
-    prints them."""
+    """A folder with your own prompts: a file there replaces the task's of the same name. `axolotl synthetic prompts CONFIG` prints them."""
     examples: int | None = Field(default=None, ge=0, le=64)
-    """Worked examples, seeds with answers, that the teacher is shown with each question; null: 4, or one of each label."""
+    """Worked examples (seeds with answers) that the teacher sees with each question; null: 4, or one of each label."""
     labels: Annotated[list[Annotated[str, BeforeValidator(_label)]], AfterValidator(_labels)] | None = Field(default=None, min_length=2)
-    """Classification: the labels that there are; null: those of the seeds."""
+    """Classification: the possible labels; null: those of the seeds."""
     balance: Literal["seeds", "uniform"] = "seeds"
     """Classification: samples are made of every seed as often (`seeds`), or for every label (`uniform`)."""
     turns: int | None = Field(default=None, ge=1, le=32)
-    """Chat: New Question makes whole new conversations, of so many turns of the user's, whom the augmenter plays. Null: it writes another
-    last turn within the seed's."""
+    """Chat: New Question writes whole new conversations with this many turns of the user, whom the augmenter plays. Null: it writes another
+    last turn of the seed's conversation."""
     reuse_seed_answers: bool = False
-    """Question Rephrase takes the seed's own answer, where there is one, instead of asking the teacher again."""
+    """Question Rephrase takes the seed's own answer, where it has one, instead of asking the teacher again."""
     include_seeds: bool = True
-    """The seed pairs join the training file."""
+    """Add the seed pairs to the training file."""
     language: Language | None = None
-    """The language that new questions and answers are asked for in, where it is not the seeds': its English name, or a code such as de."""
+    """The language of new questions and answers, where it is not the seeds': its English name, or a code such as de."""
     system: str | None = Field(default=None, min_length=1)
-    """The system message of what is trained on, and of the questions in grading: a text, in the place of a seed's own; `seed` for each
-    seed's own. Null: the same, and none where seeds have none. No teacher is sent the text."""
+    """The system message of training data, and of the questions in grading: a text, which replaces a seed's own, or `seed` for each seed's
+    own. Null: as `seed`, but seeds may have none. The text is not sent to a teacher."""
     preferences: Annotated[Preferences | None, BeforeValidator(_preferences, json_schema_input_type=bool | Preferences | None)] = None
     """True, or a block: also write files of right and wrong answers to the same question, which Axolotl trains on with `rl: dpo`, `simpo`,
     `ipo`, `orpo` or `kto`."""
     weight: float | None = Field(default=None, gt=0, le=1)
-    """Share of the training file that Axolotl trains on, drawn anew by its `seed`: the `weight` of our entry in `datasets:`. Null: all.
+    """Share of the training file that Axolotl trains on, drawn again by its `seed`: the `weight` of our entry in `datasets:`. Null: all.
     Needs Axolotl 0.20."""
     thinking_key: str = Field(default="reasoning_content", pattern=r"^[A-Za-z_]\w*$")
-    """The name by which the student's chat template reads thoughts, for a teacher of `thinking: keep`: `template_thinking_key` of our entry
-    in `datasets:`."""
+    """The key that the student's chat template reads thoughts from, for a teacher with `thinking: keep`: `template_thinking_key` of our
+    entry in `datasets:`."""
     rounds: Rounds | None = None
     """Divide the budget, and spend each part on the seeds that the student, trained on the parts before, is worst at."""
     grade: Grade = Grade()
     """What is graded, and when."""
     output_dir: PathText = Field(default="./synthetic", validate_default=True)
-    """Where the run's files go."""
+    """The folder of the run's files."""
     seed: int = Field(default=42, ge=-(2**63), lt=2**63)
-    """Of every random draw."""
+    """The seed of every random draw."""
     engine: AnyEngine = "local"
     """Where samples are verified: `local`, `ray`, or {ray: {address: …, verifiers: …}}."""
 
     @field_validator("output_dir")
     @classmethod
     def validate_output_dir(cls, value: str) -> str:
-        # Axolotl hands the training file's path to a loader that takes it for a pattern, or for several addresses in one.
+        # Axolotl passes the training file's path to a loader that reads it as a pattern, or as several addresses.
         whole = os.path.abspath(Path(value).expanduser())
         if (found := re.search(r"[*?\[]|::|://", value) or re.search(r"[*?\[]|::", whole)) is not None:
             where = "" if found[0] in value else f" ({whole})"
@@ -1131,7 +1133,7 @@ class Settings(Block):
 
     @property
     def models(self) -> dict[Role, ModelSettings]:
-        """Return who answers for each role; the student is there where the config names one, and is free unless a price is known."""
+        """Return the model of each role. The student is there only if the config names one, and is free unless its price is known."""
         models: dict[Role, ModelSettings] = {"teacher": self.teacher, "augmenter": self.augmenter or self.teacher}
         if self.student is None:
             return models
@@ -1147,7 +1149,7 @@ def load_settings(block: object) -> Settings:
     """Read a `synthetic:` block.
 
     Args:
-        block: what stands under `synthetic:`, as YAML gives it.
+        block: the value of `synthetic:`, as YAML gives it.
 
     Raises:
         ConfigError: with every problem of the block, one a line.
@@ -1173,13 +1175,13 @@ def load_settings(block: object) -> Settings:
 
 
 def load_candidates(block: object) -> list[Settings]:
-    """Read a block whose `teacher` may be a list: the settings with each of them in its place, in their order.
+    """Read a block whose `teacher` may be a list; return the settings with each teacher, in their order.
 
     Args:
-        block: what stands under `synthetic:`, as YAML gives it.
+        block: the value of `synthetic:`, as YAML gives it.
 
     Raises:
-        ConfigError: as `load_settings`, with the place of the teacher in the list; or if the list is empty.
+        ConfigError: as `load_settings`, with the teacher's position in the list; or if the list is empty.
     """
     teachers = block.get("teacher") if isinstance(block, Mapping) else None
     if not isinstance(block, Mapping) or not isinstance(teachers, list):
@@ -1198,11 +1200,11 @@ def load_candidates(block: object) -> list[Settings]:
 
 
 def secret_in(value: object, name: str = "") -> str | None:
-    """Return the name under which a value holds a key or a password, at whatever depth; None where it seems to hold none.
+    """Return the name under which a value holds a key or a password, at any depth; None where it seems to hold none.
 
     Args:
         value: what a config holds.
-        name: the key that it stands under.
+        name: the key of this value in the config.
     """
     if isinstance(value, Mapping):
         return next((found for key, item in value.items() if (found := secret_in(item, str(key))) is not None), None)
@@ -1215,7 +1217,7 @@ def secret_in(value: object, name: str = "") -> str | None:
 
 
 def _combinations(raw: Mapping[str, Any]) -> Iterator[str]:
-    """Problems between keys. Reads the raw block, so that they are found together with the problems of single keys."""
+    """Yield the problems between keys. Reads the raw block, to find them together with the problems of single keys."""
 
     def part(name: str) -> Mapping[str, Any]:
         return value if isinstance(value := raw.get(name), Mapping) else {}
@@ -1267,7 +1269,7 @@ def _combinations(raw: Mapping[str, Any]) -> Iterator[str]:
     yield from _of_rounds(raw, budget if "budget" in raw else Settings().budget.model_dump())
     task = raw.get("task", "math")
     for key, only in OF_A_TASK.items():
-        # A class of the user's may be derived from that task.
+        # A user's class may be derived from that task.
         if raw.get(key) not in (None, Settings.model_fields[key].default) and isinstance(task, str) and task != only and "." not in task:
             yield f"synthetic.{key}: is for `task: {only}`, and the task is {task}; remove it, or change the task"
     if raw.get("language") is not None and raw.get("reuse_seed_answers") is True:
@@ -1282,7 +1284,7 @@ def _combinations(raw: Mapping[str, Any]) -> Iterator[str]:
 def _of_rounds(raw: Mapping[str, Any], budget: Mapping[str, Any]) -> Iterator[str]:
     try:
         asked = Rounds.model_validate(raw["rounds"])
-    except (KeyError, ValidationError):  # there are none, or it is told
+    except (KeyError, ValidationError):  # there are no rounds, or their problem is already reported
         return
     share = first_share(asked)
     for name in ("samples", "queries", "tokens"):
@@ -1300,19 +1302,19 @@ def _of_rounds(raw: Mapping[str, Any], budget: Mapping[str, Any]) -> Iterator[st
 
 
 def first_share(rounds: Rounds) -> float:
-    """Return the share of the budget that the first round has: each further one is `growth` times as large as the one before."""
+    """Return the first round's share of the budget; each further round is `growth` times as large as the one before."""
     return 1 / sum(rounds.growth**number for number in range(rounds.count))
 
 
 def _listed(model: Mapping[str, Any]) -> prices.Listed | None:
     try:
         return (LiteLLMModel if _provider(model) == "litellm" else OpenAIModel).model_validate(model).listed
-    except ValidationError:  # which is told, or the model is another provider's
+    except ValidationError:  # already reported, or the model is another provider's
         return None
 
 
 def _describe(detail: ErrorDetails, raw: Mapping[str, Any]) -> str:
-    """One problem as a line: where, what stands there, what to do."""
+    """Describe one problem on a line: its path, the value, the remedy."""
     location = [part for part in detail["loc"] if part not in _TAGS]
     path = ".".join(["synthetic", *(part if isinstance(part, str) else short(part) for part in location)])
     if tuple(location) in REFUSED:
@@ -1332,7 +1334,7 @@ def _describe(detail: ErrorDetails, raw: Mapping[str, Any]) -> str:
     return f"{path}: {_shown(detail['input'])}: {message}"
 
 
-# pydantic puts the chosen branch of a union into a location; a user's YAML has no such key.
+# pydantic adds the chosen branch of a union to a location; a user's YAML has no such key.
 _TAGS = {*PROVIDERS, ONE, SEVERAL, *ENGINES}
 
 
@@ -1344,13 +1346,13 @@ def _remedy(location: list[Any], raw: Mapping[str, Any]) -> str:
     if len(location) == 2 and key in OpenAIModel.model_fields and "provider" in known:
         taker = "the class" if "llm" in known else "LiteLLM"
         return f"; `{key}` is for `provider: openai`" + (f"; write what {taker} takes into `kwargs`" if "kwargs" in known else "")
-    # At 0.6, the library's own limit, `stops` would be `top_p`.
+    # With the library's own limit of 0.6, `stops` would suggest `top_p`.
     close = difflib.get_close_matches(key, known, n=1, cutoff=0.7)
     return f"; did you mean `{close[0]}`?" if close else f"; known here: {', '.join(known)}"
 
 
 def _known_keys(location: list[Any], raw: Mapping[str, Any]) -> list[str]:
-    """The keys of the block at `location`."""
+    """Return the keys of the block at `location`."""
     blocks: Mapping[str, type[Block]] = {
         "seeds": Seeds,
         "budget": Budget,

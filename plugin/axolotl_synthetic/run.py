@@ -1,6 +1,6 @@
-"""The one file that knows the order of the stages: seeds → plan → generate → verify → review → write → grade.
+"""The only file that knows the order of the stages: seeds → plan → generate → verify → review → write → grade.
 
-Each function here is one of the user's commands. The stages do the work and know nothing of one another.
+Its public functions implement the user's commands. The stages do the work and do not know one another.
 """
 
 from __future__ import annotations
@@ -59,13 +59,13 @@ REVIEWED = "samples-reviewed.jsonl.tmp"
 LOG = "run.log"
 LM_EVAL = "lm_eval"
 GRADE = "grade.json"
-# Names that lm-eval was asked about, so that a study asks once and not for each of its lines.
+# Tasks that lm-eval was already asked about, so that a study asks once and not for each of its cells.
 _KNOWN_TASKS: set[str] = set()
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """A finished run: its manifest, how its candidates ended, and whether anything had to be done for it."""
+    """A finished run: its manifest, the counts of its candidates by verdict, and whether it had finished before."""
 
     manifest: Mapping[str, Any]
     counts: dataset.Counts
@@ -74,11 +74,11 @@ class Outcome:
 
 
 def training_file(settings: Settings, kind: str = "train") -> Path | None:
-    """The finished training file of these settings and seeds, None when a run is needed.
+    """Return the finished training file of these settings and seeds, None when a run is needed.
 
     Args:
         settings: the block.
-        kind: its name in the manifest: `train`, or `preferences` or `kto`.
+        kind: its name in the manifest: `train`, `preferences` or `kto`.
 
     Raises:
         ConfigError: if the folder was made with other seeds or another task.
@@ -93,15 +93,15 @@ def training_file(settings: Settings, kind: str = "train") -> Path | None:
 def plan(
     settings: Settings, *, student: str | None = None, pilot: int | None = None, tell: bool = True, pairs: Sequence[Pair] = ()
 ) -> Forecast:
-    """The decision and what it will cost; asks nobody, unless for a pilot.
+    """Return the decision and its forecast cost. Without a pilot no model is called.
 
     Args:
         settings: the block.
         student: Axolotl's `base_model`.
-        pilot: measure the costs on so many candidates of each strategy. They are those that a run makes first, and their calls
-            are kept, so that it does not pay for them again.
+        pilot: measure the costs on this many candidates of each strategy, those that a run makes first. Their calls stay in the ledger, so
+            that a run does not pay for them again.
         tell: print a notice for each row that is skipped.
-        pairs: several teachers, those of `settings` first, for the pilot to measure side by side; within the one budget.
+        pairs: several teachers, those of `settings` first, that the pilot measures side by side within the one budget.
 
     Raises:
         ConfigError: if the config or the seeds are wrong, or no strategy can meet the budget.
@@ -111,7 +111,7 @@ def plan(
     if len(pairs) > 1 and pilot is None:
         raise ConfigError(f"synthetic.teacher: there are {len(pairs)} teachers, and only a pilot tells them apart; add `--pilot 20`")
     prepared = prepare(settings, student=student)
-    if pilot is None:  # else the pilot's run does both
+    if pilot is None:  # with a pilot, its run does both
         if tell:
             tell_problems(prepared)
         refuse_unusable_rows(prepared)
@@ -119,18 +119,18 @@ def plan(
     case, decided, budget = prepared.case, prepared.plan, settings.budget
     pilots: Sequence[Piloted] = ()
     if pilot is not None:
-        # Calls are counted and no guess, so this much is certain before anything is spent.
+        # Numbers of calls are counted, not estimated, so this can be refused before anything is spent.
         estimates.refuse_too_small(settings.budget, {name: costs.certain(one) for name, one in rates.items()})
         if len(pairs) > 1:
             pilots, rates, budget = _pilots(prepared, pairs, pilot)
-            # The same decision, in words that go by what was measured.
+            # The decision stays the same; its reasons quote what was measured.
             case = replace(case, piloted=in_words(pilots, decided.strategy))
             decided = decide(settings, case, prepared.rates, prepared.study)
         else:
             rates = _pilot(prepared, pilot)
         if not (pilots and pilots[0].error):
             by_pilot = decide(settings, case, rates, prepared.study, measured_strength(pilots))
-    if not pilots:  # of several the others are worth seeing, whatever becomes of the config's own
+    if not pilots:  # with several teachers, show the others even if the config's own was not measured
         estimates.refuse_too_small(settings.budget, rates)
     each, chosen = estimates.of_each(settings.model_copy(update={"budget": budget}), rates, decided.strategy)
     return Forecast(
@@ -155,14 +155,14 @@ def generate(
     process: PipelineProcess | None = None,
     training: Mapping[str, Any] | None = None,
 ) -> Outcome:
-    """The run, from seeds to manifest; started again, it goes on where it stopped.
+    """Run from seeds to manifest; if started again, go on where it stopped.
 
     Args:
         settings: the block.
         student: Axolotl's `base_model`.
-        ledger: a ledger that other folders use as well, as those of a study do: what one of them paid for, the others find there,
-            and the budget's limits on calls, tokens and dollars hold for all of them together. None: the folder's own.
-        process: a process that waits for a job of running the pipeline; None: one is started when there is such a job.
+        ledger: a ledger that several folders share, as those of a study do. Each finds the calls that another paid for, and the budget's
+            limits on calls, tokens and dollars hold for all together. None: the folder's own.
+        process: a process that waits for a pipeline to run; None: start one when it is needed.
         training: Axolotl's own part of the config, which the students of `rounds` are trained with.
 
     Raises:
@@ -202,7 +202,7 @@ def generate(
 
 
 def _make_rounds(prepared: Prepared, training: Mapping[str, Any], process: PipelineProcess | None) -> list[Round]:
-    """Make the rounds before the last, each up to its part of the budget."""
+    """Make the rounds before the last, each within its part of the budget."""
     waits = [process]
 
     def part(budget: Budget, phases: Sequence[Phase], title: str) -> Path:
@@ -224,7 +224,7 @@ def _put_aside(folder: Path, former: Mapping[str, Any], *kinds: str) -> None:
 
 
 def preview(settings: Settings, number: int, *, student: str | None = None, process: PipelineProcess | None = None) -> list[dict[str, Any]]:
-    """A few samples with their verdicts. Their calls are kept in the ledger, so a later run does not pay for them again.
+    """Return a few samples with their verdicts. Their calls stay in the ledger, so a later run does not pay for them again.
 
     Args:
         settings: the block.
@@ -239,7 +239,7 @@ def preview(settings: Settings, number: int, *, student: str | None = None, proc
 
 
 def picture(settings: Settings) -> str:
-    """Return the distilabel pipeline of a run as YAML, drawn in comments at its top. Asks nobody.
+    """Return the distilabel pipeline of a run as YAML, with a drawing in comments at its top. No model is called.
 
     Raises:
         ConfigError: if the config or the seeds are wrong.
@@ -251,7 +251,7 @@ def picture(settings: Settings) -> str:
 
 
 def _pilot(prepared: Prepared, number: int) -> Mapping[str, costs.Rates]:
-    """Each strategy's costs by a short run of them all, which keeps to the budget but for `samples`: it makes none that count."""
+    """Measure each strategy's costs by a short run of all. It ignores `budget.samples`, because its samples do not count."""
     _announce([prepared], number)
     with _begun(prepared):
         rows, calls = _piloted(prepared, number)
@@ -259,16 +259,16 @@ def _pilot(prepared: Prepared, number: int) -> Mapping[str, costs.Rates]:
 
 
 def _pilots(prepared: Prepared, pairs: Sequence[Pair], number: int) -> tuple[Sequence[Piloted], Mapping[str, costs.Rates], Budget]:
-    """Make the same candidates with each pair, one after the other, with one ledger and one budget.
+    """Make the same candidates with each pair, one pair after the other, with one ledger and one budget.
 
     Returns:
-        The pairs as they were measured; each strategy's costs with the first pair; and the budget without what the others' calls took.
+        The measured pairs, each strategy's costs with the first pair, and the budget that the other pairs' calls leave.
 
     Raises:
-        ServiceError: if none could be measured for want of a model.
-        ConfigError: if none could within the budget.
+        ServiceError: if no pair could be measured because its models failed.
+        ConfigError: if no pair could be measured within the budget.
     """
-    # All are read before the first call, so that a mistake in the last costs nothing.
+    # Read all configs before the first call, so that a mistake in the last costs nothing.
     others = [prepare(pair.settings, student=prepared.case.student) for pair in pairs[1:]]
     every = [prepared, *others]
     _announce(every, number)
@@ -299,7 +299,7 @@ def _pilots(prepared: Prepared, pairs: Sequence[Pair], number: int) -> tuple[Seq
 
 
 def _or_error(prepared: Prepared, number: int) -> tuple[list[dict[str, Any]], dict[int, Paid], str]:
-    """Return what a pilot made, or why its models could not be used: one that is out of reach is no reason not to show the others."""
+    """Return what a pilot made, or why its models could not be used, so that one failure does not hide the other pilots."""
     try:
         return *_piloted(prepared, number), ""
     except (ConfigError, ServiceError) as error:
@@ -307,11 +307,11 @@ def _or_error(prepared: Prepared, number: int) -> tuple[list[dict[str, Any]], di
 
 
 def _left(budget: Budget, settings: Sequence[Settings], paid: Sequence[Mapping[int, Paid]]) -> Budget:
-    """Return the budget without the calls that the first pair's run will not find again.
+    """Return the budget that is left without the calls that the first pair's run cannot reuse.
 
     Args:
         budget: of the config.
-        settings: of each pair, whose prices are taken.
+        settings: of each pair, for its prices.
         paid: the calls of each pair's candidates, by id. Pairs may share some.
     """
     others = {number: (of, call) for of, calls in zip(settings[1:], paid[1:], strict=True) for number, call in calls.items()}
@@ -327,7 +327,7 @@ def _left(budget: Budget, settings: Sequence[Settings], paid: Sequence[Mapping[i
 
 
 def _announce(every: Sequence[Prepared], number: int) -> None:
-    """Say how many calls pilots may take."""
+    """Announce how many calls the pilots may make."""
     calls = round(number * sum(one.queries.value for prepared in every for one in prepared.rates.values()))
     each = "" if len(every) == 1 else f" with each of {len(every)} teachers"
     terminal.notice(
@@ -346,7 +346,7 @@ def _piloted(prepared: Prepared, number: int) -> tuple[list[dict[str, Any]], dic
     """
     settings = prepared.settings
     hard = settings.model_copy(update={"budget": settings.budget.model_copy(update={"samples": None})})
-    # A strategy's own sequence does not depend on the shares: these are the candidates that a run makes first.
+    # A strategy's sequence of candidates does not depend on its share, so these are the candidates that a run makes first.
     equal = replace(prepared.plan, strategy=dict.fromkeys(STRATEGIES, 1 / len(STRATEGIES)))
     rows = _candidates(replace(prepared, settings=hard, plan=equal), number * len(STRATEGIES))
     with Ledger(settings.folder / LEDGER, read_only=True) as ledger:
@@ -359,14 +359,14 @@ def _piloted(prepared: Prepared, number: int) -> tuple[list[dict[str, Any]], dic
 
 
 def _short_run(prepared: Prepared, number: int, process: PipelineProcess | None = None) -> list[dict[str, Any]]:
-    """The first candidates with their verdicts."""
+    """Return the first candidates with their verdicts."""
     with _begun(prepared):
         return _candidates(prepared, number, process)
 
 
 @contextmanager
 def _begun(prepared: Prepared) -> Iterator[None]:
-    """Hold the folder for one or more short runs, once their seeds are found to be fit."""
+    """Hold the folder for one or more short runs, after their seeds are verified."""
     folder = prepared.settings.folder
     with held(folder):
         tell_problems(prepared)
@@ -378,7 +378,7 @@ def _begun(prepared: Prepared) -> Iterator[None]:
 
 
 def _candidates(prepared: Prepared, number: int, process: PipelineProcess | None = None) -> list[dict[str, Any]]:
-    """Make the first candidates, in a folder that is held."""
+    """Make the first candidates in a folder that is already held."""
     spool = prepared.settings.folder / "preview.jsonl.tmp"
     try:
         _run_pipeline(prepared, spool=spool, most_candidates=number, process=process)
@@ -389,9 +389,14 @@ def _candidates(prepared: Prepared, number: int, process: PipelineProcess | None
 
 @dataclass(frozen=True)
 class Status:
-    """Where a run stands. `progress` is of the run under way or, where there is none, of the last; `failures` are calls that
-    failed, by reason. `waiting` says for what calls wait that a server sent away, empty when none does. `batches` are open at a provider,
-    as they stood at the last look."""
+    """The state of a run.
+
+    Attributes:
+        progress: of the current run or, when none is running, of the last.
+        failures: the number of failed calls by reason.
+        waiting: what retried calls or a cluster are waiting for; empty when nothing is.
+        batches: the batches open at a provider, as of the last poll.
+    """
 
     folder: Path
     running: bool
@@ -426,7 +431,7 @@ class Status:
 
 
 def status(settings: Settings) -> Status:
-    """Read the folder and change nothing.
+    """Return the folder's state. Changes nothing.
 
     Raises:
         ConfigError: if no run was ever started there.
@@ -452,7 +457,7 @@ def status(settings: Settings) -> Status:
 
 
 def batch_line(batches: Sequence[Batch]) -> str:
-    """Say where batches stand, as their provider said at the last look; empty where there are none."""
+    """Describe the state of batches as of the last poll; empty when there are none."""
     if not batches:
         return ""
     told = list(dict.fromkeys(one.told or "being made" for one in batches))
@@ -462,7 +467,7 @@ def batch_line(batches: Sequence[Batch]) -> str:
 
 
 def _waiting(ledger: Ledger) -> str:
-    """Say what is waited for: a cluster, or the next attempt of calls that a server sent away; empty when nothing is."""
+    """Say what is being waited for: a cluster, or the next retry of calls that a server refused; empty when nothing is."""
     if said := ledger.meta(CLUSTER):
         return said
     if (waiting := ledger.waiting()) is None:
@@ -473,16 +478,16 @@ def _waiting(ledger: Ledger) -> str:
 
 @dataclass(frozen=True)
 class Found:
-    """What lies in an output folder, for the report.
+    """The contents of an output folder, for the report.
 
     Attributes:
-        settings, plan, prompts: the config's, with the decision that it leads to and the seeds' questions as the student reads them;
-            without them (`plan` None, no `prompts`) `unprepared` says why.
-        study: the finished one that the config names.
-        changed: the settings, the seeds or a file that a check reads are not those that the run was finished with.
-        running: a run is at work there.
-        manifest: None while the run is not complete.
-        samples: candidates with their verdicts, None before there are any; of a run that is not complete they are those so far.
+        settings, plan, prompts: the config's settings, the decision for them, and the seeds' questions as the student reads them. Where
+            they cannot be prepared, `plan` is None, `prompts` is empty and `unprepared` says why.
+        study: the finished study that the config names.
+        changed: whether the settings, the seeds or a file that a check reads differ from those of the finished run.
+        running: whether a run is working in the folder.
+        manifest: None until the run is complete.
+        samples: candidates with their verdicts, so far if the run is not complete; None before there are any.
         ledger: None where there is none.
         grade: None where the student was not graded.
     """
@@ -502,10 +507,10 @@ class Found:
 
 
 def find(settings: Settings, *, student: str | None = None) -> Found:
-    """Look into the output folder, whatever state it is in. Asks nobody and changes nothing.
+    """Read the output folder in whatever state it is. Calls no model and changes nothing.
 
     Args:
-        settings: the block. Seeds that are gone, or others by now, are no reason not to report on what there is.
+        settings: the block. Missing or changed seeds do not prevent a report.
         student: Axolotl's `base_model`, for the plan's words.
 
     Raises:
@@ -544,21 +549,21 @@ def find(settings: Settings, *, student: str | None = None) -> Found:
 
 
 def samples_of(folder: Path) -> tuple[Path | None, bool]:
-    """Return where a folder's samples are, None before there are any, and whether a run is still at them or was stopped."""
+    """Return the path of a folder's samples, None before there are any, and whether their run is unfinished."""
     is_whole = dataset.read_manifest(folder) is not None
-    # Samples that lie beside a new run's spool are those of the run before it.
+    # Samples beside a new run's spool belong to the run before it.
     places = (folder / dataset.SAMPLES, folder / SPOOL) if is_whole else (folder / SPOOL, folder / dataset.SAMPLES)
     path = next((path for path in places if path.exists()), None)
     return path, path is not None and path.name == SPOOL
 
 
 def counts(folder: Path) -> dataset.Counts:
-    """How the candidates of a finished run ended."""
+    """Count the candidates of a finished run by verdict."""
     return dataset.count(folder / dataset.SAMPLES)
 
 
 def read_grade(folder: Path) -> Grade | None:
-    """What `grade` wrote there, None when the student was not graded."""
+    """Return the grade that `grade` wrote, None when the student was not graded."""
     from axolotl_synthetic import grading
 
     try:
@@ -571,14 +576,14 @@ def read_grade(folder: Path) -> Grade | None:
 
 
 def grade(settings: Settings, training: Mapping[str, Any]) -> Grade:
-    """lm-eval on the base model and the student; writes `grade.json`.
+    """Run lm-eval on the base model and the student, and write `grade.json`.
 
     Args:
         settings: the block.
         training: Axolotl's own part of the config: `base_model` and `output_dir`.
 
     Returns:
-        The `grading.Grade`.
+        The scores of both.
 
     Raises:
         ConfigError: if there is nothing to grade, no student, or an unknown task.
@@ -626,7 +631,7 @@ def grade(settings: Settings, training: Mapping[str, Any]) -> Grade:
 
 
 def _refuse_unknown_tasks(settings: Settings) -> None:
-    """Refuse names in `grade.tasks` that lm-eval does not know: before the first call, not when the training is over."""
+    """Refuse names in `grade.tasks` that lm-eval does not know, before the first call rather than after the training."""
     from axolotl_synthetic import grading
 
     if tasks := [task for task in settings.grade.tasks if task not in (grading.HELD_OUT_TASK, *_KNOWN_TASKS)]:
@@ -647,10 +652,10 @@ def _has_held_out(settings: Settings) -> bool:
 
 
 def refuse_open_review(settings: Settings) -> None:
-    """With `review.unreviewed: wait`, end here as long as people have not decided.
+    """Refuse to go on, with `review.unreviewed: wait`, while people have samples to decide.
 
     Raises:
-        ReviewOpenError: with the number of samples that are open by what was pulled last.
+        ReviewOpenError: with the number of undecided samples, as of the last pull.
     """
     if settings.review is not None and settings.review.unreviewed == "wait":
         from axolotl_synthetic.review import exchange
@@ -660,7 +665,7 @@ def refuse_open_review(settings: Settings) -> None:
 
 @contextmanager
 def work_of(prepared: Prepared, samples: Path | None = None) -> Iterator[Work]:
-    """The run as a review sees it; its samples are the finished ones, or those in the file given."""
+    """Yield the run in the form that a review needs; its samples are the finished ones, or those in the given file."""
     from axolotl_synthetic.review.work import Work
 
     settings = prepared.settings
@@ -677,7 +682,7 @@ def work_of(prepared: Prepared, samples: Path | None = None) -> Iterator[Work]:
 
 
 def has_decisions(prepared: Prepared) -> bool:
-    """Whether the files that are trained on are as the decisions that are kept, and `preferences`, want them."""
+    """Return whether the training files match the reviewers' decisions and the `preferences` block."""
     settings = prepared.settings
     with Ledger(prepared.ledger) as ledger:
         if (ledger.meta(prepared.meta("reviewed")) or "") != _state(settings):
@@ -689,17 +694,17 @@ def has_decisions(prepared: Prepared) -> bool:
 
 
 def _state(settings: Settings) -> str:
-    """Return what the samples and the files made from them depend on, besides what the candidates do."""
+    """Return the state that the samples and their files depend on, besides the candidates' settings."""
     from axolotl_synthetic.review import kept
 
     state = kept.state(settings.folder, "keep" if settings.review is None else settings.review.unreviewed)
-    # A ledger of a run that had neither says nothing of them.
+    # A ledger of a run without either setting does not record them.
     more = settings.model_dump(mode="json", include={"preferences", "system"})
     return f"{state} {json.dumps(more)}" if more else state
 
 
 def decide_again(prepared: Prepared, former: Mapping[str, Any]) -> tuple[Mapping[str, Any], applying.Effect | None]:
-    """Write samples, training files, card and manifest anew, with the decisions that are kept."""
+    """Write samples, training files, card and manifest again, with the current review decisions."""
     folder, state = prepared.settings.folder, _state(prepared.settings)
     samples, effect = _take_samples(prepared, folder / dataset.SAMPLES)
     _put_aside(folder, former, *preferences.KINDS)
@@ -713,7 +718,7 @@ def decide_again(prepared: Prepared, former: Mapping[str, Any]) -> tuple[Mapping
 
 
 def _take_samples(prepared: Prepared, spool: Path) -> tuple[Path, applying.Effect | None]:
-    """Put a spool of verification (or the samples themselves) into its place, with the decisions that are kept."""
+    """Turn a spool of verification (or the samples themselves) into the samples file, with the current review decisions."""
     from axolotl_synthetic.review import applying, kept
 
     folder = prepared.settings.folder
@@ -779,26 +784,26 @@ def _job(prepared: Prepared, models: Mapping[Role, ModelSettings], spool: Path |
 
 
 def _within(settings: Settings, most: int | None) -> Settings:
-    """The settings with a budget of samples no larger than what the checks can accept: more would be paid for to be rejected."""
+    """Return the settings with `budget.samples` limited to what the checks can accept; further samples would be paid for and rejected."""
     if most is None or settings.budget.samples is not None:
         return settings
     return settings.model_copy(update={"budget": settings.budget.model_copy(update={"samples": most})})
 
 
 class _Look:
-    """Looks at how far a run is, for the terminal."""
+    """Reads a run's progress from its ledger, for the terminal."""
 
     def __init__(self, path: Path, budget: Budget, seeds: int, most_candidates: int | None) -> None:
         self._path = path
         self._budget = budget
         self._most = most_candidates
-        # A quarter of the stretch that would end the run is reason enough to promise no end.
+        # After a quarter of the rejections that would end the run, its end cannot be estimated.
         self._doubtful = fruitless_after(seeds) // 4
         self._last = terminal.Stand(0, 0, "calls")
         self._accepted = self._decided = 0
 
     def __call__(self) -> terminal.Stand:
-        # The run itself tells of a ledger that cannot be read; a look at its progress is no reason to end it.
+        # The run itself reports a ledger that cannot be read; a progress display must not end it.
         with suppress(StorageError):
             self._last = self._stand()
         return self._last
@@ -809,7 +814,7 @@ class _Look:
             progress = ledger.progress()
             queries, _, _ = ledger.spent()
             waiting = " · ".join(filter(None, (_waiting(ledger), batch_line(ledger.under_way()))))
-        # What waits for an earlier candidate is as good as accepted, and the bar shall not stand still for it.
+        # Count candidates that wait for an earlier one as accepted, or the bar would stand still for them.
         accepted = progress.accepted + progress.waiting
         verdicts = f"{progress.rejected:,} rejected · {progress.failed:,} failed" + (f" · {waiting}" if waiting else "")
         if self._most is not None:
@@ -824,7 +829,7 @@ class _Look:
 
 
 def _write(prepared: Prepared, ledger: Ledger, samples: Path, seconds: float, over: Sequence[Round]) -> Outcome:
-    """The training file, the lm-eval task, the card, and last the manifest."""
+    """Write the training file, the lm-eval task, the card, and last the manifest."""
     settings, folder = prepared.settings, prepared.settings.folder
     counts, training = dataset.count(samples), _train(prepared, samples)
     _export(prepared)
@@ -850,7 +855,7 @@ def _write(prepared: Prepared, ledger: Ledger, samples: Path, seconds: float, ov
 
 
 def _export(prepared: Prepared) -> None:
-    """Write the held-out seeds as a task of lm-eval."""
+    """Write the held-out seeds as an lm-eval task."""
     from axolotl_synthetic import grading
 
     grading.export_task(
@@ -863,12 +868,12 @@ def _export(prepared: Prepared) -> None:
 
 
 def _train(prepared: Prepared, samples: Path) -> dataset.TrainingFile:
-    """The training file of these samples."""
+    """Write the training file of these samples."""
     return training_file_of(prepared.settings.folder, samples, prepared.settings, prepared.task, prepared.seeds.seeds)
 
 
 def _prefer(prepared: Prepared, samples: Path) -> Mapping[str, Any]:
-    """The files of right and wrong answers, by their names in the manifest; none without `preferences`."""
+    """Write the files of right and wrong answers and return them by their names in the manifest; empty without `preferences`."""
     settings, task = prepared.settings, prepared.task
     if settings.preferences is None:
         return {}
@@ -883,7 +888,7 @@ def _prompt(task: Task, seed: Seed) -> str:
 
 
 def _finish(prepared: Prepared, manifest: Mapping[str, Any], counts: dataset.Counts) -> None:
-    """The card, and last the manifest."""
+    """Write the card, and last the manifest."""
     settings, folder = prepared.settings, prepared.settings.folder
     teacher, augmenter = (model_name(settings.model_for(role)) for role in ("teacher", "augmenter"))
     dataset.write_card(folder, manifest, task=settings.task, teacher=teacher, augmenter=augmenter, counts=counts)

@@ -1,25 +1,25 @@
-"""What a check is, and how those of a run are found by name. Each check has a file of its own.
+"""The interface of checks, and the lookup of a run's checks by name. Each check has its own file.
 
-A check judges one candidate and says why, or says that it did not apply. It makes no calls: what it needs of a model is asked for
-by the strategy or, where a check's file has an `inquire`, after the strategy, in the same chain of calls. A check that breaks fails
-the candidate and counts as broken, never as passed or as wrong.
+A check judges one candidate and gives a reason, or says that it did not apply. It makes no calls itself: the strategy asks the model, or
+the check's `inquire` does so after the strategy, in the same chain of calls. A check that raises an exception fails the candidate and
+counts as broken, never as passed or as wrong.
 
-A check's file has
+A check's file defines
 
-    make(task, keeps_answer, …)   the judge; it may also name `options`, `seeds`, `held_out` and `include_seeds`
+    make(task, keeps_answer, …)   returns the judge; it may also take `options`, `seeds`, `held_out` and `include_seeds`
     Options                       a schema of what the user may set; without one, the further parameters of `make` are the options
     IN_ORDER                      true: see `Check.in_order`
     calls(options, strategy, round), inquire(candidate, source, task, ask, options)
-                                  what it has to ask a model: how many calls beyond the strategy's at most, and the asking
-    PURPOSE                       that of its calls in the ledger and the plan; left out: they cost what an answer costs
-    AFTER                         a check that it brings along and whose rejection saves its calls
+                                  the largest number of calls beyond the strategy's, and the calls themselves
+    PURPOSE                       the purpose of its calls in the ledger and the plan; without one they cost what an answer costs
+    AFTER                         another check that is loaded with it; candidates that the other rejects cost no calls
     expected(options, strategy, rounds)
-                                  the calls a sample on average, where candidates share them
-    files(options)                files that it reads, so that a run is made anew when one of them has changed
-    problem(options, task)        why it cannot be used so, as what follows `synthetic.verify.<name>`; None when it can
-    serves(task)                  whether it says anything about this task's samples; else it is none of the defaults
+                                  the average number of calls for a sample, where candidates share them
+    files(options)                the files that it reads, so that a run is made again when one of them changes
+    problem(options, task)        why it cannot be used, as the text after `synthetic.verify.<name>`; None when it can
+    serves(task)                  whether it applies to this task's samples; otherwise it is not among the defaults
 
-A check of the user's own is a function by its dotted path, `verify: [my_package.my_check]`: see `Judge`.
+A user's own check is a function, named by its dotted path: `verify: [my_package.my_check]`. See `Judge`.
 """
 
 from __future__ import annotations
@@ -45,8 +45,10 @@ if TYPE_CHECKING:
 
 
 class Judge(Protocol):
-    """Decides on one candidate. A check of your own is a function like this, with `passed`, `failed` and `not_applicable` of
-    `axolotl_synthetic.records` for its verdicts."""
+    """A function that decides on one candidate; a user's own check is such a function.
+
+    It returns `passed`, `failed` or `not_applicable` of `axolotl_synthetic.records`.
+    """
 
     def __call__(self, candidate: Candidate, seed: Seed, /) -> Verdict: ...
 
@@ -54,7 +56,7 @@ class Judge(Protocol):
 Verify = Sequence[str | Mapping[str, Mapping[str, Any]]] | None
 Ask = Callable[[Request], Awaitable[Reply]]
 
-# In the order in which they run; the first that fails is the reason for a rejection.
+# Checks run in this order; the first that fails is the reason for a rejection.
 NAMES = (
     "self_check",
     "rephrase_fidelity",
@@ -71,9 +73,9 @@ NAMES = (
     "near_duplicate",
     "diversity",
 )
-# What runs where `verify` is null, each where the task has use for it. Not among them: what costs calls (self_consistency, difficulty,
-# judge), what says nothing without a number of the user's (length, diversity), and near_duplicate, which would throw away most of the
-# answers to one question that Answer Augmentation is about.
+# The checks that run where `verify` is null, each only if it applies to the task. They leave out checks that cost calls
+# (self_consistency, difficulty, judge), checks that need a number from the user (length, diversity), and near_duplicate, which would
+# reject most of the answers to one question that Answer Augmentation asks for.
 DEFAULTS = ("self_check", "rephrase_fidelity", "format", "execution", "final_answer", "decontamination", "duplicate")
 
 
@@ -82,10 +84,10 @@ class Check:
     """One check of a run, with its options.
 
     Attributes:
-        in_order: it compares a candidate with the accepted ones before it, so it sees candidates by their numbers, and only
-            those that passed every other check.
-        asks: what it judges by was asked of a model, so it says nothing about a seed.
-        options: what the user set and the defaults; a plain mapping where the check has no schema.
+        in_order: whether it compares a candidate with the samples accepted before it. Such a check receives candidates in the order of
+            their numbers, and only those that passed every other check.
+        asks: whether it judges by a model's reply. Such a check cannot judge a seed.
+        options: what the user set, completed with the defaults; a plain mapping where the check has no schema.
     """
 
     name: str
@@ -104,18 +106,18 @@ class Check:
         return replace(verdict, name=self.name)
 
     def remember(self, candidate: Candidate) -> None:
-        """Tell a check in order that this candidate was accepted, so that later ones are compared with it."""
+        """Tell an `in_order` check that this candidate was accepted, so that it compares later ones with it."""
         if self.in_order:
             self.judge.remember(candidate)  # type: ignore[attr-defined]
 
 
 @dataclass(frozen=True)
 class Inquiry:
-    """What a check has to ask a model about each candidate.
+    """The calls that a check makes to a model about each candidate.
 
     Attributes:
-        purpose: that of its calls in the plan: an answer, where its file names none.
-        after: the inquiry of another check; what that one rejects is not asked about.
+        purpose: the purpose of its calls in the plan; an answer, if its file names none.
+        after: the inquiry of another check; candidates that it rejects cost no calls.
     """
 
     name: str
@@ -129,7 +131,7 @@ class Inquiry:
         return purpose
 
     def is_vain(self, candidate: Candidate, seed: Seed, task: Task) -> bool:
-        """Return whether the check before it rejects the candidate already. May take as long as comparing answers does."""
+        """Return whether the check named by `after` already rejects the candidate. This may take as long as comparing answers does."""
         if self.after is None or not candidate.answer or candidate.question is None:
             return False
         answered = replace(candidate, final_answer=task.final_answer(candidate.answer, candidate.question))
@@ -137,17 +139,17 @@ class Inquiry:
         return check(answered, seed).passed is False
 
     def calls(self, strategy: str, round: int) -> int:
-        """Calls beyond the strategy's own, when all goes well and none of them was made before."""
+        """Return the number of calls beyond the strategy's own, when none fails and no reply is cached."""
         return int(self.module.calls(self.options, strategy, round))
 
     def expected(self, strategy: str, rounds: int) -> float:
-        """Calls a sample beyond the strategy's own, when each seed has so many samples of it."""
+        """Return the average number of calls for a sample beyond the strategy's own, when each seed gets `rounds` samples."""
         if hasattr(self.module, "expected"):
             return float(self.module.expected(self.options, strategy, rounds))
         return sum(self.calls(strategy, round) for round in range(rounds)) / rounds
 
     async def __call__(self, candidate: Candidate, source: Source, task: Task, ask: Ask) -> Candidate:
-        """The candidate with what was said; failed, with the reason, where a reply could not be read."""
+        """Return the candidate with the model's reply. It is failed, with the reason, where the reply could not be read."""
         made: Candidate = await self.module.inquire(candidate, source, task, ask, self.options)
         return made
 
@@ -161,17 +163,17 @@ def load_checks(
     held_out: Sequence[Seed] = (),
     include_seeds: bool = False,
 ) -> tuple[Check, ...]:
-    """The checks of a run, those in order last.
+    """Return the checks of a run, with the `in_order` checks last.
 
     Args:
-        verify: the config's; None for all that the task has use for.
+        verify: the config's; None for every default check that applies to the task.
         keeps_answer: for each strategy, whether its samples must have the seed's final answer.
         seeds: those of the run.
         held_out: those kept for grading.
         include_seeds: whether the pairs of `seeds` are trained on.
 
     Raises:
-        ConfigError: if a name or an option is unknown, an option has a value that it cannot have, or a file cannot be read.
+        ConfigError: if a name or an option is unknown, an option has an invalid value, or a file cannot be read.
     """
     beside = {"seeds": seeds, "held_out": held_out, "include_seeds": include_seeds}
     checks = []
@@ -188,7 +190,7 @@ def load_checks(
 
 
 def load_inquiries(verify: Verify, task: Task) -> tuple[Inquiry, ...]:
-    """What the checks of a run have to ask a model.
+    """Return the inquiries of a run's checks.
 
     Raises:
         ConfigError: as `load_checks`.
@@ -201,7 +203,7 @@ def load_inquiries(verify: Verify, task: Task) -> tuple[Inquiry, ...]:
 
 
 def extra_calls(inquiries: Sequence[Inquiry], strategy: str, rounds: int) -> dict[Purpose, float]:
-    """Calls a sample beyond the strategy's own, by purpose, on average, when each seed has so many samples of it."""
+    """Return the average number of calls for a sample beyond the strategy's own, by purpose, when each seed gets `rounds` samples."""
     calls: dict[Purpose, float] = {}
     for inquiry in inquiries:
         calls[inquiry.purpose] = calls.get(inquiry.purpose, 0) + inquiry.expected(strategy, rounds)
@@ -209,7 +211,7 @@ def extra_calls(inquiries: Sequence[Inquiry], strategy: str, rounds: int) -> dic
 
 
 def files_read(verify: Verify, task: Task) -> tuple[Path, ...]:
-    """Return the files that the checks of a run read, those of the user's own checks among them."""
+    """Return the files that the checks of a run read, including the source files of the user's own checks."""
     files: list[Path] = []
     for _, module, options in _chosen(verify, task):
         if not isinstance(module, ModuleType):
@@ -226,8 +228,10 @@ def names_of(verify: Verify, task: Task) -> tuple[str, ...]:
 
 
 def _chosen(verify: Verify, task: Task) -> list[tuple[str, ModuleType | Judge, Any]]:
-    """Return the checks that a config names, each with its file, or the user's function, and its options, in the order in which they
-    run: the user's own behind ours."""
+    """Return the checks that a config names, in the order in which they run: the user's own after ours.
+
+    Each has its module, or the user's function, and its options.
+    """
     chosen: dict[str, Mapping[str, Any]] = {}
     for entry in _defaults(task) if verify is None else verify:
         chosen.update({entry: {}} if isinstance(entry, str) else entry)
@@ -283,7 +287,7 @@ def _module(name: str) -> ModuleType:
 
 
 def _options(name: str, module: ModuleType, given: Mapping[str, Any]) -> tuple[Any, list[str]]:
-    """The options of a check, and what is wrong with them."""
+    """Return the options of a check, and the problems in them."""
     path = f"synthetic.verify.{name}"
     schema = getattr(module, "Options", None)
     beside = ("task", "keeps_answer", "seeds", "held_out", "include_seeds", "options")

@@ -1,7 +1,7 @@
-"""Does a sample give away what the student will be graded on: the held-out seeds, or what stands in files of the user's?
+"""Check that a sample gives away no question of the grading: the held-out seeds, or the questions in the user's files.
 
-Two tests, either of which rejects: a run of 13 words shared with a question or a worked answer (the length that Brown et al. 2020,
-appendix C, arXiv 2005.14165, settled on), and a question that is nearly one of theirs, which also finds the short ones.
+Either of two tests rejects a sample. One finds a run of 13 words shared with a question or a worked answer (the length is that of Brown
+et al. 2020, appendix C, arXiv 2005.14165). The other finds a question that is nearly one of theirs, which also covers short questions.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ TEXT_FORMATS = (".txt", ".md")
 
 
 class Options(Block):
-    """What a sample must not share, and with what besides the held-out seeds."""
+    """Which overlaps reject a sample, and the files to compare with besides the held-out seeds."""
 
     files: list[PathText] = Field(default=[])
     """Further questions that the student will be graded on: jsonl, json, csv or parquet; txt and md, a text a line."""
@@ -36,16 +36,16 @@ class Options(Block):
     """The shortest run of words that gives a text away. In scripts without spaces two Chinese characters, three kana, or three letters
     of Thai, Lao, Burmese, Khmer or Tibetan count as a word."""
     threshold: float = Field(default=0.8, ge=0.5, le=1)
-    """How alike two questions may not be (Jaccard similarity of the runs of three words)."""
+    """Reject a question that is at least this similar to one of them (Jaccard similarity of the runs of three words)."""
 
 
 def files(options: Options) -> list[Path]:
-    """See `checks.files_read`."""
+    """Return the files that the options name."""
     return [Path(name).expanduser() for name in options.files]
 
 
 def make(task: Task, keeps_answer: Mapping[str, bool], options: Options | None = None, held_out: Sequence[Seed] = ()) -> Judge:
-    """The check.
+    """Return the check's judge.
 
     Raises:
         ConfigError: if a file cannot be read or holds no text.
@@ -70,7 +70,7 @@ def make(task: Task, keeps_answer: Mapping[str, bool], options: Options | None =
         if (near := questions.nearest(questions.sketch(asked(candidate.question)))) is not None:
             return failed(f"its question is {near[1]:.0%} like that of {near[0]}", similarity=round(near[1], 4))
         answer = candidate.answer if _is_prose(task) else None
-        # What was said before is the seed's own, unless the whole conversation is new.
+        # Earlier turns are the seed's own, unless the whole conversation is new.
         said = [text for role, text in candidate.question.turns if (role, text) not in seed.question.turns]
         for text in (*_texts(candidate.question), *said, answer or ""):
             if (shared := runs.find(text)) is not None:
@@ -85,12 +85,12 @@ def _texts(question: Question) -> tuple[str, ...]:
 
 
 def _is_prose(task: Task) -> bool:
-    # Queries to one database share long runs by themselves.
+    # Queries to one database naturally share long runs of words.
     return bool(getattr(task, "prose", True))
 
 
 def _of_file(name: str, columns: Sequence[str] | None) -> Iterator[tuple[str, str]]:
-    """The texts of a file, each with its place."""
+    """Yield the texts of a file, each with its position."""
     path = "synthetic.verify.decontamination.files"
     file, count = Path(name).expanduser(), 0
     if not file.is_file():
@@ -119,7 +119,7 @@ def _lines(file: Path, name: str) -> Iterator[tuple[str, str]]:
 def _cells(name: str, columns: Sequence[str] | None) -> Iterator[tuple[str, str]]:
     for row in read_rows(name):
         if isinstance(row, BadRow):
-            # A file that is compared with must be read whole: what was skipped could be given away.
+            # Read the whole file or refuse it: a skipped row could be given away.
             raise ConfigError(f"synthetic.verify.decontamination.files: {row.place}: {row.what}")
         for column in row.values if columns is None else columns:
             for text in _strings(row.values.get(column)):

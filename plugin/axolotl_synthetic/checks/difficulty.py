@@ -1,8 +1,8 @@
-"""Does the student fail at a new question that the teacher answers consistently (arXiv 2606.25996)? Of the easy ones a share is kept.
+"""Check that the student fails at a new question that the teacher answers consistently (arXiv 2606.25996); keep a share of the easy ones.
 
-The student is asked with the teacher's prompt, worked examples and all, so that it is told the form of an answer; its reply is read as
-grading reads it. Whether the teacher's answers agree is for `self_consistency`, which this check brings along; where they do not, the
-student is not asked.
+The student is asked with the teacher's prompt, including its worked examples, so that it knows the form of an answer. Its reply is read
+as grading reads it. `self_consistency`, which this check brings along, decides whether the teacher's answers agree; where they do not,
+the student is not asked.
 """
 
 from __future__ import annotations
@@ -28,21 +28,21 @@ AFTER = self_consistency.NAME
 
 
 class Options(Block):
-    """What becomes of questions that the student can answer already. Needs `student:`."""
+    """How many of the questions that the student already answers are kept. Needs `student:`."""
 
     keep_easy: float = Field(default=0.2, ge=0, le=1)
-    """The share of them that is kept."""
+    """The share of those questions that is kept."""
 
 
 def problem(options: Options, task: Task) -> str | None:
-    """See `checks`: without final answers nothing tells whether the student fails."""
+    """Return the problem of a task without final answers: nothing shows whether the student fails."""
     if task.has_final_answer:
         return None
     return f": {task.name} has no final answers by which a student could be seen to fail; leave it out"
 
 
 def calls(options: Options, strategy: str, round: int) -> int:
-    """See `checks.Inquiry.calls`."""
+    """Return the number of calls: one for a new question."""
     return int(strategy == NEW_QUESTION)
 
 
@@ -57,7 +57,7 @@ async def inquire(candidate: Candidate, source: Source, task: Task, ask: Ask, op
 
 
 def make(task: Task, keeps_answer: Mapping[str, bool], options: Options | None = None) -> Judge:
-    """The check."""
+    """Return the check's judge."""
     chosen = options or Options()
 
     def judge(candidate: Candidate, seed: Seed) -> Verdict:
@@ -79,6 +79,6 @@ def make(task: Task, keeps_answer: Mapping[str, bool], options: Options | None =
 
 
 def is_kept(id: str, share: float) -> bool:
-    """Decide by a candidate's id alone whether it is of the share that is kept, so that a rerun decides the same."""
+    """Return whether an easy question is kept. Only the candidate's id decides, so that a rerun decides the same."""
     number = int.from_bytes(hashlib.blake2b(f"keep_easy {id}".encode(), digest_size=8).digest(), "big")
     return number < share * 2**64

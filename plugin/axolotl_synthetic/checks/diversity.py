@@ -1,4 +1,4 @@
-"""Has the seed its share already? At most so many accepted samples of one seed, whatever their strategy."""
+"""Limit on the accepted samples of one seed, whatever their strategy."""
 
 from __future__ import annotations
 
@@ -19,19 +19,19 @@ IN_ORDER = True
 
 
 class Options(Block):
-    """The cap."""
+    """The limit."""
 
     per_seed: int = Field(ge=1)
-    """Accepted samples of one seed at most."""
+    """The largest number of accepted samples of one seed."""
 
 
 def make(task: Task, keeps_answer: Mapping[str, bool], options: Options) -> Diversity:
-    """The check."""
+    """Return the check's judge."""
     return Diversity(options.per_seed)
 
 
 class Diversity:
-    """Accepted samples by their seed."""
+    """Counts the accepted samples of each seed."""
 
     def __init__(self, most: int) -> None:
         self._most = most

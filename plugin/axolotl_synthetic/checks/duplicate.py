@@ -1,8 +1,7 @@
-"""Has an accepted sample before this one, or a seed's pair that is trained on, the same question and answer; or did the augmenter hand
-back the seed's own question?
+"""Check that no earlier sample, and no seed pair that is trained on, has the same question and answer.
 
-Exact, after Unicode normalisation (NFKC), case folding and dropping all but letters, digits and the signs that carry meaning
-in mathematics; that two texts are merely close is for `near_duplicate`.
+A generated question must also differ from the seed's own. Texts are compared exactly, after Unicode normalisation (NFKC), case folding
+and dropping all but letters, digits and the signs that carry meaning in mathematics. `near_duplicate` finds texts that are merely similar.
 """
 
 from __future__ import annotations
@@ -21,19 +20,19 @@ if TYPE_CHECKING:
     from axolotl_synthetic.tasks import Task
 
 IN_ORDER = True
-# Characters of what may stand around a bare final answer: `Answer: `, `#### `, `\boxed{}`.
+# Longest marks around a bare final answer, in characters: `Answer: `, `#### `, `\boxed{}`.
 LONGEST_MARK = 40
-# `re` would drop the vowel signs of other scripts as well (Unicode's marks), and दिन would be दान.
+# `re` would also drop the vowel signs of other scripts (Unicode's marks), so that दिन would equal दान.
 DROPPED = regex.compile(r"[^\p{L}\p{M}\p{N}_+\-*/=<>%.^]+|(?<!\d)\.|\.(?!\d)")
 
 
 def make(task: Task, keeps_answer: Mapping[str, bool], seeds: Sequence[Seed] = (), include_seeds: bool = False) -> Duplicates:
-    """The check; with `include_seeds` the pairs of the seeds count as samples before the first."""
+    """Return the check's judge; with `include_seeds` the seeds' pairs count as earlier samples."""
     return Duplicates(task, seeds if include_seeds else ())
 
 
 class Duplicates:
-    """The accepted samples so far and the seeds' pairs, 16 bytes each."""
+    """The accepted samples so far and the seeds' pairs, in 16 bytes each."""
 
     def __init__(self, task: Task, trained: Sequence[Seed]) -> None:
         self._task = task
@@ -53,7 +52,7 @@ class Duplicates:
 
     @cached_property
     def _of_seeds(self) -> Mapping[bytes, str]:
-        # Made when the first sample is judged: thousands of seeds take a moment, in which the first calls are under way.
+        # Computed at the first sample: thousands of seeds take a moment, and by then the first calls are running.
         found = ((seed, self._pair(seed)) for seed in self._trained)
         return {self._key(self._task.prompt(seed.question), *pair): seed.id for seed, pair in found if pair is not None}
 
@@ -65,7 +64,7 @@ class Duplicates:
         try:
             solution = self._task.solution(seed)
             return None if solution is None else (solution, self._task.gold_answer(seed), seed.question)
-        except Exception:  # a class of the user's that breaks on this seed: `verify_seeds` tells of it
+        except Exception:  # a user's class that fails on this seed: `verify_seeds` reports it
             return None
 
     def _key_of(self, candidate: Candidate) -> bytes:
@@ -73,7 +72,7 @@ class Duplicates:
 
     def _key(self, prompt: str, answer: str, final_answer: str | None, question: Question | None) -> bytes:
         if final_answer is not None and question is not None and len(answer) <= len(final_answer) + LONGEST_MARK:
-            # `B` and `Answer: B` say the same: a bare answer counts as the student should write it.
+            # `B` and `Answer: B` are the same: a bare answer is compared as the student should write it.
             bare = self._task.solution(Seed("", question, final_answer))
             if bare is not None and normalised(answer.replace("*", "")) in (normalised(final_answer), normalised(bare)):
                 answer = bare
@@ -81,14 +80,14 @@ class Duplicates:
 
 
 def said(prompt: str, answer: str) -> bytes:
-    """Return 16 bytes that are the same for two samples that say the same."""
+    """Return a digest of 16 bytes that is equal for equal samples."""
     return hashlib.blake2b(f"{normalised(prompt)}\0{normalised(answer)}".encode(errors="surrogatepass"), digest_size=16).digest()
 
 
-# A seed's question comes again with each of its samples, and an accepted answer is looked at twice.
+# A seed's question returns with each of its samples, and an accepted answer is looked at twice.
 @lru_cache(maxsize=4_096)
 def normalised(text: str) -> str:
-    """The text without what two spellings of the same may differ in."""
-    # ASCII is in that form, and most texts are of nothing else.
+    """Normalise case, Unicode, punctuation and spaces."""
+    # ASCII is NFKC already, and most texts are ASCII.
     plain = text.lower() if text.isascii() else unicodedata.normalize("NFKC", text).casefold()
     return " ".join(DROPPED.sub(" ", plain).split())

@@ -1,8 +1,8 @@
-"""Does the query run, and give what the seed's query gives? For questions that are asked of a database.
+"""Check that the query runs, and returns what the seed's query returns, for questions about a database.
 
-Execution accuracy where the strategy keeps the seed's answer: on the database's own rows and on several generated fillings of its
-schema, so that two queries that agree by chance are told apart. A new question has no query to compare with: its own has to run, on
-tables that are there. How all of that is done safely stands in `sql/`.
+Where the strategy keeps the seed's answer, the measure is execution accuracy: on the database's own rows and on several generated
+fillings of its schema, which tell apart two queries that agree by chance. A new question has no query to compare with, so its own query
+must run, on tables that exist. `sql/` defines how queries run safely.
 """
 
 from __future__ import annotations
@@ -23,14 +23,14 @@ if TYPE_CHECKING:
 
 
 class Options(Block):
-    """What one query may use; the seed's own has as much for itself."""
+    """What one query may use; the seed's own query has the same limits separately."""
 
     seconds: float = Field(default=LIMITS.seconds, gt=0, le=3_600)
-    """Processor time, on everything that it is run on together."""
+    """Processor time in seconds, over all databases that the query runs on."""
     rows: int = Field(default=LIMITS.rows, ge=1)
-    """Of a result."""
+    """The most rows of a result."""
     result_bytes: int = Field(default=LIMITS.result_bytes, ge=1)
-    """Of a result."""
+    """The largest result in bytes."""
 
 
 def serves(task: Task) -> bool:
@@ -38,7 +38,7 @@ def serves(task: Task) -> bool:
 
 
 def make(task: Task, keeps_answer: Mapping[str, bool], options: Options | None = None) -> Judge:
-    """The check."""
+    """Return the check's judge."""
     chosen = options or Options()
     limits = Limits(chosen.seconds, chosen.rows, chosen.result_bytes)
 
@@ -47,7 +47,7 @@ def make(task: Task, keeps_answer: Mapping[str, bool], options: Options | None =
             return not_applicable("the question is asked of no database")
         if candidate.final_answer is None or candidate.question is None:
             return failed("there is no query to run")
-        # The seed's: a new question stays with it, and one that a person put together again may have lost it.
+        # Use the seed's database: a new question keeps it, and a question that a reviewer edited may have lost it.
         database = Database(seed.question.context or "", seed.question.database_file)
         gold = task.gold_answer(seed)
         if gold is None or not keeps_answer[candidate.strategy]:

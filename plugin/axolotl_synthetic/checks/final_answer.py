@@ -1,5 +1,7 @@
-"""Does the answer end where the seed's does? Only where the strategy keeps the seed's answer: a new question has its own, unless it was
-written for one."""
+"""Check that the answer has the seed's final answer, where the strategy keeps it.
+
+A new question has an answer of its own; it is compared only if the question was written for a given answer.
+"""
 
 from __future__ import annotations
 
@@ -18,7 +20,7 @@ def serves(task: Task) -> bool:
 
 
 def make(task: Task, keeps_answer: Mapping[str, bool]) -> Judge:
-    """The check."""
+    """Return the check's judge."""
 
     def judge(candidate: Candidate, seed: Seed) -> Verdict:
         if not task.has_final_answer:
@@ -41,7 +43,7 @@ def make(task: Task, keeps_answer: Mapping[str, bool]) -> Judge:
 
 
 def _as_meant(meant: str, candidate: Candidate, task: Task) -> Verdict:
-    """Judge the answer to a question that was written for a final answer, which whoever answered was not told."""
+    """Judge the answer to a question that was written for a given final answer, which the teacher was not told."""
     found = candidate.final_answer
     if found is None or candidate.question is None:
         return failed(f"no final answer, where the question was written for {meant}")

@@ -1,7 +1,7 @@
-"""Is the answer there, whole, in the task's form and in the seed's language? Whether it is right is for `final_answer`.
+"""Check that the answer exists, is whole, and has the task's form and the seed's language. `final_answer` checks whether it is right.
 
-Each part is made to miss rather than to refuse what is right: a refusal must open the answer (`refusals.py`), a language must be
-certain (`languages.py`), and contradicting final answers must stand in the last lines.
+Each part prefers to miss a fault over rejecting a right answer: a refusal must open the answer (`refusals.py`), a language must be
+certain (`languages.py`), and contradicting final answers must be in the last lines.
 """
 
 from __future__ import annotations
@@ -23,10 +23,10 @@ from axolotl_synthetic.spoken import code_of, language_for
 if TYPE_CHECKING:
     from axolotl_synthetic.tasks import Task
 
-# No limit of tokens in use lets a model write more; what does is a server that ran away.
+# No usual token limit lets a model write more; a longer reply comes from a server that did not stop.
 LONGEST = 200_000
-# Where a final answer is marked. What stands in the last lines is what a reader takes for the answer; a spoken one counts only behind
-# the last of the other marks, since work that leads up to an answer speaks of answers, too.
+# Marks of a final answer. A reader takes what the last lines mark for the answer. A spoken mark counts only after another mark,
+# because the work before an answer also speaks of answers.
 _MARK = re.compile(r"####|\\boxed\s*\{|^\W*(?:final )?answer\s*:", re.IGNORECASE)
 _SPOKEN = re.compile(r"\banswer\b[^\n]{0,40}?(?:\bis\b|:)", re.IGNORECASE)
 _PIECES = re.compile(r"(?=####|\\boxed\s*\{)")
@@ -35,15 +35,15 @@ _WORD = re.compile(r"[^\W\d_]{2,}")
 _AMOUNT = re.compile(r"-?[$€£¥₹]?\d[\d.,/]*\D{0,60}")
 LAST_LINES = 3
 LONGEST_LINE = 2_000
-# Control characters, and those that turn the order of writing round so that a text reads otherwise than it is.
+# Control characters, and those that reverse the order of writing so that a text reads differently than it is stored.
 _HIDDEN = re.compile("[\x00-\x08\x0b\x0e-\x1f\x7f\u202d\u202e]")
-# An answer of which so many words are the seed's own is in its language; that is so for nine of ten, and spares asking for it.
+# A text that shares this part of its words with the seed's is in its language. This holds for nine of ten and saves a lookup.
 SAME_WORDS = 0.5
-SHOWING = 600  # characters, from which a language shows
+SHOWING = 600  # characters that are enough to recognise a language
 
 
 class Options(Block):
-    """What is looked for besides an answer that is whole and has the task's form."""
+    """What is checked besides an answer that is whole and has the task's form."""
 
     refusals: bool = True
     """Whether an answer that is a refusal is rejected."""
@@ -52,7 +52,7 @@ class Options(Block):
 
 
 def make(task: Task, keeps_answer: Mapping[str, bool], options: Options | None = None) -> Judge:
-    """The check."""
+    """Return the check's judge."""
     chosen = options or Options()
 
     def judge(candidate: Candidate, seed: Seed) -> Verdict:
@@ -91,13 +91,13 @@ def _against_final_answer(final_answer: str | None, answer: str, question: Quest
 
 
 def _marked_at_the_end(answer: str, question: Question, task: Task) -> Iterator[str]:
-    """Every final answer that the last lines mark, one at a time."""
+    """Yield every final answer that the last lines mark."""
     lines = [line for line in answer[-LAST_LINES * LONGEST_LINE :].splitlines() if line.strip()][-LAST_LINES:]
     marked = False
     for piece in (piece for line in lines for piece in _PIECES.split(line)):
         if _MARK.search(piece) or (marked and _SPOKEN.search(piece)):
             marked = True
-            # `#### Step 1` is a heading.
+            # `#### Step 1` is a heading, not an answer.
             found = task.final_answer(piece, question)
             if found is not None and (_AMOUNT.fullmatch(found) or not _WORD.search(found)):
                 yield found
@@ -106,13 +106,13 @@ def _marked_at_the_end(answer: str, question: Question, task: Task) -> Iterator[
 def _other_language(candidate: Candidate, seed: Seed, task: Task, keeps_answer: Mapping[str, bool]) -> str | None:
     question, answer = candidate.question, candidate.answer
     assert question is not None and answer is not None
-    # A seed's own pair stays in the seed's language, whatever its samples are asked for in.
+    # A seed's own pair stays in the seed's language, whatever language its samples are asked for in.
     if candidate.id != own_id(seed) and (wanted := language_for(task)) is not None:
         own = None if question.text == seed.question.text else question.text
         return _not_in(wanted, own, answer if getattr(task, "prose", True) else None)
     if question.text != seed.question.text and (other := _unlike(question.text, seed.question.text)) is not None:
         return f"the question is in another language than the seed's ({other})"
-    # A query or a program is in no language; and only the seed's own answer says whether `Translate into German` was meant for it.
+    # A query or a program has no language. And only the seed's own answer shows whether `Translate into German` was meant for it.
     if not getattr(task, "prose", True):
         return None
     if task.has_final_answer and not _other_languages(seed):
@@ -126,7 +126,7 @@ def _other_language(candidate: Candidate, seed: Seed, task: Task, keeps_answer: 
 
 
 def _not_in(wanted: str, question: str | None, answer: str | None) -> str | None:
-    """Say what is surely not in the language that was asked for; a language that is not known by its name is not looked for."""
+    """Say which text is certainly not in the requested language; None if all may be, or the language's code is unknown."""
     if (code := code_of(wanted)) is None:
         return None
     for what, text in (("question", question), ("answer", answer)):
@@ -136,12 +136,12 @@ def _not_in(wanted: str, question: str | None, answer: str | None) -> str | None
 
 
 def _other_languages(seed: Seed) -> bool:
-    """Whether the seed's answer is surely in another language than its question."""
+    """Return whether the seed's answer is certainly in another language than its question."""
     return seed.answer is not None and _unlike(seed.answer, seed.question.text) is not None
 
 
 def _unlike(text: str, like: str) -> str | None:
-    """The two languages, where they are certain and not the same: `fr, not en`."""
+    """Return the two languages if they certainly differ, as `fr, not en`."""
     mine = LETTERS.findall(text[:SHOWING].casefold())
     if sum(map(_words(like).__contains__, mine)) >= SAME_WORDS * len(mine):
         return None

@@ -1,6 +1,6 @@
-"""Do the seeds' own answers pass the checks that their samples will be held to? Pure; who tells the user, and stops, is for `run.py`.
+"""Judges the seeds' own answers by the checks that their samples must pass. Pure; `prepare.py` reports failures and stops the run.
 
-A gold answer that does not pass is wrong, or the check is wrong for this data: either way each call for that seed would be lost.
+If a gold answer does not pass, either it is wrong or the check does not fit this data. In both cases each call for that seed is wasted.
 """
 
 from __future__ import annotations
@@ -16,17 +16,17 @@ if TYPE_CHECKING:
 
 
 def failing_seeds(seeds: Sequence[Seed], task: Task, checks: Sequence[Check]) -> Iterator[tuple[Seed, Verdict]]:
-    """The seeds whose own answer does not pass, each with the first verdict against it.
+    """Yield the seeds whose own answer does not pass, each with the first verdict against it.
 
     Args:
-        seeds: those without an answer are passed over.
-        checks: of the run; what compares samples with one another, or judges by what a model said, says nothing about a seed.
+        seeds: those without an answer are skipped.
+        checks: of the run; those that compare samples with one another or judge by a model's reply are skipped.
     """
     alone = [check for check in checks if not check.in_order and not check.asks]
     for seed in seeds:
         try:
             candidate = as_candidate(seed, task)
-        except Exception as error:  # a class of the user's may break on an answer that none of its author's was like
+        except Exception as error:  # a user's class may fail on an answer that its author did not expect
             yield seed, Verdict("task", False, f"{type(error).__name__}: {error}", broken=True)
             continue
         if candidate is None:
@@ -37,12 +37,12 @@ def failing_seeds(seeds: Sequence[Seed], task: Task, checks: Sequence[Check]) ->
 
 
 def own_id(seed: Seed) -> str:
-    """Return the id of the candidate that a seed's own pair is judged as."""
+    """Return the id of the candidate that represents a seed's own pair."""
     return f"seed-{seed.id}"
 
 
 def as_candidate(seed: Seed, task: Task) -> Candidate | None:
-    """The seed's pair as the sample that Answer Augmentation would make of it at its best, None without an answer."""
+    """Return the seed's pair as a perfect sample of Answer Augmentation, None without an answer."""
     solution = task.solution(seed)
     if solution is None:
         return None

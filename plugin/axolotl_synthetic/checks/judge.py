@@ -1,8 +1,8 @@
-"""What does an LLM judge give the answer, by a rubric? For answers that nothing else can tell right from wrong.
+"""An LLM judge's score of the answer by a rubric, for answers that no other check can tell right from wrong.
 
-The judge's score is read from the last line of its reply alone, in one form, behind a mark that is made of the candidate's own
-text: whoever wrote that text cannot have known the mark, so nothing in it reads as a score or as its end. A judgement that cannot
-be read fails the candidate; it is never taken for a low score.
+The score is read only from the last line of the judge's reply, after a mark that is computed from the candidate's own text. The author of
+that text cannot have known the mark, so nothing in it can pass as a score or as the end of the text. A judgement that cannot be read fails
+the candidate; it is never read as a low score.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ SHOWN = 120
 
 
 class Options(Block):
-    """Who judges, by what, and what is good enough."""
+    """Which model judges, by which rubric, and which score is enough."""
 
     rubric: PathText | None = None
     """A text file that says what a good answer is; null: the package's own, for open instructions."""
@@ -56,12 +56,12 @@ class Options(Block):
 
 
 def files(options: Options) -> list[Path]:
-    """See `checks.files_read`."""
+    """Return the rubric's file, if the options name one."""
     return [] if options.rubric is None else [Path(options.rubric).expanduser()]
 
 
 def problem(options: Options, task: Task) -> str | None:
-    """See `checks`: its rubric must be there before the first call."""
+    """Return the problem with the rubric, which must be readable before the first call."""
     try:
         _rubric(options)
     except ConfigError as error:
@@ -70,7 +70,7 @@ def problem(options: Options, task: Task) -> str | None:
 
 
 def calls(options: Options, strategy: str, round: int) -> int:
-    """See `checks.Inquiry.calls`."""
+    """Return the number of calls: one."""
     return 1
 
 
@@ -78,8 +78,8 @@ async def inquire(candidate: Candidate, source: Source, task: Task, ask: Ask, op
     """Return the candidate with the judge's reply.
 
     Raises:
-        RefusedCall: if the reply holds no score. It fails the candidate as a call without a reply does: a judge of whom no candidate in a
-            row gets a score ends the run, or it would pay for answers to the end of its budget that nobody can accept.
+        RefusedCall: if the reply holds no score. It fails the candidate like a call without a reply. So a judge that scores no candidate in
+            a row ends the run, which would otherwise spend its whole budget on answers that cannot be accepted.
     """
     reply = await ask(Request("judge", options.by, judged_in(messages(candidate, options), task)))
     if reply.cut_off:
@@ -90,7 +90,7 @@ async def inquire(candidate: Candidate, source: Source, task: Task, ask: Ask, op
 
 
 def make(task: Task, keeps_answer: Mapping[str, bool], options: Options | None = None) -> Judge:
-    """The check."""
+    """Return the check's judge."""
     chosen = options or Options()
 
     def judge(candidate: Candidate, seed: Seed) -> Verdict:
@@ -108,24 +108,24 @@ def make(task: Task, keeps_answer: Mapping[str, bool], options: Options | None =
 
 
 def messages(candidate: Candidate, options: Options) -> tuple[Message, ...]:
-    """What the judge is asked."""
+    """Return the messages that ask the judge."""
     low, high = options.scale
     values = {"mark": mark(candidate), "rubric": _rubric(options), "low": low, "high": high}
     question = candidate.question
-    # A student reads a system message as such, and a judge has to know it.
+    # The student receives the system message and earlier turns, so the judge must see them.
     asked = question.transcript if question is not None and question.turns else candidate.prompt
     values |= {"question": asked, "answer": candidate.answer}
     return tuple({"role": role, "content": template.render(values).strip()} for role, template in _templates())
 
 
 def mark(candidate: Candidate) -> str:
-    """Twelve hexadecimal digits that depend on the whole text they fence, and on nothing that changes between runs."""
+    """Return twelve hexadecimal digits that depend on the whole text they fence, and on nothing that changes between runs."""
     text = "\0".join([candidate.id, candidate.prompt or "", candidate.answer or ""])
     return hashlib.blake2b(text.encode(), digest_size=6).hexdigest()
 
 
 def score(reply: str, candidate: Candidate, options: Options) -> int | None:
-    """The score in a judge's reply, None where its last line is anything but one on the scale."""
+    """Return the score in a judge's reply, None unless its last line is a score on the scale."""
     lines = reply.strip().splitlines()
     last = lines[-1].strip().strip("*`").strip() if lines else ""
     found = re.fullmatch(rf"Score {mark(candidate)}: ([0-9]{{1,3}})", last)

@@ -1,4 +1,4 @@
-"""Is the answer long enough to learn from, and short enough not to be cut off in training? Counts tokens; what it says is for others."""
+"""Check of the answer's length in tokens: long enough to learn from, and short enough not to be cut off in training."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ class Options(Block):
 
 
 def make(task: Task, keeps_answer: Mapping[str, bool], options: Options | None = None) -> Judge:
-    """The check.
+    """Return the check's judge.
 
     Raises:
         ConfigError: if there is no such tokenizer.

@@ -1,6 +1,6 @@
-"""Has an accepted sample before this one, or a seed, almost the same question; or almost the same question and answer together?
+"""Check that no earlier sample or seed has almost the same question, and no earlier sample almost the same question and answer.
 
-Alike is measured by runs of three words (Jaccard similarity; `words.py`). That two are the same to the letter is for `duplicate`.
+The similarity is the Jaccard similarity of the runs of three words (`words.py`). `duplicate` finds exact copies.
 """
 
 from __future__ import annotations
@@ -22,22 +22,22 @@ Turns = tuple[tuple[str, str], ...]
 
 
 class Options(Block):
-    """How alike is too much."""
+    """How similar two texts may be."""
 
     threshold: float = Field(default=0.8, ge=0.5, le=1)
     """Jaccard similarity of the runs of three words; 1: the same runs."""
 
 
 def make(task: Task, keeps_answer: Mapping[str, bool], options: Options | None = None, seeds: Sequence[Seed] = ()) -> NearDuplicates:
-    """The check."""
+    """Return the check's judge."""
     return NearDuplicates(options or Options(), seeds)
 
 
 class NearDuplicates:
     """The seeds' questions and the accepted samples so far; about 2 kB a sample.
 
-    Messages at one point of a chat are compared with one another alone: `And on Sunday?` may follow on anything. Whole new conversations
-    are compared by all that the user says in them.
+    Messages are compared only with those after the same earlier turns, because `And on Sunday?` may follow anything. Whole new
+    conversations are compared by all that the user says in them.
     """
 
     def __init__(self, options: Options, seeds: Sequence[Seed]) -> None:
@@ -59,7 +59,7 @@ class NearDuplicates:
         else:
             place, text = (), asked(candidate.question)
         questions, samples = self._among(self._questions, place), self._among(self._samples, place)
-        # The seed's own question is the strategy's intention, not a likeness.
+        # Answer Augmentation keeps the seed's own question on purpose.
         question = None if candidate.question == seed.question else questions.sketch(text)
         sample = samples.sketch(text, candidate.answer or "")
         self._last = candidate.id, place, question, sample
@@ -83,5 +83,5 @@ class NearDuplicates:
 
 
 def _said(question: Question) -> Turns:
-    """Return what user and assistant said before a question."""
+    """Return the turns of user and assistant before a question."""
     return tuple(turn for turn in question.turns if turn[0] != "system")

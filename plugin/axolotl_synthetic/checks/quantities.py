@@ -1,7 +1,7 @@
-"""The quantities that a text names, in digits and in English words, and whether two texts name the same.
+"""The quantities that a text names, in digits and in English words, and a comparison of two texts by them.
 
-A quantity may be read in several ways (`a quarter` is 1/4, 25 % and the fourth part): one reading in common is enough. What is
-spelled in another language than English is not read, and so not compared.
+A quantity may have several readings (`a quarter` is 1/4, 25 % and the fourth part); one reading in common is enough. Numbers spelled out in
+other languages are not read, and so not compared.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from functools import lru_cache
 
 from axolotl_synthetic.numerals import SCALES, UNITS, Decimal, with_point
 
-# Words that may stand for a number and need not: they give a number in the other text its match, and ask for none.
+# Words that may mean a number but need not: they match a number in the other text, but require none.
 LOOSE: dict[str, tuple[Fraction, ...]] = {
     word: tuple(Fraction(reading) for reading in readings.split())
     for words, readings in {
@@ -43,7 +43,7 @@ LOOSE: dict[str, tuple[Fraction, ...]] = {
 
 @dataclass(frozen=True, slots=True)
 class Times:
-    """So many times as much: `3 times` is another thing than 3."""
+    """A multiple: `3 times` is not the same as 3."""
 
     number: Fraction
 
@@ -54,15 +54,15 @@ _MULTIPLES = {
     3: "triple triples tripled tripling thrice threefold",
     4: "quadruple quadrupled",
 }
-# What these words mean as a part or a multiple: `half` is 1/2 or 50 %, and only gives 2 its match.
+# These words as a part or a multiple. `half` means 1/2 or 50 %; its reading 2 only matches, and is required of no text.
 FACTORS: dict[str, frozenset[Reading]] = {
     **dict.fromkeys(("half", "halves", "halved"), frozenset((Fraction(1, 2), Fraction(50)))),
     **{word: frozenset((Times(Fraction(number)),)) for number, words in _MULTIPLES.items() for word in words.split()},
 }
 _PARTS = {"third": 3, "quarter": 4, "fourth": 4, "fifth": 5, "sixth": 6, "seventh": 7, "eighth": 8, "ninth": 9, "tenth": 10}
-# How the word behind a number begins, which says what is counted: as much of it as two forms of a word have in common.
+# The beginning of the word after a number, which says what is counted; short enough to be equal in two forms of the word.
 _COUNTED = re.compile(r"[\s-]+([a-z]{1,4})")
-# A spelled number below this is often a turn of speech (`the two of them`), and comes and goes when a text is reworded.
+# Smaller spelled-out numbers are often turns of speech (`the two of them`), which come and go when a text is reworded.
 SMALLEST_REQUIRED = 3
 LONGEST_DIGITS = 40
 _SPELLED = "|".join(sorted([*UNITS, *SCALES, *(f"{scale}s" for scale in SCALES)], key=len, reverse=True))
@@ -70,7 +70,7 @@ _QUANTITY = re.compile(
     r"(?<![A-Za-z0-9])(?:"
     rf"(?:(?:an?|one|1)[\s-]+(?P<part>{'|'.join(_PARTS)})"
     rf"|(?P<several>{'|'.join([word for word, value in UNITS.items() if 2 <= value < 20])}|[2-9])[\s-]+(?P<parts>{'|'.join(_PARTS)})s)\b"
-    # Another number in digits, `1.5` or `30 minutes`.
+    # In digits this `half` gives another number: `1.5` or `30 minutes`.
     r"|(?P<half>(?:and\s+(?:an?|one)[\s-]+half|half[\s-]+(?:of\s+)?(?:an?[\s-]+)?(?:minute|hour|day|week|month|year|century))\b)"
     r"|(?P<six>half[\s-]+(?:of\s+)?(?:a[\s-]+)?dozen\b)"
     r"|(?:(?P<whole>\d+)[\s-](?=\d+/\d))?"
@@ -84,16 +84,16 @@ _QUANTITY = re.compile(
 
 @dataclass(frozen=True, slots=True)
 class Quantity:
-    """One mention.
+    """One mention of a quantity.
 
     Attributes:
-        text: as it stands there.
-        means: what it may mean; one of it is required of the other text.
-        names: all that it gives a match to: `two hundred` means 200 and also names 2.
+        text: as the text writes it.
+        means: its possible values; the other text must name one of them.
+        names: all values that it matches: `two hundred` means 200 and also names 2.
         required: whether the other text must name it, too.
-        spelled: in words.
-        factor: what it means as a part or a multiple of something; empty where it is none.
-        counted: how the word after it begins.
+        spelled: whether it is written in words.
+        factor: its value as a part or a multiple of something; empty if it is neither.
+        counted: the beginning of the word after it.
     """
 
     text: str
@@ -106,15 +106,15 @@ class Quantity:
 
     @property
     def exactly(self) -> frozenset[Reading]:
-        """What it means, as a part or a multiple if it is one."""
+        """Return its values, as a part or a multiple if it is one."""
         return self.factor or self.means
 
 
 def missing(one: str, other: str, *, spelled: bool, decimal: Decimal | None = None) -> str | None:
-    """The first quantity of a text that another text does not name, None when it names them all.
+    """Return the first quantity of a text that another text does not name, None when it names them all.
 
     Args:
-        spelled: whether numbers in words are required as well; for English alone, since Polish `ten` is no number.
+        spelled: whether numbers in words are required, too; for English alone, because Polish `ten` is no number.
         decimal: the seeds' convention for `,` and `.`.
     """
     named = frozenset(reading for quantity in quantities(other, decimal) for reading in quantity.names)
@@ -125,10 +125,10 @@ def missing(one: str, other: str, *, spelled: bool, decimal: Decimal | None = No
 
 
 def replaced(one: str, other: str) -> tuple[str, str] | None:
-    """A quantity that became another of its kind: one is named fewer times than before, and one that was not named is.
+    """Return a quantity that became another of its kind: one is named fewer times than before, and a new one is named.
 
-    Either alone may be a turn of speech: `the three friends` of whom the first text gives the names, a number that is named once
-    instead of twice. Of a kind are parts and multiples, and numbers of the same things.
+    Either alone may be a turn of speech: `the three friends` for whom the first text gives names, or a number that is named once instead of
+    twice. Parts and multiples are one kind; numbers of the same things are another.
     """
     before, after = quantities(one), quantities(other)
     named = frozenset(reading for quantity in before for reading in quantity.names)
@@ -143,18 +143,18 @@ def replaced(one: str, other: str) -> tuple[str, str] | None:
 
 
 def _naming(quantity: Quantity, some: Iterable[Quantity]) -> int:
-    """How many of some quantities give this one its match."""
+    """Count the quantities that match this one."""
     return sum(bool(quantity.exactly & each.names) for each in some)
 
 
 @lru_cache(maxsize=4_096)
 def quantities(text: str, decimal: Decimal | None = None) -> tuple[Quantity, ...]:
-    """The quantities that a text names, in their order."""
+    """Return the quantities that a text names, in their order."""
     return tuple(_quantities(_plain(with_point(text) if decimal == "comma" else text)))
 
 
 def _plain(text: str) -> str:
-    """Lower case; `½` as `1/2`. Digits stay those of their script: other ones are another text."""
+    """Return the text in lower case, with `½` as `1/2`. Digits of other scripts stay, because they make a different text."""
     if text.isascii():
         return text.lower()
     fractions = "".join(f" {unicodedata.normalize('NFKC', letter)}" if unicodedata.category(letter) == "No" else letter for letter in text)
@@ -193,12 +193,12 @@ def _times(match: re.Match[str], readings: frozenset[Fraction]) -> frozenset[Rea
 
 
 def _of_parts(match: re.Match[str]) -> Quantity:
-    """`two thirds`: 2/3, or 67 %, 66.7 %, 66.67 %."""
+    """Return a fraction in words: `two thirds` is 2/3, or 67 %, 66.7 %, 66.67 %."""
     several = match["several"] or "one"
     count, of = int(several) if several.isdecimal() else UNITS[several], _PARTS[match["part"] or match["parts"]]
     share = Fraction(count, of)
     factor = frozenset((share, *(Fraction(round(100 * share, digits)) for digits in range(3))))
-    # Three quarters are coins, too; `a third` may be the one after the second.
+    # Quarters may be coins, and `a third` may be an ordinal number.
     means = factor | ({Fraction(count)} if of == 4 else set())
     names = means | set(LOOSE[match["part"]] if match["part"] else ())
     return Quantity(match[0], means, names, several.isdecimal() or count >= SMALLEST_REQUIRED, not several.isdecimal(), factor)
@@ -208,12 +208,12 @@ def _of_digits(match: re.Match[str]) -> Iterator[Fraction]:
     digits = match["digits"].replace(",", "")
     if len(digits) > LONGEST_DIGITS:
         return
-    # Digits of another script stand for another value, so that a text cannot swap `3` for the Arabic one unseen.
+    # Give digits of another script another value, so that a text cannot replace `3` by the Arabic digit unnoticed.
     zero = ord(next(d for d in digits if d.isdecimal())) - unicodedata.decimal(next(d for d in digits if d.isdecimal()))
     apart = 0 if zero == ord("0") else Fraction(zero, 7_919)
     value = Fraction("".join(str(unicodedata.decimal(d)) if d.isdecimal() else d for d in f"0{digits}"))
     if match["whole"]:
-        # `1 1/2` is 1.5; where it is spelled out (`one and a half`) its whole part is what can be compared.
+        # `1 1/2` is 1.5; where the other text spells it out (`one and a half`), only its whole part can be compared.
         if len(match["whole"]) <= LONGEST_DIGITS and match["over"] and int(match["over"][:LONGEST_DIGITS]):
             yield Fraction(int(match["whole"])) + apart
             yield int(match["whole"]) + value / int(match["over"][:LONGEST_DIGITS]) + apart
@@ -228,7 +228,7 @@ def _of_digits(match: re.Match[str]) -> Iterator[Fraction]:
 
 
 def _of_words(words: list[str]) -> Iterator[int]:
-    """The numbers that words make together: one, or two where they only stand side by side (`three four-legged dogs`)."""
+    """Yield the numbers that words form together: one, or two if they are only adjacent (`three four-legged dogs`)."""
     total = current = last = 0
     for word in words:
         if word in UNITS:

@@ -1,6 +1,6 @@
-"""Does an answer open by saying that it will not be given? By the turns that models use; made to miss rather than to refuse what is right.
+"""Patterns of refusals at the beginning of an answer, which prefer to miss a refusal over rejecting a right answer.
 
-A refusal is short and says so at its beginning. "I cannot do this in my head, so …" goes on to do it and is none.
+A refusal is short and says so at its beginning. "I cannot do this in my head, so …" continues with an answer and is not one.
 """
 
 from __future__ import annotations
@@ -54,7 +54,7 @@ _OPENING = _any(
     r"(?:hi|hello)\b[^.!?\n]{0,20}[.!]\s",
 )
 _REFUSAL = re.compile(
-    # What may stand before it is taken whole: none of it is tried again in parts, so no text takes long.
+    # Possessive: leading punctuation is never tried again in parts, so no text takes long.
     r"\W*+"
     + _any(
         rf"(?:{_OPENING}[\s,.:;—–-]*+){{0,2}}(?:but |however,? )?i ?{_CANNOT}{_HOW}[ ,]*+{_DO}{_AND_DOES_NOT}",
@@ -73,6 +73,6 @@ _REFUSAL = re.compile(
 
 
 def refusal_in(answer: str) -> str | None:
-    """The words that refuse, on one line; None where the answer does not open with any."""
+    """Return the refusing words on one line, None if the answer does not open with any."""
     found = _REFUSAL.match(answer) if len(answer) <= LONGEST else None
     return None if found is None else " ".join(found[0].split())

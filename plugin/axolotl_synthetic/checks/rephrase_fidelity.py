@@ -1,6 +1,6 @@
-"""Does a reworded question still ask what the seed asks, of the same quantities, in words of its own? For Question Rephrase alone.
+"""Check that a reworded question still asks what the seed asks, of the same quantities, in its own words. For Question Rephrase only.
 
-Only what a wrong rewording surely shows is held against it; a teacher that then answers another question is caught by `final_answer`.
+It rejects only what certainly shows a wrong rewording; `final_answer` catches a teacher that then answers another question.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from axolotl_synthetic.spoken import language_for
 if TYPE_CHECKING:
     from axolotl_synthetic.tasks import Task
 
-# English by its commonest words: two of them are in nearly every English question, and hardly in one of another language.
+# The commonest English words: nearly every English question has two of them, and hardly any in another language does.
 _ENGLISH = frozenset(
     ["the", "how", "what", "which", "many", "much", "does", "each", "have", "has", "was", "were", "with", "and", "this", "these", "that"]
 )
@@ -31,7 +31,7 @@ _ASKS = re.compile(
     r"|return|retrieve|count|display|report|provide|fetch)\b",
     re.IGNORECASE,
 )
-# The reverse of the request, where a question stresses it; and all the ways in which a rewording may say so.
+# A stressed negation in a question, and all the ways in which a rewording may express it.
 _REVERSED = re.compile(r"\bNOT\b|\bEXCEPT\b|\b(?:is|are|does|do|would|can|could) not\b(?=[^?]{0,60}\?)|\bexcept\b")
 _SAYS_NOT = re.compile(
     r"\bnot\b|n't\b|n’t\b|\bexcept|\bexclud|\bexception|\bno\b|\bnone\b|\bnever\b|\bneither\b|\bnor\b|\bwithout\b|\black|\bfail|\bleast\b|\bfalse\b"
@@ -40,18 +40,18 @@ _SAYS_NOT = re.compile(
 )
 _ANSWERED = re.compile(r"####|\\boxed\s*\{|(?:^|[.?!]\s)\W*(?:final |the |correct )?answer\b\W*(?:is\b|:)", re.IGNORECASE | re.MULTILINE)
 _SEPARATED = re.compile(r"\d+(?:[.,]\d+)+")
-# Letters that two forms of a word have in common: `jars` and `jar`, `selling` and `sells`.
+# Letters that two forms of a word share: `jars` and `jar`, `selling` and `sells`.
 STEM = 4
-# A rewording that is longer than this tells something of its own.
+# A longer rewording adds content of its own.
 MOST_TIMES_LONGER = 4
 MOST_LONGER = 500
-# Names and things stay when a text is reworded; below this share of them it tells another story.
+# Names and things stay when a text is reworded; a smaller share of them means another story.
 SHARE_KEPT = 0.2
 FEWEST_STEMS = 3
 
 
 def make(task: Task, keeps_answer: Mapping[str, bool]) -> Judge:
-    """The check."""
+    """Return the check's judge."""
 
     def judge(candidate: Candidate, seed: Seed) -> Verdict:
         if candidate.strategy != QUESTION_REPHRASE or candidate.question is None:
@@ -73,7 +73,7 @@ def make(task: Task, keeps_answer: Mapping[str, bool]) -> Judge:
 def _quantity(asked: str, reworded: str, decimal: Decimal | None) -> str | None:
     english = _is_english(asked)
     lost, new = missing(asked, reworded, spelled=english, decimal=decimal), missing(reworded, asked, spelled=False, decimal=decimal)
-    # In another language a number may have been spelled out, or written in digits; one that became another is both lost and new.
+    # In another language a number may have been spelled out, or written in digits. A changed number is both lost and new.
     if lost is not None and (english or new is not None):
         return f"the seed's {lost!r} is missing"
     if new is not None and english:
@@ -84,7 +84,7 @@ def _quantity(asked: str, reworded: str, decimal: Decimal | None) -> str | None:
 
 
 def _number(asked: str, reworded: str) -> str | None:
-    """Compare the whole numbers of texts in two languages: what has a comma or a point may be written otherwise, and words are not read."""
+    """Compare the whole numbers of texts in two languages. Numbers with a comma or a point may be written otherwise; words are not read."""
     asked, reworded = (_SEPARATED.sub(" ", text) for text in (asked, reworded))
     lost, new = missing(asked, reworded, spelled=False), missing(reworded, asked, spelled=False)
     return f"the seed's {lost!r} is missing" if lost is not None and new is not None else None
@@ -117,5 +117,5 @@ def _is_english(text: str) -> bool:
 
 @lru_cache(maxsize=4_096)
 def _stems(text: str) -> frozenset[str]:
-    """Of the words with four letters and more that carry the content."""
+    """Return the first letters of the content words: those of four letters and more."""
     return frozenset(word[:STEM] for word in LETTERS.findall(text.casefold()) if len(word) >= STEM and word not in _ENGLISH)

@@ -1,4 +1,4 @@
-"""Does the augmenter stand by the question that it wrote: answerable, complete, well formed? For New Question alone."""
+"""Check of the augmenter's own judgement of its new question: answerable, complete, well formed. For New Question only."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ SHOWN = 120
 
 
 def make(task: Task, keeps_answer: Mapping[str, bool]) -> Judge:
-    """The check."""
+    """Return the check's judge."""
 
     def judge(candidate: Candidate, seed: Seed) -> Verdict:
         if candidate.self_check is None:

@@ -1,8 +1,7 @@
-"""Do most of k answers to one question end where this one does? (Wang et al. 2022, arXiv 2203.11171: the majority of sampled answers.)
+"""Check that the majority of k sampled answers has this answer's final answer (Wang et al. 2022, arXiv 2203.11171).
 
-The answers are asked for with the prompt of the answer itself, as other samples of it. Those to a seed's own question are the
-samples 0 to k-1 of that request, which are candidates' answers themselves: all candidates of the seed share them through the
-ledger, so with k and more answers a seed the votes cost nothing.
+The answers are further samples of the answer's own prompt. Those to a seed's own question are samples 0 to k-1 of that request, which are
+also candidates' answers. All candidates of the seed share them through the ledger, so with k or more answers a seed the votes cost nothing.
 """
 
 from __future__ import annotations
@@ -28,7 +27,7 @@ LONGEST_SHOWN = 80
 
 
 class Options(Block):
-    """How many answers, and how many of them must agree."""
+    """How many answers are sampled, and how many of them must agree."""
 
     k: int = Field(default=5, ge=2, le=100)
     """Answers to one question."""
@@ -37,24 +36,24 @@ class Options(Block):
 
 
 def problem(options: Options, task: Task) -> str | None:
-    """See `checks`: it is of no use without final answers."""
+    """Return the problem of a task without final answers, which no vote can compare."""
     if task.has_final_answer:
         return None
     return f": {task.name} has no final answers that could agree; leave it out, or use judge"
 
 
 def calls(options: Options, strategy: str, round: int) -> int:
-    """See `checks.Inquiry.calls`. A seed's later answers are none of the votes on its question."""
+    """Return the number of calls. A seed's answers after the first k are not among the votes on its question."""
     return options.k if strategy == ANSWER_AUGMENTATION and round >= options.k else options.k - 1
 
 
 def expected(options: Options, strategy: str, rounds: int) -> float:
-    """See `checks.Inquiry.expected`. The votes on a seed's own question are its first k answers, whoever asks for them."""
+    """Return the average number of calls. The votes on a seed's own question are its first k answers, which its candidates share."""
     return max(options.k, rounds) / rounds - 1 if strategy == ANSWER_AUGMENTATION else options.k - 1
 
 
 async def inquire(candidate: Candidate, source: Source, task: Task, ask: Ask, options: Options) -> Candidate:
-    """The candidate with the votes of k answers to its question."""
+    """Return the candidate with the votes of k answers to its question."""
     assert candidate.question is not None
     if candidate.strategy == ANSWER_AUGMENTATION:
         samples: Sequence[int] = range(options.k)
@@ -69,7 +68,7 @@ async def inquire(candidate: Candidate, source: Source, task: Task, ask: Ask, op
 
 
 def make(task: Task, keeps_answer: Mapping[str, bool], options: Options | None = None) -> Judge:
-    """The check."""
+    """Return the check's judge."""
     chosen = options or Options()
 
     def judge(candidate: Candidate, seed: Seed) -> Verdict:
@@ -96,9 +95,9 @@ def make(task: Task, keeps_answer: Mapping[str, bool], options: Options | None =
 
 
 def _groups(votes: Sequence[str | None], task: Task, question: Question) -> list[list[str]]:
-    """The largest sets of votes that all say the same, the first said first; those that say nothing are in none.
+    """Return the largest sets of votes that all agree, earliest votes first; votes without a final answer are in none.
 
-    `5` equals `5 apples` and `5 pears`, which differ: it is in both sets, so that the order of the votes decides nothing.
+    `5` equals `5 apples` and `5 pears`, which differ. It is in both sets, so that the order of the votes decides nothing.
     """
     said = [vote for vote in votes if vote is not None]
     sets: list[set[str]] = []
@@ -114,5 +113,5 @@ def _is_within(group: set[str], every: list[set[str]], at: int) -> bool:
 
 
 def shortened(vote: str | None) -> str | None:
-    """Return a final answer as a detail shows it."""
+    """Return a final answer, shortened for a verdict's detail."""
     return vote if vote is None or len(vote) <= LONGEST_SHOWN else vote[: LONGEST_SHOWN - 1] + "…"

@@ -1,7 +1,7 @@
-"""Is the answer of the length and the form that the seeds' own answers have?
+"""Check that the answer has the length and the form of the seeds' own answers.
 
-The bounds are the seeds': as many words as their shortest and longest answers, with room to each side, and no list, heading, table or emoji
-where none of theirs has one. What it says is for other checks.
+The bounds are those of the seeds: the number of words of their shortest and longest answers, with some room, and no list, heading, table or
+emoji unless one of theirs has it. Other checks judge the content.
 """
 
 from __future__ import annotations
@@ -21,9 +21,9 @@ from axolotl_synthetic.wording import number_of
 if TYPE_CHECKING:
     from axolotl_synthetic.tasks import Task
 
-# Of fewer answers the shortest and the longest say little about the next one.
+# With fewer answers, the shortest and the longest say little about the next one.
 FEWEST = 10
-# Words by which an answer may always be longer than the longest.
+# Words by which an answer may always exceed the upper bound.
 SLACK = 10
 FORMS: Mapping[str, regex.Pattern[str]] = {
     "a heading": regex.compile(r"^#{1,6} \S", re.MULTILINE),
@@ -39,13 +39,13 @@ class Options(Block):
     """How far an answer may go beyond the seeds'."""
 
     factor: float = Field(default=2, ge=1, le=100)
-    """So many times the longest answer's words at most, and the same part of the shortest's at least."""
+    """The most words are this many times the longest answer's; the fewest are the shortest answer's divided by this."""
     forms: bool = True
     """Whether lists, headings, tables, code, bold text and emoji are refused where no seed's answer has any."""
 
 
 def make(task: Task, keeps_answer: Mapping[str, bool], options: Options | None = None, seeds: Sequence[Seed] = ()) -> Judge:
-    """The check."""
+    """Return the check's judge."""
     chosen = options or Options()
     answers = [seed.answer for seed in seeds if seed.answer]
     counts = [len(answer.split()) for answer in answers] or [0]

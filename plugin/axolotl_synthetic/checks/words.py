@@ -1,6 +1,6 @@
-"""Texts as words, and two ways of telling that texts say the same: runs of words that they share, and MinHash (rensa).
+"""Texts as words, and two ways to find equal texts: shared runs of words, and MinHash (rensa).
 
-What is compared with what, and where the limits lie, is for `near_duplicate.py` and `decontamination.py`.
+`near_duplicate.py` and `decontamination.py` decide which texts are compared, and set the limits.
 """
 
 from __future__ import annotations
@@ -20,13 +20,13 @@ from rensa import RMinHash
 
 from axolotl_synthetic.records import Question
 
-# Thai, Lao, Burmese, Khmer and Tibetan, Japanese kana, and Chinese characters have no space between words: each letter is taken for
-# itself, together with its vowel and tone signs.
+# Thai, Lao, Burmese, Khmer, Tibetan, Japanese kana and Chinese characters have no spaces between words. Each letter is a word of its
+# own, together with its vowel and tone signs.
 _SIGNED = r"\p{Thai}\p{Lao}\p{Myanmar}\p{Khmer}\p{Tibetan}\p{Javanese}\p{Tai_Tham}\p{New_Tai_Lue}\p{Tai_Viet}"
 _KANA, _HAN = "\u3040-\u30ff", "\u3400-\u9fff\uf900-\ufaff\U00020000-\U0002fa1f"
 _UNSPACED = rf"[[{_SIGNED}{_KANA}{_HAN}]&&\p{{L}}]"
-# So many of them say what one English word says, and count as one (of problems written in each language an English word has 1.7
-# characters of Chinese, 2.3 of Japanese, and with their signs 2.7 letters of Thai, 2.6 of Lao, Burmese and Tibetan, 2.1 of Khmer); in
+# How many of these characters count as one English word. Of problems written in each language, an English word has 1.7 characters of
+# Chinese, 2.3 of Japanese, and with their signs 2.7 letters of Thai, 2.6 of Lao, Burmese and Tibetan, 2.1 of Khmer. Weights are in
 # twelfths of a word, so that all sums are exact.
 WORD = 12
 _PER_WORD = {_HAN: 2, _KANA: 3, _SIGNED: 3}
@@ -34,22 +34,22 @@ _PARTS = tuple((regex.compile(f"[{script}]"), WORD // number) for script, number
 # `5 - 3` and `5 + 3` are two problems, and so are 25 and 2.5.
 SIGNS = frozenset("+-*/=<>%^≤≥≠√")
 _SPELLINGS = str.maketrans("−×÷", "-*/")
-# What does not show, or only says how (as a picture, in which form): within a word it would make two of it, and a copy would be none.
+# Invisible characters and those that only select a glyph's form. Within a word they would split it and hide a copy.
 _UNSEEN = re.compile("[\u00ad\u200b-\u200f\u202a-\u202e\u2060-\u2064\u2066-\u2069\ufe00-\ufe0f\ufeff\U000e0100-\U000e01ef]")
 # `re` has no name for the signs of other scripts (Unicode's marks): its `\w` cuts दिन into two letters, and दान into the same two.
 _SIGN = re.escape("".join(sorted(SIGNS)))
 _WORD = regex.compile(rf"(?:[[\p{{L}}\p{{M}}\p{{N}}_]--{_UNSPACED}]++|(?<=[0-9])\.(?=[0-9]))++|{_UNSPACED}\p{{M}}*+|[{_SIGN}]", regex.V1)
-# The same for ASCII, three times as fast: what is no part of a word becomes a space, a sign a word, a decimal point a letter.
+# The same for ASCII, three times as fast: separators become spaces, signs become words, and decimal points become letters.
 _ASCII = {code: chr(code) if chr(code).isalnum() or chr(code) == "_" else " " for code in range(128)}
 _ASCII |= {ord(sign): f" {sign} " for sign in SIGNS} | {1: "."}
 _POINT = re.compile(r"\.(?<=[0-9]\.)(?=[0-9])")
-# Words in one shingle: enough for their order to count, few enough for a reworded half to leave the other half recognised.
+# Words in one shingle: enough for their order to count, few enough to recognise the unchanged half of a half-reworded text.
 SHINGLE = 3
-# Ten thousand variants of one pattern are all alike, and all of them would be compared for ever. So of the texts with the same rows in
-# a band so many are kept, and of those that have a band in common with a text so many are compared, the most bands first.
+# Ten thousand variants of one pattern are all alike, and each would be compared with all others. So of the texts that share a band this
+# many are kept, and of those that share a band with a text this many are compared, those with the most bands first.
 MOST_PER_BUCKET = 8
 MOST_COMPARED = 8
-# What one check made of a text another one needs, perhaps only when the samples before it are known; but no megabytes of it.
+# Several checks use the same words of a text, perhaps only once the samples before it are decided. Long texts are not cached.
 REMEMBERED = 4_096
 LONGEST_REMEMBERED = 10_000
 BANDS = 8
@@ -58,7 +58,7 @@ SEED = 1
 
 
 def words(text: str) -> tuple[str, ...]:
-    """The words of a text without case and punctuation, in their order; a sign of arithmetic is a word."""
+    """Return the words of a text without case and punctuation, in their order; a sign of arithmetic is a word."""
     return _words(text) if len(text) <= LONGEST_REMEMBERED else _words.__wrapped__(text)
 
 
@@ -70,8 +70,10 @@ def _words(text: str) -> tuple[str, ...]:
 
 
 def asked(question: Question) -> str:
-    """What makes a question this one: choices included, and what the user said before in a chat. A context, a database's schema or a system
-    message belongs to many."""
+    """Return the text that identifies a question: its choices and the user's earlier turns included.
+
+    A context, a database's schema or a system message belongs to many questions.
+    """
     return "\n".join((*(text for role, text in question.turns if role == "user"), question.text, *question.choices))
 
 
@@ -87,7 +89,7 @@ def shingles(text: str) -> list[str]:
 
 @lru_cache(maxsize=65_536)
 def _weight(word: str) -> int:
-    """Return how much of a word this is, in parts of `WORD`."""
+    """Return a word's weight in units of 1 / `WORD`."""
     return next((part for script, part in _PARTS if script.match(word)), WORD)
 
 
@@ -96,9 +98,9 @@ def _has_parts(found: tuple[str, ...]) -> bool:
 
 
 def _windows(found: tuple[str, ...], length: int) -> Iterator[tuple[int, int]]:
-    """Yield the shortest run that is worth `length` words from each place on, as its start and end.
+    """Yield the shortest run that is worth `length` words from each position, as its start and end.
 
-    Where two texts share a run that is worth as much, they share such a window: the one from the run's start on.
+    Where two texts share a run that is worth as much, they share such a window: the one at the run's start.
     """
     weights = list(map(_weight, found))
     end = worth = 0
@@ -118,7 +120,7 @@ class Sketch:
 
     Attributes:
         hashes: of its runs of three words.
-        bands: its MinHash in pieces; texts are compared that have one in common.
+        bands: its MinHash in bands; texts that share one are compared.
     """
 
     hashes: frozenset[int]
@@ -126,11 +128,13 @@ class Sketch:
 
 
 class Alike:
-    """Texts by their shingles: finds one whose Jaccard similarity with another reaches a threshold.
+    """An index of texts by their shingles, which finds one whose Jaccard similarity with another reaches a threshold.
 
-    Candidates are found by banded MinHash and then compared exactly, so nothing is taken for alike that is not. What is missed: of
-    texts with a similarity s, `(1 - s^r)^b` (Leskovec, Rajaraman and Ullman, Mining of Massive Datasets, 3.4.2), with b = 8 bands and
-    r rows chosen so that this is at most 4 % at the threshold; and some among very many that are all nearly alike.
+    Banded MinHash selects texts, which are then compared exactly, so that no text is wrongly called similar. Of texts with a similarity s
+    it
+    misses a share of `(1 - s^r)^b` (Leskovec, Rajaraman and Ullman, Mining of Massive Datasets, 3.4.2), with b = 8 bands and r rows chosen
+    so that this
+    is at most 4 % at the threshold. It also misses some among very many texts that are all nearly alike.
 
     Args:
         threshold: from 0.5 to 1.
@@ -149,19 +153,19 @@ class Alike:
         return len(self._names)
 
     def sketch(self, *texts: str) -> Sketch:
-        """What `nearest` and `add` take: the runs of these texts, each for itself."""
+        """Return the sketch of these texts for `nearest` and `add`. No run spans two texts."""
         runs = _runs if max(map(len, texts)) <= LONGEST_REMEMBERED else _runs.__wrapped__
         first, *others = [runs(text, self._rows) for text in texts]
         if not others:
             return Sketch(first[0], _bands(first[1], self._rows))
-        # The smallest of a union is the smaller of the two smallest.
+        # The minimum of a union is the smaller of the two minima.
         digest = tuple(map(min, first[1], *(digest for _, digest in others)))
         return Sketch(first[0].union(*(hashes for hashes, _ in others)), _bands(digest, self._rows))
 
     def nearest(self, sketch: Sketch) -> tuple[str, float] | None:
-        """The name of the text that is most like this one and their similarity, None when none reaches the threshold."""
+        """Return the name of the most similar text and the similarity, None when none reaches the threshold."""
         ours = sketch.hashes
-        # Among very many that are alike the bands alone could miss even the same text.
+        # Among very many similar texts the bands alone could miss even an equal text.
         if (same := self._same.get(hash(ours))) is not None and ours == frozenset(self._hashes[same]):
             return self._names[same], 1.0
         found = None
@@ -177,7 +181,7 @@ class Alike:
         return found
 
     def add(self, name: str, sketch: Sketch) -> None:
-        """Remember a text, by a name to report it with."""
+        """Add a text under the name that `nearest` reports."""
         index = len(self._names)
         self._names.append(name)
         self._hashes.append(array("I", sketch.hashes))
@@ -192,7 +196,7 @@ class Alike:
                 self._buckets[band] = (*held, index)
 
     def _most_in_common(self, sketch: Sketch) -> list[int]:
-        """The texts to compare with, those first that have the most bands in common."""
+        """Return the texts to compare with, those that share the most bands first."""
         held = [one for one in map(self._buckets.get, sketch.bands) if one is not None]
         if not held:
             return []
@@ -202,7 +206,7 @@ class Alike:
 
 @lru_cache(maxsize=REMEMBERED)
 def _runs(text: str, rows: int) -> tuple[frozenset[int], tuple[int, ...]]:
-    """The runs of three words as 32-bit hashes, and their MinHash for bands of so many rows; the same in every process."""
+    """Return the runs of three words as 32-bit hashes, and their MinHash for bands of `rows` rows; the same in every process."""
     runs = shingles(text)
     [hashes] = RMinHash.hash_token_sets([runs])
     made = RMinHash(BANDS * rows, SEED)
@@ -212,15 +216,19 @@ def _runs(text: str, rows: int) -> tuple[frozenset[int], tuple[int, ...]]:
 
 @lru_cache(maxsize=REMEMBERED)
 def _bands(digest: tuple[int, ...], rows: int) -> tuple[int, ...]:
-    """A MinHash in pieces. Tuples of integers have the same hash in every process; a band's number keeps equal rows of two apart."""
+    """Return a MinHash as its bands' hashes.
+
+    Tuples of integers have the same hash in every process. A band's number keeps equal rows of two bands apart.
+    """
     return tuple(map(hash, zip(range(BANDS), *(digest[row::rows] for row in range(rows)), strict=True)))
 
 
 class SharedRuns:
-    """Finds a run of words that a text shares with any of those added before.
+    """An index of runs of words, which finds a run that a text shares with any text added before.
 
-    A run of n words, wherever it begins, holds a whole block of (n + 1) / 2 of those into which its text is cut. So only the blocks of
-    a text are looked up, and the runs around one that is known. Of a text in a script without spaces every run is looked up.
+    A run of n words, wherever it begins, contains a whole block of (n + 1) / 2 of the blocks that its text is cut into. So only the blocks
+    of
+    a text are looked up, and the runs around a known one. In scripts without spaces every run is looked up.
 
     Args:
         length: in words.
@@ -234,7 +242,7 @@ class SharedRuns:
         self._names: list[str] = []
 
     def add(self, name: str, texts: Iterable[str]) -> None:
-        """Remember all runs of some texts, by a name to report them with."""
+        """Add all runs of some texts under the name that `find` reports."""
         self._names.append(name)
         for text in texts:
             found = _spoken(text)
@@ -244,7 +252,7 @@ class SharedRuns:
                     self._runs.setdefault(hash(found[start:end]), len(self._names) - 1)
 
     def find(self, text: str) -> tuple[str, str] | None:
-        """The first shared run and the name of where it was, None when there is none."""
+        """Return the first shared run and the name of its source, None when there is none."""
         if not self._runs:
             return None
         found = _spoken(text)
@@ -264,17 +272,17 @@ class SharedRuns:
 
 
 def _spoken(text: str) -> tuple[str, ...]:
-    """The words without the signs, of which a line of arithmetic has too many to be worth thirteen words."""
+    """Return the words without the signs: a line of arithmetic has too many of them to count as thirteen words."""
     found = words(text)
     return found if SIGNS.isdisjoint(found) else tuple(word for word in found if word not in SIGNS)
 
 
 def _written(run: tuple[str, ...]) -> str:
-    """Return a run as a text has it: with spaces between words, and none between characters that are parts of words."""
+    """Return a run as a text writes it: with spaces between words, and none between characters that are parts of words."""
     spaces = (" " if WORD in (_weight(one), _weight(other)) else "" for one, other in pairwise(run))
     return "".join(chain.from_iterable(zip(run, chain(spaces, ("",)), strict=True)))
 
 
 def _keys(found: tuple[str, ...], length: int) -> Iterator[int]:
-    """Of every run of that length: 64 bits, so that of ten billion runs looked up among a million one is taken for another."""
+    """Yield the hash of every run of that length. With 64 bits, about one of ten trillion runs collides with one of a million."""
     return (hash(found[at : at + length]) for at in range(len(found) - length + 1))
