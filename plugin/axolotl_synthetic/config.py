@@ -260,7 +260,7 @@ class Budget(Block):
     samples: int | None = Field(default=None, ge=1, le=MOST)
     """Accepted samples: the paper's Q."""
     queries: int | None = Field(default=None, ge=1, le=MOST)
-    """Calls of every kind, to teacher and augmenter, retries included."""
+    """Calls of every kind, to every model, retries included."""
     tokens: int | None = Field(default=None, ge=1, le=MOST * MOST)
     """Prompt and completion tokens together."""
     usd: float | None = Field(default=None, gt=0, le=MOST)
