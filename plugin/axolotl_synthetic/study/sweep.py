@@ -174,7 +174,7 @@ class Sweep:
     def _make(self, line: Line, missing: Sequence[Cell]) -> None:
         settings = settings_of(self.study, line, self.settings)
         try:
-            self.generate(settings, ledger=self.study.folder / LEDGER, training=self.training)
+            self.generate(settings, ledger=self.study.folder / LEDGER, training=self._training_of(settings))
         except (ServiceError, Interrupted, FolderInUseError, StorageError):
             raise
         except SyntheticError as error:
@@ -190,6 +190,14 @@ class Sweep:
                 raise
             except SyntheticError as error:
                 self._note(cell, _failed(cell, str(error)))
+
+    def _training_of(self, settings: Settings) -> Mapping[str, Any]:
+        """Return the config for a line's folder. A user's entry for the training file moves there, or rounds would train on both files."""
+        entries = [
+            {**one, "path": str(settings.folder / "train.jsonl")} if dataset.is_axolotl_entry(one, self.settings.folder) else one
+            for one in self.training.get("datasets") or []
+        ]
+        return {**self.training, "datasets": entries} if entries else self.training
 
     def _one(self, cell: Cell, settings: Settings) -> CellResult:
         folder = self.folder(cell)
