@@ -76,7 +76,15 @@ class Prepared:
     @property
     def fingerprint(self) -> str:
         """Of everything that decides the training file."""
-        relevant = self.settings.model_dump(mode="json", exclude=IRRELEVANT)
+        return self._digest(IRRELEVANT)
+
+    @property
+    def fingerprint_of_candidates(self) -> str:
+        """Of everything that decides what a candidate is like, whatever their number and order."""
+        return self._digest({**IRRELEVANT, "budget": True, "rounds": True})
+
+    def _digest(self, irrelevant: dict[str, Any]) -> str:
+        relevant = self.settings.model_dump(mode="json", exclude=irrelevant)
         # Rows that change may change a verdict.
         databases = sorted({Path(seed.question.database_file) for seed in self.seeds.seeds if seed.question.database_file is not None})
         files = [sha256(path) for path in (*files_read(self.settings.verify, self.task), *own_prompts(self.task), *databases)]

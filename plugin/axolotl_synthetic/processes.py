@@ -8,8 +8,9 @@ import signal
 import subprocess
 import sys
 import threading
-from collections.abc import Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from types import FrameType
 from typing import IO
 
 # What torchrun and accelerate leave in the environment of a rank: a child with them would wait for its peers.
@@ -77,6 +78,20 @@ def run_in_group(command: Sequence[str], *, output: IO[str], environment: Mappin
         leader.wait()
         assert leader.stdin is not None
         leader.stdin.close()
+
+
+@contextmanager
+def terminated_as_interrupted() -> Iterator[None]:
+    """Have SIGTERM end what is done here as Ctrl-C does, such as a training."""
+
+    def handle(number: int, frame: FrameType | None) -> None:
+        raise KeyboardInterrupt
+
+    before = signal.signal(signal.SIGTERM, handle)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
 def _signal_group(group: int, number: int) -> None:

@@ -9,13 +9,10 @@ from __future__ import annotations
 import hashlib
 import json
 import shutil
-import signal
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from types import FrameType
 from typing import Any
 
 from axolotl_synthetic import dataset, grading, terminal
@@ -23,6 +20,7 @@ from axolotl_synthetic.config import OF_THE_WAY, Settings
 from axolotl_synthetic.errors import ConfigError, FolderInUseError, Interrupted, ServiceError, StorageError, SyntheticError
 from axolotl_synthetic.files import make_folder, write_text
 from axolotl_synthetic.ledger import Ledger
+from axolotl_synthetic.processes import terminated_as_interrupted
 from axolotl_synthetic.seeds import SeedSet, read_seeds
 from axolotl_synthetic.study.design import Cell, Line, cells, first_accepted, lines, settings_of
 from axolotl_synthetic.study.settings import Study
@@ -161,7 +159,7 @@ class Sweep:
             StorageError: if the disk is full.
         """
         untrained: dict[int, grading.Score] = {}
-        with _terminated_as_interrupted():
+        with terminated_as_interrupted():
             for line in lines(self.study):
                 missing = [cell for cell in cells(self.study, line) if not self.done(cell)]
                 if missing:
@@ -347,17 +345,3 @@ def seeds_of(settings: Settings, task: Task, line: Line | None) -> SeedSet:
         reads_numbers=getattr(task, "reads_numbers", False),
         labels=settings.labels,
     )
-
-
-@contextmanager
-def _terminated_as_interrupted() -> Iterator[None]:
-    """SIGTERM ends a study as Ctrl-C does, also while it trains."""
-
-    def handle(number: int, frame: FrameType | None) -> None:
-        raise KeyboardInterrupt
-
-    before = signal.signal(signal.SIGTERM, handle)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGTERM, before)
