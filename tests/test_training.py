@@ -39,3 +39,10 @@ def test_without_an_entry_of_the_users_the_file_is_read_as_chats(tmp_path):
     made = config_for({"base_model": "model"}, tmp_path / "train-1.jsonl", tmp_path, settings=SETTINGS, task=TASK, seed=13)
     [entry] = made["datasets"]
     assert (entry["path"], entry["type"]) == (str(tmp_path / "train-1.jsonl"), "chat_template") and "plugins" not in made
+
+
+def test_a_student_of_ours_is_not_pushed_to_the_users_repository_and_does_not_go_on_from_their_checkpoint(tmp_path):
+    theirs = {"hub_model_id": "me/model", "hub_strategy": "every_save", "resume_from_checkpoint": "out/checkpoint-9", "wandb_run_id": "abc"}
+    theirs |= {"push_dataset_to_hub": "me/data", "wandb_project": "mine"}
+    made = config_for({**TRAINING, **theirs}, tmp_path / "train-1.jsonl", tmp_path, settings=SETTINGS, task=TASK, seed=13)
+    assert made.keys() & theirs.keys() == {"wandb_project"}

@@ -5,6 +5,7 @@ Generating and grading run as separate commands, which these hooks start; `run.p
 
 from __future__ import annotations
 
+import datetime
 import importlib.util
 import logging
 import os
@@ -18,7 +19,7 @@ import time
 from collections.abc import Iterator, Mapping, MutableMapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from types import FrameType
+from types import FrameType, MappingProxyType
 from typing import Any
 
 import yaml
@@ -52,6 +53,9 @@ class SyntheticArgs(BaseModel):
 class SyntheticPlugin(BasePlugin):  # type: ignore[misc]  # Axolotl has no type information
     """Generates Axolotl's training data. Does nothing without a `synthetic:` block."""
 
+    # The config before Axolotl adds its defaults: the YAML with what the command line changes.
+    _asked: Mapping[str, Any] = MappingProxyType({})
+
     def get_input_args(self) -> str:
         return f"{__name__}.{SyntheticArgs.__name__}"
 
@@ -65,6 +69,7 @@ class SyntheticPlugin(BasePlugin):  # type: ignore[misc]  # Axolotl has no type 
                 read_yaml(Path(written), "the path of your Axolotl YAML")
             settings = load_settings(cfg["synthetic"])
             _refuse_other_training(cfg, settings)
+        self._asked = _plain({key: value for key, value in cfg.items() if key != "axolotl_config_path"})
         if warning := versions.untested():
             _say(warning)
         _log_to_file(settings.folder)
@@ -77,7 +82,7 @@ class SyntheticPlugin(BasePlugin):  # type: ignore[misc]  # Axolotl has no type 
             return
         with _one_message():
             settings = load_settings(cfg["synthetic"])
-            path = _training_file(cfg, settings)
+            path = _training_file(cfg, settings, self._asked)
             _refuse_open_review(settings)
             if path.stat().st_size == 0:
                 raise SyntheticError(_empty(cfg, path, settings))
@@ -120,18 +125,22 @@ def _grade_arguments(cfg: Mapping[str, Any]) -> str:
     path = cfg.get("axolotl_config_path")
     if not path:
         return "CONFIG"
-    known = _written(cfg)
+    try:
+        written = yaml.safe_load(Path(path).read_text(encoding="utf-8"))
+    except (OSError, ValueError, yaml.YAMLError):
+        written = {}
+    known = written if isinstance(written, Mapping) else {}
     changed = [key for key in ("output_dir", "base_model") if cfg.get(key) is not None and str(cfg[key]) != str(known.get(key))]
     return " ".join([shlex.quote(str(path)), *(f"--{key.replace('_', '-')} {shlex.quote(str(cfg[key]))}" for key in changed)])
 
 
-def _written(cfg: Mapping[str, Any]) -> Mapping[str, Any]:
-    """Return the user's YAML as written; empty if it cannot be read."""
-    try:
-        written = yaml.safe_load(Path(cfg["axolotl_config_path"]).read_text(encoding="utf-8"))
-    except (KeyError, TypeError, OSError, ValueError, yaml.YAMLError):
-        return {}
-    return written if isinstance(written, Mapping) else {}
+def _plain(value: Any) -> Any:
+    """Return a config as YAML's own types: Axolotl's mappings are of a class of its own."""
+    if isinstance(value, Mapping):
+        return {key: _plain(one) for key, one in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(one) for one in value]
+    return value if value is None or isinstance(value, bool | int | float | str | datetime.date) else str(value)
 
 
 def _rl(cfg: Mapping[str, Any]) -> str:
@@ -195,20 +204,20 @@ def _entry(cfg: Mapping[str, Any], settings: Settings) -> dict[str, Any]:
     return axolotl_entry(written, settings.weight, thinking_key, chats=is_of_chats(settings.task))
 
 
-def _training_file(cfg: Mapping[str, Any], settings: Settings) -> Path:
+def _training_file(cfg: Mapping[str, Any], settings: Settings, asked_for: Mapping[str, Any]) -> Path:
     """Return the finished training file of these settings; generate it if missing. Ranks that start together generate once."""
     try:
         from axolotl_synthetic import run
     except ImportError as error:
         raise ConfigError(f"a package is missing: {error}; install it: pip install axolotl-synthetic") from error
     kind = _kind(cfg)
-    if path := run.training_file(settings, kind):
+    if path := run.training_file(settings, kind, cfg.get("base_model")):
         return path
     missing = [package for module, package in NEEDED.items() if importlib.util.find_spec(module) is None]
     if missing:
         raise ConfigError(f"generating needs {', '.join(missing)}, not installed here: pip install {' '.join(missing)}")
     with _turn(settings.folder) as failures:
-        if path := run.training_file(settings, kind):
+        if path := run.training_file(settings, kind, cfg.get("base_model")):
             return path
         if failures.since_we_wait():
             code = failures.code()
@@ -216,10 +225,11 @@ def _training_file(cfg: Mapping[str, Any], settings: Settings) -> Path:
             raise SystemExit(code)
         failures.clear()
         _refuse_unfit(cfg, settings)
-        if code := _command("generate", cfg, settings):
+        # The students of rounds are trained as the user's own is.
+        if code := _command("generate", cfg, settings, asked_for if settings.rounds is not None else {}):
             failures.record(code)
             raise SystemExit(code)
-        if path := run.training_file(settings, kind):
+        if path := run.training_file(settings, kind, cfg.get("base_model")):
             return path
     raise StorageError(
         f"generating ended well, but {settings.folder} holds no training file for these settings: did the seeds or the config "
@@ -352,16 +362,20 @@ def _turn(folder: Path) -> Iterator[_Failures]:
         lock.release()
 
 
-def _command(command: str, cfg: Mapping[str, Any], settings: Settings) -> int:
+def _command(command: str, cfg: Mapping[str, Any], settings: Settings, more: Mapping[str, Any] = MappingProxyType({})) -> int:
     """Run `axolotl synthetic COMMAND` on these settings in a separate process, on this terminal; return its exit code.
 
-    The process is separate because distilabel takes over the root logger and the signal handlers, and because forking is unsafe once CUDA
-    is
-    in use.
+    In a process of its own because distilabel takes over the root logger and the signal handlers, and because forking where
+    CUDA is in use is unsafe.
+
+    Args:
+        command: its name.
+        cfg: Axolotl's.
+        settings: the block.
+        more: further keys of the config.
     """
     told = {key: cfg[key] for key in ("base_model", "adapter", "output_dir") if cfg.get(key) is not None}
-    # The students of rounds are trained as the YAML says.
-    block = {**(_written(cfg) if settings.rounds is not None else {}), **told, "synthetic": settings.model_dump(mode="json")}
+    block = {**more, **told, "synthetic": settings.model_dump(mode="json")}
     with tempfile.TemporaryDirectory(prefix="axolotl-synthetic-") as folder:
         config = Path(folder) / "config.yml"
         config.write_text(yaml.safe_dump(block, allow_unicode=True, sort_keys=False), encoding="utf-8")

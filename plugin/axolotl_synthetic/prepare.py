@@ -77,8 +77,16 @@ class Prepared:
     @property
     def fingerprint(self) -> str:
         """Return a hash of everything that decides the training file."""
-        relevant = self.settings.model_dump(mode="json", exclude=IRRELEVANT)
-        # Changed rows of a database may change a verdict.
+        return self._digest(IRRELEVANT)
+
+    @property
+    def fingerprint_of_candidates(self) -> str:
+        """Return a hash of everything that decides what a candidate is like, whatever the number and order of all."""
+        return self._digest({**IRRELEVANT, "budget": True, "rounds": True})
+
+    def _digest(self, irrelevant: dict[str, Any]) -> str:
+        relevant = self.settings.model_dump(mode="json", exclude=irrelevant)
+        # Rows that change may change a verdict.
         databases = sorted({Path(seed.question.database_file) for seed in self.seeds.seeds if seed.question.database_file is not None})
         files = [sha256(path) for path in (*files_read(self.settings.verify, self.task), *own_prompts(self.task), *databases)]
         # A row beyond `seeds.limit` may add its label to every prompt.

@@ -73,19 +73,20 @@ class Outcome:
     was_finished: bool = False
 
 
-def training_file(settings: Settings, kind: str = "train") -> Path | None:
+def training_file(settings: Settings, kind: str = "train", base_model: object = None) -> Path | None:
     """Return the finished training file of these settings and seeds, None when a run is needed.
 
     Args:
         settings: the block.
-        kind: its name in the manifest: `train`, `preferences` or `kto`.
+        kind: its name in the manifest: `train`, or `preferences` or `kto`.
+        base_model: Axolotl's, for which the students of `rounds` must have been trained.
 
     Raises:
         ConfigError: if the folder was made with other seeds or another task.
     """
     prepared = prepare(settings)
     manifest = finished(prepared)
-    if manifest is None or not has_decisions(prepared):
+    if manifest is None or not rounds.are_over(prepared, base_model) or not has_decisions(prepared):
         return None
     return settings.folder / str(manifest["files"][kind]["path"])
 
@@ -177,7 +178,8 @@ def generate(
     folder = settings.folder
     with held(folder):
         tell_problems(prepared)
-        if (manifest := finished(prepared)) is not None:
+        base_model = (training or {}).get("base_model")
+        if (manifest := finished(prepared)) is not None and rounds.are_over(prepared, base_model):
             if not has_decisions(prepared):
                 manifest, _ = decide_again(prepared, manifest)
             return Outcome(manifest, dataset.count(folder / dataset.SAMPLES), folder, was_finished=True)
@@ -847,7 +849,7 @@ def _write(prepared: Prepared, ledger: Ledger, samples: Path, seconds: float, ov
         training=training,
         prices=priced.priced(settings),
         more_files=_prefer(prepared, samples),
-        rounds=rounds.of_manifest(over, prepared, counts),
+        rounds=rounds.of_manifest(over, prepared, counts, samples),
     )
     ledger.set_meta(**{prepared.meta("finished"): prepared.fingerprint})
     _finish(prepared, manifest, counts)

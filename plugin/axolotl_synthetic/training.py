@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import os
 import shutil
-import subprocess
 import sys
 from collections import deque
 from collections.abc import Mapping, Sequence
@@ -18,15 +17,23 @@ import yaml
 
 from axolotl_synthetic import dataset
 from axolotl_synthetic.config import Settings
-from axolotl_synthetic.errors import StorageError, TrainingError
-from axolotl_synthetic.files import write_text
-from axolotl_synthetic.grading.evaluate import environment, telling_line
-from axolotl_synthetic.processes import die_with
+from axolotl_synthetic.errors import TrainingError
+from axolotl_synthetic.files import storage_errors, write_text
+from axolotl_synthetic.grading.evaluate import environment as child_environment
+from axolotl_synthetic.grading.evaluate import telling_line
+from axolotl_synthetic.processes import run_in_group
 from axolotl_synthetic.records import Seed
 from axolotl_synthetic.tasks import Task, has_turns
 
 STUDENT = "student"
 PREPARED = "prepared"
+# Keys of the user's YAML that are for the user's own training: a student of ours goes to no Hub, begins at no checkpoint of theirs, and
+# writes into no run of a tracker that they name.
+THEIRS = frozenset(
+    {"synthetic", "plugins", "datasets", "hub_model_id", "hub_strategy", "hub_revision", "push_dataset_to_hub"}
+    | {"resume_from_checkpoint", "auto_resume_from_checkpoints", "wandb_run_id", "wandb_log_model", "comet_experiment_key"}
+    | {"hf_mlflow_log_artifacts"}
+)
 
 
 def training_file(folder: Path, samples: Path, settings: Settings, task: Task, seeds: Sequence[Seed]) -> dataset.TrainingFile:
@@ -77,7 +84,7 @@ def config_for(
     plugins = [name for name in training.get("plugins") or [] if not str(name).startswith("axolotl_synthetic.")]
     own = [one for one in training.get("datasets") or [] if dataset.is_axolotl_entry(one, settings.folder)]
     others = [one for one in training.get("datasets") or [] if one not in own]
-    kept = {name: value for name, value in training.items() if name not in ("synthetic", "plugins", "datasets")}
+    kept = {name: value for name, value in training.items() if name not in THEIRS}
     return {
         **kept,
         **(changes or {}),
@@ -105,31 +112,10 @@ def train(config: Mapping[str, Any], folder: Path, *, launcher: str | None = Non
     path, log = folder / "config.yml", folder / "train.log"
     write_text(path, yaml.safe_dump(dict(config), allow_unicode=True, sort_keys=False))
     command = [sys.executable, "-m", "axolotl.cli.main", "train", str(path), *(["--launcher", launcher] if launcher else [])]
-    parent = os.getpid()
-    try:
-        output = log.open("w", encoding="utf-8")
-    except OSError as error:
-        raise StorageError(f"{log}: {error.strerror}; free some space or make it writable, then run the same command again") from error
-    with output:
-        # Axolotl's own progress bar would fill the log; the user sees one line per training.
-        child = subprocess.Popen(
-            command,
-            stdin=subprocess.DEVNULL,
-            stdout=output,
-            stderr=subprocess.STDOUT,
-            env={**environment(), "AXOLOTL_DO_NOT_TRACK": os.environ.get("AXOLOTL_DO_NOT_TRACK", "1")},
-            preexec_fn=lambda: die_with(parent),
-        )
-        try:
-            code = child.wait()
-        finally:
-            if child.poll() is None:
-                child.terminate()
-                try:
-                    child.wait(timeout=5)
-                except subprocess.TimeoutExpired:
-                    child.kill()
-                    child.wait()
+    environment = {**child_environment(), "AXOLOTL_DO_NOT_TRACK": os.environ.get("AXOLOTL_DO_NOT_TRACK", "1")}
+    # Axolotl's own progress bar would fill the log; the user sees a line for each training.
+    with storage_errors(log), log.open("w", encoding="utf-8") as output:
+        code = run_in_group(command, output=output, environment=environment)
     if code != 0:
         raise TrainingError(f"axolotl train ended with {_how(code, log)}; see {log}")
 

@@ -110,3 +110,8 @@ def test_scores_whose_mean_is_not_the_metric_are_no_pairs():
     each = {"word_perplexity,none": {"0": 3.0, "1": 5.0}, "acc,none": {"0": 1.0, "1": 0.0}}
     assert choose({"word_perplexity,none": 3.9}, 2, each).each == {}
     assert choose({"acc,none": 0.5}, 2, each).each == {"0": 1.0, "1": 0.0}
+
+
+def test_a_likelihood_of_which_less_is_better_makes_no_pairs_even_where_its_mean_is_the_metric():
+    # A single chat: the mean over chats is the metric, and a student that finds it likelier would count as worse on it.
+    assert choose({"bits_per_byte,none": 2.5}, 1, {"bits_per_byte,none": {"0": 2.5}}).each == {}

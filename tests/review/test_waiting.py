@@ -41,7 +41,7 @@ def generate_here(monkeypatch):
     """Run in this process what the hook runs as a separate command."""
     from axolotl_synthetic import plugin, run
 
-    monkeypatch.setattr(plugin, "_command", lambda command, cfg, settings: run.generate(settings) and 0)
+    monkeypatch.setattr(plugin, "_command", lambda command, cfg, settings, *_: run.generate(settings) and 0)
 
 
 @pytest.mark.parametrize(

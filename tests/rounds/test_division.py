@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from axolotl_synthetic.config import Budget, Rounds
 from axolotl_synthetic.pipelines.schedule import Phase, schedule
 from axolotl_synthetic.records import Question, Seed
-from axolotl_synthetic.rounds.division import LEAST, MOST, moved, parts, weights
+from axolotl_synthetic.rounds.division import LEAST, MOST, is_within, moved, parts, weights
 
 SEEDS = [Seed(name, Question(f"What is {name}?")) for name in "abcd"]
 
@@ -92,3 +92,9 @@ def test_no_seed_is_dropped_and_none_is_chased(scores, start, number):
     for seed, weight in weighted.items():
         assert math.floor(number * weight / total) - 1 <= came[seed] <= math.ceil(number * weight / total) + 1
     assert len({one.candidate.id for one in planned}) == len(planned)
+
+
+def test_a_budget_is_within_another_in_every_limit_that_both_have_and_in_none_where_they_have_none():
+    assert is_within({"samples": 4, "usd": 9.0}, {"samples": 4})
+    assert not is_within({"samples": 5, "queries": 1}, {"samples": 4, "queries": 8})
+    assert not is_within({"samples": 4}, {"queries": 8})

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import subprocess
 import sys
 from itertools import islice
@@ -70,13 +71,22 @@ def test_a_second_round_asks_more_about_the_seeds_that_cost_the_student_most_and
 
 
 @pytest.mark.slow
-def test_a_run_that_is_killed_while_its_student_trains_goes_on_at_that_round(tmp_path, model):
+@pytest.mark.parametrize(("launcher", "number"), [("python", signal.SIGTERM), ("accelerate", signal.SIGKILL)])
+def test_a_run_that_is_killed_while_its_student_trains_leaves_nothing_running_and_goes_on_at_that_round(
+    tmp_path, model, monkeypatch, launcher, number
+):
+    monkeypatch.setenv("PATH", os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]]))  # where accelerate is
     project = Project(tmp_path / "project", seeds=6)
     with FakeServer(MathReplies(), api_key=KEY, vary_repeats=True) as server:
-        configure(project, server, model)
+        configure(project, server, model, rounds={"count": 2, "launcher": launcher})
         running = project.start()
         assert until((project.out / "rounds" / "round-1" / "train.log").exists)
-        running.kill()
+        if launcher == "accelerate":
+            assert until(lambda: any("-m axolotl.cli.train" in line and "accelerate" not in line for _, line in project.processes()))
+        running.child.send_signal(number)
+        _, said = running.child.communicate()
+        assert project.ends(20)
+        assert number == signal.SIGKILL or (running.child.returncode == 130 and "stopped; what was paid for is kept" in said)
         before = server.answered
         assert before == 4 and not (project.out / "rounds.json").exists()
         done = project.run()
@@ -93,12 +103,14 @@ def test_axolotl_train_makes_the_rounds_with_the_yaml_that_it_was_given_and_then
         path = project.folder / "config.yml"
         made = {**yaml.safe_load(path.read_text()), "plugins": ["axolotl_synthetic.SyntheticPlugin"], "learning_rate": 0.00123}
         path.write_text(yaml.safe_dump(made))
-        command = [sys.executable, "-m", "axolotl.cli.main", "train", "config.yml", "--launcher", "python"]
+        command = [sys.executable, "-m", "axolotl.cli.main", "train", "config.yml", "--launcher", "python", "--weight-decay", "0.0321"]
         environment = {**os.environ, "OPENAI_API_KEY": KEY, "AXOLOTL_DO_NOT_TRACK": "1"}
         done = subprocess.run(command, cwd=project.folder, env=environment, capture_output=True, text=True, timeout=600)
-    assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-3000:]
+        assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-3000:]
+        again = project.run()
+        assert again.code == 0 and "nothing to do" in again.out
     between = yaml.safe_load((project.out / "rounds" / "round-1" / "config.yml").read_text())
-    assert between["learning_rate"] == 0.00123 and "plugins" not in between
+    assert (between["learning_rate"], between["weight_decay"]) == (0.00123, 0.0321) and "plugins" not in between
     assert len(of_file(project)["scores"]) == 6 and project.manifest["counts"]["accepted"] == 12
     assert (project.folder / "student" / "adapter_config.json").exists()
 
@@ -164,6 +176,91 @@ def test_a_student_that_cannot_be_trained_ends_the_run_with_what_axolotl_says_an
         configure(project, server, model)
         assert project.run().code == 0
         assert server.answered == 12
+
+
+def without_students(project: Project, server: FakeServer, *, rounds: dict, base_model: str = "a-model", **block) -> None:
+    """Write a config whose seeds have no answer to score by, so that rounds are made and no student is trained."""
+    lines = (project.folder / "seeds.jsonl").read_text().splitlines()
+    questions = [{"question": json.loads(line)["question"]} for line in lines]
+    (project.folder / "seeds.jsonl").write_text("".join(json.dumps(one) + "\n" for one in questions))
+    project.configure(server, **{"strategy": "new_question", "budget": {"samples": 30}, "rounds": {"by": "wrong", **rounds}, **block})
+    path = project.folder / "config.yml"
+    path.write_text(yaml.safe_dump({**yaml.safe_load(path.read_text()), "base_model": base_model}))
+
+
+def test_where_no_seed_can_be_scored_no_student_is_trained(tmp_path):
+    project = Project(tmp_path / "project", seeds=6)
+    with FakeServer(MathReplies(), api_key=KEY, vary_repeats=True) as server:
+        without_students(project, server, rounds={"count": 2})
+        done = project.run()
+    assert done.code == 0, done.err
+    assert "no seed has an answer to score by" in done.err and "training the student" not in done.err
+    assert [one["accepted"] for one in project.manifest["rounds"]] == [10, 30]
+
+
+def test_more_rounds_are_made_beyond_those_that_are_over_and_none_before_their_end(tmp_path):
+    project = Project(tmp_path / "project", seeds=6)
+    with FakeServer(MathReplies(), api_key=KEY, vary_repeats=True) as server:
+        without_students(project, server, rounds={"count": 2})
+        assert project.run().code == 0
+        calls = server.answered
+        # Parts that end at 2, 6, 14 and 30 samples; the round that is over ends at 10.
+        without_students(project, server, rounds={"count": 4})
+        done = project.run()
+        assert done.code == 0, done.err
+        assert server.answered == calls
+    assert [one["budget"]["samples"] for one in project.manifest["rounds"]] == [10, 14, 30]
+    places = [one["candidates"] for one in json.loads((project.out / "rounds.json").read_text())["rounds"]]
+    assert places == sorted(places)
+
+
+def test_the_manifest_of_a_lower_budget_has_no_round_that_it_did_not_reach(tmp_path):
+    project = Project(tmp_path / "project", seeds=6)
+    with FakeServer(MathReplies(), api_key=KEY, vary_repeats=True) as server:
+        without_students(project, server, rounds={"count": 3, "growth": 1})
+        assert project.run().code == 0
+        assert [one["accepted"] for one in project.manifest["rounds"]] == [10, 20, 30]
+        calls = server.answered
+        without_students(project, server, rounds={"count": 3, "growth": 1}, budget={"samples": 15})
+        done = project.run()
+        assert done.code == 0, done.err
+        assert server.answered == calls
+    assert [one["accepted"] for one in project.manifest["rounds"]] == [10, 15]
+
+
+def test_a_part_for_which_no_budget_is_left_trains_no_student_again(tmp_path):
+    project = Project(tmp_path / "project", seeds=6)
+    with FakeServer(MathReplies(), api_key=KEY, vary_repeats=True) as server:
+        without_students(project, server, rounds={"count": 3, "growth": 1}, budget={"queries": 12})
+        assert project.run("preview", "-n", "6").code == 0
+        calls = server.answered
+        assert calls == 12
+        done = project.run()
+        assert done.code == 0, done.err
+        assert server.answered == calls
+    assert "round 2 of 3: brought nothing new, so the scores of the round before hold" in done.err
+    first, second, last = project.manifest["rounds"]
+    assert first["accepted"] == second["accepted"] == last["accepted"] > 0
+
+
+@pytest.mark.parametrize("changed", ["base_model", "rounds.json", "verify"])
+def test_a_finished_runs_rounds_are_made_anew_for_another_student_other_checks_or_without_their_record(tmp_path, changed):
+    project = Project(tmp_path / "project", seeds=6)
+    with FakeServer(MathReplies(), api_key=KEY, vary_repeats=True) as server:
+        without_students(project, server, rounds={"count": 2})
+        assert project.run().code == 0
+        assert "nothing to do" in project.run().out
+        calls = server.answered
+        if changed == "base_model":
+            without_students(project, server, rounds={"count": 2}, base_model="another-model")
+        elif changed == "verify":
+            without_students(project, server, rounds={"count": 2}, verify=["format"])
+        else:
+            (project.out / "rounds.json").unlink()
+        done = project.run()
+        assert done.code == 0, done.err
+        assert server.answered == calls
+    assert "nothing to do" not in done.out and "round 1 of 2" in done.err
 
 
 @pytest.mark.parametrize(

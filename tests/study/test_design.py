@@ -9,11 +9,12 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
+from rich.console import Console
 
 from axolotl_synthetic import dataset, run
 from axolotl_synthetic.config import load_settings
 from axolotl_synthetic.errors import ConfigError
-from axolotl_synthetic.study.costs import cost, hours
+from axolotl_synthetic.study.costs import cost, hours, show_cost
 from axolotl_synthetic.study.design import Cell, Line, cells, epochs, first_accepted, lines, settings_of
 from axolotl_synthetic.study.settings import Limits, Study, load_study
 from axolotl_synthetic.study.sweep import CellResult, seeds_of
@@ -201,6 +202,15 @@ def test_the_hours_to_come_count_the_students_of_rounds():
 )
 def test_how_long_the_students_are_trained_is_said(training, said):
     assert said in epochs(training)
+
+
+@pytest.mark.parametrize(("rounds", "begins"), [({"count": 2}, "at least "), ({"count": 2, "by": "uniform"}, ""), (None, "")])
+def test_calls_are_a_least_where_the_candidates_depend_on_the_number_of_samples(seeds, rounds, begins):
+    asked = study(strategies=["new_question"], arms={"other": {"strategy": "new_question", "rounds": rounds}})
+    console = Console(record=True, width=300)
+    show_cost(console, asked, cost(asked, settings(), run.plan), 0, "trained")
+    # 2 repeats of 8 samples at 3 calls for each of two sizes.
+    assert f"\n{begins}96 calls in all" in console.export_text()
 
 
 def test_a_study_costs_its_largest_cells(seeds):

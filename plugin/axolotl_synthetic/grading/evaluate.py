@@ -29,6 +29,8 @@ from axolotl_synthetic.processes import without_ranks
 AT_ONCE = 20
 # The only metric that is shown in addition to a task's main one.
 MACRO_F1 = "macro_f1"
+# The metric of chats.
+LIKELIHOOD = "bits_per_byte"
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +42,7 @@ class Score:
         stderr: standard error of `value`; None if lm-eval gives none, as for a single question.
         metric: with the filter of replies if a task has several, as in `exact_match,strict-match`.
         questions: number of questions asked, None if lm-eval does not report it.
-        each: each question's score, by its number; empty if `value` is not their mean.
+        each: each question's score, by its number, the more the better; empty if `value` is not their mean.
     """
 
     value: float
@@ -152,7 +154,8 @@ def choose(metrics: Mapping[str, Any], questions: int | None = None, each: Mappi
     metric, _, chosen_filter = name.partition(",")
     stderr = metrics.get(f"{metric}_stderr,{chosen_filter}")
     scored = (each or {}).get(name, {})
-    if scored and not math.isclose(sum(scored.values()) / len(scored), metrics[name], abs_tol=1e-6):
+    # Less is better of a likelihood, and whoever compares question by question takes more for better.
+    if metric == LIKELIHOOD or (scored and not math.isclose(sum(scored.values()) / len(scored), metrics[name], abs_tol=1e-6)):
         scored = {}
     return Score(
         value=float(metrics[name]),

@@ -13,6 +13,7 @@ from __future__ import annotations
 import hashlib
 import json
 import math
+import shutil
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -23,17 +24,19 @@ from axolotl_synthetic.errors import ConfigError, TrainingError
 from axolotl_synthetic.files import make_folder
 from axolotl_synthetic.pipelines.schedule import Phase, schedule
 from axolotl_synthetic.prepare import Prepared
-from axolotl_synthetic.rounds.division import moved, parts, weights
+from axolotl_synthetic.processes import terminated_as_interrupted
+from axolotl_synthetic.rounds.division import is_within, moved, parts, weights
 from axolotl_synthetic.rounds.record import Round, read, summary, write
-from axolotl_synthetic.rounds.scoring import score
+from axolotl_synthetic.rounds.scoring import score, write_questions
 from axolotl_synthetic.training import STUDENT, config_for, remove, train, training_file
 from axolotl_synthetic.wording import number_of
 
-__all__ = ["conduct", "of_manifest", "phases", "refuse_untrainable", "said"]
+__all__ = ["are_over", "conduct", "of_manifest", "phases", "refuse_untrainable", "said"]
 
 Generate = Callable[[Budget, Sequence[Phase], str], Path]
 """Function that runs the pipeline up to a budget, with phases, under a title, and returns the file of its samples."""
 
+SCORING = "scoring"
 UNITS = {"loss": "bits a byte", "wrong": "of its answers wrong"}
 
 
@@ -57,37 +60,59 @@ def conduct(prepared: Prepared, training: Mapping[str, Any], generate: Generate)
     assert settings.rounds is not None
     if not settings.rounds.trains:
         return []
-    key = _key(prepared, training)
+    key = _key(prepared, training.get("base_model"))
     known = read(settings.folder, key)[: settings.rounds.count - 1]
-    for number, budget in enumerate(_parts(prepared)[:-1], 1):
-        if number <= len(known):
+    for budget in _parts(prepared)[len(known) : -1]:
+        # With another `count` or a lower budget, a part may end before the rounds that are over do.
+        if known and is_within(budget.model_dump(exclude_none=True), known[-1].budget):
             continue
+        number = len(known) + 1
         title = f"round {number} of {settings.rounds.count}"
         spool = generate(budget, phases(known, prepared), title)
-        rows = [row for row in dataset.read_samples(spool) if not _is_denied(row)]
-        last = rows[-1]["id"] if rows else None
-        scores = _scores(prepared, training, spool, number, title)
-        accepted = sum(row["status"] == "accepted" for row in rows)
-        made = Round(budget.model_dump(exclude_none=True), _place_after(prepared, known, last), accepted, scores)
+        accepted = sum(row["status"] == "accepted" for row in dataset.read_samples(spool))
+        # Phases are in order, whatever budget the rounds before were made with.
+        place = max(_end(prepared, known, spool), known[-1].candidates if known else 0)
+        if known and (place, accepted) == (known[-1].candidates, known[-1].accepted):
+            terminal.notice(f"{title}: brought nothing new, so the scores of the round before hold")
+            scores = known[-1].scores
+        else:
+            with terminated_as_interrupted():
+                scores = _scores(prepared, training, spool, number, title)
+        made = Round(budget.model_dump(exclude_none=True), place, accepted, scores)
         known.append(made)
         write(settings.folder, key, known)
         _tell(title, made, settings.rounds, prepared)
     return known
 
 
+def are_over(prepared: Prepared, base_model: object) -> bool:
+    """Return whether a finished run's rounds were made for this student; True of a run that trains none."""
+    settings = prepared.settings
+    return settings.rounds is None or not settings.rounds.trains or bool(read(settings.folder, _key(prepared, base_model)))
+
+
 def phases(rounds: Iterable[Round], prepared: Prepared) -> tuple[Phase, ...]:
     """Return the seeds' weights of each phase and the candidate that it begins at."""
     ids = [seed.id for seed in prepared.seeds.seeds]
-    return tuple(Phase(one.candidates, weights(ids, one.scores)) for one in rounds)
+    found: list[Phase] = []
+    for one in rounds:
+        weighted = weights(ids, one.scores)
+        # A phase begins with the first seed again, so while all weigh the same there is none.
+        if found or len(set(weighted.values())) > 1:
+            found.append(Phase(one.candidates, weighted))
+    return tuple(found)
 
 
-def of_manifest(rounds: Sequence[Round], prepared: Prepared, counts: dataset.Counts) -> list[dict[str, Any]]:
-    """Return the manifest's entry about the rounds; empty for a run without rounds."""
+def of_manifest(rounds: Sequence[Round], prepared: Prepared, counts: dataset.Counts, samples: Path) -> list[dict[str, Any]]:
+    """Return what the manifest says of the rounds; nothing of a run without any."""
     settings = prepared.settings
     if settings.rounds is None:
         return []
     ids = [seed.id for seed in prepared.seeds.seeds]
-    return summary(rounds, settings.rounds.by, ids, settings.budget.model_dump(exclude_none=True), counts)
+    # A budget that was lowered may end before a round that an earlier run has made.
+    end = _end(prepared, rounds, samples) if rounds else 0
+    reached = [one for one in rounds if one.candidates <= end]
+    return summary(reached, settings.rounds.by, ids, settings.budget.model_dump(exclude_none=True), counts)
 
 
 def refuse_untrainable(settings: Settings, training: Mapping[str, Any], has_final_answer: bool) -> None:
@@ -135,11 +160,11 @@ def _parts(prepared: Prepared) -> list[Budget]:
     return parts(settings.budget, settings.rounds, only_samples=prepared.shared_ledger is not None)
 
 
-def _key(prepared: Prepared, training: Mapping[str, Any]) -> str:
-    """Return the key of the recorded scores. Another budget or another way to train does not invalidate finished rounds."""
+def _key(prepared: Prepared, base_model: object) -> str:
+    """Return what the scores of a round are known by. Another budget or another way to train changes no round that is over."""
     rounds = prepared.settings.rounds
     assert rounds is not None
-    decisive = [rounds.by, rounds.growth, dict(prepared.plan.strategy), prepared.seeds.sha256, str(training.get("base_model"))]
+    decisive = [prepared.fingerprint_of_candidates, rounds.by, float(rounds.growth), str(base_model)]
     return hashlib.sha256(json.dumps(decisive, sort_keys=True).encode()).hexdigest()
 
 
@@ -148,20 +173,25 @@ def _is_denied(row: Mapping[str, Any]) -> bool:
     return row["status"] == "failed" and str(row["reason"]).startswith("budget:")
 
 
-def _place_after(prepared: Prepared, known: Sequence[Round], last: str | None) -> int:
-    """Return the number of the candidate after the one with this id."""
+def _end(prepared: Prepared, known: Sequence[Round], samples: Path) -> int:
+    """Return the number of the candidate after the last one in a file of samples."""
+    last = None
+    for row in dataset.read_samples(samples):
+        last = last if _is_denied(row) else row["id"]
     if last is None:
-        return known[-1].candidates if known else 0
+        return 0
     planned = schedule(prepared.seeds.seeds, prepared.plan.strategy, None, phases(known, prepared))
     return next(one.candidate.number for one in planned if one.candidate.id == last) + 1
 
 
-def _scores(prepared: Prepared, training: Mapping[str, Any], spool: Path, number: int, title: str) -> dict[str, float]:
+def _scores(prepared: Prepared, training: Mapping[str, Any], spool: Path, number: int, title: str) -> Mapping[str, float]:
     settings, task, seeds = prepared.settings, prepared.task, prepared.seeds.seeds
     assert settings.rounds is not None
     folder = settings.folder / "rounds" / f"round-{number}"
-    remove(folder)  # left by an attempt that was killed
+    shutil.rmtree(folder, ignore_errors=True)  # of an attempt that was killed
     make_folder(folder)
+    if not write_questions(settings, task, seeds, dataset.read_samples(spool), folder / SCORING):
+        return {}
     file = training_file(folder, spool, settings, task, seeds)
     if not file.rows:
         raise TrainingError(
@@ -174,7 +204,7 @@ def _scores(prepared: Prepared, training: Mapping[str, Any], spool: Path, number
     train(config, folder, launcher=settings.rounds.launcher)
     model = grading.student_in(folder / STUDENT, base=str(training["base_model"]), thinking=settings.keeps_thinking)
     with terminal.counted(f"{title}: scoring seeds", "seeds") as on_progress:
-        found = score(model, settings, task, seeds, dataset.read_samples(spool), folder / "scoring", on_progress=on_progress)
+        found = score(model, settings.rounds, folder / SCORING, on_progress=on_progress)
     remove(folder)
     return {seed: value for seed, value in found.items() if math.isfinite(value)}
 

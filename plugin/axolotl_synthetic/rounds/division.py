@@ -35,6 +35,12 @@ def parts(budget: Budget, rounds: Rounds, *, only_samples: bool = False) -> list
     return [*found, budget]
 
 
+def is_within(budget: Mapping[str, float], other: Mapping[str, float]) -> bool:
+    """Return whether a budget is no larger than another one in any limit that both have; False where they have none in common."""
+    both = budget.keys() & other.keys()
+    return bool(both) and all(budget[name] <= other[name] for name in both)
+
+
 def weights(seeds: Sequence[str], scores: Mapping[str, float]) -> dict[str, float]:
     """Return each seed's weight, in proportion to its score; a seed of mean score has 1.
 

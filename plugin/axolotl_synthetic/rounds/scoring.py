@@ -8,48 +8,50 @@ from pathlib import Path
 from typing import Any
 
 from axolotl_synthetic import dataset, grading
-from axolotl_synthetic.config import Settings
+from axolotl_synthetic.config import Rounds, Settings
 from axolotl_synthetic.grading.heldout import FILE
 from axolotl_synthetic.records import ANSWER_AUGMENTATION, Seed
 from axolotl_synthetic.tasks import Task
 
 
-def score(
-    model: grading.ModelArgs,
-    settings: Settings,
-    task: Task,
-    seeds: Sequence[Seed],
-    samples: Iterable[Mapping[str, Any]],
-    folder: Path,
-    *,
-    on_progress: Callable[[int, int], None] = lambda done, total: None,
-) -> dict[str, float]:
-    """Return each seed's score, higher for a seed that needs more; none for a seed without an own or an accepted answer.
+def write_questions(settings: Settings, task: Task, seeds: Sequence[Seed], samples: Iterable[Mapping[str, Any]], folder: Path) -> bool:
+    """Write what the seeds are scored on for lm-eval; return whether there is anything: a seed with an answer, its own or an accepted one.
 
     Args:
-        model: the student.
         settings: the block, with `rounds`.
         task: the block's.
         seeds: those of the run.
-        samples: rows of `samples.jsonl`; a seed without an answer uses its first accepted one.
-        folder: the place of lm-eval's questions and log.
+        samples: rows of `samples.jsonl`; the first accepted one of a seed without an answer takes the answer's place.
+        folder: where it goes.
 
     Raises:
-        TrainingError: if lm-eval ends with an error.
         StorageError: if the folder cannot be written.
     """
     assert settings.rounds is not None
     wrong = settings.rounds.by == "wrong"
     first = _first_accepted(samples, only=ANSWER_AUGMENTATION if wrong else None)
-    if wrong:
-        asked = [seed if seed.answer is not None else _with_answer(seed, first.get(seed.id)) for seed in seeds]
-        made = grading.export_task(
-            folder, task=task, held_out=asked, max_gen_toks=settings.grade.max_new_tokens, system=settings.system_message
-        )
-    else:
-        made = grading.export_answers(folder, list(_answers(settings, task, seeds, first)))
-    if made is None:
-        return {}
+    if not wrong:
+        return grading.export_answers(folder, list(_answers(settings, task, seeds, first))) is not None
+    asked = [seed if seed.answer is not None else _with_answer(seed, first.get(seed.id)) for seed in seeds]
+    longest = settings.grade.max_new_tokens
+    return grading.export_task(folder, task=task, held_out=asked, max_gen_toks=longest, system=settings.system_message) is not None
+
+
+def score(
+    model: grading.ModelArgs, rounds: Rounds, folder: Path, *, on_progress: Callable[[int, int], None] = lambda done, total: None
+) -> dict[str, float]:
+    """Return the score of each seed that was written, the higher the more it needs.
+
+    Args:
+        model: the student.
+        rounds: says what is scored.
+        folder: that of `write_questions`, and of lm-eval's log.
+
+    Raises:
+        TrainingError: if lm-eval ends with an error.
+        StorageError: if the log cannot be written.
+    """
+    wrong = rounds.by == "wrong"
     metrics = ("exact_match", "acc") if wrong else ("bits_per_byte",)
     found = grading.scores_of_each(model, folder, metrics, log=folder / "lm_eval.log", on_progress=on_progress)
     with open(folder / FILE, "rb") as lines:

@@ -169,8 +169,10 @@ def show_cost(console: Console, study: Study, made: Cost, paid: int, training: A
     console.print(table)
     usd = "cost unknown (no price)" if made.usd is None else f"about USD {made.usd:,.2f}"
     before = f"; {paid:,} were made before" if paid else ""
+    # In rounds a smaller cell is not the beginning of a larger one; how many calls they share depends on the scores.
+    least = "at least " if any(arm.is_in_rounds for arm in study.compared.values()) else ""
     console.print(
-        f"{made.total:,.0f} calls in all, those of the largest cells (the cells one by one would take {made.separately:,.0f}), about"
+        f"{least}{made.total:,.0f} calls in all, those of the largest cells (the cells one by one would take {made.separately:,.0f}), about"
         f" {made.tokens:,.0f} tokens, {usd}{before}",
         highlight=False,
     )

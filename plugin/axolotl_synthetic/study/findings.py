@@ -84,7 +84,9 @@ def find(study: Study, settings: Settings, swept: Swept, *, student: str) -> Fin
     )
     prices = _usd_per_sample(done)
     targets = {target: _ways(measured, target, prices) for target in _targets(study, measured)}
-    return Findings(measured, curves.parameter_intervals(results), targets, swept.results, differences(study.compared, swept.results))
+    # An arm that says nothing of checks has those of the config.
+    arms = {name: arm.model_copy(update={"verify": settings.verify} if arm.verify is None else {}) for name, arm in study.compared.items()}
+    return Findings(measured, curves.parameter_intervals(results), targets, swept.results, differences(arms, swept.results))
 
 
 def _targets(study: Study, measured: Measured) -> list[float]:

@@ -9,13 +9,10 @@ from __future__ import annotations
 import hashlib
 import json
 import shutil
-import signal
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from types import FrameType
 from typing import Any
 
 from axolotl_synthetic import dataset, grading, terminal
@@ -23,6 +20,7 @@ from axolotl_synthetic.config import OF_THE_WAY, Settings
 from axolotl_synthetic.errors import ConfigError, FolderInUseError, Interrupted, ServiceError, StorageError, SyntheticError
 from axolotl_synthetic.files import make_folder, write_text
 from axolotl_synthetic.ledger import Ledger
+from axolotl_synthetic.processes import terminated_as_interrupted
 from axolotl_synthetic.seeds import SeedSet, read_seeds
 from axolotl_synthetic.study.design import Cell, Line, cells, first_accepted, lines, settings_of
 from axolotl_synthetic.study.settings import Study
@@ -161,7 +159,7 @@ class Sweep:
             StorageError: if the disk is full.
         """
         untrained: dict[int, grading.Score] = {}
-        with _terminated_as_interrupted():
+        with terminated_as_interrupted():
             for line in lines(self.study):
                 missing = [cell for cell in cells(self.study, line) if not self.done(cell)]
                 if missing:
@@ -174,7 +172,7 @@ class Sweep:
     def _make(self, line: Line, missing: Sequence[Cell]) -> None:
         settings = settings_of(self.study, line, self.settings)
         try:
-            self.generate(settings, ledger=self.study.folder / LEDGER, training=self.training)
+            self.generate(settings, ledger=self.study.folder / LEDGER, training=self._training_of(settings))
         except (ServiceError, Interrupted, FolderInUseError, StorageError):
             raise
         except SyntheticError as error:
@@ -190,6 +188,14 @@ class Sweep:
                 raise
             except SyntheticError as error:
                 self._note(cell, _failed(cell, str(error)))
+
+    def _training_of(self, settings: Settings) -> Mapping[str, Any]:
+        """Return the config for a line's folder. A user's entry for the training file moves there, or rounds would train on both files."""
+        entries = [
+            {**one, "path": str(settings.folder / "train.jsonl")} if dataset.is_axolotl_entry(one, self.settings.folder) else one
+            for one in self.training.get("datasets") or []
+        ]
+        return {**self.training, "datasets": entries} if entries else self.training
 
     def _one(self, cell: Cell, settings: Settings) -> CellResult:
         folder = self.folder(cell)
@@ -342,17 +348,3 @@ def seeds_of(settings: Settings, task: Task, line: Line | None) -> SeedSet:
         reads_numbers=getattr(task, "reads_numbers", False),
         labels=settings.labels,
     )
-
-
-@contextmanager
-def _terminated_as_interrupted() -> Iterator[None]:
-    """End a study on SIGTERM as on Ctrl-C, also while it trains."""
-
-    def handle(number: int, frame: FrameType | None) -> None:
-        raise KeyboardInterrupt
-
-    before = signal.signal(signal.SIGTERM, handle)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGTERM, before)
