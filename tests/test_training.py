@@ -30,9 +30,10 @@ def test_a_student_is_trained_with_the_users_config_on_its_own_file_into_its_own
 
 
 def test_what_a_round_changes_takes_the_place_of_what_the_user_wrote_and_never_of_files_and_folders(tmp_path):
-    changes = {"num_epochs": 1, "adapter": "lora"}
+    changes = {"num_epochs": 1, "adapter": "lora", "seed": 5}
     made = config_for(TRAINING, tmp_path / "train-1.jsonl", tmp_path, settings=SETTINGS, task=TASK, seed=13, changes=changes)
-    assert (made["num_epochs"], made["adapter"], made["output_dir"]) == (1, "lora", str(tmp_path / "student"))
+    assert (made["num_epochs"], made["adapter"], made["seed"]) == (1, "lora", 5)
+    assert made["output_dir"] == str(tmp_path / "student")
 
 
 def test_without_an_entry_of_the_users_the_file_is_read_as_chats(tmp_path):

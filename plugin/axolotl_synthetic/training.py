@@ -93,7 +93,7 @@ def config_for(
         "datasets": [*others, {**(own[0] if own else entry), "path": entry["path"]}],
         "output_dir": str(folder / STUDENT),
         "dataset_prepared_path": str(folder / PREPARED),
-        "seed": seed,
+        "seed": (changes or {}).get("seed", seed),
     }
 
 
