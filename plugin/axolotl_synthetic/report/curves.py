@@ -33,7 +33,8 @@ def draw(measured: Measured) -> Picture:
 
 def figure_of(measured: Measured, width: float) -> Figure:
     """Draw means with a standard error to each side, and fitted curves or, if there is none, lines between the means."""
-    figure, axes = panels(len(measured.sizes), width, 3.1)
+    rows_of_the_legend = -(-(len(measured.strategies) + 1) // 2)
+    figure, axes = panels(len(measured.sizes), width, 2.7 + 0.2 * rows_of_the_legend)
     ticks = sorted({point.samples for curve in measured.curves for point in curve.points})
     styles = looks(measured.strategies)
     middle = (len(styles) - 1) / 2
