@@ -254,6 +254,7 @@ def test_quiet_still_prints_an_error(tmp_path):
     assert "cannot be read" in done.stderr
 
 
+@pytest.mark.slow
 def test_verbose_shows_the_log_that_otherwise_goes_to_a_file_alone(tmp_path):
     with FakeServer() as server:
         path = of_a_run(tmp_path, server)

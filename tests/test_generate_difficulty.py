@@ -145,6 +145,7 @@ def test_the_student_is_asked_only_where_the_teachers_answers_agree(made):
             assert said(row) == (None, "the student was not asked, for the teacher has no consistent answer")
 
 
+@pytest.mark.slow
 def test_the_other_strategies_are_not_touched(made):
     one = made("mix")
     manifest = one.project.manifest
@@ -170,6 +171,7 @@ def test_a_rerun_asks_nobody_and_writes_the_same_bytes(made, name):
     assert one.project.samples == samples
 
 
+@pytest.mark.slow
 def test_another_share_is_another_run_with_the_same_calls(made):
     one = made("1")
     calls = one.teacher.count, one.student.count
@@ -216,6 +218,7 @@ def test_a_student_that_cannot_be_reached_ends_the_run_before_anything_is_paid(t
     assert "start the server, or correct `base_url`" in done.err
 
 
+@pytest.mark.slow
 def test_a_student_that_fails_at_every_call_ends_the_run_as_a_teacher_does(tmp_path):
     project = Project(tmp_path / "p", seeds=30)
     with FakeServer() as teacher, FakeServer(weak, [Fault("http_500")]) as student:

@@ -199,6 +199,7 @@ def kill_often(project: Project, server: FakeServer, kills: int, concurrency: in
     assert counts["planned"] == counts["accepted"] + counts["rejected"] + counts["failed"]
 
 
+@pytest.mark.slow
 @scene
 def test_a_run_that_is_killed_four_times_pays_nothing_twice_and_makes_the_same_file(project: Project) -> None:
     with slow(0.4) as server:

@@ -46,7 +46,7 @@ def test_concurrent_first_calls_that_name_the_limit_wrongly_do_not_fail(project)
     assert 1 <= wrong <= 8
 
 
-@pytest.mark.parametrize("system_role", ["auto", "fold"])
+@pytest.mark.parametrize("system_role", ["auto", pytest.param("fold", marks=pytest.mark.slow)])
 def test_a_model_without_a_system_role_makes_its_samples_and_a_second_run_asks_nothing(project, system_role):
     with FakeServer(gemma) as server:
         project.configure(server, budget={"samples": 5}, teacher={"system_role": system_role}, strategy="question_rephrase")

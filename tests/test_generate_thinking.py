@@ -98,6 +98,7 @@ def test_only_the_answers_thoughts_are_kept_and_no_prompt_or_check_reads_them(pr
     assert b"about the question" not in project.training_bytes + (project.out / "samples.jsonl").read_bytes()
 
 
+@pytest.mark.slow
 def test_every_row_has_the_field_and_a_rerun_writes_the_same_bytes(project):
     # Half of a surrogate pair, which the ledger cannot store, and every second reply shows no thoughts.
     def think(body: dict[str, Any]) -> Any:

@@ -238,6 +238,7 @@ def test_the_rest_of_the_json_is_that_of_the_configs_own_teacher(piloted):
     assert data["prices"]["teacher"]["from"] == "config"
 
 
+@pytest.mark.slow
 def test_the_tables_fit_80_columns_and_come_from_the_ledger_the_second_time(piloted, monkeypatch):
     one = piloted("three")
     for name, value in {"COLUMNS": "80", "FORCE_COLOR": "1", "NO_COLOR": "1"}.items():
@@ -325,6 +326,7 @@ def test_the_configs_own_teacher_out_of_reach_leaves_its_estimates_assumed(pilot
     assert {each["measured"] for each in one.data["estimates"].values()} == {0}
 
 
+@pytest.mark.slow
 def test_the_configs_own_teacher_of_whose_samples_none_is_accepted_does_not_hide_the_others(piloted):
     one = piloted("own useless")
     useless, half = one.data["pilots"]

@@ -717,7 +717,7 @@ def test_weights_are_looked_for_by_our_own_commands_before_the_first_call(model,
     assert server.count == count
 
 
-@pytest.mark.parametrize("command", ["preview", "generate"])
+@pytest.mark.parametrize("command", [pytest.param("preview", marks=pytest.mark.slow), "generate"])
 def test_a_task_that_lm_eval_does_not_know_is_told_before_the_first_call(model, server, tmp_path, command):
     folder = project(tmp_path, model, block(server, grade={"tasks": ["gsm8k", "gsm9k"]}))
     count = server.count

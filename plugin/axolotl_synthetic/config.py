@@ -1266,7 +1266,7 @@ def _combinations(raw: Mapping[str, Any]) -> Iterator[str]:
             for key in kwargs if isinstance(kwargs, Mapping) else ():
                 if key == "generation_kwargs":
                     yield f"synthetic.{role}.kwargs.generation_kwargs: write `generation:` beside `kwargs:` instead"
-    yield from _of_rounds(raw, budget if "budget" in raw else Settings().budget.model_dump())
+    yield from _of_rounds(raw, budget if "budget" in raw else Settings.model_fields["budget"].default.model_dump())
     task = raw.get("task", "math")
     for key, only in OF_A_TASK.items():
         # A user's class may be derived from that task.

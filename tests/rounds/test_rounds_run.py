@@ -198,6 +198,7 @@ def test_where_no_seed_can_be_scored_no_student_is_trained(tmp_path):
     assert [one["accepted"] for one in project.manifest["rounds"]] == [10, 30]
 
 
+@pytest.mark.slow
 def test_more_rounds_are_made_beyond_those_that_are_over_and_none_before_their_end(tmp_path):
     project = Project(tmp_path / "project", seeds=6)
     with FakeServer(MathReplies(), api_key=KEY, vary_repeats=True) as server:
@@ -214,6 +215,7 @@ def test_more_rounds_are_made_beyond_those_that_are_over_and_none_before_their_e
     assert places == sorted(places)
 
 
+@pytest.mark.slow
 def test_the_manifest_of_a_lower_budget_has_no_round_that_it_did_not_reach(tmp_path):
     project = Project(tmp_path / "project", seeds=6)
     with FakeServer(MathReplies(), api_key=KEY, vary_repeats=True) as server:
@@ -228,6 +230,7 @@ def test_the_manifest_of_a_lower_budget_has_no_round_that_it_did_not_reach(tmp_p
     assert [one["accepted"] for one in project.manifest["rounds"]] == [10, 15]
 
 
+@pytest.mark.slow
 def test_a_part_for_which_no_budget_is_left_trains_no_student_again(tmp_path):
     project = Project(tmp_path / "project", seeds=6)
     with FakeServer(MathReplies(), api_key=KEY, vary_repeats=True) as server:
@@ -243,6 +246,7 @@ def test_a_part_for_which_no_budget_is_left_trains_no_student_again(tmp_path):
     assert first["accepted"] == second["accepted"] == last["accepted"] > 0
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("changed", ["base_model", "rounds.json", "verify"])
 def test_a_finished_runs_rounds_are_made_anew_for_another_student_other_checks_or_without_their_record(tmp_path, changed):
     project = Project(tmp_path / "project", seeds=6)

@@ -134,3 +134,15 @@ def test_the_teachers_server_answers_in_batches_and_ends_with_its_commands_code(
         assert reply["usage"]["completion_tokens"] <= 5 and reply["choices"][0]["finish_reason"] in ("stop", "length")
     # A byte is a token: `<|im_start|>user\n`, the text, `<|im_end|>\n`, `<|im_start|>assistant\n`.
     assert replies[2]["usage"]["prompt_tokens"] - replies[0]["usage"]["prompt_tokens"] == len("longer than a") - 1
+
+
+def test_the_study_of_rounds_has_an_arm_for_each_thing_that_it_compares():
+    study = load_study(EXAMPLE / "rounds.yml")
+    looks = {name: None if arm.rounds is None else arm.rounds.by for name, arm in study.compared.items()}
+    assert looks == {
+        **{"answer_augmentation": None, "new_question": None, "by_loss": "loss", "by_nothing": "uniform"},
+        **{"unverified": None, "unverified_answers": None},
+    }
+    assert [name for name, arm in study.compared.items() if arm.verify == []] == ["unverified", "unverified_answers"]
+    # 2 strategies and 4 arms, 3 budgets, 3 repeats; each number of samples has a line of its own where students are trained in between.
+    assert sum(len(cells(study, line)) for line in lines(study)) == 54

@@ -133,7 +133,7 @@ class Sweep:
         if path.exists():
             try:
                 document = json.loads(path.read_text(encoding="utf-8"))
-                known, before = document["config"], document["study"].get("arms", {})
+                known, before = document["config"], document.get("study", {}).get("arms", {})
             except (ValueError, KeyError, TypeError, AttributeError) as error:
                 raise StorageError(f"{path}: is damaged ({error}); delete it if the study there is of this config") from error
             if known != fingerprint:
