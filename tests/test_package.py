@@ -182,3 +182,10 @@ def test_the_embedded_teacher_says_what_to_install(installed, project):
 def test_the_version_names_what_it_runs_on(installed, project):
     said = run(installed, project, "--version").stdout
     assert re.fullmatch(r"axolotl-synthetic \d+\.\d+\.\d+ \(axolotl [\d.]+, distilabel [\d.]+, lm_eval [\d.]+, Python [\d.]+\)\n", said)
+
+
+def test_a_command_imports_neither_grading_nor_training_before_it_needs_them():
+    code = "import sys, axolotl_synthetic.run; print([name for name in sys.modules if name.startswith('axolotl_synthetic')])"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    loaded = ast.literal_eval(done.stdout)
+    assert not [name for name in loaded if name.split(".")[1:2] in (["grading"], ["rounds"], ["pilots"], ["review"], ["report"], ["study"])]

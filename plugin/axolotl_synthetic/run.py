@@ -14,14 +14,13 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from axolotl_synthetic import dataset, preferences, rounds, terminal
+from axolotl_synthetic import dataset, preferences, terminal
 from axolotl_synthetic.batch_ledger import Batch, BatchLedger
 from axolotl_synthetic.config import Budget, Settings, fruitless_after
 from axolotl_synthetic.errors import ConfigError, ServiceError, StorageError, SyntheticError, remedy_for
 from axolotl_synthetic.files import ANOTHER_FOLDER, storage_errors, write_text
 from axolotl_synthetic.ledger import CLUSTER, NOTICE, Ledger, Progress
 from axolotl_synthetic.lock import held, is_held
-from axolotl_synthetic.pilots import Pair, agreements, new_questions
 from axolotl_synthetic.pipelines.process import PipelineProcess, waiting
 from axolotl_synthetic.plan import Forecast, Plan, costs, decide, estimates, priced
 from axolotl_synthetic.plan.measured import Measured
@@ -47,6 +46,7 @@ from axolotl_synthetic.wording import number_of
 
 if TYPE_CHECKING:
     from axolotl_synthetic.grading import Grade
+    from axolotl_synthetic.pilots import Pair
     from axolotl_synthetic.pipelines.job import Job
     from axolotl_synthetic.pipelines.schedule import Phase
     from axolotl_synthetic.review import applying
@@ -86,7 +86,7 @@ def training_file(settings: Settings, kind: str = "train", base_model: object = 
     """
     prepared = prepare(settings)
     manifest = finished(prepared)
-    if manifest is None or not rounds.are_over(prepared, base_model) or not has_decisions(prepared):
+    if manifest is None or not _rounds_are_over(prepared, base_model) or not has_decisions(prepared):
         return None
     return settings.folder / str(manifest["files"][kind]["path"])
 
@@ -136,7 +136,7 @@ def plan(
     each, chosen = estimates.of_each(settings.model_copy(update={"budget": budget}), rates, decided.strategy)
     return Forecast(
         case,
-        replace(decided, reasons=(*decided.reasons, *rounds.said(settings))),
+        replace(decided, reasons=(*decided.reasons, *_said_of_rounds(settings))),
         each,
         chosen,
         costs.assumptions(settings, prepared.lengths),
@@ -179,12 +179,15 @@ def generate(
     with held(folder):
         tell_problems(prepared)
         base_model = (training or {}).get("base_model")
-        if (manifest := finished(prepared)) is not None and rounds.are_over(prepared, base_model):
+        if (manifest := finished(prepared)) is not None and _rounds_are_over(prepared, base_model):
             if not has_decisions(prepared):
                 manifest, _ = decide_again(prepared, manifest)
             return Outcome(manifest, dataset.count(folder / dataset.SAMPLES), folder, was_finished=True)
         verify_seeds(prepared)
-        rounds.refuse_untrainable(settings, training or {}, prepared.task.has_final_answer)
+        if settings.rounds is not None:
+            from axolotl_synthetic import rounds
+
+            rounds.refuse_untrainable(settings, training or {}, prepared.task.has_final_answer)
         _refuse_unknown_tasks(settings)
         former = dataset.read_manifest(folder)
         if former is not None:
@@ -193,8 +196,8 @@ def generate(
             (folder / dataset.MANIFEST).unlink(missing_ok=True)
         with Ledger(prepared.ledger) as opened:
             claim(opened, prepared)
-        over = _make_rounds(prepared, training or {}, process) if settings.rounds is not None else []
-        _run_pipeline(prepared, process=None if over else process, phases=rounds.phases(over, prepared), title=_last_round(settings))
+        over, phases = _make_rounds(prepared, training or {}, process)
+        _run_pipeline(prepared, process=None if over else process, phases=phases, title=_last_round(settings))
         state = _state(settings)
         samples, _ = _take_samples(prepared, folder / SPOOL)
         with Ledger(prepared.ledger) as opened:
@@ -203,8 +206,40 @@ def generate(
         return outcome
 
 
-def _make_rounds(prepared: Prepared, training: Mapping[str, Any], process: PipelineProcess | None) -> list[Round]:
-    """Make the rounds before the last, each within its part of the budget."""
+def _rounds_are_over(prepared: Prepared, base_model: object) -> bool:
+    """Return whether the students of the rounds, if there are any, were trained as the config wants them."""
+    if prepared.settings.rounds is None:
+        return True
+    # Imported where there are rounds: training and grading would add to the start of every command.
+    from axolotl_synthetic import rounds
+
+    return rounds.are_over(prepared, base_model)
+
+
+def _said_of_rounds(settings: Settings) -> Sequence[str]:
+    if settings.rounds is None:
+        return ()
+    from axolotl_synthetic import rounds
+
+    return rounds.said(settings)
+
+
+def _rounds_of_manifest(over: Sequence[Round], prepared: Prepared, counts: dataset.Counts, samples: Path) -> Sequence[Mapping[str, Any]]:
+    if prepared.settings.rounds is None:
+        return ()
+    from axolotl_synthetic import rounds
+
+    return rounds.of_manifest(over, prepared, counts, samples)
+
+
+def _make_rounds(
+    prepared: Prepared, training: Mapping[str, Any], process: PipelineProcess | None
+) -> tuple[Sequence[Round], Sequence[Phase]]:
+    """Make the rounds before the last, each within its part of the budget; return them with what the last is to be made by."""
+    if prepared.settings.rounds is None:
+        return (), ()
+    from axolotl_synthetic import rounds
+
     waits = [process]
 
     def part(budget: Budget, phases: Sequence[Phase], title: str) -> Path:
@@ -212,7 +247,8 @@ def _make_rounds(prepared: Prepared, training: Mapping[str, Any], process: Pipel
         _run_pipeline(within, process=waits.pop() if waits else None, phases=phases, title=title)
         return prepared.settings.folder / SPOOL
 
-    return rounds.conduct(prepared, training, part)
+    over = rounds.conduct(prepared, training, part)
+    return over, rounds.phases(over, prepared)
 
 
 def _last_round(settings: Settings) -> str:
@@ -270,6 +306,8 @@ def _pilots(prepared: Prepared, pairs: Sequence[Pair], number: int) -> tuple[Seq
         ServiceError: if no pair could be measured because its models failed.
         ConfigError: if no pair could be measured within the budget.
     """
+    from axolotl_synthetic.pilots import agreements, new_questions
+
     # Read all configs before the first call, so that a mistake in the last costs nothing.
     others = [prepare(pair.settings, student=prepared.case.student) for pair in pairs[1:]]
     every = [prepared, *others]
@@ -849,7 +887,7 @@ def _write(prepared: Prepared, ledger: Ledger, samples: Path, seconds: float, ov
         training=training,
         prices=priced.priced(settings),
         more_files=_prefer(prepared, samples),
-        rounds=rounds.of_manifest(over, prepared, counts, samples),
+        rounds=_rounds_of_manifest(over, prepared, counts, samples),
     )
     ledger.set_meta(**{prepared.meta("finished"): prepared.fingerprint})
     _finish(prepared, manifest, counts)

@@ -19,8 +19,6 @@ from axolotl_synthetic import dataset
 from axolotl_synthetic.config import Settings
 from axolotl_synthetic.errors import TrainingError
 from axolotl_synthetic.files import storage_errors, write_text
-from axolotl_synthetic.grading.evaluate import environment as child_environment
-from axolotl_synthetic.grading.evaluate import telling_line
 from axolotl_synthetic.processes import run_in_group
 from axolotl_synthetic.records import Seed
 from axolotl_synthetic.tasks import Task, has_turns
@@ -112,6 +110,8 @@ def train(config: Mapping[str, Any], folder: Path, *, launcher: str | None = Non
     path, log = folder / "config.yml", folder / "train.log"
     write_text(path, yaml.safe_dump(dict(config), allow_unicode=True, sort_keys=False))
     command = [sys.executable, "-m", "axolotl.cli.main", "train", str(path), *(["--launcher", launcher] if launcher else [])]
+    from axolotl_synthetic.grading.evaluate import environment as child_environment
+
     environment = {**child_environment(), "AXOLOTL_DO_NOT_TRACK": os.environ.get("AXOLOTL_DO_NOT_TRACK", "1")}
     # Axolotl's own progress bar would fill the log; the user sees a line for each training.
     with storage_errors(log), log.open("w", encoding="utf-8") as output:
@@ -127,6 +127,8 @@ def remove(folder: Path, *, student: bool = True) -> None:
 
 
 def _how(code: int, log: Path) -> str:
+    from axolotl_synthetic.grading.evaluate import telling_line
+
     with log.open(encoding="utf-8", errors="replace") as file:
         last = telling_line(deque(file, maxlen=200))
     killed = ", killed, for lack of memory perhaps" if code == -9 else ""
