@@ -236,6 +236,7 @@ def test_the_version_is_ours_and_those_of_what_it_runs_on():
         assert re.search(rf"\b{package} \d+\.\d+", text)
 
 
+@pytest.mark.slow
 def test_quiet_prints_results_and_no_progress_and_no_notices(tmp_path):
     with FakeServer() as server:
         path = of_a_run(tmp_path, server)

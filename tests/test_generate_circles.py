@@ -49,6 +49,7 @@ def ended(done: Done) -> str:
     return next((line for line in done.out.splitlines() if line.startswith("ended")), "")
 
 
+@pytest.mark.slow
 def test_labels_that_are_the_seeds_own_end_the_run_after_200_candidates_and_none_is_trained_on_twice(project):
     write(project, [ticket(number) for number in range(200)])
     with FakeServer(label) as server:
@@ -139,6 +140,7 @@ def test_a_run_that_is_killed_and_goes_on_asks_no_exhausted_seed_and_makes_the_s
     assert made[0] == made[1]
 
 
+@pytest.mark.slow
 def test_the_cap_of_candidates_is_named_as_what_ended_the_run(project):
     project.write_seeds(range(100))
 

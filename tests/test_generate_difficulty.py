@@ -286,6 +286,7 @@ def test_a_run_without_a_student_has_the_fingerprint_of_older_versions():
 # The plan
 
 
+@pytest.mark.slow
 def test_the_plan_counts_the_students_call_and_takes_it_for_free(tmp_path):
     project = Project(tmp_path / "p", seeds=20)
     with FakeServer() as teacher, FakeServer(weak) as student:

@@ -28,6 +28,7 @@ def run(project: Project, server: FakeServer, per_call: Any, **block: Any) -> An
     return project.run()
 
 
+@pytest.mark.slow
 def test_the_same_replies_give_the_same_samples_with_each_prompt_paid_once(project, tmp_path):
     one, profile, billed = Several(), Several(), []
 

@@ -588,6 +588,7 @@ def without_template(model: Path, tmp_path_factory: pytest.TempPathFactory) -> P
     return folder
 
 
+@pytest.mark.slow
 def test_a_base_model_without_a_chat_template_ends_axolotl_before_the_first_call(without_template, server, tmp_path):
     count = server.count
     folder = project(tmp_path, without_template, block(server))

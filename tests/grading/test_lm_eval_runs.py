@@ -47,6 +47,7 @@ def test_a_base_model_is_scored_with_its_standard_error_and_progress(heldout, ti
     assert "Running generate_until requests" in (heldout.parent / "lm_eval.log").read_text()
 
 
+@pytest.mark.slow
 def test_questions_that_hold_line_separators_are_graded_one_by_one(tmp_path, tiny_model):
     held_out = [
         Seed(f"s{place}", Question(f"2 jars hold{mark}3 cards each. How many?"), "6") for place, mark in enumerate("\u2028\x85\x0b")
@@ -104,6 +105,7 @@ def test_a_folder_without_a_trained_model_says_to_train_first(tmp_path, exists):
         student_in(folder, base="base")
 
 
+@pytest.mark.slow
 def test_a_broken_model_folder_names_the_log_and_what_lm_eval_said(heldout, tmp_path):
     broken = tmp_path / "broken"
     broken.mkdir()
@@ -121,6 +123,7 @@ def test_an_unknown_task_is_refused_before_a_model_is_loaded(tmp_path):
     assert error.value.exit_code == 2
 
 
+@pytest.mark.slow
 def test_known_tasks_pass_the_check(tmp_path):
     refuse_unknown_tasks(["gsm8k", "arc_*"], log=tmp_path / "log")
 
